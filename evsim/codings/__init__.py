@@ -1,0 +1,22 @@
+"""Codings of images into events: one file per coding, the file's name is the coding."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from types import ModuleType
+
+
+@cache
+def codings() -> dict[str, ModuleType]:
+    """The codings by name.
+
+    A coding is a file with GRADED and REPEATS (its events are graded; the same at every
+    timestep), DRAWS (random numbers per neuron and timestep) and
+    `encode(values, first, steps, key, stream)`, which appends the events of `steps` timesteps.
+    """
+    return {
+        module.name: importlib.import_module(f"{__name__}.{module.name}")
+        for module in pkgutil.iter_modules(__path__)
+    }

@@ -1,0 +1,12 @@
+"""Events given by the data file, and only by it."""
+
+import numpy as np
+
+GRADED, REPEATS, DRAWS = False, False, 0  # graded where the data says so
+
+
+def encode(values, first, steps, key, stream):
+    """Append `steps` timesteps from `first` on; `values` are (timesteps, neurons, values)."""
+    timesteps, neurons, value = values
+    some = slice(*np.searchsorted(timesteps, (first, first + steps)))
+    stream.extend(neurons[some], timesteps[some] - first, steps, value[some])

@@ -1,0 +1,243 @@
+"""Facts and actions: what a run counted, and what a machine makes of it. Exact integers only.
+
+Count actions, price later: a run records facts, a machine turns facts into actions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from evsim.parts import mismatch
+
+SET_FACTS = {
+    "arrivals": "events delivered",
+    "undelivered": "events emitted, but due at or after the end of the run",
+    "synops": "synaptic operations: the fan-outs of the sources of the arrivals, spiking source",
+    "macs": "the same, graded source",
+    "zero_synops": "those of synops and macs whose weight is 0",
+    "rows": "weight rows read",
+    "touched": "(target neuron, timestep) pairs that received from this set",
+}
+POPULATION_FACTS = {
+    "updates": "neurons x timesteps",
+    "active_updates": "those that a lazy machine cannot skip",
+    "touched": "(neuron, timestep) pairs that received from any set",
+    "spikes": "events emitted, graded ones too",
+    "pushes": "spikes x outgoing sets",
+    "draws": "random numbers drawn",
+    "peak": "most events in one timestep",
+}
+ACTIONS = {
+    "event_pop": "an event is taken from a queue",
+    "event_push": "an event is put into a queue",
+    "synaptic_add": "a weight is added",
+    "synaptic_mac": "a weight is multiplied by a graded value and added",
+    "weight_read": "a weight is read",
+    "index_read": "an index of a sparse matrix is read",
+    "current_read": "a current is read",
+    "current_write": "a current is written",
+    "potential_read": "a membrane potential is read",
+    "potential_write": "a membrane potential is written",
+    "commit_add": "a current is added to a potential",
+    "bias_read": "a bias is read",
+    "bias_add": "a bias is added",
+    "compare": "a potential is compared with a threshold",
+    "leak": "a potential is multiplied by a leak",
+    "reset_subtract": "a threshold is subtracted",
+    "reset_write": "a potential is set to its reset value, part of the update's write",
+    "random_draw": "a random number is drawn",
+    "slope_read": "a slope is read",
+    "slope_write": "a slope is written",
+    "slope_add": "a slope is added to a potential",
+}
+ADDITIONS = ("synaptic_add", "commit_add", "bias_add", "reset_subtract", "slope_add")
+ACCUMULATOR = tuple(
+    f"{where}_{what}" for where in ("current", "potential", "slope") for what in ("read", "write")
+)
+M3 = ("weight_read", "index_read", "bias_read", *ACCUMULATOR, "event_pop", "event_push")
+
+Facts = dict[str, dict[str, np.ndarray]]  # part, fact: int64, one per sample
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where an arriving weight goes, which neurons are updated, how a constant input is taken."""
+
+    accumulate: str = "direct"
+    update: str = "clock"
+    input: str = "recompute"
+
+    def __post_init__(self):
+        for name, value in asdict(self).items():
+            allowed = CHOICES[name]
+            if value not in allowed:
+                raise mismatch(repr(value), f"one of {', '.join(allowed)}", name)
+
+
+CHOICES = {
+    "accumulate": ("direct", "buffer", "register"),
+    "update": ("clock", "active"),
+    "input": ("recompute", "cached"),
+}
+
+
+def is_set(part: dict) -> bool:
+    """Whether a described part is a set of synapses."""
+    return "source" in part
+
+
+def set_actions(part: dict, facts: dict, machine: Machine) -> dict[str, np.ndarray]:
+    """The actions of a set, per sample."""
+    additions = facts["synops"] + facts["macs"]
+    done = {
+        "event_pop": facts["arrivals"],
+        "synaptic_add": facts["synops"],
+        "synaptic_mac": facts["macs"],
+    }
+    if part["weighted"]:
+        done["weight_read"] = additions
+    if part["kind"] == "sparse":
+        done["index_read"] = 2 * facts["arrivals"] + additions
+    where = {"direct": "potential", "buffer": "current"}.get(machine.accumulate)
+    if where:
+        done[f"{where}_read"] = done[f"{where}_write"] = additions
+    return done
+
+
+def population_actions(part: dict, facts: dict, machine: Machine) -> dict[str, np.ndarray]:
+    """The actions of a population, per sample."""
+    updates = facts["updates" if machine.update == "clock" else "active_updates"]
+    done = {
+        "event_push": facts["pushes"],
+        "random_draw": facts["draws"],
+        "potential_read": updates,
+        "potential_write": updates,
+    }
+    if machine.accumulate != "direct":
+        done["commit_add"] = updates
+    if machine.accumulate == "buffer":
+        done["current_read"] = updates
+        done["current_write"] = facts["touched"]
+    if part["bias"]:
+        done["bias_read"] = done["bias_add"] = updates
+    if part["compares"]:
+        done["compare"] = updates
+    if part["leak"]:
+        done["leak"] = updates
+    if part["reset"]:
+        done["reset_subtract" if part["reset"] == "subtract" else "reset_write"] = facts["spikes"]
+    return done
+
+
+def actions_per_sample(
+    parts: dict[str, dict], work: Facts, machine: Machine, timesteps: int, constant: str | None
+) -> dict[str, dict[str, np.ndarray]]:
+    """The actions of every part, per sample, all names present.
+
+    `constant` is the input population where its coding is `constant`, for `input = "cached"`.
+    """
+    done = {}
+    for name, part in parts.items():
+        rule = set_actions if is_set(part) else population_actions
+        done[name] = rule(part, work[name], machine)
+    if machine.input == "cached" and constant is not None:
+        _cache_input(parts, work, machine, timesteps, constant, done)
+    zero = np.zeros_like(next(iter(work.values()))["touched"])
+    return {
+        name: {action: counted.get(action, zero) for action in ACTIONS}
+        for name, counted in done.items()
+    }
+
+
+def _cache_input(parts, work, machine, timesteps, constant, done) -> None:
+    """Count the first delivering timestep of a constant input only, and adding it up again."""
+    spikes = work[constant]["spikes"]
+    done[constant]["event_push"] = np.zeros_like(spikes)
+    first: dict[str, np.ndarray] = {}  # target: timestep of the first cached delivery
+    for name, part in parts.items():
+        if not is_set(part) or part["source"] != constant:
+            continue
+        delivering = max(timesteps - part["delay"], 0)
+        done[name] = {a: n // max(delivering, 1) for a, n in done[name].items()}
+        if not delivering:
+            continue
+        done[constant]["event_push"] = done[constant]["event_push"] + spikes // timesteps
+        never = np.full_like(spikes, timesteps - 1)
+        begins = np.where(work[name]["arrivals"] > 0, part["delay"], never)
+        first[part["target"]] = np.minimum(first.get(part["target"], never), begins)
+    for target, begins in first.items():
+        later = (timesteps - 1 - begins) * parts[target]["neurons"]
+        for action in ("current_read", "commit_add"):
+            done[target][action] = done[target].get(action, 0) + later
+
+
+def counts(
+    parts: dict[str, dict],
+    work: Facts,
+    machine: Machine,
+    timesteps: int,
+    constant: str | None,
+    histograms: dict[str, np.ndarray],
+) -> dict:
+    """Actions by part, their totals, per synapse, and beside them the nominal numbers.
+
+    Sums over samples, Python integers. `histograms[set][k]`: how many synapses carried k events
+    in a sample, over all samples.
+    """
+    per_sample = actions_per_sample(parts, work, machine, timesteps, constant)
+    by_part = {
+        name: {action: int(n.sum()) for action, n in done.items()}
+        for name, done in per_sample.items()
+    }
+    total = {action: sum(done[action] for done in by_part.values()) for action in ACTIONS}
+    total["additions"] = sum(total[action] for action in ADDITIONS)
+    m1 = total["weight_read"]
+    m2 = m1 + sum(
+        by_part[name][action] for name in parts if is_set(parts[name]) for action in ACCUMULATOR
+    )
+    m3 = sum(total[action] for action in M3)
+    total["memory_accesses"] = {"M1": m1, "M2": m2, "M3": m3}
+    samples = len(next(iter(work.values()))["touched"])
+    synapses = sum(part["synapses"] for part in parts.values() if is_set(part))
+    over = samples * synapses
+    each = {"additions": total["additions"], "M1": m1, "M2": m2, "M3": m3}
+    return {
+        "machine": asdict(machine),
+        "parts": by_part,
+        "total": total,
+        "per_synapse": {name: n / over if over else 0.0 for name, n in each.items()},
+        "accesses_per_synapse": _histograms(parts, machine, histograms),
+        "nominal": {
+            name: _nominal(part, work[name], samples)
+            for name, part in parts.items()
+            if is_set(part)
+        },
+    }
+
+
+def _nominal(part: dict, facts: dict, samples: int) -> dict[str, int]:
+    """What the literature counts: full kernels at borders."""
+    exact = int((facts["synops"] + facts["macs"]).sum())
+    each = part["nominal_fan_out"]
+    synops = exact if each < 0 else int(facts["arrivals"].sum()) * each
+    return {"synops": synops, "macs": part["nominal_macs"] * samples}
+
+
+def _histograms(parts, machine: Machine, histograms) -> dict:
+    """Maximum and histogram of the accesses of one synapse in one sample, for M1 and M2."""
+    accumulator = 0 if machine.accumulate == "register" else 2
+    views = {}
+    for view, extra in (("M1", 0), ("M2", accumulator)):
+        found: dict[int, int] = {}
+        for name, histogram in histograms.items():
+            each = int(parts[name]["weighted"]) + extra
+            for events in np.flatnonzero(histogram):
+                key = int(events) * each
+                found[key] = found.get(key, 0) + int(histogram[events])
+        views[view] = {
+            "max": max(found, default=0),
+            "histogram": {str(key): found[key] for key in sorted(found)},
+        }
+    return views

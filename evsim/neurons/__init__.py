@@ -1,0 +1,65 @@
+"""Populations of neurons: one file per kind, the file's name is the kind."""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass
+from functools import cache
+from typing import ClassVar
+
+import numpy as np
+
+from evsim.parts import Part, kinds, wholes
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Neurons(Part):
+    """Neurons of one kind with one shape: (height, width, channels) or (n,).
+
+    In a vector every neuron is its own channel.
+    """
+
+    sends: ClassVar[bool] = True  # may be the source of a set
+    listens: ClassVar[bool] = True  # may be the target of a set
+    graded: ClassVar[bool] = False  # its events carry any value
+    compares: ClassVar[bool] = False  # compares every update with a threshold
+
+    shape: tuple[int, ...] = wholes(None, least=1)
+
+    @property
+    def neurons(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def channels(self) -> int:
+        return self.shape[-1]
+
+    @property
+    def positions(self) -> int:
+        return self.neurons // self.channels
+
+    def grid(self, value: np.ndarray) -> np.ndarray:
+        """A per-neuron field as (1, channels) or (positions, channels)."""
+        if value.ndim == 0 or value.shape == (self.channels,) != (self.neurons,):
+            return np.broadcast_to(value, (1, self.channels))
+        return value.reshape(self.positions, self.channels)
+
+    def describe(self) -> dict:
+        """What a machine needs to know of this population to turn facts into actions."""
+        return {
+            "kind": self.kind,
+            "neurons": self.neurons,
+            "bias": getattr(self, "bias", None) is not None,
+            "leak": getattr(self, "leak", None) is not None,
+            "reset": getattr(self, "reset", ""),
+            "compares": self.compares,
+            "firing": getattr(self, "firing", ""),
+            "slope": bool(getattr(self, "slope", False)),
+        }
+
+
+@cache
+def neuron_kinds() -> dict[str, type[Neurons]]:
+    """The kinds of neurons by name."""
+    return kinds(sys.modules[__name__], Neurons)

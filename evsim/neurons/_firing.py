@@ -1,0 +1,80 @@
+"""Neurons that fire at a threshold: the record and its window, shared by iaf and lif."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from evsim.neurons._potential import Integrating, PotentialWindow, fire, limits
+from evsim.parts import choice, mismatch, per_neuron, whole
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Firing(Integrating):
+    """v = ((leak * v) + current) + bias; v = max(v, v_min); where v >= threshold: fire, reset."""
+
+    compares: ClassVar[bool] = True
+
+    threshold: np.ndarray = per_neuron(positive=True)
+    v_min: np.ndarray | None = per_neuron(None)  # the floor of the potential
+    v_reset: np.ndarray = per_neuron(0.0)
+    compare: str = choice("ge", "gt")
+    reset: str = choice("subtract", "zero")
+    start: int = whole(0)  # fires from this timestep on
+    refractory: int = whole(0)  # timesteps without a visit after firing
+
+    def check(self) -> None:
+        if (self.grid(self.v_reset) >= self.grid(self.threshold)).any():
+            raise mismatch(self.v_reset.max(), "a value below the threshold", "v_reset")
+        for name in ("v_init", "v_reset") if self.v_min is not None else ():
+            value = getattr(self, name)
+            if (self.grid(value) < self.grid(self.v_min)).any():
+                raise mismatch(value.min(), "a value of at least v_min", name)
+
+    def prepare(self, dtype, current_bound: int = 0) -> FiringWindow:
+        """What runs this population in arithmetic of `dtype`."""
+        floor = np.array(limits(dtype)[0]) if self.v_min is None else self.v_min
+        constants = self.constants(
+            dtype,
+            leak=self.leak_factor(dtype),
+            bias=self.added_bias(dtype),
+            v_min=floor,
+            threshold=self.threshold,
+            v_reset=self.threshold if self.reset == "subtract" else self.v_reset,
+        )
+        if self.compare == "gt":  # v > threshold is v >= the next number
+            threshold = constants[3]
+            constants[3] = threshold + 1 if dtype == np.int32 else np.nextafter(threshold, np.inf)
+        return FiringWindow(self, dtype, constants, current_bound)
+
+
+class FiringWindow(PotentialWindow):
+    """Advances neurons that fire."""
+
+    def begin(self) -> dict[str, np.ndarray]:
+        state = super().begin()
+        shape = state["potential"].shape if self.neurons.refractory else (0, 0)
+        return {**state, "quiet": np.zeros(shape, np.int64)}
+
+    def step(self, state, currents, reached, first: int, stream) -> int:
+        """Advance without checks; the events are appended to `stream`."""
+        neurons, steps = self.neurons, len(currents)
+        rules = np.array(
+            [first, neurons.start, neurons.refractory, neurons.reset == "subtract"], np.int64
+        )
+        channels, offsets, _ = stream.reserve(steps)
+        events, active = fire(
+            currents,
+            reached,
+            state["potential"],
+            self.constants,
+            self.restless,
+            state["quiet"],
+            rules,
+            channels,
+            offsets,
+        )
+        stream.commit(steps, events)
+        return active if reached.shape[1] else steps * neurons.neurons

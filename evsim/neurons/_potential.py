@@ -1,0 +1,191 @@
+"""What the kinds with a membrane potential share: their fields, their kernels, their window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from evsim.neurons import Neurons
+from evsim.parts import kernel, mismatch, per_neuron
+
+INT32 = np.iinfo(np.int32)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Integrating(Neurons):
+    """v = ((leak * v) + current) + bias."""
+
+    bias: np.ndarray | None = per_neuron(None)  # added every timestep
+    v_init: np.ndarray = per_neuron(0.0)  # before timestep 0
+
+    def constants(self, dtype, **fields) -> np.ndarray:
+        """The given fields as one array (fields, 1 or positions, channels) of `dtype`.
+
+        An integer population takes whole numbers only.
+        """
+        grids = []
+        for name, value in fields.items():
+            if dtype == np.int32 and not (
+                (np.mod(value, 1) == 0).all() and (np.abs(value) <= INT32.max + 1.0).all()
+            ):
+                raise mismatch(
+                    f"{np.ravel(value)[np.ravel(np.mod(value, 1) != 0)][:1]}",
+                    "whole numbers within int32 (the population is an integer one)",
+                    name,
+                )
+            grids.append(self.grid(np.clip(value, *limits(dtype)).astype(dtype)))
+        return np.ascontiguousarray(np.stack(np.broadcast_arrays(*grids)))
+
+    def leak_factor(self, dtype) -> np.ndarray:
+        """The leak; an absent one is 1, which multiplies exactly to the same value."""
+        leak = getattr(self, "leak", None)
+        if leak is None:
+            return np.ones(())
+        if dtype == np.int32 and (leak != 1).any():
+            raise mismatch(leak.min(), "a leak of 1 (the population is an integer one)", "leak")
+        return leak
+
+    def added_bias(self, dtype) -> np.ndarray:
+        """The bias; an absent one is -0.0, which adds exactly to the same value."""
+        return np.array(-0.0) if self.bias is None else self.bias.astype(dtype)
+
+    def restless(self, constants) -> np.ndarray:
+        """Where a neuron is active at every timestep: a bias that is not 0, a leak that is not 1."""
+        leak, bias = constants[0], constants[1]
+        return np.ascontiguousarray((leak != 1) | (bias != 0)).astype(np.uint8)
+
+
+def limits(dtype) -> tuple[float, float]:
+    """The smallest and largest value of a potential of this dtype."""
+    return (INT32.min, INT32.max) if dtype == np.int32 else (-np.inf, np.inf)
+
+
+class PotentialWindow:
+    """Advances a population with a membrane potential by windows.
+
+    `current_bound` is the largest current the weights of an integer population allow.
+    """
+
+    def __init__(self, neurons: Integrating, dtype, constants: np.ndarray, current_bound: int):
+        self.neurons, self.dtype, self.constants = neurons, np.dtype(dtype), constants
+        self.initial = neurons.constants(dtype, v_init=neurons.v_init)[0]
+        self.restless = neurons.restless(constants)
+        self.step_bound = 0
+        if dtype == np.int32:
+            self.step_bound = current_bound + int(np.abs(constants[1].astype(np.int64)).max())
+
+    def begin(self) -> dict[str, np.ndarray]:
+        """The state at rest."""
+        shape = (self.neurons.positions, self.neurons.channels)
+        return {"potential": np.array(np.broadcast_to(self.initial, shape), self.dtype)}
+
+    def advance(self, state, currents, reached, first: int, out) -> int:
+        """Advance `state` by the window that begins at timestep `first`; results go to `out`.
+
+        `currents` (timesteps, positions, channels); `reached` as for `fire`. Returns the active
+        updates.
+        """
+        if self.step_bound:
+            steps = len(currents)
+            highest = int(np.abs(state["potential"].astype(np.int64)).max())
+            if highest + self.step_bound * steps > INT32.max:
+                if steps > 1:
+                    ones = [slice(i, i + 1) for i in range(steps)]
+                    return sum(
+                        self.advance(state, currents[i], reached[i], first + i.start, out)
+                        for i in ones
+                    )
+                self.check_int32(state, currents[0], first)
+            currents = currents.astype(np.int32, copy=False)
+        return self.step(state, currents, reached, first, out)
+
+    def check_int32(self, state, current, timestep: int) -> None:
+        """Raise an error where the current or the potential of a timestep leaves int32."""
+        sums = state["potential"].astype(np.int64) + current + self.constants[1].astype(np.int64)
+        for what, value in (("current", current), ("potential", sums)):
+            outside = (value < INT32.min) | (value > INT32.max)
+            if what == "potential" and state.get("quiet") is not None and state["quiet"].size:
+                outside &= state["quiet"] <= timestep
+            if outside.any():
+                neuron = int(np.flatnonzero(outside)[0])
+                raise mismatch(
+                    f"a {what} of {np.ravel(value)[neuron]} at timestep {timestep}, "
+                    f"neuron {neuron}",
+                    "values within int32",
+                )
+
+
+@kernel
+def integrate(currents, potential, constants, history):
+    """v = ((leak * v) + current) + bias, kept for every timestep in history."""
+    for t in range(currents.shape[0]):
+        for p in range(currents.shape[1]):
+            q = p if constants.shape[1] > 1 else 0
+            leak, bias = constants[0, q], constants[1, q]
+            v, current, kept = potential[p], currents[t, p], history[t, p]
+            for c in range(v.shape[0]):
+                v[c] = leak[c] * v[c] + current[c] + bias[c]
+                kept[c] = v[c]
+
+
+@kernel
+def fire(currents, reached, potential, constants, restless, quiet, rules, channels, offsets):
+    """The law of a timestep for a window; returns (events, active neurons).
+
+    `constants`: leak, bias, v_min, the smallest potential that fires, what a spike subtracts or
+    resets to. `rules`: first timestep, start, refractory, 1 for reset by subtraction. `reached`
+    is (timesteps, positions, 1 or channels), or without positions where all are restless.
+    `quiet`: the timestep from which a refractory neuron is visited again.
+    """
+    start, refractory, subtract = rules[1], rules[2], rules[3] == 1
+    events, active, cell = 0, 0, 0
+    for t in range(currents.shape[0]):
+        now = rules[0] + t
+        for p in range(currents.shape[1]):
+            q = p if constants.shape[1] > 1 else 0
+            leak, bias, floor = constants[0, q], constants[1, q], constants[2, q]
+            least, drop = constants[3, q], constants[4, q]
+            v, current = potential[p], currents[t, p]
+            if reached.shape[1] > 0:
+                active += _active(reached[t, p], restless[q], v, least)
+            if refractory > 0:
+                for c in range(v.shape[0]):
+                    if now >= quiet[p, c]:
+                        x = leak[c] * v[c] + current[c] + bias[c]
+                        v[c] = x if x > floor[c] else floor[c]
+                        if now >= start and v[c] >= least[c]:
+                            channels[events] = c
+                            events += 1
+                            v[c] = v[c] - drop[c] if subtract else drop[c]
+                            quiet[p, c] = now + refractory + 1
+            else:
+                for c in range(v.shape[0]):
+                    x = leak[c] * v[c] + current[c] + bias[c]
+                    v[c] = x if x > floor[c] else floor[c]
+                if now >= start:
+                    before = events
+                    for c in range(v.shape[0]):
+                        channels[events] = c  # written again unless it counts
+                        events += v[c] >= least[c]
+                    if events > before and subtract:
+                        for c in range(v.shape[0]):
+                            v[c] = v[c] - drop[c] if v[c] >= least[c] else v[c]
+                    elif events > before:
+                        for c in range(v.shape[0]):
+                            v[c] = drop[c] if v[c] >= least[c] else v[c]
+            cell += 1
+            offsets[cell] = offsets[0] + events
+    return events, active
+
+
+@kernel
+def _active(reached, restless, potential, least):
+    """How many neurons of a row a lazy machine cannot skip."""
+    if reached.shape[0] == 1 and reached[0] != 0:
+        return potential.shape[0]
+    count = 0
+    for c in range(potential.shape[0]):
+        hit = reached[c] != 0 if reached.shape[0] > 1 else False
+        count += hit or restless[c] != 0 or potential[c] >= least[c]
+    return count

@@ -1,0 +1,53 @@
+"""The input population: its events come from the coding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from evsim.neurons import Neurons
+from evsim.parts import mismatch, per_channel
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Input(Neurons):
+    """x = (raw / scale - mean) / std; floats are not divided by scale."""
+
+    listens: ClassVar[bool] = False
+
+    scale: np.ndarray = per_channel(255.0)
+    mean: np.ndarray = per_channel(0.0)
+    std: np.ndarray = per_channel(1.0)
+
+    def check(self) -> None:
+        if self.scale.ndim:
+            raise mismatch(f"shape {self.scale.shape}", "a scalar", "scale")
+        for name in ("scale", "std"):
+            if (getattr(self, name) <= 0).any():
+                raise mismatch(getattr(self, name).min(), "a value above 0", name)
+        for name in ("mean", "std"):
+            size = getattr(self, name).size
+            vector = len(self.shape) == 1
+            if self.channels % size if vector else size not in (1, self.channels):
+                expected = f"1 value or one per channel of shape {self.shape}"
+                raise mismatch(f"{size} values", expected, name)
+
+    def scaled(self, raw: np.ndarray, dtype, channels: int | None = None) -> np.ndarray:
+        """One raw image, flattened, scaled in float64 and rounded once to `dtype`.
+
+        `channels` are those of the image, where a vector population takes a flattened one.
+        """
+        x = raw.reshape(-1).astype(np.float64)
+        if raw.dtype.kind in "iub":
+            x = x / np.float64(self.scale)
+        for name in ("mean", "std"):
+            size = getattr(self, name).size
+            if channels and size not in (1, channels):
+                raise mismatch(f"{size} values for images of {channels} channels", "one each", name)
+        mean, std = (
+            np.resize(np.asarray(v, np.float64), x.size) if v.ndim else np.float64(v)
+            for v in (self.mean, self.std)
+        )
+        return ((x - mean) / std).astype(dtype)

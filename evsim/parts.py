@@ -1,0 +1,271 @@
+"""The words every part is made of: the kernel decorator, errors, frozen records and their fields."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+import math
+import pkgutil
+from collections.abc import Iterable
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+from numba import njit
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+
+
+class SeparateArrays(CompilerBase):
+    """Numba's usual pipeline, told that no two array arguments of a kernel overlap.
+
+    LLVM then drops its overlap checks, which cost more than the additions on rows of 64.
+    """
+
+    def __init__(self, typingctx, targetctx, library, args, return_type, flags, locals):
+        flags.noalias = True
+        super().__init__(typingctx, targetctx, library, args, return_type, flags, locals)
+
+    def define_pipelines(self):
+        return [DefaultPassBuilder.define_nopython_pipeline(self.state)]
+
+
+kernel = njit(cache=True, nogil=True, error_model="numpy", pipeline_class=SeparateArrays)
+"""How every kernel is compiled. A kernel calls kernels of its own file only: Numba's cache does
+not notice when a kernel of another file changes. No array it writes to is passed twice."""
+
+
+class EvsimError(Exception):
+    """A mistake in a file or a command: one line with file, place, found and expected."""
+
+    def __init__(self, problem: str, place: str = "", file: str = ""):
+        self.problem, self.place, self.file = problem, place, str(file)
+        super().__init__(problem)
+
+    def within(self, place: str = "", file: str = "") -> EvsimError:
+        """The same error, with the place or file filled in by somebody who knows it."""
+        joined = f"{place}/{self.place}" if place and self.place else place or self.place
+        return EvsimError(self.problem, joined, self.file or file)
+
+    def __str__(self) -> str:
+        text = ": ".join(part for part in (self.file, self.place, self.problem) if part)
+        return " ".join(text.split())
+
+
+def mismatch(found: Any, expected: Any, place: str = "") -> EvsimError:
+    """The error of a value that is not what it should be."""
+    return EvsimError(f"found {found}, expected {expected}", place)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """' (did you mean ...?)' with the known name most like `name`, or nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+# Fields: each has a check that takes (part, value) and returns the value in its one stored form.
+
+
+def _field(check, default=dataclasses.MISSING, array=False):
+    return dataclasses.field(default=default, metadata={"check": check, "array": array})
+
+
+def whole(default=dataclasses.MISSING, least: int = 0):
+    """An integer of at least `least`."""
+
+    def check(part, value):
+        if value is None and default is None:
+            return None
+        value = np.asarray(value)
+        if value.size != 1 or value.dtype.kind not in "iu" or int(value.item()) < least:
+            raise mismatch(shown(value), f"a whole number of at least {least}")
+        return int(value.item())
+
+    return _field(check, default)
+
+
+def wholes(length: int | None, default=dataclasses.MISSING, least: int = 0):
+    """A tuple of integers of at least `least`; `length` None: one to three of them."""
+
+    def check(part, value):
+        if value is None:
+            return None
+        value = np.asarray(value)
+        fits = value.ndim == 1 and (value.size == length if length else value.size in (1, 3))
+        expected = f"{length or '1 or 3'} whole numbers of at least {least}"
+        if not fits or value.dtype.kind not in "iu" or (value < least).any():
+            raise mismatch(shown(value), expected)
+        return tuple(int(v) for v in value)
+
+    return _field(check, default)
+
+
+def choice(*allowed: str):
+    """One of a few words; the first is the default."""
+
+    def check(part, value):
+        if not isinstance(value, str) or value not in allowed:
+            near = nearest(value, allowed) if isinstance(value, str) else ""
+            raise mismatch(shown(value), " or ".join(map(repr, allowed)) + near)
+        return value
+
+    return _field(check, allowed[0])
+
+
+def word():
+    """A name."""
+
+    def check(part, value):
+        if not isinstance(value, str) or not value:
+            raise mismatch(shown(value), "a name")
+        return value
+
+    return _field(check)
+
+
+def flag(default: bool):
+    """True or false."""
+
+    def check(part, value):
+        value = np.asarray(value)
+        if value.size != 1 or value.dtype.kind not in "biu" or value.item() not in (0, 1):
+            raise mismatch(shown(value), "true or false")
+        return bool(value.item())
+
+    return _field(check, default)
+
+
+def per_neuron(default=dataclasses.MISSING, positive: bool = False):
+    """A scalar, one value per channel, the population's shape, or that shape flattened."""
+
+    def check(part, value):
+        if value is None:
+            return None
+        value = numbers(value)
+        neurons = math.prod(part.shape)
+        allowed = {(), (1,), (part.shape[-1],), part.shape, (neurons,)}
+        if value.shape not in allowed:
+            shapes = sorted(allowed - {(), (1,)}, key=len)
+            raise mismatch(
+                f"shape {value.shape}", "a scalar or shape " + " or ".join(map(str, shapes))
+            )
+        if positive and (value <= 0).any():
+            raise mismatch(value.min(), "a value above 0")
+        return frozen(value.reshape(()) if value.size == 1 else value)
+
+    return _field(check, default, array=True)
+
+
+def per_channel(default=None):
+    """A scalar or a vector; the part or the network checks its length."""
+
+    def check(part, value):
+        if value is None:
+            return None
+        value = numbers(value)
+        if value.ndim > 1:
+            raise mismatch(f"shape {value.shape}", "a scalar or a vector")
+        return frozen(value.reshape(()) if value.size == 1 else value)
+
+    return _field(check, default, array=True)
+
+
+def array(rank: int, kinds: str = "fi", default=dataclasses.MISSING):
+    """An array of `rank` axes whose dtype is of one of NumPy's `kinds`."""
+
+    def check(part, value):
+        if value is None:
+            return None
+        value = numbers(value, kinds)
+        if value.ndim != rank:
+            raise mismatch(f"shape {value.shape}", f"{rank} axes")
+        return frozen(value)
+
+    return _field(check, default, array=True)
+
+
+def numbers(value: Any, kinds: str = "fiu") -> np.ndarray:
+    """`value` as an array of finite real numbers."""
+    value = np.asarray(value)
+    if value.dtype.kind not in kinds or value.dtype.itemsize > 8:
+        names = {"f": "float16/32/64", "i": "signed integers", "u": "unsigned integers"}
+        raise mismatch(f"dtype {value.dtype}", " or ".join(names[k] for k in kinds))
+    if value.dtype.kind == "f" and not np.isfinite(value).all():
+        index = np.argwhere(~np.isfinite(np.atleast_1d(value)))[0].tolist()
+        raise mismatch(f"{np.atleast_1d(value)[tuple(index)]} at index {index}", "finite numbers")
+    return value
+
+
+def frozen(value: np.ndarray) -> np.ndarray:
+    """A read-only view of `value`, or a copy where it is not C-ordered in native byte order.
+
+    A view keeps an array that two sets share one array in memory.
+    """
+    value = np.ascontiguousarray(value, value.dtype.newbyteorder("=")).reshape(value.shape).view()
+    value.flags.writeable = False
+    return value
+
+
+def shown(value: Any) -> str:
+    """A value as an error message shows it: short, on one line."""
+    if isinstance(value, np.ndarray):
+        if value.size > 6:
+            return f"{value.dtype} of shape {value.shape}"
+        value = value.tolist()
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Part:
+    """A population or a set of synapses: a frozen record whose kind is its file's name."""
+
+    kind: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **keywords):
+        super().__init_subclass__(**keywords)
+        cls.kind = cls.__module__.rpartition(".")[2]
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            try:
+                value = field.metadata["check"](self, getattr(self, field.name))
+            except EvsimError as error:
+                raise error.within(field.name) from None
+            object.__setattr__(self, field.name, value)
+        self.check()
+
+    def check(self) -> None:
+        """Raise an error if the fields do not fit each other."""
+
+    @classmethod
+    def build(cls, fields: dict[str, Any]) -> Part:
+        """The part with these fields; a missing or unknown one is an error."""
+        known = {field.name: field for field in dataclasses.fields(cls)}
+        for name in fields:
+            if name not in known:
+                raise EvsimError(
+                    f"unknown field for kind {cls.kind!r}, expected one of "
+                    f"{', '.join(known)}{nearest(name, known)}",
+                    name,
+                )
+        for name, field in known.items():
+            if field.default is dataclasses.MISSING and name not in fields:
+                raise EvsimError(f"missing field {name!r}, required by kind {cls.kind!r}")
+        return cls(**fields)
+
+
+def kinds(package: ModuleType, base: type) -> dict[str, type]:
+    """What a folder holds, by file name: the class of each file that derives from `base`."""
+    found = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        if not module.name.startswith("_"):
+            content = vars(importlib.import_module(f"{package.__name__}.{module.name}"))
+            found[module.name] = next(
+                c
+                for c in content.values()
+                if isinstance(c, type)
+                and issubclass(c, base)
+                and c.__module__.endswith(f".{module.name}")
+            )
+    return found

@@ -1,0 +1,139 @@
+"""Sets of synapses: one file per kind, the file's name is the kind."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from evsim.parts import Part, kinds, mismatch, per_channel, whole, word
+
+
+class Turns(NamedTuple):
+    """How many turns the loops of a delivery made."""
+
+    rows: int = 0  # weight rows read
+    additions: int = 0  # synaptic additions, or multiply-accumulates
+    zeros: int = 0  # those with a weight of 0
+
+
+@dataclass(frozen=True)
+class Connections:
+    """A set between two populations that it fits.
+
+    `start(cast)` gives what a run calls, where `cast` puts weights into the run's arithmetic:
+    `deliver(window, currents, reached, space) -> Turns` turns the events of a window into
+    currents. It adds to `currents` (timesteps, positions, channels) of the target and marks
+    `reached` (timesteps, positions, 1 or channels): 1 where `whole_positions`, as then all
+    channels of a position are reached together.
+    """
+
+    start: Callable[[Callable], Callable[..., Turns]]
+    fan_out: np.ndarray  # int64, of each source neuron
+    fan_in: int  # at most so many events reach a target in one timestep
+    whole_positions: bool
+    row_length: int  # 0: rows differ in length, or there are none
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Synapses(Part):
+    """Connections from a source population to a target population."""
+
+    source: str = word()
+    target: str = word()
+    delay: int = whole(0)  # timesteps between emission and arrival
+
+    def weights(self) -> np.ndarray | None:
+        """The array whose elements are the weights, if there is one."""
+        return None
+
+    @property
+    def integer(self) -> bool:
+        """Whether the weights are integers."""
+        weights = self.weights()
+        return weights is not None and weights.dtype.kind == "i"
+
+    @property
+    def scaled(self) -> bool:
+        """Whether a weight means scale x integer."""
+        return getattr(self, "scale", None) is not None
+
+    def connect(self, source, target) -> Connections:
+        """The connections between two populations; an error where the shapes do not fit."""
+        raise NotImplementedError
+
+    def scale_of(self, target) -> np.ndarray | None:
+        """The scale as (1 or positions, channels) of the target, if there is one."""
+        return None
+
+    def nominal(self, source, target) -> tuple[int, int]:
+        """(synops per arrival, macs per inference) as the literature counts; -1: exact."""
+        raise NotImplementedError
+
+    def describe(self, connections: Connections) -> dict:
+        """What a machine needs to know of this set to turn facts into actions."""
+        return {
+            "kind": self.kind,
+            "source": self.source,
+            "target": self.target,
+            "delay": self.delay,
+            "synapses": int(connections.fan_out.sum()),
+            "row_length": connections.row_length,
+            "weighted": self.weights() is not None,
+        }
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Weighted(Synapses):
+    """A set with weights of its own: floats, or integers with an optional scale."""
+
+    scale: np.ndarray | None = per_channel()  # one, or one per output channel
+    bits: int | None = whole(None, least=1)  # declared width; 1: the weights are -1 and +1
+
+    def check(self) -> None:
+        weights = self.weights()
+        if weights is None or weights.dtype.kind != "i":
+            for name in ("scale", "bits"):
+                if getattr(self, name) is not None:
+                    found = "no weights" if weights is None else f"{weights.dtype} weights"
+                    raise mismatch(found, "integer weights", name)
+        elif self.bits == 1 and not (np.abs(weights) == 1).all():
+            raise mismatch(weights[np.abs(weights) != 1][0], "-1 and +1 only", "bits")
+        elif self.bits and self.bits > 1:
+            top = 2 ** (self.bits - 1)
+            if weights.size and (weights.max() >= top or weights.min() < -top):
+                found = f"weights from {weights.min()} to {weights.max()}"
+                raise mismatch(found, f"values that fit {self.bits} bits", "bits")
+
+    def scale_of(self, target) -> np.ndarray | None:
+        """The scale as (1 or positions, channels) of the target."""
+        if self.scale is None:
+            return None
+        if self.scale.shape not in ((), (target.channels,), (target.neurons,)):
+            expected = f"1 value or one per output channel ({target.channels})"
+            raise mismatch(f"shape {self.scale.shape}", expected, "scale")
+        return target.grid(self.scale)
+
+
+def require_rank3(source, target, kind: str) -> None:
+    """Raise an error unless both populations have rows, columns and channels."""
+    for name, part in (("source", source), ("target", target)):
+        if len(part.shape) != 3:
+            expected = f"(height, width, channels) for kind {kind!r}"
+            raise mismatch(f"a {name} population of shape {part.shape}", expected)
+
+
+def require_shape(target, expected: tuple[int, ...]) -> None:
+    """Raise an error unless the target has exactly this shape."""
+    if target.shape != expected:
+        raise mismatch(f"a target population of shape {target.shape}", f"shape {expected}")
+
+
+@cache
+def synapse_kinds() -> dict[str, type[Synapses]]:
+    """The kinds of sets by name."""
+    return kinds(sys.modules[__name__], Synapses)

@@ -1,0 +1,21 @@
+"""Sizes and fan-outs of windows that slide along an axis."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def output_size(length: int, kernel: int, stride: int, lead: int, trail: int, dilation: int) -> int:
+    """floor((length + lead + trail - dilation (kernel - 1) - 1) / stride) + 1."""
+    return (length + lead + trail - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def fan_out(length: int, kernel: int, stride: int, lead: int, dilation: int, out: int):
+    """n(x) = #{a in [0, kernel) : (x + lead - dilation a) mod stride = 0, its quotient in [0, out)}."""
+    x = np.arange(length)[:, None] + lead - dilation * np.arange(kernel)[None, :]
+    return ((x % stride == 0) & (x >= 0) & (x // stride < out)).sum(axis=1).astype(np.int64)
+
+
+def over_cells(per_cell: np.ndarray, cell: int, length: int) -> np.ndarray:
+    """A value per pooled cell for every pixel of an axis; beyond the last whole cell 0."""
+    return np.pad(np.repeat(per_cell, cell), (0, length - per_cell.size * cell))

@@ -1,0 +1,131 @@
+"""Sums of weight rows: what dense and convolutional sets share.
+
+A row is the weights of one source at one place of the kernel. The rows that arrive at a target
+are listed first, by a kernel of the set's own, and added here, eight at a time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evsim.parts import frozen, kernel
+from evsim.synapses import Turns
+
+LIST = 1 << 17  # rows listed before they are added
+SPARE = 16  # rows a list may be written past its end
+
+
+class Rows:
+    """The rows (rows, columns) of a set in the run's arithmetic, in tiles of 64 columns.
+
+    A tile stays in the second cache while all targets of a list use it.
+    """
+
+    def __init__(self, weight: np.ndarray):
+        self.length = weight.shape[1]
+        edges = list(range(0, self.length, 64))
+        self.tiles = [(c, frozen(weight[:, c : c + 64])) for c in edges]
+        zeros = self.length - np.count_nonzero(weight, axis=1)
+        self.zeros = zeros if zeros.any() else None
+
+    def deliver(self, lister, window, targets: int, longest: int, reached, out, space) -> Turns:
+        """Add to out[i] the rows that `lister` lists for target i, for all targets.
+
+        `lister(first, rows, values, starts)` lists targets from `first` on until `rows` is full
+        and returns the next; `longest` is the longest list of one target.
+        """
+        valued = window.values is not None
+        rows = space.array("rows", LIST + longest + SPARE, np.uint32)
+        values = space.array("row values", rows.size if valued else 0, out.dtype)
+        starts = space.array("starts", targets + 1, np.int64)
+        first = count = zeros = 0
+        while first < targets:
+            last = lister(first, rows, values, starts)
+            some = starts[: last - first + 1]
+            for column, tile in self.tiles:
+                if valued:
+                    add_valued_rows(rows, values, some, tile, column, out[first:last])
+                elif tile.shape[1] == 64:
+                    add_tiles(rows, some, tile, column, out[first:last])
+                else:
+                    add_rows(rows, some, tile, column, out[first:last])
+            reached[first:last][np.diff(some) > 0] = 1
+            count += int(some[-1])
+            if self.zeros is not None:
+                zeros += sum_of(self.zeros, rows, some[-1])
+            first = last
+        return Turns(count, count * self.length, int(zeros))
+
+
+@kernel
+def add_rows(rows, starts, weight, column, out):
+    """out[i, column:] += the sum of weight[rows[k]] over starts[i] <= k < starts[i + 1]."""
+    for i in range(starts.shape[0] - 1):
+        total = out[i, column : column + weight.shape[1]]
+        k = starts[i]
+        while k + 8 <= starts[i + 1]:
+            w0 = weight[rows[k]]
+            w1 = weight[rows[k + 1]]
+            w2 = weight[rows[k + 2]]
+            w3 = weight[rows[k + 3]]
+            w4 = weight[rows[k + 4]]
+            w5 = weight[rows[k + 5]]
+            w6 = weight[rows[k + 6]]
+            w7 = weight[rows[k + 7]]
+            for c in range(total.shape[0]):
+                total[c] += ((w0[c] + w1[c]) + (w2[c] + w3[c])) + (
+                    (w4[c] + w5[c]) + (w6[c] + w7[c])
+                )
+            k += 8
+        while k < starts[i + 1]:
+            w0 = weight[rows[k]]
+            for c in range(total.shape[0]):
+                total[c] += w0[c]
+            k += 1
+
+
+@kernel
+def add_tiles(rows, starts, weight, column, out):
+    """The same for tiles of 64 columns: with a fixed length the sum stays in registers."""
+    for i in range(starts.shape[0] - 1):
+        total = out[i, column : column + 64]
+        k = starts[i]
+        while k + 8 <= starts[i + 1]:
+            w0 = weight[rows[k]]
+            w1 = weight[rows[k + 1]]
+            w2 = weight[rows[k + 2]]
+            w3 = weight[rows[k + 3]]
+            w4 = weight[rows[k + 4]]
+            w5 = weight[rows[k + 5]]
+            w6 = weight[rows[k + 6]]
+            w7 = weight[rows[k + 7]]
+            for c in range(64):
+                total[c] += ((w0[c] + w1[c]) + (w2[c] + w3[c])) + (
+                    (w4[c] + w5[c]) + (w6[c] + w7[c])
+                )
+            k += 8
+        while k < starts[i + 1]:
+            w0 = weight[rows[k]]
+            for c in range(64):
+                total[c] += w0[c]
+            k += 1
+
+
+@kernel
+def add_valued_rows(rows, values, starts, weight, column, out):
+    """out[i, column:] += the sum of values[k] * weight[rows[k]], one after the other."""
+    for i in range(starts.shape[0] - 1):
+        total = out[i, column : column + weight.shape[1]]
+        for k in range(starts[i], starts[i + 1]):
+            w, value = weight[rows[k]], values[k]
+            for c in range(total.shape[0]):
+                total[c] += value * w[c]
+
+
+@kernel
+def sum_of(amounts, rows, count):
+    """The sum of amounts[rows[k]] over the first `count` rows."""
+    total = 0
+    for k in range(count):
+        total += amounts[rows[k]]
+    return total

@@ -1,0 +1,201 @@
+"""Convolutional sets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from evsim.parts import array, kernel, mismatch, whole, wholes
+from evsim.synapses import Connections, Turns, Weighted, require_rank3, require_shape
+from evsim.synapses._geometry import fan_out, output_size, over_cells
+from evsim.synapses._rows import Rows
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Convolution(Weighted):
+    """current[y, x, o] += value * weight[a, b, c, o] for an event of source
+    (y * stride - top + a * dilation, x * stride - left + b * dilation, c).
+
+    With `prepool` a source (y, x, c) acts as (y div p, x div p, c) of the pooled shape.
+    """
+
+    weight: np.ndarray = array(4)  # (kernel_h, kernel_w, in / groups, out)
+    stride: tuple[int, int] = wholes(2, (1, 1), least=1)
+    padding: tuple[int, int, int, int] = wholes(4, (0, 0, 0, 0))  # top, bottom, left, right
+    dilation: tuple[int, int] = wholes(2, (1, 1), least=1)
+    groups: int = whole(1, least=1)
+    prepool: tuple[int, int] = wholes(2, (1, 1), least=1)
+
+    def weights(self) -> np.ndarray:
+        return self.weight
+
+    def connect(self, source, target) -> Connections:
+        require_rank3(source, target, self.kind)
+        height, width, depth = source.shape
+        kernel_h, kernel_w, per_group, out = self.weight.shape
+        groups = self.groups
+        if depth % groups or per_group != depth // groups or out % groups or not self.weight.size:
+            fits = f"(kernel_h, kernel_w, {depth} / groups, a multiple of groups)"
+            found = f"shape {self.weight.shape} with groups = {groups}"
+            raise mismatch(found, fits, "weight")
+        cells = [n // p for n, p in zip((height, width), self.prepool, strict=True)]
+        top, bottom, left, right = self.padding
+        axes = [
+            (cells[0], kernel_h, self.stride[0], top, bottom, self.dilation[0]),
+            (cells[1], kernel_w, self.stride[1], left, right, self.dilation[1]),
+        ]
+        out_h, out_w = (output_size(*axis) for axis in axes)
+        if out_h < 1 or out_w < 1:
+            raise mismatch(f"an output of {out_h} x {out_w} positions", "at least 1 x 1")
+        require_shape(target, (out_h, out_w, out))
+        y, x = (
+            over_cells(fan_out(n, k, s, lead, d, o), p, full)
+            for (n, k, s, lead, _, d), o, p, full in zip(
+                axes, (out_h, out_w), self.prepool, (height, width), strict=True
+            )
+        )
+        fan = np.repeat(np.outer(y, x).ravel() * (out // groups), depth)
+        geometry = np.array(
+            [height, width, depth, out_h, out_w, kernel_h, kernel_w, *self.stride, top, left]
+            + [*self.dilation, *self.prepool, groups],
+            np.int64,
+        )
+
+        def start(cast):
+            weight = cast(self.weight).reshape(kernel_h * kernel_w, per_group, out)
+            return _by_rows(weight, geometry) if groups == 1 else _by_groups(weight, geometry)
+
+        fan_in = kernel_h * kernel_w * per_group * self.prepool[0] * self.prepool[1]
+        return Connections(start, fan, fan_in, groups == 1, out // groups)
+
+    def nominal(self, source, target) -> tuple[int, int]:
+        per_arrival = self.weight.shape[0] * self.weight.shape[1] * self.weight.shape[3]
+        return per_arrival // self.groups, self.weight.size * target.positions
+
+
+def _by_rows(weight, geometry):
+    """Every target position lists the rows that arrive at it."""
+    taps, depth, out = weight.shape
+    rows = Rows(weight.reshape(taps * depth, out))
+    longest = taps * depth * int(geometry[13] * geometry[14])
+
+    def deliver(window, currents, reached, space):
+        values = window.values if window.values is not None else currents[:0, 0, 0]
+        channels, offsets = window.channels, window.offsets
+
+        def lister(first, listed, listed_values, starts):
+            return list_rows(
+                channels, values, offsets, geometry, first, listed, listed_values, starts
+            )
+
+        flat = currents.reshape(-1, out)
+        marks = reached.reshape(len(flat), -1)
+        return rows.deliver(lister, window, len(flat), longest, marks, flat, space)
+
+    return deliver
+
+
+def _by_groups(weight, geometry):
+    """Every event adds its group's weights to the positions it reaches."""
+    zeros = np.count_nonzero(
+        weight.reshape(*weight.shape[:2], geometry[15], -1) == 0, axis=3
+    ).astype(np.int64)
+
+    def deliver(window, currents, reached, space):
+        values = window.values if window.values is not None else currents[:0, 0, 0]
+        rows, none = spread(
+            window.channels, values, window.offsets, geometry, weight, zeros, currents, reached
+        )
+        return Turns(rows, rows * (weight.shape[2] // int(geometry[15])), none)
+
+    return deliver
+
+
+@kernel
+def list_rows(channels, values, offsets, geometry, first, rows, row_values, starts):
+    """List the rows that arrive at the target positions from `first` on until `rows` is full.
+
+    starts[i + 1] is where the list of target first + i ends; returns the first target that is
+    not listed. Ascending by source: the lines of a pooled cell come one after the other. Events
+    are copied 16 at a time; what is written past a list's end is written again.
+    """
+    height, width, depth = geometry[0], geometry[1], geometry[2]
+    out_height, out_width = geometry[3], geometry[4]
+    kernel_height, kernel_width = geometry[5], geometry[6]
+    stride_y, stride_x, top, left = geometry[7], geometry[8], geometry[9], geometry[10]
+    dilation_y, dilation_x, cell_y, cell_x = geometry[11], geometry[12], geometry[13], geometry[14]
+    room = rows.shape[0] - 16 - kernel_height * kernel_width * cell_y * cell_x * depth
+    targets = (offsets.shape[0] - 1) // (height * width) * (out_height * out_width)
+    n = 0
+    target = first
+    starts[0] = 0
+    while target < targets and n <= room:
+        t, p = divmod(target, out_height * out_width)
+        y, x = divmod(p, out_width)
+        for a in range(kernel_height):
+            line = y * stride_y - top + a * dilation_y
+            if line < 0 or line >= height // cell_y:
+                continue
+            for row in range(line * cell_y, (line + 1) * cell_y):
+                for b in range(kernel_width):
+                    column = x * stride_x - left + b * dilation_x
+                    if column < 0 or column >= width // cell_x:
+                        continue
+                    source = (t * height + row) * width + column * cell_x
+                    tap = (a * kernel_width + b) * depth
+                    k = offsets[source]
+                    end = offsets[source + cell_x]
+                    while k < end:
+                        some, events = rows[n : n + 16], channels[k : k + 16]
+                        for j in range(16):
+                            some[j] = tap + events[j]
+                        if row_values.shape[0] > 0:
+                            for j in range(min(16, end - k)):
+                                row_values[n + j] = values[k + j]
+                        n += 16
+                        k += 16
+                    n -= k - end
+        target += 1
+        starts[target - first] = n
+    return target
+
+
+@kernel
+def spread(channels, values, offsets, geometry, weight, zeros, currents, reached):
+    """Add the weights of every event to the positions it reaches, event by event.
+
+    `weight` (taps, in / groups, out), `zeros` (taps, in / groups, groups) its zeros; returns
+    (rows, zeros).
+    """
+    height, width, depth = geometry[0], geometry[1], geometry[2]
+    out_height, out_width = geometry[3], geometry[4]
+    kernel_height, kernel_width = geometry[5], geometry[6]
+    stride_y, stride_x, top, left = geometry[7], geometry[8], geometry[9], geometry[10]
+    dilation_y, dilation_x, cell_y, cell_x = geometry[11], geometry[12], geometry[13], geometry[14]
+    inputs, outputs = depth // geometry[15], weight.shape[2] // geometry[15]
+    rows, none = 0, 0
+    for source in range(offsets.shape[0] - 1):
+        t, p = divmod(source, height * width)
+        row, column = p // width // cell_y, p % width // cell_x
+        if row >= height // cell_y or column >= width // cell_x:
+            continue
+        if offsets[source] == offsets[source + 1]:
+            continue
+        for a in range(kernel_height):
+            y, odd_y = divmod(row + top - a * dilation_y, stride_y)
+            for b in range(kernel_width):
+                x, odd_x = divmod(column + left - b * dilation_x, stride_x)
+                if odd_y or odd_x or y < 0 or y >= out_height or x < 0 or x >= out_width:
+                    continue
+                tap = a * kernel_width + b
+                for k in range(offsets[source], offsets[source + 1]):
+                    group, c = divmod(channels[k], inputs)
+                    total = currents[t, y * out_width + x]
+                    for o in range(group * outputs, (group + 1) * outputs):
+                        w = weight[tap, c, o]
+                        total[o] += values[k] * w if values.shape[0] > 0 else w
+                        reached[t, y * out_width + x, o] = 1
+                    rows += 1
+                    none += zeros[tap, c, group]
+    return rows, none

@@ -1,0 +1,97 @@
+"""Fully connected sets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from evsim.parts import array, kernel, mismatch, wholes
+from evsim.synapses import Connections, Weighted
+from evsim.synapses._geometry import over_cells
+from evsim.synapses._rows import Rows
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Dense(Weighted):
+    """current[j] += value * weight[i, j] for an event of source i.
+
+    With `prepool` source (y, x, c) acts as (y div p, x div p, c) of the pooled shape.
+    """
+
+    weight: np.ndarray = array(2)  # (in, out)
+    prepool: tuple[int, int] = wholes(2, (1, 1), least=1)
+
+    def weights(self) -> np.ndarray:
+        return self.weight
+
+    def connect(self, source, target) -> Connections:
+        height, width = source.shape[:2] if len(source.shape) == 3 else (1, 1)
+        cell_y, cell_x = self.prepool
+        if self.prepool != (1, 1) and len(source.shape) != 3:
+            expected = "1, 1 for a source without rows and columns"
+            raise mismatch(self.prepool, expected, "prepool")
+        pooled = (height // cell_y) * (width // cell_x) * source.channels
+        if self.weight.shape != (pooled, target.neurons):
+            expected = f"shape {(pooled, target.neurons)} (inputs, outputs)"
+            raise mismatch(f"shape {self.weight.shape}", expected, "weight")
+        y = over_cells(np.arange(height // cell_y) + 1, cell_y, height)[:, None]
+        x = over_cells(np.arange(width // cell_x) + 1, cell_x, width)[None, :]
+        inside = (y * x > 0).ravel()
+        cell = ((y - 1) * (width // cell_x) + x - 1).ravel()
+        base = np.where(inside, cell * source.channels, -1)
+
+        def start(cast):
+            rows = Rows(cast(self.weight))
+
+            def deliver(window, currents, reached, space):
+                steps = len(currents)
+                channels, offsets = window.channels, window.offsets
+                values = window.values if window.values is not None else currents[:0, 0, 0]
+
+                def lister(first, listed, listed_values, starts):
+                    return list_rows(
+                        channels, values, offsets, base, first, listed, listed_values, starts
+                    )
+
+                flat = currents.reshape(steps, -1)
+                longest = source.neurons
+                marks = reached.reshape(steps, -1)
+                return rows.deliver(lister, window, steps, longest, marks, flat, space)
+
+            return deliver
+
+        fan = np.repeat(np.where(inside, target.neurons, 0), source.channels).astype(np.int64)
+        return Connections(start, fan, int(inside.sum()) * source.channels, True, target.neurons)
+
+    def nominal(self, source, target) -> tuple[int, int]:
+        return target.neurons, self.weight.size
+
+
+@kernel
+def list_rows(channels, values, offsets, base, first, rows, row_values, starts):
+    """List the rows of the events of each timestep from `first` on until `rows` is full.
+
+    base[p] is the row of channel 0 of position p, -1 outside the last whole cell. starts[i + 1]
+    is where the list of timestep first + i ends; returns the first timestep not listed.
+    """
+    n = 0
+    t = first
+    steps = (offsets.shape[0] - 1) // base.shape[0]
+    room = rows.shape[0]
+    starts[0] = 0
+    while t < steps:
+        start = offsets[t * base.shape[0]]
+        end = offsets[(t + 1) * base.shape[0]]
+        if n + end - start > room:
+            break
+        for p in range(base.shape[0]):
+            if base[p] >= 0:
+                for k in range(offsets[t * base.shape[0] + p], offsets[t * base.shape[0] + p + 1]):
+                    rows[n] = base[p] + channels[k]
+                    if row_values.shape[0] > 0:
+                        row_values[n] = values[k]
+                    n += 1
+        t += 1
+        starts[t - first] = n
+    return t

@@ -1,0 +1,89 @@
+"""One-to-one sets: shortcuts, with subsampling and channels moved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from evsim.parts import array, kernel, mismatch, whole, wholes
+from evsim.synapses import Connections, Turns, Weighted
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Identity(Weighted):
+    """current[y / s, x / s, c + offset] += value * weight[c], where s divides both y and x."""
+
+    weight: np.ndarray | None = array(1, default=None)  # (source channels,)
+    stride: tuple[int, int] = wholes(2, (1, 1), least=1)
+    channel_offset: int = whole(0)
+
+    def weights(self) -> np.ndarray | None:
+        return self.weight
+
+    def connect(self, source, target) -> Connections:
+        if len(source.shape) != len(target.shape):
+            expected = f"the rank of its source, shape {source.shape}"
+            raise mismatch(f"a target population of shape {target.shape}", expected)
+        if len(source.shape) == 1 and self.stride != (1, 1):
+            raise mismatch(self.stride, "1, 1 for populations without rows and columns", "stride")
+        height, width = source.shape[:2] if len(source.shape) == 3 else (1, 1)
+        out_h, out_w = -(-height // self.stride[0]), -(-width // self.stride[1])
+        if len(source.shape) == 3 and target.shape[:2] != (out_h, out_w):
+            expected = f"shape ({out_h}, {out_w}, channels)"
+            raise mismatch(f"a target population of shape {target.shape}", expected)
+        if self.channel_offset + source.channels > target.channels:
+            expected = f"at most {target.channels - source.channels}, the target's spare channels"
+            raise mismatch(self.channel_offset, expected, "channel_offset")
+        if self.weight is not None and self.weight.shape != (source.channels,):
+            expected = f"shape ({source.channels},)"
+            raise mismatch(f"shape {self.weight.shape}", expected, "weight")
+        y, odd_y = np.divmod(np.arange(height), self.stride[0])
+        x, odd_x = np.divmod(np.arange(width), self.stride[1])
+        reaches = np.logical_and.outer(odd_y == 0, odd_x == 0).ravel()
+        place = np.where(reaches, np.add.outer(y * out_w, x).ravel(), -1)
+        offset, weighted = self.channel_offset, self.weight is not None
+
+        def start(cast):
+            weight = cast(np.ones(source.channels, np.int8) if self.weight is None else self.weight)
+            zero = np.asarray(weight == 0)
+
+            def deliver(window, currents, reached, space):
+                values = window.values if window.values is not None else currents[:0, 0, 0]
+                turns, zeros = shift(
+                    window.channels,
+                    values,
+                    window.offsets,
+                    place,
+                    weight,
+                    zero,
+                    currents,
+                    reached,
+                    offset,
+                )
+                return Turns(turns if weighted else 0, turns, zeros)
+
+            return deliver
+
+        fan = np.repeat(reaches.astype(np.int64), source.channels)
+        return Connections(start, fan, 1, False, 1 if weighted else 0)
+
+    def nominal(self, source, target) -> tuple[int, int]:
+        return -1, 0
+
+
+@kernel
+def shift(channels, values, offsets, place, weight, zero, currents, reached, move):
+    """Add value * weight of every event at its place (-1: none); returns (additions, zeros)."""
+    additions, zeros = 0, 0
+    for source in range(offsets.shape[0] - 1):
+        t, p = divmod(source, place.shape[0])
+        if place[p] >= 0:
+            total, marks = currents[t, place[p]], reached[t, place[p]]
+            for k in range(offsets[source], offsets[source + 1]):
+                c = channels[k]
+                total[c + move] += values[k] * weight[c] if values.shape[0] > 0 else weight[c]
+                marks[c + move] = 1
+                zeros += zero[c]
+            additions += offsets[source + 1] - offsets[source]
+    return additions, zeros

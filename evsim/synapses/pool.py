@@ -1,0 +1,86 @@
+"""Average pooling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from evsim.parts import kernel as compiled
+from evsim.parts import mismatch, wholes
+from evsim.synapses import Connections, Synapses, Turns, require_rank3, require_shape
+from evsim.synapses._geometry import fan_out, output_size
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Pool(Synapses):
+    """current[y, x, c] += value / (kernel_h kernel_w), also where the window is over the border."""
+
+    kernel: tuple[int, int] = wholes(2, least=1)
+    stride: tuple[int, int] | None = wholes(2, None, least=1)  # kernel, where absent
+    padding: tuple[int, int, int, int] = wholes(4, (0, 0, 0, 0))  # top, bottom, left, right
+
+    def connect(self, source, target) -> Connections:
+        require_rank3(source, target, self.kind)
+        height, width, channels = source.shape
+        stride = self.stride or self.kernel
+        top, bottom, left, right = self.padding
+        out_h = output_size(height, self.kernel[0], stride[0], top, bottom, 1)
+        out_w = output_size(width, self.kernel[1], stride[1], left, right, 1)
+        if out_h < 1 or out_w < 1:
+            raise mismatch(f"an output of {out_h} x {out_w} positions", "at least 1 x 1")
+        require_shape(target, (out_h, out_w, channels))
+        y = fan_out(height, self.kernel[0], stride[0], top, 1, out_h)
+        x = fan_out(width, self.kernel[1], stride[1], left, 1, out_w)
+        geometry = np.array(
+            [height, width, out_h, out_w, *self.kernel, *stride, top, left], np.int64
+        )
+
+        def start(cast):
+            weight = cast(np.array(1 / (self.kernel[0] * self.kernel[1])))[()]
+
+            def deliver(window, currents, reached, space):
+                values = window.values if window.values is not None else currents[:0, 0, 0]
+                turns = spread(
+                    window.channels, values, window.offsets, geometry, weight, currents, reached
+                )
+                return Turns(0, turns, 0)
+
+            return deliver
+
+        fan = np.repeat(np.outer(y, x).ravel(), channels)
+        return Connections(start, fan, self.kernel[0] * self.kernel[1], False, 0)
+
+    def nominal(self, source, target) -> tuple[int, int]:
+        return 1, 0
+
+
+@compiled
+def spread(channels, values, offsets, geometry, weight, currents, reached):
+    """Add value * weight to the windows that hold each event's source; returns the additions."""
+    height, width, out_height, out_width = geometry[0], geometry[1], geometry[2], geometry[3]
+    kernel_height, kernel_width, stride_y, stride_x = (
+        geometry[4],
+        geometry[5],
+        geometry[6],
+        geometry[7],
+    )
+    top, left = geometry[8], geometry[9]
+    additions = 0
+    for source in range(offsets.shape[0] - 1):
+        if offsets[source] == offsets[source + 1]:
+            continue
+        t, p = divmod(source, height * width)
+        row, column = p // width + top, p % width + left
+        first_y = max(0, (row - kernel_height) // stride_y + 1)
+        first_x = max(0, (column - kernel_width) // stride_x + 1)
+        for y in range(first_y, min(out_height, row // stride_y + 1)):
+            for x in range(first_x, min(out_width, column // stride_x + 1)):
+                total = currents[t, y * out_width + x]
+                marks = reached[t, y * out_width + x]
+                for k in range(offsets[source], offsets[source + 1]):
+                    c = channels[k]
+                    total[c] += values[k] * weight if values.shape[0] > 0 else weight
+                    marks[c] = 1
+                additions += offsets[source + 1] - offsets[source]
+    return additions

@@ -1,0 +1,352 @@
+"""The law of a timestep as plain loops, from the specification alone: one sample at a time."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from geometry import connections, has_integer_weights, neurons, per_neuron, weights_of
+from stimulus import encode, is_graded, uniform
+
+INT32 = np.iinfo(np.int32)
+SET_FACTS = ("arrivals", "undelivered", "synops", "macs", "zero_synops", "rows", "touched")
+POPULATION_FACTS = ("updates", "active_updates", "touched", "spikes", "pushes", "draws", "peak")
+
+
+@dataclass
+class Record:
+    """What one sample did."""
+
+    spikes: dict  # population -> [(timestep, neuron, value)]
+    trace: dict  # population with a potential -> (T, neurons), v after the reset
+    facts: dict  # part -> fact -> int
+    accesses: dict  # set -> {arrivals a synapse carried: number of such synapses}
+    queue: dict  # set -> [events arriving at t]
+    decisions: list  # class at the end of each timestep
+    decision: int
+
+
+# The graph
+
+
+def incoming(network, population):
+    """The names of the sets into a population, in order of name."""
+    synapses = network["synapses"]
+    return [name for name in sorted(synapses) if synapses[name]["target"] == population]
+
+
+def visiting_order(network):
+    """Populations, upstream first along sets of delay 0."""
+    waiting = {name: set() for name in sorted(network["populations"])}
+    for fields in network["synapses"].values():
+        if fields.get("delay", 0) == 0:
+            waiting[fields["target"]].add(fields["source"])
+    order = []
+    while waiting:
+        ready = [name for name, sources in waiting.items() if sources <= set(order)]
+        if not ready:
+            raise ValueError(f"a cycle whose delays sum to 0 among {', '.join(waiting)}")
+        order.append(ready[0])
+        del waiting[ready[0]]
+    return order
+
+
+def is_integer(network, population, graded):
+    """Whether current and potential of a population are integers."""
+    sets = [network["synapses"][name] for name in incoming(network, population)]
+    fits = []
+    for fields in sets:
+        spiking = fields["source"] != network["input"] or not graded
+        unscaled = has_integer_weights(fields) and "scale" not in fields
+        plain = fields["kind"] == "identity" and weights_of(fields) is None
+        fits.append(spiking and (unscaled or plain))
+    return any(has_integer_weights(fields) for fields in sets) and all(fits)
+
+
+# One visit
+
+
+def checked(value):
+    """The value, which must lie in int32 if it is an integer."""
+    if isinstance(value, int) and not INT32.min <= value <= INT32.max:
+        raise OverflowError(f"{value} leaves int32")
+    return value
+
+
+class Neurons:
+    """The potentials and fields of one population, one entry per neuron."""
+
+    def __init__(self, fields, number):
+        self.kind, self.number = fields["kind"], number
+        self.count = neurons(fields["shape"])
+        self.fires = self.kind in ("iaf", "lif")
+        for name in ("threshold", "leak", "bias", "v_min", "v_reset", "v_init"):
+            default = 0 if name in ("v_reset", "v_init") else None
+            setattr(self, name, self.field(fields.get(name, default), fields["shape"]))
+        self.compare = fields.get("compare", "ge")
+        self.reset = fields.get("reset", "subtract")
+        self.start = fields.get("start", 0)
+        self.refractory = fields.get("refractory", 0)
+        self.v = list(self.v_init)
+        self.rests_until = [-1] * self.count
+
+    def field(self, value, shape):
+        if value is None:
+            return None
+        values = per_neuron(value, shape)
+        if self.number is int and any(x != int(x) for x in values):
+            raise ValueError("a field of an integer population is not a whole number")
+        return [self.number(x) for x in values]
+
+    def meets(self, j, v):
+        """Whether `v` reaches the threshold of neuron j."""
+        return v > self.threshold[j] if self.compare == "gt" else v >= self.threshold[j]
+
+    def is_active(self, j, reached):
+        """Whether a lazy machine must update neuron j now; `v` is still the old one."""
+        return (
+            reached
+            or (self.bias is not None and self.bias[j] != 0)
+            or (self.leak is not None and self.leak[j] != 1)
+            or (self.fires and self.meets(j, self.v[j]))
+        )
+
+    def integrate(self, j, current):
+        v = self.v[j]
+        if self.leak is not None:
+            v = self.leak[j] * v
+        v = v + current
+        if self.bias is not None:
+            v = v + self.bias[j]
+        checked(v)
+        if self.v_min is not None:
+            v = max(v, self.v_min[j])
+        self.v[j] = v
+
+    def visit(self, j, current, t):
+        """Integrate, fire, reset; True if neuron j fired."""
+        if t <= self.rests_until[j]:
+            return False
+        self.integrate(j, current)
+        if not self.fires or t < self.start or not self.meets(j, self.v[j]):
+            return False
+        self.v[j] = self.v_reset[j] if self.reset == "zero" else self.v[j] - self.threshold[j]
+        self.rests_until[j] = t + self.refractory
+        return True
+
+
+def scale_of(fields, target_shape, dtype):
+    """The scale of every target neuron, None where the set has none."""
+    if "scale" not in fields:
+        return None
+    return [dtype(x) for x in per_neuron(fields["scale"], target_shape)]
+
+
+def deliver(events, synapses, scale, graded, current, number):
+    """Add the events of one set at one timestep to the current of the target."""
+    if scale is not None and not graded:
+        total = {}
+        for source, value in events:
+            for target, weight, _ in synapses[source]:
+                total[target] = total.get(target, 0) + value * weight
+        for target, integer in total.items():
+            current[target] += scale[target] * number(checked(integer))
+        return
+    for source, value in events:
+        for target, weight, _ in synapses[source]:
+            weight = number(weight) if scale is None else scale[target] * number(weight)
+            current[target] += number(value) * weight
+
+
+# Facts
+
+
+def rows_read(fields, synapses):
+    """The rows of weights that one event of a source with these synapses reads."""
+    if weights_of(fields) is None or not synapses:
+        return 0
+    if fields["kind"] == "conv":
+        return len({synapse.element[:2] for synapse in synapses})
+    return 1
+
+
+def set_facts(fields, synapses, events, timesteps, graded):
+    """The facts of a set, the (target, timestep) pairs it reached and what each source sent."""
+    facts = dict.fromkeys(SET_FACTS, 0)
+    pairs, delivered, queue = set(), Counter(), [0] * timesteps
+    for t, source, _ in events:
+        arrival = t + fields.get("delay", 0)
+        if arrival >= timesteps:
+            facts["undelivered"] += 1
+            continue
+        facts["arrivals"] += 1
+        facts["rows"] += rows_read(fields, synapses[source])
+        delivered[source] += 1
+        queue[arrival] += 1
+        for synapse in synapses[source]:
+            facts["macs" if graded else "synops"] += 1
+            facts["zero_synops"] += int(synapse.weight == 0)
+            pairs.add((synapse.target, arrival))
+    facts["touched"] = len(pairs)
+    return facts, pairs, delivered, queue
+
+
+def accesses_per_synapse(synapses, delivered):
+    """How many synapses carried 0, 1, 2, ... arrivals."""
+    histogram = Counter()
+    for source, own in enumerate(synapses):
+        for _ in own:
+            histogram[delivered[source]] += 1
+    return dict(histogram)
+
+
+def spike_facts(network, population, events):
+    """The facts that a population's events alone decide."""
+    outgoing = [s for s in network["synapses"].values() if s["source"] == population]
+    by_timestep = Counter(t for t, _, _ in events)
+    return {
+        "spikes": len(events),
+        "pushes": len(events) * len(outgoing),
+        "peak": max(by_timestep.values(), default=0),
+    }
+
+
+# The run
+
+
+class Sample:
+    """One sample on its way through the network."""
+
+    def __init__(self, network, timesteps, dtype, graded):
+        self.network, self.timesteps, self.dtype, self.graded = network, timesteps, dtype, graded
+        self.populations, self.sets = network["populations"], network["synapses"]
+        self.numbers = {
+            name: int if is_integer(network, name, graded) else dtype for name in self.populations
+        }
+        self.sent = {name: [[] for _ in range(timesteps)] for name in self.populations}
+        self.synapses = {
+            name: connections(fields, *self.shapes(fields), dtype)
+            for name, fields in self.sets.items()
+        }
+        self.state = {
+            name: Neurons(fields, self.numbers[name])
+            for name, fields in self.populations.items()
+            if name != network["input"]
+        }
+        self.trace = {name: [] for name in self.state}
+        self.active = dict.fromkeys(self.state, 0)
+
+    def shapes(self, fields):
+        """The shapes of the source and the target of a set."""
+        return [self.populations[fields[end]]["shape"] for end in ("source", "target")]
+
+    def is_graded(self, fields):
+        """Whether the source of a set is graded."""
+        return self.graded and fields["source"] == self.network["input"]
+
+    def arrive(self, name, t):
+        """The current of every neuron at `t`, and the neurons that any event reached."""
+        number = self.numbers[name]
+        current, reached = [number(0)] * self.state[name].count, set()
+        for incoming_name in incoming(self.network, name):
+            fields, synapses = self.sets[incoming_name], self.synapses[incoming_name]
+            emitted = t - fields.get("delay", 0)
+            events = self.sent[fields["source"]][emitted] if emitted >= 0 else []
+            scale = scale_of(fields, self.populations[name]["shape"], self.dtype)
+            deliver(events, synapses, scale, self.is_graded(fields), current, number)
+            for source, _ in events:
+                reached |= {synapse.target for synapse in synapses[source]}
+        return current, reached
+
+    def visit(self, name, t, lazy):
+        """Advance one population by one timestep."""
+        own = self.state[name]
+        current, reached = self.arrive(name, t)
+        for j in range(own.count):
+            is_active = own.is_active(j, j in reached)
+            self.active[name] += int(is_active)
+            if lazy and not is_active:
+                continue
+            if own.visit(j, checked(current[j]), t):
+                self.sent[name][t].append((j, 1))
+        self.trace[name].append(list(own.v))
+
+    def spikes(self, name):
+        """The events of a population: [(timestep, neuron, value)]."""
+        return [(t, j, value) for t, events in enumerate(self.sent[name]) for j, value in events]
+
+    def traces(self):
+        return {
+            name: np.array(rows, dtype=np.int32 if self.numbers[name] is int else self.dtype)
+            for name, rows in self.trace.items()
+        }
+
+    def record(self, draws):
+        """Everything that is known at the end."""
+        facts, accesses, queue = {}, {}, {}
+        touched = {name: set() for name in self.populations}
+        for name, fields in self.sets.items():
+            events, synapses = self.spikes(fields["source"]), self.synapses[name]
+            facts[name], pairs, delivered, queue[name] = set_facts(
+                fields, synapses, events, self.timesteps, self.is_graded(fields)
+            )
+            accesses[name] = accesses_per_synapse(synapses, delivered)
+            touched[fields["target"]] |= pairs
+        spikes = {name: self.spikes(name) for name in self.populations}
+        for name in self.populations:
+            facts[name] = dict.fromkeys(POPULATION_FACTS, 0)
+            facts[name] |= spike_facts(self.network, name, spikes[name])
+            facts[name]["touched"] = len(touched[name])
+        for name, own in self.state.items():
+            facts[name]["updates"] = own.count * self.timesteps
+            facts[name]["active_updates"] = self.active[name]
+        facts[self.network["input"]]["draws"] = draws
+        trace = self.traces()
+        decisions = decide(self.network, trace, spikes, self.timesteps)
+        return Record(spikes, trace, facts, accesses, queue, decisions, decisions[-1])
+
+
+def decide(network, trace, spikes, timesteps):
+    """The class at the end of each timestep; ties go to the lowest index."""
+    output = network["output"]
+    fields = network["populations"][output]
+    if fields["kind"] == "readout":
+        scores = trace[output]
+    else:
+        scores = np.zeros((timesteps, neurons(fields["shape"])), dtype=np.int64)
+        for t, j, value in spikes[output]:
+            scores[t:, j] += value
+    return [int(np.argmax(scores[t])) for t in range(timesteps)]
+
+
+def simulate(
+    network,
+    inputs,
+    timesteps,
+    coding,
+    seed=0,
+    sample=0,
+    dtype=np.float32,
+    lazy=False,
+    graded=None,
+):
+    """Run one sample: a raw image, or the events [(timestep, neuron, value)] of coding `events`.
+
+    `lazy` really skips every neuron that is not active. `graded` is what an event file says of
+    itself; without it all its values decide.
+    """
+    draws = 0
+    position = sorted(network["populations"]).index(network["input"])
+
+    def draw(neuron, t):
+        nonlocal draws
+        draws += 1
+        return uniform(seed, neuron, t, sample, position)
+
+    graded = is_graded(coding, inputs, graded)
+    run = Sample(network, timesteps, dtype, graded)
+    run.sent[network["input"]] = encode(network, inputs, timesteps, coding, draw, dtype, graded)
+    for t in range(timesteps):
+        for name in visiting_order(network):
+            if name != network["input"]:
+                run.visit(name, t, lazy)
+    return run.record(draws)

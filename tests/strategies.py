@@ -1,0 +1,365 @@
+"""Hypothesis strategies for small, odd, legal networks and their inputs.
+
+Every value is a multiple of 2^-6 and small, so every sum is exact in float32: weights are at most
+17/64, inputs multiples of 2^-3 up to 3/2, and a set adds at most 40 weights to a neuron. A leak
+makes the grid finer with every timestep, so 1/4 is drawn for short runs only, and unscaled integer
+weights, which are larger, reach float populations only where nothing leaks. The area of a pool is
+a power of two.
+"""
+
+from functools import cache
+from math import gcd
+from typing import Any, NamedTuple
+
+import numpy as np
+from geometry import axis_length, neurons
+from hypothesis import strategies as st
+
+# Not in the order of creation, and not in the order of any locale either.
+NAMES = ["b", "a", "Z", "10", "9", "in put", "é", "c_1", "c_10", "c_2", "B", "zz", "0", "Ä", "aa"]
+NAMES += ["out", "d", "-", "y", "x", "q.1", "w", "k", "h", "µ"]
+SHAPES = [(1,), (3,), (4,), (8,), (12,), (1, 1, 1), (2, 2, 2), (3, 2, 2), (2, 3, 4), (4, 4, 1)]
+SHAPES += [(4, 4, 2), (5, 3, 1), (5, 4, 2), (1, 5, 3), (3, 3, 4), (6, 5, 1), (4, 2, 4), (6, 6, 1)]
+MAX_EXTRA_SETS = 4
+
+
+class Case(NamedTuple):
+    """One run: `simulate(**case._asdict())`."""
+
+    network: dict
+    inputs: Any
+    timesteps: int
+    coding: str
+    graded: bool | None = None
+    seed: int = 0
+    sample: int = 0
+
+
+def chance(draw, percent):
+    return draw(st.integers(0, 99)) >= 100 - percent
+
+
+def random_array(draw, low, high, shape):
+    """Integers in [low, high]; from one seed, because arrays drawn one by one are slow."""
+    random = np.random.default_rng(draw(st.integers(0, 2**16)))
+    values = random.integers(low, high, size=shape, endpoint=True)
+    return np.where(random.random(shape) < 0.15, 0, values)
+
+
+def add(draw, fields, name, value, default):
+    """Write a field down, or leave it out if it says no more than its default."""
+    if value != default or draw(st.booleans()):
+        fields[name] = value
+
+
+# Fields of populations
+
+
+def spread(draw, choices, shape):
+    """A field as a scalar, per channel, in the shape, or in the shape flattened."""
+    form = draw(st.sampled_from([(), (shape[-1],), shape, (neurons(shape),)]))
+    if form == ():
+        return draw(st.sampled_from(choices))
+    picks = draw(st.lists(st.sampled_from(choices), min_size=2, max_size=5))
+    return np.resize(np.array(picks), form)
+
+
+def maybe(draw, fields, name, choices, shape, percent=40):
+    if chance(draw, percent):
+        fields[name] = spread(draw, choices, shape)
+
+
+def integrator(draw, shape, leaks, whole):
+    """The fields of a population that is not the input; `whole`: fit for an integer one."""
+    kind = draw(st.sampled_from(["iaf", "iaf", "lif", "lif", "readout"]))
+    fields = {"kind": kind, "shape": shape}
+    leaks = [1.0] if whole else leaks
+    maybe(draw, fields, "bias", [0, 1, -1] if whole else [0, 3 / 64, 0.125, -2 / 64], shape)
+    maybe(draw, fields, "v_init", [0, 1, 2] if whole else [0, 0.125, -0.25, 0.75], shape)
+    maybe(draw, fields, "leak", leaks, shape, {"iaf": 0, "lif": 100, "readout": 50}[kind])
+    if kind == "readout":
+        return fields
+    fields["threshold"] = spread(draw, [1, 2, 3.0] if whole else [0.25, 13 / 64, 0.5, 1], shape)
+    maybe(draw, fields, "v_min", [-1, -4] if whole else [-0.25, -0.5, -1], shape)
+    add(draw, fields, "compare", draw(st.sampled_from(["ge", "gt"])), "ge")
+    add(draw, fields, "reset", draw(st.sampled_from(["subtract", "zero"])), "subtract")
+    if fields.get("reset") == "zero":
+        maybe(draw, fields, "v_reset", [0, -1] if whole else [0, 0.125, -0.25], shape)
+    add(draw, fields, "start", draw(st.sampled_from([0, 0, 1, 3])), 0)
+    add(draw, fields, "refractory", draw(st.sampled_from([0, 0, 1, 2])), 0)
+    return fields
+
+
+def input_population(draw, shape):
+    fields = {"kind": "input", "shape": shape}
+    if chance(draw, 60):
+        fields["scale"] = draw(st.sampled_from([4, 2.0]))
+    lengths = [shape[-1]] if len(shape) == 3 else [d for d in (1, 2, 3) if shape[0] % d == 0]
+    length = draw(st.sampled_from(lengths))
+    for name, choices in (("mean", [0, 0.25, -0.5]), ("std", [1, 2])):
+        if chance(draw, 40):
+            picks = draw(st.lists(st.sampled_from(choices), min_size=2, max_size=4))
+            values = np.resize(np.array(picks, dtype=np.float64), length)
+            fields[name] = values if chance(draw, 60) else float(values[0])
+    return fields
+
+
+# Sets
+
+
+@cache
+def axis_choices(length, out, kernels, strides, dilations, pads):
+    """All (kernel, stride, lead, trail, dilation) that take `length` to `out`."""
+    return [
+        (k, s, lead, trail, d)
+        for k in kernels
+        for s in strides
+        for lead in pads
+        for trail in pads
+        for d in dilations
+        if axis_length(length, k, s, lead, trail, d) == out
+    ]
+
+
+def conv_axes(source, target, cell=(1, 1)):
+    return [
+        axis_choices(source[a] // cell[a], target[a], (1, 2, 3), (1, 2, 3), (1, 2), (0, 1, 2))
+        for a in (0, 1)
+    ]
+
+
+def pool_axes(source, target):
+    return [
+        axis_choices(source[a], target[a], (1, 2, 4), (1, 2, 3), (1,), (0, 1, 2)) for a in (0, 1)
+    ]
+
+
+def cells(shape):
+    """The prepool cells that leave something of a shape."""
+    return [(p, q) for p in (1, 2, 3) for q in (1, 2, 3) if p <= shape[0] and q <= shape[1]]
+
+
+def identity_strides(source, target):
+    """All strides by which an identity can join two shapes."""
+    if len(source) != len(target) or source[-1] > target[-1]:
+        return []
+    if len(source) == 1:
+        return [(1, 1)]
+    return [
+        (s, r)
+        for s in (1, 2, 3)
+        for r in (1, 2, 3)
+        if -(-source[0] // s) == target[0] and -(-source[1] // r) == target[1]
+    ]
+
+
+def possible_kinds(source, target, whole):
+    """The kinds of set that can join two shapes."""
+    kinds = ["dense", "sparse"]
+    if identity_strides(source, target):
+        kinds += ["identity"] * 2
+    if len(source) == len(target) == 3:
+        kinds += ["conv"] * 5 if all(conv_axes(source, target)) else []
+        if source[2] == target[2] and all(pool_axes(source, target)) and not whole:
+            kinds += ["pool"] * 4
+    return kinds
+
+
+def put_weights(draw, fields, shape, numeric, outputs):
+    """Draw the weights, floats or integers, and for integers perhaps a `scale`."""
+    name = "data" if fields["kind"] == "sparse" else "weight"
+    if numeric == "float":
+        dtype = draw(st.sampled_from([np.float16, np.float32, np.float64]))
+        fields[name] = (random_array(draw, -5, 17, shape) / 64).astype(dtype)
+        return
+    dtype = draw(st.sampled_from([np.int8, np.int16]))
+    low, high = (-5, 8) if numeric == "scaled" else (-2, 3)
+    fields[name] = random_array(draw, low, high, shape).astype(dtype)
+    if numeric == "scaled":
+        fields["scale"] = 2.0**-5
+        if outputs and chance(draw, 50):
+            fields["scale"] = np.resize([2.0**-5, 2.0**-6], outputs)
+
+
+def put_dense(draw, fields, source, target, numeric):
+    cell = draw(st.sampled_from(cells(source) if len(source) == 3 else [(1, 1)]))
+    add(draw, fields, "prepool", cell, (1, 1))
+    inputs = neurons(source)
+    if len(source) == 3:
+        inputs = (source[0] // cell[0]) * (source[1] // cell[1]) * source[2]
+    outputs = target[0] if len(target) == 1 else 0
+    put_weights(draw, fields, (inputs, neurons(target)), numeric, outputs)
+
+
+def put_conv(draw, fields, source, target, numeric):
+    fitting = [cell for cell in cells(source) if all(conv_axes(source, target, cell))]
+    cell = draw(st.sampled_from([(1, 1), *fitting]))
+    rows, columns = (draw(st.sampled_from(axis)) for axis in conv_axes(source, target, cell))
+    divisors = [g for g in range(1, 5) if gcd(source[2], target[2]) % g == 0]
+    groups = draw(st.sampled_from(divisors))
+    add(draw, fields, "prepool", cell, (1, 1))
+    add(draw, fields, "stride", (rows[1], columns[1]), (1, 1))
+    add(draw, fields, "padding", (*rows[2:4], *columns[2:4]), (0, 0, 0, 0))
+    add(draw, fields, "dilation", (rows[4], columns[4]), (1, 1))
+    add(draw, fields, "groups", groups, 1)
+    shape = (rows[0], columns[0], source[2] // groups, target[2])
+    put_weights(draw, fields, shape, numeric, target[2])
+
+
+def put_pool(draw, fields, source, target, numeric):
+    rows, columns = (draw(st.sampled_from(axis)) for axis in pool_axes(source, target))
+    fields["kernel"] = (rows[0], columns[0])
+    add(draw, fields, "stride", (rows[1], columns[1]), fields["kernel"])
+    add(draw, fields, "padding", (*rows[2:4], *columns[2:4]), (0, 0, 0, 0))
+
+
+def put_identity(draw, fields, source, target, numeric):
+    add(draw, fields, "stride", draw(st.sampled_from(identity_strides(source, target))), (1, 1))
+    offset = draw(st.integers(0, target[-1] - source[-1]))
+    add(draw, fields, "channel_offset", offset, 0)
+    if chance(draw, 60):
+        put_weights(draw, fields, (source[-1],), numeric, 0)
+
+
+def put_sparse(draw, fields, source, target, numeric):
+    there = random_array(draw, 0, 2, (neurons(source), neurons(target))) == 1
+    fields["indices"] = np.nonzero(there)[1].astype(np.int32)
+    fields["indptr"] = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int64)
+    outputs = target[0] if len(target) == 1 else 0
+    put_weights(draw, fields, fields["indices"].shape, numeric, outputs)
+
+
+PUT = {
+    "dense": put_dense,
+    "conv": put_conv,
+    "pool": put_pool,
+    "identity": put_identity,
+    "sparse": put_sparse,
+}
+
+
+def numerics(network, target, whole):
+    """The kinds of weights that a new set into `target` may have."""
+    if whole:
+        return ["integer"]
+    into = [fields for fields in network["synapses"].values() if fields["target"] == target]
+    # A set that keeps the target a float one, whatever else reaches it.
+    floating = any(
+        fields["kind"] == "pool"
+        or "scale" in fields
+        or ("weight" in fields and fields["weight"].dtype.kind == "f")
+        or ("data" in fields and fields["data"].dtype.kind == "f")
+        for fields in into
+    )
+    leaks = np.any(np.asarray(network["populations"][target].get("leak", 1)) != 1)
+    unscaled = ["integer"] if floating and not leaks else []
+    return ["float", "float", "scaled", *unscaled]
+
+
+def put_set(draw, network, name, source, target, delay, whole):
+    """Add a set between two populations."""
+    shapes = [network["populations"][end]["shape"] for end in (source, target)]
+    fields = {"source": source, "target": target}
+    fields["kind"] = draw(st.sampled_from(possible_kinds(*shapes, whole)))
+    add(draw, fields, "delay", delay, 0)
+    numeric = draw(st.sampled_from(numerics(network, target, whole)))
+    PUT[fields["kind"]](draw, fields, *shapes, numeric)
+    network["synapses"][name] = fields
+
+
+def put_twin(draw, network, name, delay):
+    """Add a set beside another one, with the same arrays."""
+    other = draw(st.sampled_from(list(network["synapses"].values())))
+    earlier = list(network["populations"])
+    forward = earlier.index(other["source"]) < earlier.index(other["target"])
+    network["synapses"][name] = {**other, "delay": delay if forward else max(delay, 1)}
+
+
+# Networks
+
+
+@st.composite
+def networks(draw, timesteps=8):
+    """A legal network, exact in float32 for runs of up to `timesteps` timesteps."""
+    first = draw(st.integers(0, len(NAMES) - 1))
+    names = iter(NAMES[first:] + NAMES[:first])
+    leaks = [1.0, 0.5] if timesteps > 4 else [1.0, 0.5, 0.25]
+    source_name = next(names)
+    populations = {source_name: input_population(draw, draw(st.sampled_from(SHAPES)))}
+    network = {"input": source_name, "populations": populations, "synapses": {}}
+    whole = {}
+    for _ in range(draw(st.integers(1, 5))):
+        name = next(names)
+        whole[name] = chance(draw, 30)
+        shape = draw(st.sampled_from(SHAPES))
+        populations[name] = integrator(draw, shape, leaks, whole[name])
+        sources = [n for n, p in populations.items() if p["kind"] != "readout" and n != name]
+        if chance(draw, 90):
+            # Mostly the latest: deep networks are rarer than wide ones otherwise.
+            source = sources[-1] if chance(draw, 60) else draw(st.sampled_from(sources))
+            delay = draw(st.sampled_from([0, 0, 0, 1, 2, 3]))
+            put_set(draw, network, next(names), source, name, delay, whole[name])
+    order = list(populations)
+    sources = [name for name in order if populations[name]["kind"] != "readout"]
+    for _ in range(draw(st.integers(0, MAX_EXTRA_SETS))):
+        delay = draw(st.integers(0, 3))
+        if network["synapses"] and chance(draw, 25):
+            put_twin(draw, network, next(names), delay)
+            continue
+        source, target = draw(st.sampled_from(sources)), draw(st.sampled_from(order[1:]))
+        if order.index(source) >= order.index(target):
+            delay = max(delay, 1)
+        put_set(draw, network, next(names), source, target, delay, whole[target])
+    network["output"] = order[-1] if chance(draw, 70) else draw(st.sampled_from(order[1:]))
+    return network
+
+
+# Inputs
+
+
+def image_shape(draw, fields):
+    """A shape of image that fits the input population and its `mean` and `std`."""
+    shape = fields["shape"]
+    if len(shape) == 3:
+        return shape[:2] if shape[2] == 1 and draw(st.booleans()) else shape
+    length = max(np.size(fields.get(name, 0)) for name in ("mean", "std"))
+    if length > 1 or draw(st.booleans()):
+        return (shape[0] // length, 1, length)
+    return shape
+
+
+@st.composite
+def images(draw, fields):
+    """A raw image for an input population, uint8 or float."""
+    shape = image_shape(draw, fields)
+    if "scale" in fields and chance(draw, 60):
+        return random_array(draw, 0, int(fields["scale"]), shape).astype(np.uint8)
+    dtype = draw(st.sampled_from([np.float32, np.float64]))
+    return (random_array(draw, -2, 4, shape) / 4).astype(dtype)
+
+
+@st.composite
+def event_lists(draw, shape, timesteps):
+    """(events, graded): ascending, some at or after the end of the run."""
+    style = draw(st.sampled_from(["ones", "signs", "graded"]))
+    values = {"ones": [1], "signs": [1, -1], "graded": [1, -1, 0.25, -0.75, 1.5]}[style]
+    places = st.tuples(st.integers(0, timesteps + 1), st.integers(0, neurons(shape) - 1))
+    few = 0 if chance(draw, 20) else min(timesteps, neurons(shape))
+    chosen = draw(st.lists(places, unique=True, min_size=few, max_size=4 * timesteps))
+    events = [(t, neuron, draw(st.sampled_from(values))) for t, neuron in sorted(chosen)]
+    says = [True, None] if style == "graded" else [False, None, True]
+    return events, draw(st.sampled_from(says))
+
+
+@st.composite
+def cases(draw, codings=("constant", "poisson", "events")):
+    """A network with an input and the settings of a run."""
+    timesteps = draw(st.integers(1, 8))
+    network = draw(networks(timesteps))
+    fields = network["populations"][network["input"]]
+    coding = draw(st.sampled_from(codings))
+    seed, sample = draw(st.integers(0, 2**63 - 1)), draw(st.integers(0, 9))
+    if coding == "events":
+        events, graded = draw(event_lists(fields["shape"], timesteps))
+        return Case(network, events, timesteps, coding, graded, seed, sample)
+    return Case(network, draw(images(fields)), timesteps, coding, None, seed, sample)

@@ -1,0 +1,321 @@
+"""The law once more, under a machine, over arrays and numbers that count what is done to them.
+
+Every read, write, addition, comparison, push and pop is booked where it happens, to the part at
+work; nothing is computed from facts. Sums are exact on a power-of-two grid, so that a weight may
+go straight into a potential.
+"""
+
+from contextlib import contextmanager
+
+from geometry import connections, weights_of
+from naive import Neurons, incoming, scale_of, visiting_order
+from stimulus import encode, is_graded, uniform
+
+ACTIONS = (
+    *("event_pop", "event_push", "synaptic_add", "synaptic_mac", "weight_read", "index_read"),
+    *("current_read", "current_write", "potential_read", "potential_write", "commit_add"),
+    *("bias_read", "bias_add", "compare", "leak", "reset_subtract", "reset_write"),
+    *("random_draw", "slope_read", "slope_write", "slope_add"),
+)
+# What an addition is called after the role of what is added.
+ADDITIONS = {
+    "weight": "synaptic_add",
+    "product": "synaptic_mac",
+    "current": "commit_add",
+    "bias": "bias_add",
+}
+
+
+class Ledger:
+    """What every part did so far."""
+
+    def __init__(self, parts):
+        self.actions = {part: dict.fromkeys(ACTIONS, 0) for part in parts}
+        self.part = None
+
+    @contextmanager
+    def at_work(self, part):
+        """Book what happens inside to `part`."""
+        before, self.part = self.part, part
+        yield
+        self.part = before
+
+    def book(self, action):
+        self.actions[self.part][action] += 1
+
+
+class Number:
+    """A number that books what is computed with it; its role says what an addition is."""
+
+    def __init__(self, ledger, value, role):
+        self.ledger, self.value, self.role = ledger, value, role
+
+    def like(self, value):
+        return Number(self.ledger, value, self.role)
+
+    def __add__(self, other):
+        self.ledger.book(ADDITIONS[other.role])
+        return self.like(self.value + other.value)
+
+    def __sub__(self, threshold):
+        self.ledger.book("reset_subtract")
+        return self.like(self.value - threshold.value)
+
+    def __mul__(self, leak):
+        self.ledger.book("leak")
+        return self.like(self.value * leak.value)
+
+    def __ge__(self, threshold):
+        self.ledger.book("compare")
+        return self.value >= threshold.value
+
+    def __gt__(self, threshold):
+        self.ledger.book("compare")
+        return self.value > threshold.value
+
+    def overwritten(self, reset):
+        self.ledger.book("reset_write")
+        return self.like(reset.value)
+
+    def carried_by(self, value, graded):
+        """This weight as an event of `value` brings it; a sign is no multiplication."""
+        role = "product" if graded else "weight"
+        return Number(self.ledger, self.value * value, role)
+
+
+class Memory:
+    """An array that books its reads and writes."""
+
+    def __init__(self, ledger, name, values):
+        self.ledger, self.name, self.values = ledger, name, values
+
+    def __getitem__(self, place):
+        self.ledger.book(f"{self.name}_read")
+        return Number(self.ledger, self.values[place], self.name)
+
+    def __setitem__(self, place, number):
+        self.ledger.book(f"{self.name}_write")
+        self.values[place] = number.value
+
+
+class Registers:
+    """As a memory, but reading and writing is free."""
+
+    def __init__(self, ledger, name, values):
+        self.ledger, self.name, self.values = ledger, name, values
+
+    def __getitem__(self, place):
+        return Number(self.ledger, self.values[place], self.name)
+
+    def __setitem__(self, place, number):
+        self.values[place] = number.value
+
+
+class Queue:
+    """The events of one set on their way, by timestep of arrival."""
+
+    def __init__(self, ledger):
+        self.ledger, self.waiting = ledger, {}
+
+    def push(self, arrival, event, booked):
+        if booked:
+            self.ledger.book("event_push")
+        self.waiting.setdefault(arrival, []).append(event)
+
+    def pop(self, arrival, booked):
+        for event in self.waiting.pop(arrival, []):
+            if booked:
+                self.ledger.book("event_pop")
+            yield event
+
+
+class Synapses:
+    """One set: its queue, its weights and indices, and what the machine caches of it."""
+
+    def __init__(self, ledger, fields, shapes, graded, cached):
+        self.fields, self.graded, self.cached = fields, graded, cached
+        self.delay = fields.get("delay", 0)
+        self.queue = Queue(ledger)
+        self.first_delivery = None
+        self.synapses = connections(fields, *shapes, float)
+        scale = scale_of(fields, shapes[1], float)
+        # A weight only ever reaches one output channel, hence it has one scale.
+        weights = {
+            element: weight * scale[target] if scale else weight
+            for own in self.synapses
+            for target, weight, element in own
+        }
+        # A pool and an identity without weight keep their one constant at hand.
+        store = Memory if weights_of(fields) is not None else Registers
+        self.weight = store(ledger, "weight", weights)
+        if fields["kind"] == "sparse":
+            self.indices = Memory(ledger, "index", fields["indices"])
+            self.indptr = Memory(ledger, "index", fields["indptr"])
+
+    def reached(self, source):
+        """(target, place of the weight) of each synapse of a source, read as the kind stores it."""
+        if self.fields["kind"] != "sparse":
+            return [(target, element) for target, _, element in self.synapses[source]]
+        row = range(self.indptr[source].value, self.indptr[source + 1].value)
+        return [(int(self.indices[k].value), (k,)) for k in row]
+
+    def is_booked(self, arrival):
+        """Whether what arrives then is work at all: of a cached set only the first delivery is."""
+        return not self.cached or arrival == self.first_delivery
+
+    def push(self, arrival, events, timesteps):
+        """Take what the source emits."""
+        if events and self.first_delivery is None and arrival < timesteps:
+            self.first_delivery = arrival
+        for event in events:
+            self.queue.push(arrival, event, self.is_booked(arrival))
+
+
+class Integrator:
+    """One population of kind iaf, lif or readout, with its memories."""
+
+    def __init__(self, ledger, fields, incoming_sets, accumulate, update):
+        self.ledger, self.incoming, self.update = ledger, incoming_sets, update
+        self.law = Neurons(fields, float)
+        self.direct = accumulate == "direct"
+        nothing, rest = [0.0] * self.law.count, self.law.v_init
+        if self.direct and self.law.leak is not None:
+            # Weights are added to the potential as they come, so it is kept leaked already.
+            rest = [leak * v for leak, v in zip(self.law.leak, rest, strict=True)]
+        self.potential = Memory(ledger, "potential", list(rest))
+        place = Memory if accumulate == "buffer" else Registers
+        self.current = place(ledger, "current", list(nothing))
+        self.accumulator = self.potential if self.direct else self.current
+        self.cache, self.fresh = Memory(ledger, "current", list(nothing)), []
+        self.bias = None if self.law.bias is None else Memory(ledger, "bias", self.law.bias)
+
+    def constant(self, field, j):
+        """A field that is part of the neuron's circuit, not of a memory."""
+        return Number(self.ledger, getattr(self.law, field)[j], field)
+
+    def visit(self, name, t):
+        """One timestep: the events of the neurons that fired."""
+        self.law.v = list(self.potential.values)
+        arrived = set()
+        for set_name, synapses in self.incoming.items():
+            with self.ledger.at_work(set_name):
+                arrived |= self.arrive(synapses, t)
+        with self.ledger.at_work(name):
+            cached = self.read_cache(t)
+            fired = [j for j in range(self.law.count) if self.step(j, t, j in arrived, cached[j])]
+        self.fill_cache()
+        return [(j, 1) for j in fired]
+
+    def arrive(self, synapses, t):
+        """Deliver the events of one set; the neurons that they reach."""
+        arrived, booked = set(), synapses.is_booked(t)
+        for source, value in synapses.queue.pop(t, booked):
+            arrived |= {target for target, _, _ in synapses.synapses[source]}
+            for target, place in synapses.reached(source) if booked else []:
+                weight = synapses.weight[place].carried_by(value, synapses.graded)
+                self.accumulator[target] = self.accumulator[target] + weight
+                if synapses.cached:
+                    self.fresh.append((target, weight.value))
+        return arrived
+
+    def read_cache(self, t):
+        """What the cached sets bring to each neuron, once one of them has delivered before."""
+        starts = [s.first_delivery for s in self.incoming.values() if s.cached]
+        if not any(start is not None and start < t for start in starts):
+            return [0.0] * self.law.count
+        empty = Number(self.ledger, 0.0, "potential")
+        return [(empty + self.cache[j]).value for j in range(self.law.count)]
+
+    def fill_cache(self):
+        """Keep what a first delivery brought; this is no action of its own."""
+        for target, current in self.fresh:
+            self.cache.values[target] += current
+        self.fresh = []
+
+    def step(self, j, t, arrived, cached):
+        """Update one neuron, also a resting one, whose outcome is thrown away; True if it fires."""
+        law, before = self.law, self.law.v[j]
+        if self.update == "active" and not law.is_active(j, arrived):
+            return False
+        v = self.potential[j]
+        if not self.direct:
+            if law.leak is not None:
+                v = v * self.constant("leak", j)
+            v = v + self.current[j]
+            if arrived:
+                self.current[j] = Number(self.ledger, 0.0, "current")
+        v = v.like(v.value + cached)
+        if self.bias is not None:
+            v = v + self.bias[j]
+        if law.v_min is not None:
+            v = v.like(max(v.value, law.v_min[j]))
+        resting = t <= law.rests_until[j]
+        fires = law.fires and self.compare(v, j) and t >= law.start and not resting
+        if fires:
+            v = self.reset(v, j)
+            law.rests_until[j] = t + law.refractory
+        if self.direct and law.leak is not None:
+            v = v * self.constant("leak", j)
+        self.potential[j] = v.like(before) if resting else v
+        return fires
+
+    def compare(self, v, j):
+        threshold = self.constant("threshold", j)
+        return v > threshold if self.law.compare == "gt" else v >= threshold
+
+    def reset(self, v, j):
+        if self.law.reset == "zero":
+            return v.overwritten(self.constant("v_reset", j))
+        return v - self.constant("threshold", j)
+
+
+def measure(
+    network,
+    inputs,
+    timesteps,
+    coding,
+    seed=0,
+    sample=0,
+    graded=None,
+    accumulate="direct",
+    update="clock",
+    input="recompute",
+):
+    """Run one sample on a machine: (actions of every part, events of every population)."""
+    populations, sets, source = network["populations"], network["synapses"], network["input"]
+    graded = is_graded(coding, inputs, graded)
+    ledger = Ledger([*populations, *sets])
+    synapses = {}
+    for name, fields in sets.items():
+        shapes = [populations[fields[end]]["shape"] for end in ("source", "target")]
+        from_input = fields["source"] == source
+        cached = from_input and coding == "constant" and input == "cached"
+        synapses[name] = Synapses(ledger, fields, shapes, graded and from_input, cached)
+    integrators = {}
+    for name, fields in populations.items():
+        if name != source:
+            into = {set_name: synapses[set_name] for set_name in incoming(network, name)}
+            integrators[name] = Integrator(ledger, fields, into, accumulate, update)
+
+    def draw(neuron, t):
+        ledger.book("random_draw")
+        return uniform(seed, neuron, t, sample, sorted(populations).index(source))
+
+    with ledger.at_work(source):
+        stimulus = encode(network, inputs, timesteps, coding, draw, float, graded)
+    spikes = {name: [] for name in populations}
+    for t in range(timesteps):
+        for name in visiting_order(network):
+            events = stimulus[t] if name == source else integrators[name].visit(name, t)
+            spikes[name] += [(t, neuron, value) for neuron, value in events]
+            with ledger.at_work(name):
+                for set_name, fields in sets.items():
+                    if fields["source"] == name:
+                        own = synapses[set_name]
+                        own.push(t + own.delay, events, timesteps)
+    return ledger.actions, spikes
+
+
+def tally(*run, **machine):
+    """The actions of every part, as `measure` books them."""
+    return measure(*run, **machine)[0]
