@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from array import array
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
@@ -148,22 +149,22 @@ class Plan:
         weights = part.weights()
         return 1 if weights is None else int(np.abs(weights.astype(np.int64)).max(initial=0))
 
-    def rounded(self, array: np.ndarray) -> np.ndarray:
+    def rounded(self, weights: np.ndarray) -> np.ndarray:
         """The array in the run's dtype, rounded once; shared arrays stay shared."""
-        return self._cast(array, self.dtype)
+        return self._cast(weights, self.dtype)
 
-    def narrow(self, array: np.ndarray) -> np.ndarray:
+    def narrow(self, weights: np.ndarray) -> np.ndarray:
         """Integers in the narrowest type that holds them, for the fastest additions."""
-        low, high = int(array.min(initial=0)), int(array.max(initial=0))
+        low, high = int(weights.min(initial=0)), int(weights.max(initial=0))
         for dtype in (np.int8, np.int16, np.int32):
             if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
-                return self._cast(array, np.dtype(dtype))
-        return self._cast(array, np.dtype(np.int64))
+                return self._cast(weights, np.dtype(dtype))
+        return self._cast(weights, np.dtype(np.int64))
 
-    def _cast(self, array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        key = (address(array), dtype)
+    def _cast(self, weights: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        key = (address(weights), dtype)
         if key not in self.casts:  # keep the array too: its address must not be used again
-            self.casts[key] = (array, frozen(array.astype(dtype, copy=False)))
+            self.casts[key] = (weights, frozen(weights.astype(dtype, copy=False)))
         return self.casts[key][1]
 
     def block(self, name: str) -> int:
@@ -173,9 +174,9 @@ class Plan:
         bytes_each = self.network.populations[name].neurons * self.currents_dtype[name].itemsize
         return max(1, BLOCK // bytes_each)
 
-    def simulate(self, index: int, values, space: Space, stop: threading.Event) -> Sample:
-        """Run one sample; `index` is its index in the data file, `values` what is coded."""
-        return Simulation(self, index, values, space, stop).run()
+    def warm(self, values) -> None:
+        """Advance one sample by a timestep: compiles, or loads, every kernel it calls."""
+        Simulation(self, 0, values, Space(), threading.Event()).advance_all(1)
 
 
 class Simulation:
@@ -233,21 +234,25 @@ class Simulation:
 
     def run(self) -> Sample:
         """Advance every population through all timesteps, in windows."""
-        plan = self.plan
-        for first in range(0, plan.timesteps, plan.window):
-            last = min(first + plan.window, plan.timesteps)
+        self.advance_all(self.plan.timesteps)
+        return self.result()
+
+    def advance_all(self, timesteps: int) -> None:
+        """Advance every population to before timestep `timesteps`, in windows."""
+        for first in range(0, timesteps, self.plan.window):
+            last = min(first + self.plan.window, timesteps)
             for stage in self.network.stages:
                 for a in range(first, last, stage.window or last):
                     b = min(a + (stage.window or last), last)
                     for name in stage.populations:
                         self.advance(name, a, b)
             self.collect(first, last)
-        return self.result()
 
     def advance(self, name: str, first: int, last: int) -> None:
         """Advance one population from timestep `first` to before `last`, block by block."""
         if name == self.network.input:
-            return self.encode(first, last)
+            self.encode(first, last)
+            return
         part, facts = self.network.populations[name], self.facts[name]
         for a in range(first, last, self.plan.block(name)):
             if self.stop.is_set():
@@ -334,6 +339,8 @@ class Simulation:
         own = self.space.array("unscaled", currents.shape, delivery.dtype)
         own.fill(0)
         turns = delivery.deliver(window, own, marks, self.space)
+        if own.dtype == np.int64 and (np.abs(own) > INT32_MAX).any():
+            raise mismatch("a current outside int32", "values within int32", delivery.name)
         currents += own.astype(self.plan.dtype) * delivery.scale
         return turns
 
@@ -502,8 +509,15 @@ def values_of(part, inputs, index: int, dtype):
         return inputs.of(index)
     raw = inputs[index]
     if raw.dtype.kind == "f" and not np.isfinite(raw).all():
-        raise mismatch("NaN or infinity", "finite values", f"sample {index}")
+        raise mismatch("NaN or infinity", "finite values", f"/images, sample {index}")
     return part.scaled(raw, dtype)
+
+
+def cores() -> int:
+    """The processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def simulate(
@@ -518,10 +532,9 @@ def simulate(
 
     def one(index: int, values) -> Sample:
         space = spaces.setdefault(threading.get_ident(), Space())
-        return plan.simulate(index, values, space, stop)
+        return Simulation(plan, index, values, space, stop).run()
 
-    jobs = jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else jobs
-    jobs = max(1, min(jobs or os.cpu_count() or 1, settings.samples))
+    jobs = min(jobs or cores(), settings.samples)
     pending: deque[Future] = deque()
     todo = iter(range(skip, settings.samples))
     with ThreadPoolExecutor(jobs) as pool:
@@ -562,23 +575,23 @@ class Run:
         self.seconds = 0.0
         self.samples: list[int] = []
         self._decisions, self._potential = [], []
-        self._facts: dict[str, dict[str, list[int]]] = {}
+        self._facts: dict[str, dict[str, array]] = {}
         self.histograms: dict[str, np.ndarray] = {}
-        self._recorded: list[Sample] = []
+        self.finished: list[Sample] = []
 
-    def add(self, sample: Sample) -> None:
-        """Take over a finished sample."""
+    def add(self, sample: Sample, keep: bool = True) -> None:
+        """Take over a finished sample; `keep` its recordings, too."""
         self.samples.append(sample.index)
         self._decisions.append(sample.decisions)
         self._potential.append(sample.potential)
         for name, facts in sample.facts.items():
-            kept = self._facts.setdefault(name, {fact: [] for fact in facts})
+            kept = self._facts.setdefault(name, {fact: array("q") for fact in facts})
             for fact, count in facts.items():
                 kept[fact].append(count)
         for name, histogram in sample.histograms.items():
             self.histograms[name] = self.histograms.get(name, 0) + histogram
-        if self.record:
-            self._recorded.append(sample)
+        if keep:
+            self.finished.append(sample)
 
     @property
     def predictions(self) -> np.ndarray:
@@ -603,8 +616,8 @@ class Run:
     def spikes(self) -> dict[str, np.ndarray]:
         """By population: structured arrays of sample, timestep, neuron, value."""
         found = {}
-        for name in self._recorded[0].spikes if self._recorded else ():
-            tables = [event_table(s.index, s.spikes[name]) for s in self._recorded]
+        for name in self.finished[0].spikes if self.finished else ():
+            tables = [event_table(s.index, s.spikes[name]) for s in self.finished]
             found[name] = np.concatenate(tables)
         return found
 
@@ -619,8 +632,8 @@ class Run:
         return self._stacked("queues")
 
     def _stacked(self, what: str) -> dict[str, np.ndarray]:
-        names = getattr(self._recorded[0], what) if self._recorded else ()
-        return {name: np.stack([getattr(s, what)[name] for s in self._recorded]) for name in names}
+        names = getattr(self.finished[0], what) if self.finished else ()
+        return {name: np.stack([getattr(s, what)[name] for s in self.finished]) for name in names}
 
     def accuracy(self, labels) -> float:
         """The fraction of samples decided as labelled."""
@@ -692,7 +705,7 @@ def run(
     if isinstance(inputs, Events):
         first_sample = first_sample or inputs.first
     else:
-        inputs = np.asarray(inputs) if not hasattr(inputs, "dataset") else inputs
+        inputs = inputs if hasattr(inputs, "dataset") else np.asarray(inputs)
     settings = settle(
         network,
         inputs,
@@ -704,6 +717,7 @@ def run(
     )
     plan = Plan(network, settings, memory=memory, record=tuple(record), window=window)
     result = Run(network, settings, tuple(record))
+    plan.warm(values_of(network.populations[network.input], inputs, 0, plan.dtype))
     begin = time.perf_counter()
     for sample in simulate(plan, inputs, settings, jobs, threading.Event()):
         result.add(sample)

@@ -220,6 +220,14 @@ class Events:
         some.first, some.last = self.first + start, self.first + max(start, stop)
         return some
 
+    def at_or_after(self, timestep: int) -> int:
+        """How many of these events are at or after a timestep."""
+        late = 0
+        for a in range(self.offsets[self.first], self.offsets[self.last], SCAN):
+            some = slice(a, min(a + SCAN, int(self.offsets[self.last])))
+            late += int(np.count_nonzero(np.asarray(self.columns["timestep"][some]) >= timestep))
+        return late
+
     def of(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(timesteps, neurons, values) of the sample `index` of these."""
         part = slice(*self.offsets[self.first + index : self.first + index + 2])

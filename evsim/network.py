@@ -68,6 +68,9 @@ class Network:
         return found[0]
 
     def _check_names(self) -> None:
+        for name in (*self.populations, *self.synapses):
+            if not isinstance(name, str) or not name or "/" in name or name in (".", ".."):
+                raise mismatch(repr(name), "a name without '/'", "populations and synapses")
         both = self.populations.keys() & self.synapses.keys()
         if both:
             raise EvsimError(

@@ -1,4 +1,4 @@
-"""The words every part is made of: the kernel decorator, errors, frozen records and their fields."""
+"""The words every part is made of: the kernel decorator, errors, frozen records, fields."""
 
 from __future__ import annotations
 

@@ -12,21 +12,41 @@ from evsim.formats import _hdf5 as hdf5
 from evsim.parts import EvsimError, mismatch
 
 FORMAT = "evsim-data"
+READ = 8 << 20  # bytes of images read in one go
 
 
 class Images:
     """The images of a file, read by slices: `images[:100]` is an array of raw values."""
 
-    def __init__(self, dataset, path: str):
-        self.dataset, self.path = dataset, path
-        self.shape, self.dtype = dataset.shape, dataset.dtype
+    def __init__(self, dataset, path: str, first: int = 0, last: int | None = None):
+        self.dataset, self.path, self.first = dataset, path, first
+        self.last = dataset.shape[0] if last is None else last
+        self.shape, self.dtype = (self.last - first, *dataset.shape[1:]), dataset.dtype
+        self.held = (0, np.empty(0))  # the first index and content of what was read last
 
     def __len__(self) -> int:
-        return self.shape[0]
+        return self.last - self.first
 
-    def __getitem__(self, index) -> np.ndarray:
+    def part(self, some: slice) -> Images:
+        """A slice that is read when it is used, a few megabytes at a time."""
+        first, last, _ = some.indices(len(self))
+        return Images(self.dataset, self.path, self.first + first, self.first + last)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            first, last, step = index.indices(len(self))
+            return self._read(self.first + first, self.first + max(first, last))[::step]
+        begin, content = self.held
+        if not begin <= index < begin + len(content):
+            each = max(1, int(np.prod(self.shape[1:])) * self.dtype.itemsize)
+            begin, last = index, min(index + max(1, READ // each), len(self))
+            content = self._read(self.first + begin, self.first + last)
+            self.held = begin, content
+        return content[index - begin]
+
+    def _read(self, first: int, last: int) -> np.ndarray:
         try:
-            return self.dataset[index]
+            return self.dataset[first:last]
         except (OSError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise EvsimError(f"cannot be read ({reason})", "/images", self.path) from None

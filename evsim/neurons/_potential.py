@@ -51,7 +51,7 @@ class Integrating(Neurons):
         return np.array(-0.0) if self.bias is None else self.bias.astype(dtype)
 
     def restless(self, constants) -> np.ndarray:
-        """Where a neuron is active at every timestep: a bias that is not 0, a leak that is not 1."""
+        """Where a neuron is active at every timestep: its bias is not 0 or its leak not 1."""
         leak, bias = constants[0], constants[1]
         return np.ascontiguousarray((leak != 1) | (bias != 0)).astype(np.uint8)
 

@@ -11,7 +11,7 @@ def output_size(length: int, kernel: int, stride: int, lead: int, trail: int, di
 
 
 def fan_out(length: int, kernel: int, stride: int, lead: int, dilation: int, out: int):
-    """n(x) = #{a in [0, kernel) : (x + lead - dilation a) mod stride = 0, its quotient in [0, out)}."""
+    """n(x): for how many a in [0, kernel) stride divides x + lead - dilation a, to [0, out)."""
     x = np.arange(length)[:, None] + lead - dilation * np.arange(kernel)[None, :]
     return ((x % stride == 0) & (x >= 0) & (x // stride < out)).sum(axis=1).astype(np.int64)
 

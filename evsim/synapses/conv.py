@@ -56,11 +56,9 @@ class Convolution(Weighted):
             )
         )
         fan = np.repeat(np.outer(y, x).ravel() * (out // groups), depth)
-        geometry = np.array(
-            [height, width, depth, out_h, out_w, kernel_h, kernel_w, *self.stride, top, left]
-            + [*self.dilation, *self.prepool, groups],
-            np.int64,
-        )
+        sizes = (height, width, depth, out_h, out_w, kernel_h, kernel_w)
+        steps = (*self.stride, top, left, *self.dilation, *self.prepool, groups)
+        geometry = np.array([*sizes, *steps], np.int64)
 
         def start(cast):
             weight = cast(self.weight).reshape(kernel_h * kernel_w, per_group, out)

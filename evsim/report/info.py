@@ -1,0 +1,130 @@
+"""What a file holds, as `evsim info` tells it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evsim.formats import _hdf5 as hdf5
+from evsim.formats import data, native, result
+from evsim.network import Network
+
+
+def describe(path) -> dict:
+    """The content of a network, data, result or trainer's file; tables are lists of rows."""
+    with hdf5.opened(path) as file:
+        found = hdf5.attribute(file, "format") if "format" in file.attrs else None
+        if found is None and not {"images", "events"} & set(file):
+            what = hdf5.described(file, None)
+            if "unconverted" in what:
+                return {"file": str(path), "format": what, "datasets": _datasets(file)}
+    if found == result.FORMAT:
+        return _result(path)
+    if found == native.FORMAT or found not in (None, data.FORMAT):
+        return _network(path)
+    return _data(path)
+
+
+def _datasets(file) -> list[dict]:
+    import h5py
+
+    rows = []
+
+    def add(name, thing):
+        if isinstance(thing, h5py.Dataset):
+            rows.append({"name": name, "shape": list(thing.shape), "dtype": str(thing.dtype)})
+
+    file.visititems(add)
+    return rows
+
+
+def _network(path) -> dict:
+    network = native.load(path)
+    integer = network.integer_populations(graded_input=False)
+    populations = [
+        {
+            "population": name,
+            "kind": part.kind,
+            "shape": list(part.shape),
+            "neurons": part.neurons,
+            "integer": name in integer,
+        }
+        for name, part in network.populations.items()
+    ]
+    synapses = [
+        {
+            "set": name,
+            "kind": part.kind,
+            "source": part.source,
+            "target": part.target,
+            "delay": part.delay,
+            "synapses": int(network.connections[name].fan_out.sum()),
+            "weights": 0 if part.weights() is None else int(part.weights().size),
+            "dtype": None if part.weights() is None else str(part.weights().dtype),
+        }
+        for name, part in network.synapses.items()
+    ]
+    windows = {stage.populations: stage.window for stage in network.stages if stage.window}
+    return {
+        "file": str(path),
+        "format": native.FORMAT,
+        **{k: v if isinstance(v, int | float) else str(v) for k, v in network.attributes.items()},
+        "input": network.input,
+        "output": network.output,
+        "neurons": sum(part.neurons for part in network.populations.values()),
+        "synapses": network.synapse_count,
+        "parameters": network.parameters,
+        "memory of parameters": f"{_bytes(network) / 1e6:,.1f} MB",
+        "order of visits": ", ".join(n for stage in network.stages for n in stage.populations),
+        "windows": "; ".join(f"{', '.join(p)}: {w} timesteps" for p, w in windows.items())
+        or "all timesteps in one (no cycle)",
+        "populations": populations,
+        "sets": synapses,
+    }
+
+
+def _bytes(network: Network) -> int:
+    """The bytes of all arrays; a shared one is counted once."""
+    arrays = {}
+    for part in (*network.populations.values(), *network.synapses.values()):
+        for value in vars(part).values():
+            if isinstance(value, np.ndarray):
+                arrays[value.__array_interface__["data"][0]] = value.nbytes
+    return sum(arrays.values())
+
+
+def _data(path) -> dict:
+    with data.open_data(path) as opened:
+        found = {"file": str(path), "format": data.FORMAT, "samples": opened.samples}
+        if opened.images is not None:
+            found |= {
+                "images": list(opened.images.shape[1:]),
+                "dtype": str(opened.images.dtype),
+            }
+        else:
+            events = opened.events
+            found |= {
+                "events": int(events.offsets[-1]),
+                "shape": list(events.shape),
+                "timesteps": events.timesteps,
+                "graded": events.graded,
+            }
+        if opened.labels is not None:
+            found["labels"] = f"{opened.labels.min()} to {opened.labels.max()}"
+        return found
+
+
+def _result(path) -> dict:
+    stored = result.load(path)
+    counts = stored.counts()
+    found = {"file": str(path), "format": result.FORMAT, **stored.settings}
+    if stored.labels is not None:
+        found["accuracy"] = float((stored.labels == stored.predictions).mean())
+    found["finished samples"] = len(stored.predictions)
+    found["additions"] = counts["total"]["additions"]
+    found |= {f"memory accesses {k}": n for k, n in counts["total"]["memory_accesses"].items()}
+    found["facts"] = [
+        {"part": name, **{fact: int(n.sum()) for fact, n in facts.items() if fact != "peak"}}
+        for name, facts in stored.work.items()
+        if "arrivals" in facts
+    ]
+    return found

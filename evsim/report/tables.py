@@ -1,0 +1,111 @@
+"""What the commands print."""
+
+from __future__ import annotations
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from evsim.counts import is_set
+
+
+def console() -> Console:
+    """Standard output; wide enough for the tables where it is no terminal."""
+    out = Console(highlight=False)
+    return out if out.is_terminal else Console(width=130, highlight=False, color_system=None)
+
+
+def table(title: str, columns: list[str], rows: list[list[str]]) -> Table:
+    """A table whose first column is text and whose others are numbers."""
+    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for i, column in enumerate(columns):
+        made.add_column(column, justify="right" if i else "left", no_wrap=True)
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def number(n: int) -> str:
+    """An integer with thin groups of three."""
+    return f"{n:,}"
+
+
+def percent(fraction: float) -> str:
+    return f"{100 * fraction:.2f} %"
+
+
+def accuracy_table(by_timestep: np.ndarray, ann: float | None) -> Table:
+    """Accuracy at timesteps 1, 2, 4, ..., T."""
+    last = len(by_timestep)
+    steps = sorted({2**k for k in range(last.bit_length()) if 2**k <= last} | {last})
+    rows = [["accuracy", *(percent(by_timestep[t - 1]) for t in steps)]]
+    if ann is not None:
+        gaps = [f"{100 * (by_timestep[t - 1] - ann):+.2f}" for t in steps]
+        rows.append(["points to the ANN", *gaps])
+    return table("Accuracy against timesteps", ["timesteps", *map(str, steps)], rows)
+
+
+def layer_table(parts: dict, work: dict, counts: dict, samples: int) -> Table:
+    """Per part: spikes, firing rate, additions and memory accesses of one sample on average."""
+    rows = []
+    for name, part in parts.items():
+        actions = counts["parts"][name]
+        additions = sum(n for action, n in actions.items() if action in ADDED)
+        accesses = sum(n for action, n in actions.items() if action in ACCESSED)
+        spikes = rate = synops = ""
+        if is_set(part):
+            synops = f"{int(work[name]['synops'].sum() + work[name]['macs'].sum()) / samples:,.1f}"
+        elif part["kind"] != "readout":
+            total = int(work[name]["spikes"].sum())
+            spikes = f"{total / samples:,.1f}"
+            updates = int(work[name]["updates"].sum())
+            rate = f"{100 * total / updates:.2f} %" if updates else ""
+        shown = f"{additions / samples:,.1f}", f"{accesses / samples:,.1f}"
+        rows.append([name, part["kind"], spikes, rate, synops, *shown])
+    columns = ["part", "kind", "spikes", "firing rate", "synops", "additions", "memory accesses"]
+    return table("Per inference (mean over samples)", columns, rows)
+
+
+ADDED = ("synaptic_add", "commit_add", "bias_add", "reset_subtract", "slope_add")
+ACCESSED = (
+    "weight_read",
+    "index_read",
+    "bias_read",
+    "current_read",
+    "current_write",
+    "potential_read",
+    "potential_write",
+    "slope_read",
+    "slope_write",
+    "event_pop",
+    "event_push",
+)
+
+
+def total_table(counts: dict, samples: int, synapses: int) -> Table:
+    """Additions and memory accesses: per inference, per synapse, and the most of one synapse."""
+    total, each = counts["total"], counts["per_synapse"]
+    views = {"additions": ("additions", total["additions"], "")}
+    meaning = {"M1": "weights", "M2": "and accumulators", "M3": "and updates, queues, indices"}
+    for view, what in meaning.items():
+        most = counts["accesses_per_synapse"].get(view, {}).get("max", "")
+        views[view] = (f"accesses {view} ({what})", total["memory_accesses"][view], str(most))
+    rows = [
+        [label, f"{n / samples:,.1f}", f"{each[view]:.3f}", most]
+        for view, (label, n, most) in views.items()
+    ]
+    macs, nominal = total["synaptic_mac"], sum(n["synops"] for n in counts["nominal"].values())
+    exact = total["synaptic_add"] + macs
+    rows.append(
+        [
+            "multiply-accumulates",
+            f"{macs / samples:,.1f}",
+            f"{macs / samples / synapses:.3f}" if synapses else "",
+            "",
+        ]
+    )
+    rows.append(["synaptic operations, exact", f"{exact / samples:,.1f}", "", ""])
+    rows.append(["the same counted nominally", f"{nominal / samples:,.1f}", "", ""])
+    machine = ", ".join(counts["machine"].values())
+    columns = ["total", "per inference", "per synapse", "most of one synapse"]
+    return table(f"Totals (machine: {machine})", columns, rows)

@@ -1,0 +1,50 @@
+"""The cost of delivery is proportional to the synaptic additions."""
+
+import time
+from collections.abc import Iterator
+from unittest.mock import patch
+
+from benchmarks.table import Row
+from benchmarks.timing import alternate
+from benchmarks.workload import TIMESTEPS, events, poisson, synops, thresholds
+from topologies import vgg16
+
+import evsim
+from evsim.engine import Simulation
+
+BUSY, CALM, LEAST = 0.12, 0.06, 0.4
+SAMPLES = 2
+
+
+def rows(quick: bool) -> Iterator[Row]:
+    """VGG-16 at two activities, one half of the other: time spent in Simulation.deliver."""
+    additions, contenders = {}, {}
+    for rate in (BUSY, CALM):
+        network = vgg16(thresholds=thresholds(rate))
+        shape = network.populations["input"].shape
+        inputs = events(poisson(SAMPLES, TIMESTEPS, shape, rate), shape)
+        additions[rate] = synops(evsim.run(network, inputs, jobs=1))
+        contenders[rate] = lambda network=network, inputs=inputs: delivery(network, inputs)
+    seconds = alternate(contenders, 2 if quick else 7)
+    saved = 1 - seconds[CALM] / seconds[BUSY]
+    detail = (
+        f"{seconds[BUSY]:.3f} s and {seconds[CALM]:.3f} s an image for {additions[BUSY]:.3g} and "
+        f"{additions[CALM]:.3g} synops ({1 - additions[CALM] / additions[BUSY]:.0%} fewer)"
+    )
+    bar = f"at least {LEAST:.0%}"
+    yield Row("delivery at half the activity", f"{saved:.0%} less time", bar, saved >= LEAST, detail)
+
+
+def delivery(network, inputs) -> float:
+    """Seconds an image in the deliveries of a run."""
+    total, deliver = 0.0, Simulation.deliver
+
+    def timed(*arguments):
+        nonlocal total
+        begin = time.perf_counter()
+        deliver(*arguments)
+        total += time.perf_counter() - begin
+
+    with patch.object(Simulation, "deliver", timed):
+        evsim.run(network, inputs, jobs=1)
+    return total / SAMPLES

@@ -1,0 +1,88 @@
+"""The engine equals the law written as plain loops: spikes, potentials, facts and actions."""
+
+from itertools import product
+
+import build
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from naive import simulate
+from strategies import cases
+from tally import tally
+
+MACHINES = list(
+    product(("direct", "buffer", "register"), ("clock", "active"), ("recompute", "cached"))
+)
+
+
+def events_of(run, name):
+    return [(e["timestep"], e["neuron"], e["value"]) for e in run.spikes[name]]
+
+
+def assert_equal(run, record, case):
+    """Everything that a run gives is what the oracle says."""
+    network = case.network
+    for name, facts in record.facts.items():
+        assert {f: n.tolist() for f, n in run.work[name].items()} == {
+            f: [n] for f, n in facts.items()
+        }, name
+    for name in run.spikes:
+        assert events_of(run, name) == [tuple(map(float, e)) for e in record.spikes[name]], name
+    silent = {name for name, part in network["populations"].items() if part["kind"] == "readout"}
+    graded = {network["input"]} if run.settings.graded_input else set()
+    assert set(run.spikes) == set(network["populations"]) - silent - graded
+    assert set(run.trace) == set(record.trace)
+    for name, trace in record.trace.items():
+        assert run.trace[name].dtype == trace.dtype
+        np.testing.assert_array_equal(run.trace[name][0], trace, err_msg=name)
+    for name, queue in record.queue.items():
+        assert run.queues[name][0].tolist() == list(queue)
+    for name, accesses in record.accesses.items():
+        found = {int(k): int(n) for k, n in enumerate(run.histograms[name]) if n}
+        assert found == {k: n for k, n in accesses.items() if n}, name
+    assert run.predictions_by_timestep[0].tolist() == list(record.decisions)
+    assert run.predictions.tolist() == [record.decision]
+
+
+@settings(max_examples=300)
+@given(cases())
+def test_the_engine_equals_the_law(case):
+    record = simulate(**case._asdict())
+    assert_equal(build.run(case), record, case)
+
+
+@settings(max_examples=150)
+@given(cases(), st.integers(1, 8), st.integers(1, 4))
+def test_no_window_changes_a_bit(case, window, jobs):
+    record = simulate(**case._asdict())
+    assert_equal(build.run(case, window=window, jobs=jobs), record, case)
+    untraced = build.run(case, window=window, record=("spikes", "queues"))
+    whole = build.run(case, record=("spikes", "queues"))
+    for run in (untraced, whole):
+        assert {n: events_of(run, n) for n in run.spikes} == {
+            n: [tuple(map(float, e)) for e in record.spikes[n]] for n in run.spikes
+        }
+        for name, facts in record.facts.items():
+            assert {f: n.tolist() for f, n in run.work[name].items()} == {
+                f: [n] for f, n in facts.items()
+            }, name
+
+
+@settings(max_examples=60)
+@given(cases(), st.sampled_from(MACHINES))
+def test_actions_equal_those_of_a_simulator_that_tallies(case, machine):
+    accumulate, update, input = machine
+    run = build.run(case, record=())
+    counts = run.counts(accumulate, update, input)
+    wanted = tally(**case._asdict(), accumulate=accumulate, update=update, input=input)
+    assert counts["parts"] == wanted
+    assert all(type(n) is int for part in counts["parts"].values() for n in part.values())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@settings(max_examples=60)
+@given(case=cases())
+def test_both_dtypes_agree_on_a_grid(dtype, case):
+    record = simulate(**case._asdict(), dtype=np.dtype(dtype).type)
+    assert_equal(build.run(case, dtype=dtype), record, case)
