@@ -8,15 +8,21 @@ import sys
 
 def main() -> None:
     """Run a command; every way it can end has its exit status and at most one line."""
-    from evsim.cli import run_command
-
-    status = 70
     try:
+        from evsim.cli import complain, run_command
+
         status = run_command(sys.argv[1:])
-        sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
+    except KeyboardInterrupt:
+        print("evsim: interrupted", file=sys.stderr)
+        status = 130
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            status = complain(f"standard output: {error.strerror}", 2)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)
 
 

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -30,34 +31,36 @@ class Interrupted(Exception):
 
 def run_command(arguments: list[str]) -> int:
     """Run one command line; returns its exit status."""
-    from evsim.engine import Stopped
-
+    command = typer.main.get_command(app)
     try:
-        status = app(arguments or ["--help"], standalone_mode=False, prog_name="evsim")
+        with command.make_context("evsim", arguments or ["--help"]) as context:
+            command.invoke(context)
     except EvsimError as error:
-        return _complain(str(error), 2)
+        return complain(str(error), 2)
     except typer.Exit as error:
         return error.exit_code
-    except (KeyboardInterrupt, typer.Abort, Stopped, Interrupted) as error:
-        return _complain(str(error) or "interrupted", 130)
+    except (KeyboardInterrupt, typer.Abort, Interrupted) as error:
+        return complain(str(error) or "interrupted", 130)
     except BrokenPipeError:
         raise
     except MemoryError:
-        return _complain("out of memory: fewer --jobs or a smaller --memory may help", 2)
+        return complain("out of memory: fewer --jobs or a smaller --memory may help", 2)
     except Exception as error:
         if hasattr(error, "format_message"):  # a usage error, whichever typer raised it
-            return _complain(error.format_message(), 2)
+            return complain(error.format_message(), 2)
+        if isinstance(error, OSError) and error.strerror:  # the system refuses: no bug of ours
+            return complain(f"{error.filename or 'standard output'}: {error.strerror}", 2)
         if os.environ.get("EVSIM_DEBUG") == "1":
-            raise
-        what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        return _complain(
-            f"internal error, please report it (EVSIM_DEBUG=1 shows where): {what}", 70
-        )
-    return status if isinstance(status, int) else 0
+            traceback.print_exc()
+        what = f"{type(error).__name__}: {str(error)[:200]}"
+        return complain(f"internal error, please report it (EVSIM_DEBUG=1 shows where): {what}", 70)
+    return 0
 
 
-def _complain(line: str, status: int) -> int:
-    print(f"evsim: {' '.join(line.split())}", file=sys.stderr)
+def complain(line: str, status: int) -> int:
+    """Say what is wrong on standard error, in one line; returns the exit status."""
+    line = "".join(c if c.isprintable() else "?" for c in " ".join(line.split()))
+    print(f"evsim: {line}", file=sys.stderr)
     return status
 
 
@@ -92,7 +95,10 @@ def run(
     from evsim.formats.guard import guarded
     from evsim.formats.native import load
 
-    Machine(**machine)
+    try:
+        Machine(**machine)
+    except EvsimError as error:
+        raise EvsimError(error.problem, f"--{error.place}") from None
     loaded = guarded(network, load)
     with guarded(data, open_data) as opened:
         job = Job(
@@ -130,7 +136,7 @@ def _bytes(text: str) -> int:
     digits = text.upper().removesuffix("B")
     unit = units.get(digits[-1:], 1)
     digits = digits[:-1] if unit > 1 else digits
-    if not digits.isdigit() or not int(digits):
+    if not digits.isdecimal() or not int(digits):
         raise mismatch(repr(text), "a number of bytes such as 512M or 2G", "--memory")
     return int(digits) * unit
 
@@ -140,7 +146,7 @@ def _range(text: str | None, length: int) -> slice:
     if text is None:
         return slice(0, length)
     first, colon, last = text.partition(":")
-    if not colon or not all(end == "" or end.isdigit() for end in (first, last)):
+    if not colon or not all(end == "" or end.isdecimal() for end in (first, last)):
         raise mismatch(repr(text), "a range such as 0:100, 100: or :100", "--samples")
     start, stop = int(first or 0), min(int(last or length), length)
     if start >= stop:
@@ -163,11 +169,19 @@ class Job:
         try:
             settings = settle(network, self.inputs, first_sample=some.start, **choices)
         except EvsimError as error:
-            file = data.path if error.place == "data" else ""
-            raise error.within(file=file) from None
+            raise self._settled(error, choices) from None
         self.settings = settings
         self.labels = None if data.labels is None else self._labels(some)
         self.run = Run(network, settings, record)
+
+    def _settled(self, error: EvsimError, choices: dict) -> EvsimError:
+        """An error of a setting, with where the setting comes from."""
+        if error.place == "data":
+            place = "/events/shape" if self.data.images is None else "/images"
+            return EvsimError(error.problem, place, self.data.path)
+        if choices.get(error.place) is not None:
+            return EvsimError(error.problem, f"--{error.place}")
+        return EvsimError(error.problem, f"/{error.place}", self.network.path)
 
     def _labels(self, some: slice):
         labels = self.data.labels[some]
@@ -186,7 +200,8 @@ class Job:
         if resume and out is None:
             raise mismatch("no --out", "the file whose part is resumed", "--resume")
         self._say_what_is_left_out()
-        plan = Plan(self.network, self.settings, memory=memory, record=self.run.record)
+        with self._located():
+            plan = Plan(self.network, self.settings, memory=memory, record=self.run.record)
         file = None
         if out is not None:
             header = header_of(self.run, self.network, self.data.path, self.data.sha256)
@@ -197,25 +212,35 @@ class Job:
         with contextlib.closing(file) if file else contextlib.nullcontext(), interrupting(stop):
             if file and file.done:
                 file.restore()
-            with announced_compilation(quiet):
+            with self._located():
                 part = self.network.populations[self.network.input]
-                plan.warm(values_of(part, self.inputs, 0, plan.dtype))
+                values = values_of(part, self.inputs, 0, plan.dtype)
+                with announced_compilation(quiet):
+                    plan.warm(values)
             begin = time.perf_counter()
             skip = len(self.run.samples)
+            finished = simulate(plan, self.inputs, self.settings, jobs, stop, skip)
+            shown = progress(finished, self.settings.samples, skip, quiet)
             try:
-                finished = simulate(plan, self.inputs, self.settings, jobs, stop, skip)
-                for sample in progress(finished, self.settings.samples, skip, quiet):
-                    if file:
-                        file.append(sample)
-                    self.run.add(sample, keep=False)
+                with self._located(), contextlib.closing(shown):
+                    for sample in shown:
+                        if file:
+                            file.append(sample)
+                        self.run.add(sample, keep=False)
             except Stopped:
                 raise Interrupted(self._left(file)) from None
-            except EvsimError as error:
-                at_data = error.place.startswith("/images")
-                raise error.within(file=(self.data if at_data else self.network).path) from None
             self.run.seconds = time.perf_counter() - begin
             if file:
                 file.finish(seconds=self.run.seconds)
+
+    @contextlib.contextmanager
+    def _located(self):
+        """Errors inside name their file: the data's images, or else the network."""
+        try:
+            yield
+        except EvsimError as error:
+            at_data = error.place.startswith("/images")
+            raise error.within(file=(self.data if at_data else self.network).path) from None
 
     def _left(self, file) -> str:
         done = f"{len(self.run.samples)} of {self.settings.samples} samples"

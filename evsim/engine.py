@@ -371,7 +371,8 @@ class Simulation:
                     self.spikes[name].append((timesteps, neurons, values))
                 if name == self.network.output:
                     np.add.at(self.sums, (timesteps, neurons), values)
-            stream.forget(last - max((d.part.delay for d in outgoing), default=0))
+            if last < self.plan.timesteps:
+                stream.forget(last - max((d.part.delay for d in outgoing), default=0))
 
     def carry(self, name: str, delay: int, first: int, last: int) -> None:
         """Count the events of each neuron in the window that a delay lets arrive in time."""

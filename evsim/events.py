@@ -85,13 +85,11 @@ class Stream:
         gone = min(before - self.first, self.steps)
         if gone <= 0 or self.repeats:
             return
-        start = gone * self.positions
+        start, end = gone * self.positions, self.steps * self.positions + 1
         events = self.offsets[start]
-        kept = slice(events, self.count + SPARE)
-        self.channels = self.channels[kept].copy()
-        if self.values is not None:
-            self.values = self.values[kept].copy()
-        self.offsets = self.offsets[start : self.steps * self.positions + 1] - events
+        for column in (self.channels,) if self.values is None else (self.channels, self.values):
+            column[: self.count - events] = column[events : self.count]
+        self.offsets[: end - start] = self.offsets[start:end] - events
         self.first, self.steps, self.count = (
             self.first + gone,
             self.steps - gone,
@@ -118,7 +116,7 @@ class Stream:
         cell = np.repeat(np.arange(counts.size), counts)
         part = slice(window.offsets[0], window.offsets[-1])
         neurons = cell % self.positions * self.width + window.channels[part]
-        values = np.ones(neurons.size) if window.values is None else window.values[part]
+        values = np.ones(neurons.size) if window.values is None else window.values[part].copy()
         return start + cell // self.positions, neurons, values
 
 

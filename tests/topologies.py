@@ -14,7 +14,7 @@ import evsim
 
 STEP = 2.0**-6
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
-THRESHOLD = 8.0
+THRESHOLD = 2.0
 
 Weights = Callable[[tuple[int, ...]], np.ndarray]
 

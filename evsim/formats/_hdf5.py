@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from evsim.parts import EvsimError, frozen, mismatch
+from evsim.parts import EvsimError, frozen, mismatch, shown
 
 PACKING = 1100  # no filter of HDF5 packs better: what declares more is not there
 SMALL = 64 << 20  # bytes that may be declared without being there
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 @contextlib.contextmanager
@@ -20,28 +24,45 @@ def opened(path) -> Iterator:
     """The open file; whatever HDF5 raises inside becomes an EvsimError."""
     import h5py
 
-    path = Path(path)
-    if not path.exists():
-        raise EvsimError("no such file", file=str(path))
-    if not path.is_file():
-        raise EvsimError("not a file", file=str(path))
     try:
+        regular = stat.S_ISREG(os.stat(path).st_mode)
+        if regular and not h5py.is_hdf5(path):
+            raise mismatch(_signature(path), "an HDF5 file")
+        if not regular:
+            raise mismatch("no regular file", "an HDF5 file")
         with h5py.File(path, "r") as file:
             yield file
     except EvsimError as error:
         raise error.within(file=str(path)) from None
-    except PermissionError:
-        raise EvsimError("cannot be read: permission denied", file=str(path)) from None
-    except MemoryError:
-        raise EvsimError("found more data than memory holds", file=str(path)) from None
+    except MemoryError as error:
+        raise EvsimError("found more data than memory holds", file=str(path)) from error
     except Exception as error:  # h5py raises many kinds for a damaged file
-        if not h5py.is_hdf5(path):
-            with path.open("rb") as start:
-                signature = start.read(8) == b"\x89HDF\r\n\x1a\n"
-            what = "a damaged HDF5 file" if signature else "not an HDF5 file"
-            raise EvsimError(f"{what}, expected an HDF5 file", file=str(path)) from None
-        reason = " ".join(str(error).split())[:200]
-        raise EvsimError(f"a damaged HDF5 file ({reason})", file=str(path)) from None
+        raise damaged(error).within(file=str(path)) from None
+
+
+def damaged(error: Exception, place: str = "") -> EvsimError:
+    """What the system or the HDF5 library could not read, as an error of ours."""
+    if isinstance(error, FileNotFoundError):
+        return EvsimError("no such file", place)
+    if getattr(error, "errno", None) in (errno.EAGAIN, errno.EWOULDBLOCK):
+        return mismatch("a file that another program writes", "one that is complete", place)
+    if isinstance(error, OSError) and error.errno:
+        return EvsimError(f"cannot be read: {os.strerror(error.errno)}", place)
+    reason = " ".join(str(error).split())[:200]
+    return mismatch(f"a damaged HDF5 file ({reason})", "a whole one", place)
+
+
+def _signature(path) -> str:
+    """What a file seems to be that the HDF5 library does not take for its own."""
+    with open(path, "rb") as file:
+        start = file.read(len(SIGNATURE))
+    if not start:
+        return "an empty file"
+    if start == SIGNATURE:
+        return "a damaged HDF5 file"
+    if start.startswith(b"PK"):
+        return "a zip archive (a trainer's .keras or .pt file? convert it to a network first)"
+    return "a file of another format"
 
 
 def digest(path) -> str:
@@ -58,7 +79,7 @@ def check_format(file, name: str) -> None:
     version = attribute(file, "version") if "version" in file.attrs else None
     whole = isinstance(version, np.ndarray) and version.size == 1 and version.dtype.kind in "iu"
     if not whole or version.item() < 1:
-        raise mismatch("none" if version is None else repr(version), "version 1", "version")
+        raise mismatch("none" if version is None else shown(version), "version 1", "version")
     if version.item() > 1:
         expected = "version 1 (the file was written for a newer evsim)"
         raise mismatch(f"version {version.item()}", expected, "version")
@@ -87,6 +108,8 @@ def names(group) -> list[str]:
 
     found = []
     for name in group:
+        if not name.isprintable():
+            raise mismatch(f"the name {name!r}", "one of printable characters")
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise EvsimError("found a soft or external link, expected the object itself", name)
         found.append(name)
@@ -116,24 +139,21 @@ def attribute(owner, name: str):
     value = owner.attrs[name]
     if isinstance(value, h5py.Empty):
         raise mismatch("an empty value", "a value", name)
-    return plain(value)
+    return plain(value, name)
 
 
-def plain(value):
+def plain(value, place: str):
     """A value as read, with text as str and anything else as an array."""
-    if isinstance(value, bytes):
-        return value.decode()
-    if isinstance(value, str):
-        return str(value)
     value = np.asarray(value)
-    if value.dtype.kind in "OS":
+    if value.dtype.kind not in "OSU":
+        return value
+    try:
         items = [v.decode() if isinstance(v, bytes) else v for v in value.ravel().tolist()]
-        if not all(isinstance(item, str) for item in items):
-            raise mismatch(f"dtype {value.dtype}", "numbers or text")
-        if len(items) == 1:
-            return items[0]
-        return np.array(items).reshape(value.shape)
-    return value
+    except UnicodeDecodeError:
+        raise mismatch("text that is not UTF-8", "UTF-8", place) from None
+    if not all(isinstance(item, str) for item in items):
+        raise mismatch(f"dtype {value.dtype}", "numbers or text", place)
+    return items[0] if len(items) == 1 else np.array(items).reshape(value.shape)
 
 
 class Arrays:
@@ -147,7 +167,13 @@ class Arrays:
         checked(dataset, place)
         key = address(dataset)
         if key not in self.read:
-            value = plain(dataset[()])
+            try:
+                content = dataset[()]
+            except (MemoryError, EvsimError):
+                raise
+            except Exception as error:
+                raise damaged(error, place) from None
+            value = plain(content, place)
             self.read[key] = frozen(value) if isinstance(value, np.ndarray) else value
         return self.read[key]
 
@@ -165,7 +191,8 @@ def checked(dataset, place: str = ""):
     import h5py
 
     if not isinstance(dataset, h5py.Dataset):
-        raise mismatch("a group", "a dataset", place)
+        found = "a group" if isinstance(dataset, h5py.Group) else "a named datatype"
+        raise mismatch(found, "a dataset", place)
     if dataset.shape is None:
         raise mismatch("an empty dataset", "values", place)
     if dataset.is_virtual or dataset.external:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import ExitStack
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
@@ -38,25 +39,28 @@ class Images:
             return self._read(self.first + first, self.first + max(first, last))[::step]
         begin, content = self.held
         if not begin <= index < begin + len(content):
-            each = max(1, int(np.prod(self.shape[1:])) * self.dtype.itemsize)
+            each = max(1, math.prod(self.shape[1:]) * self.dtype.itemsize)
             begin, last = index, min(index + max(1, READ // each), len(self))
             content = self._read(self.first + begin, self.first + last)
             self.held = begin, content
-        return content[index - begin]
+        image = content[index - begin]
+        if image.dtype.kind == "f" and not np.isfinite(image).all():
+            place = f"/images, sample {self.first + index}"
+            raise mismatch("NaN or infinity", "finite values", place).within(file=self.path)
+        return image
 
     def _read(self, first: int, last: int) -> np.ndarray:
         try:
             return self.dataset[first:last]
         except (OSError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise EvsimError(f"cannot be read ({reason})", "/images", self.path) from None
+            raise hdf5.damaged(error, "/images").within(file=self.path) from None
 
 
 class Data:
     """An open data file: `images` or `events` (the other is None), `labels` or None."""
 
     def __init__(self, file, path: str):
-        self.file, self.path = file, path
+        self.path, self.closing = path, ExitStack()
         self.images = self.events = self.labels = None
         present = hdf5.names(file)
         if "format" in file.attrs or "version" in file.attrs:
@@ -67,8 +71,9 @@ class Data:
         if "images" in present:
             self.images = _images(file, path)
         else:
+            group = hdf5.group(file, "events")
             try:
-                self.events = _events(hdf5.group(file, "events"))
+                self.events = _events(group)
             except EvsimError as error:
                 raise error.within("/events") from None
         if "labels" in present:
@@ -91,7 +96,7 @@ class Data:
 
     def close(self) -> None:
         """Close the file; images and events cannot be read any more."""
-        self.file.close()
+        self.closing.close()
 
     def __enter__(self) -> Data:
         return self
@@ -102,11 +107,11 @@ class Data:
 
 def open_data(path) -> Data:
     """Open a data file; raises EvsimError with file, place, found and expected."""
-    import h5py
-
-    with hdf5.opened(path) as file:
-        Data(file, str(path))
-    return Data(h5py.File(Path(path), "r"), str(path))
+    with ExitStack() as stack:
+        file = stack.enter_context(hdf5.opened(path))
+        data = Data(file, str(path))
+        data.closing = stack.pop_all()
+    return data
 
 
 def _images(file, path: str) -> Images:

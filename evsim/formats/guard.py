@@ -1,68 +1,97 @@
-"""Opening a file in a child process first, where the HDF5 library may hang or crash.
+"""Reading a file in a child process first, where the HDF5 library may hang or crash.
 
 A damaged file can make the library loop, take all memory or fault; the child then ends and the
-command says so. On systems without fork files are opened directly.
+command says so. What the child could not read is not read again. On systems without fork files
+are read directly.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import select
 import signal
 import sys
-import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from evsim.parts import EvsimError
+from evsim.parts import EvsimError, mismatch
 
-SECONDS = 20  # for opening any file, beyond the time its size takes to read
+SECONDS = 20  # for reading any file, beyond the time its size takes to read
 BYTES = 2 << 30  # of memory, beyond a few times its size
 READ_RATE = 20 << 20  # bytes a second that even a slow disk gives
+ANYWAY = "EVSIM_NO_GUARD=1 reads it without limits"
 
 
 def guarded(path, read: Callable):
     """read(path), tried in a child with limits of time and memory before it is done here."""
-    if hasattr(os, "fork") and Path(path).is_file() and "EVSIM_NO_GUARD" not in os.environ:
+    if hasattr(os, "fork") and os.path.isfile(path) and "EVSIM_NO_GUARD" not in os.environ:
         _try(Path(path), read)
     return read(path)
 
 
 def _try(path: Path, read: Callable) -> None:
     size = path.stat().st_size
-    seconds = SECONDS + size // READ_RATE
-    child = os.fork()
+    seconds, memory = SECONDS + size // READ_RATE, BYTES + 8 * size
+    reader, writer = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # other threads of ours hold no lock
+        child = os.fork()
     if child == 0:
-        _be_the_child(path, read, seconds, BYTES + 8 * size)
-    ends = time.monotonic() + seconds + 5
-    while time.monotonic() < ends:
-        pid, status = os.waitpid(child, os.WNOHANG)
-        if pid:
-            break
-        time.sleep(0.002)
-    else:
+        _be_the_child(path, read, seconds, memory, writer)
+    os.close(writer)
+    try:
+        in_time, _, _ = select.select([reader], [], [], seconds)
+        said = b""
+        while in_time and (more := os.read(reader, 1 << 16)):
+            said += more
+    finally:
         os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        late = os.WTERMSIG(status) in (signal.SIGALRM, signal.SIGKILL, signal.SIGXCPU)
-        what = f"takes more than {seconds} s" if late else "crashes the HDF5 library"
-        raise EvsimError(f"a damaged HDF5 file (reading it {what})", file=str(path))
+        os.waitpid(child, 0)
+        os.close(reader)
+    if not in_time:
+        found = f"a file that takes more than {seconds} s to read ({ANYWAY})"
+    elif not said:
+        found = "a damaged HDF5 file (reading it crashes the HDF5 library)"
+    elif said == b"memory":
+        found = f"a file that takes more than {memory / 1e9:.1f} GB to read ({ANYWAY})"
+    elif error := json.loads(said):
+        raise EvsimError(*error)
+    else:
+        return
+    raise mismatch(found, "a whole HDF5 file").within(file=str(path))
 
 
-def _be_the_child(path: Path, read: Callable, seconds: int, memory: int) -> None:
-    """Read and exit; only a hang or a crash matters, errors are reported by the parent."""
-    import resource
-
+def _be_the_child(path: Path, read: Callable, seconds: int, memory: int, writer: int) -> None:
+    """Read, say the error if there is one, and exit; the parent meets our own bugs itself."""
+    said = b"null"
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(seconds)
-        in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (in_use + memory, in_use + memory))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        signal.alarm(seconds + 5)  # should the parent be gone
+        _limit(memory)
         sys.stderr = sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         os.dup2(sys.stderr.fileno(), 2)
         read(path)
+    except EvsimError as error:
+        out_of_memory = isinstance(error.__cause__, MemoryError)
+        reason = error.problem, error.place, error.file
+        said = b"memory" if out_of_memory else json.dumps(reason).encode()
+    except MemoryError:
+        said = b"memory"
     except BaseException:
         pass
     finally:
+        os.write(writer, said)
         os._exit(0)
+
+
+def _limit(memory: int) -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError):  # not every system tells
+        in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (in_use + memory, in_use + memory))

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from evsim.neurons._potential import Integrating, PotentialWindow, fire, limits
+from evsim.neurons._potential import Integrating, PotentialWindow, fire, fire_and_rest, limits
 from evsim.parts import choice, mismatch, per_neuron, whole
 
 
@@ -55,26 +55,23 @@ class FiringWindow(PotentialWindow):
 
     def begin(self) -> dict[str, np.ndarray]:
         state = super().begin()
-        shape = state["potential"].shape if self.neurons.refractory else (0, 0)
-        return {**state, "quiet": np.zeros(shape, np.int64)}
+        if self.neurons.refractory:
+            state["quiet"] = np.zeros(state["potential"].shape, np.int64)
+        else:
+            state["fired"] = np.zeros(self.neurons.channels, np.uint8)
+        return state
 
     def step(self, state, currents, reached, first: int, stream) -> int:
         """Advance without checks; the events are appended to `stream`."""
         neurons, steps = self.neurons, len(currents)
-        rules = np.array(
-            [first, neurons.start, neurons.refractory, neurons.reset == "subtract"], np.int64
-        )
+        rules = [first, neurons.start, neurons.reset == "subtract", neurons.refractory]
+        rules = np.array(rules, np.int64)
         channels, offsets, _ = stream.reserve(steps)
-        events, active = fire(
-            currents,
-            reached,
-            state["potential"],
-            self.constants,
-            self.restless,
-            state["quiet"],
-            rules,
-            channels,
-            offsets,
-        )
+        both = currents, reached, state["potential"], self.constants, self.restless
+        if neurons.refractory:
+            kernel, memory = fire_and_rest, state["quiet"]
+        else:
+            kernel, memory = fire, state["fired"]
+        events, active = kernel(*both, memory, rules, channels, offsets)
         stream.commit(steps, events)
         return active if reached.shape[1] else steps * neurons.neurons

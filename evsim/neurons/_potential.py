@@ -78,7 +78,7 @@ class PotentialWindow:
     def begin(self) -> dict[str, np.ndarray]:
         """The state at rest."""
         shape = (self.neurons.positions, self.neurons.channels)
-        return {"potential": np.array(np.broadcast_to(self.initial, shape), self.dtype)}
+        return {"potential": np.array(np.broadcast_to(self.initial, shape), self.dtype, order="C")}
 
     def advance(self, state, currents, reached, first: int, out) -> int:
         """Advance `state` by the window that begins at timestep `first`; results go to `out`.
@@ -105,7 +105,7 @@ class PotentialWindow:
         sums = state["potential"].astype(np.int64) + current + self.constants[1].astype(np.int64)
         for what, value in (("current", current), ("potential", sums)):
             outside = (value < INT32.min) | (value > INT32.max)
-            if what == "potential" and state.get("quiet") is not None and state["quiet"].size:
+            if what == "potential" and "quiet" in state:
                 outside &= state["quiet"] <= timestep
             if outside.any():
                 neuron = int(np.flatnonzero(outside)[0])
@@ -130,50 +130,70 @@ def integrate(currents, potential, constants, history):
 
 
 @kernel
-def fire(currents, reached, potential, constants, restless, quiet, rules, channels, offsets):
+def fire(currents, reached, potential, constants, restless, fired, rules, channels, offsets):
     """The law of a timestep for a window; returns (events, active neurons).
 
     `constants`: leak, bias, v_min, the smallest potential that fires, what a spike subtracts or
-    resets to. `rules`: first timestep, start, refractory, 1 for reset by subtraction. `reached`
-    is (timesteps, positions, 1 or channels), or without positions where all are restless.
-    `quiet`: the timestep from which a refractory neuron is visited again.
+    resets to. `reached` is (timesteps, positions, 1 or channels), or without positions where all
+    neurons are restless. `fired`: room for a row of channels. `rules`: first timestep, start, 1
+    for reset by subtraction.
     """
-    start, refractory, subtract = rules[1], rules[2], rules[3] == 1
+    subtract = rules[2] == 1
+    events, active, cell = 0, 0, 0
+    for t in range(currents.shape[0]):
+        for p in range(currents.shape[1]):
+            q = p if constants.shape[1] > 1 else 0
+            v, current = potential[p], currents[t, p]
+            leak, bias, floor = constants[0, q], constants[1, q], constants[2, q]
+            least, drop = constants[3, q], constants[4, q]
+            if reached.shape[1] > 0:
+                if reached.shape[2] == 1 and reached[t, p, 0] != 0:
+                    active += v.shape[0]
+                else:
+                    active += _active(reached[t, p], restless[q], v, least)
+            if rules[0] + t >= rules[1]:
+                for c in range(v.shape[0]):
+                    x = leak[c] * v[c] + current[c] + bias[c]
+                    x = x if x > floor[c] else floor[c]
+                    fired[c] = x >= least[c]
+                    after = x - drop[c] if subtract else drop[c]
+                    v[c] = after if x >= least[c] else x
+                for c in range(v.shape[0]):
+                    channels[events] = c  # written again unless it counts
+                    events += fired[c]
+            else:
+                for c in range(v.shape[0]):
+                    x = leak[c] * v[c] + current[c] + bias[c]
+                    v[c] = x if x > floor[c] else floor[c]
+            cell += 1
+            offsets[cell] = offsets[0] + events
+    return events, active
+
+
+@kernel
+def fire_and_rest(
+    currents, reached, potential, constants, restless, quiet, rules, channels, offsets
+):
+    """The same with a refractory time, rules[3]; no neuron is visited before quiet[p, c]."""
     events, active, cell = 0, 0, 0
     for t in range(currents.shape[0]):
         now = rules[0] + t
         for p in range(currents.shape[1]):
             q = p if constants.shape[1] > 1 else 0
+            v, current = potential[p], currents[t, p]
             leak, bias, floor = constants[0, q], constants[1, q], constants[2, q]
             least, drop = constants[3, q], constants[4, q]
-            v, current = potential[p], currents[t, p]
             if reached.shape[1] > 0:
                 active += _active(reached[t, p], restless[q], v, least)
-            if refractory > 0:
-                for c in range(v.shape[0]):
-                    if now >= quiet[p, c]:
-                        x = leak[c] * v[c] + current[c] + bias[c]
-                        v[c] = x if x > floor[c] else floor[c]
-                        if now >= start and v[c] >= least[c]:
-                            channels[events] = c
-                            events += 1
-                            v[c] = v[c] - drop[c] if subtract else drop[c]
-                            quiet[p, c] = now + refractory + 1
-            else:
-                for c in range(v.shape[0]):
+            for c in range(v.shape[0]):
+                if now >= quiet[p, c]:
                     x = leak[c] * v[c] + current[c] + bias[c]
                     v[c] = x if x > floor[c] else floor[c]
-                if now >= start:
-                    before = events
-                    for c in range(v.shape[0]):
-                        channels[events] = c  # written again unless it counts
-                        events += v[c] >= least[c]
-                    if events > before and subtract:
-                        for c in range(v.shape[0]):
-                            v[c] = v[c] - drop[c] if v[c] >= least[c] else v[c]
-                    elif events > before:
-                        for c in range(v.shape[0]):
-                            v[c] = drop[c] if v[c] >= least[c] else v[c]
+                    if now >= rules[1] and v[c] >= least[c]:
+                        channels[events] = c
+                        events += 1
+                        v[c] = v[c] - drop[c] if rules[2] == 1 else drop[c]
+                        quiet[p, c] = now + rules[3] + 1
             cell += 1
             offsets[cell] = offsets[0] + events
     return events, active
@@ -182,10 +202,13 @@ def fire(currents, reached, potential, constants, restless, quiet, rules, channe
 @kernel
 def _active(reached, restless, potential, least):
     """How many neurons of a row a lazy machine cannot skip."""
-    if reached.shape[0] == 1 and reached[0] != 0:
-        return potential.shape[0]
     count = 0
-    for c in range(potential.shape[0]):
-        hit = reached[c] != 0 if reached.shape[0] > 1 else False
-        count += hit or restless[c] != 0 or potential[c] >= least[c]
+    if reached.shape[0] > 1:
+        for c in range(potential.shape[0]):
+            count += (reached[c] | restless[c] | (potential[c] >= least[c])) != 0
+    elif reached[0] != 0:
+        count = potential.shape[0]
+    else:
+        for c in range(potential.shape[0]):
+            count += (restless[c] | (potential[c] >= least[c])) != 0
     return count

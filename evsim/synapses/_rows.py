@@ -11,20 +11,22 @@ import numpy as np
 from evsim.parts import frozen, kernel
 from evsim.synapses import Turns
 
+TILE = 400_000  # bytes of a tile
 LIST = 1 << 17  # rows listed before they are added
 SPARE = 16  # rows a list may be written past its end
 
 
 class Rows:
-    """The rows (rows, columns) of a set in the run's arithmetic, in tiles of 64 columns.
+    """The rows (rows, columns) of a set in the run's arithmetic.
 
-    A tile stays in the second cache while all targets of a list use it.
+    In tiles of 64 columns if a tile then stays in the second cache while all targets of a list
+    use it, else whole: long rows come faster from the third.
     """
 
     def __init__(self, weight: np.ndarray):
         self.length = weight.shape[1]
-        edges = list(range(0, self.length, 64))
-        self.tiles = [(c, frozen(weight[:, c : c + 64])) for c in edges]
+        step = 64 if len(weight) * 64 * weight.itemsize <= TILE else max(self.length, 1)
+        self.tiles = [(c, frozen(weight[:, c : c + step])) for c in range(0, self.length, step)]
         zeros = self.length - np.count_nonzero(weight, axis=1)
         self.zeros = zeros if zeros.any() else None
 

@@ -125,6 +125,8 @@ def list_rows(channels, values, offsets, geometry, first, rows, row_values, star
     dilation_y, dilation_x, cell_y, cell_x = geometry[11], geometry[12], geometry[13], geometry[14]
     room = rows.shape[0] - 16 - kernel_height * kernel_width * cell_y * cell_x * depth
     targets = (offsets.shape[0] - 1) // (height * width) * (out_height * out_width)
+    lines, columns = height // cell_y, width // cell_x
+    valued = row_values.shape[0] > 0
     n = 0
     target = first
     starts[0] = 0
@@ -133,12 +135,12 @@ def list_rows(channels, values, offsets, geometry, first, rows, row_values, star
         y, x = divmod(p, out_width)
         for a in range(kernel_height):
             line = y * stride_y - top + a * dilation_y
-            if line < 0 or line >= height // cell_y:
+            if line < 0 or line >= lines:
                 continue
             for row in range(line * cell_y, (line + 1) * cell_y):
                 for b in range(kernel_width):
                     column = x * stride_x - left + b * dilation_x
-                    if column < 0 or column >= width // cell_x:
+                    if column < 0 or column >= columns:
                         continue
                     source = (t * height + row) * width + column * cell_x
                     tap = (a * kernel_width + b) * depth
@@ -148,7 +150,7 @@ def list_rows(channels, values, offsets, geometry, first, rows, row_values, star
                         some, events = rows[n : n + 16], channels[k : k + 16]
                         for j in range(16):
                             some[j] = tap + events[j]
-                        if row_values.shape[0] > 0:
+                        if valued:
                             for j in range(min(16, end - k)):
                                 row_values[n + j] = values[k + j]
                         n += 16

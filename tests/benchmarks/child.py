@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import topologies
-from benchmarks import workload
 
 import evsim
+from benchmarks import workload
 
 
 def resident(which: str = "VmRSS") -> float:

@@ -4,12 +4,12 @@ import time
 from collections.abc import Iterator
 from unittest.mock import patch
 
-from benchmarks.table import Row
-from benchmarks.timing import alternate
-from benchmarks.workload import TIMESTEPS, events, poisson, synops, thresholds
 from topologies import vgg16
 
 import evsim
+from benchmarks.table import Row
+from benchmarks.timing import alternate
+from benchmarks.workload import TIMESTEPS, events, poisson, synops, thresholds
 from evsim.engine import Simulation
 
 BUSY, CALM, LEAST = 0.12, 0.06, 0.4
@@ -32,7 +32,9 @@ def rows(quick: bool) -> Iterator[Row]:
         f"{additions[CALM]:.3g} synops ({1 - additions[CALM] / additions[BUSY]:.0%} fewer)"
     )
     bar = f"at least {LEAST:.0%}"
-    yield Row("delivery at half the activity", f"{saved:.0%} less time", bar, saved >= LEAST, detail)
+    yield Row(
+        "delivery at half the activity", f"{saved:.0%} less time", bar, saved >= LEAST, detail
+    )
 
 
 def delivery(network, inputs) -> float:

@@ -27,16 +27,23 @@ def seconds(arguments: list[str], cache: str | None = None) -> float | None:
 
 
 def rows(quick: bool) -> Iterator[Row]:
-    """Warm: medians; the demo: once, with an empty cache."""
+    """Warm: medians of processes that take turns; the demo: once, with an empty cache."""
     work = "digits, 360 test images, 64 timesteps, whole process"
-    bars = {work: (RUN, 1.5), "import evsim": (IMPORT, 0.5)}
-    bars = {name: bar for name, bar in bars.items() if seconds(bar[0]) is not None or missing(name)}
-    runs = {name: lambda arguments=bar[0]: seconds(arguments) for name, bar in bars.items()}
+    bars = {}
+    for name, arguments, most in ((work, RUN, 1.5), ("import evsim", IMPORT, 0.5)):
+        if seconds(arguments) is None:
+            yield failed(name, most)
+        else:
+            bars[name] = arguments, most
+    runs = {name: lambda a=arguments: seconds(a) for name, (arguments, _) in bars.items()}
     for name, found in alternate(runs, 3 if quick else 7).items():
         yield at_most(name, found, bars[name][1], "s", "warm cache")
     with tempfile.TemporaryDirectory() as cache:
         found = seconds(DEMO, cache)
-    if found is None:
-        yield Row("evsim demo, cold cache", "the command failed", "under 25 s")
-    else:
-        yield at_most("evsim demo, cold cache", found, 25, "s")
+    demo, most = "evsim demo, cold cache", 25
+    yield failed(demo, most) if found is None else at_most(demo, found, most, "s")
+
+
+def failed(name: str, most: float) -> Row:
+    """The row of a command that did not end well."""
+    return Row(name, "the command failed", f"under {most:g} s", False)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from statistics import median
 
 import numpy as np
-from benchmarks.table import Row, at_least
 from numba import njit
 
+from benchmarks.table import Row, at_least
 from evsim.synapses._rows import Rows, add_rows, add_tiles
 
 LENGTHS = (64, 128, 256, 512)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 import numpy as np
+
 from benchmarks.workload import chain
 
 
@@ -64,8 +65,8 @@ def by_layer(network, channels_last: bool) -> Callable:
     return forward
 
 
-def jelly(network, channels_last: bool) -> Callable:
-    """SpikingJelly, all timesteps layer by layer (`step_mode="m"`)."""
+def jelly(network, channels_last: bool, mode: str = "m") -> Callable:
+    """SpikingJelly: layer by layer over all timesteps ("m"), or step by step ("s", its default)."""
     import torch
     from spikingjelly.activation_based import functional, layer, neuron
 
@@ -73,23 +74,29 @@ def jelly(network, channels_last: bool) -> Callable:
     for kind, weight, threshold in layers(network, channels_last):
         if kind == "conv":
             out, depth = weight.shape[:2]
-            modules.append(layer.Conv2d(depth, out, 3, padding=1, bias=False, step_mode="m"))
+            modules.append(layer.Conv2d(depth, out, 3, padding=1, bias=False))
             modules[-1].weight = torch.nn.Parameter(weight)
         elif kind == "pool":
-            modules.append(layer.AvgPool2d(2, step_mode="m"))
+            modules.append(layer.AvgPool2d(2))
         else:
-            modules.append(layer.Flatten(step_mode="m"))
-            modules.append(layer.Linear(*weight.shape[::-1], bias=False, step_mode="m"))
+            modules.append(layer.Flatten())
+            modules.append(layer.Linear(*weight.shape[::-1], bias=False))
             modules[-1].weight = torch.nn.Parameter(weight)
         if threshold is not None:
-            modules.append(neuron.IFNode(threshold, v_reset=None, step_mode="m"))
+            modules.append(neuron.IFNode(threshold, v_reset=None))
     model = torch.nn.Sequential(*modules).eval()
+    functional.set_step_mode(model, mode)
 
     def forward(x):
         functional.reset_net(model)
-        return model(x).sum(0)
+        return model(x).sum(0) if mode == "m" else sum(model(step) for step in x)
 
     return forward
+
+
+def jelly_by_step(network, channels_last: bool) -> Callable:
+    """SpikingJelly, one timestep after the other."""
+    return jelly(network, channels_last, "s")
 
 
 def tensor(spikes: list[np.ndarray], shape, channels_last: bool):
@@ -129,7 +136,7 @@ def agreement(network, spikes, run) -> str:
     with torch.inference_mode():
         sums = [by_layer(network, False)(x, counts)]
         if installed("spikingjelly"):
-            sums.append(jelly(network, False)(x))
+            sums += [make(network, False)(x) for make in (jelly, jelly_by_step)]
     theirs = np.array([count.item() for count in counts])
     ours = np.array([run.work[name]["spikes"][0] for name in names])
     worst = float(np.abs(theirs / ours - 1).max())

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from benchmarks.table import Row, at_least
-from benchmarks.timing import alternate
-from benchmarks.workload import TIMESTEPS, events, poisson, thresholds
 from topologies import vgg16
 
 import evsim
+from benchmarks.table import Row, at_least
+from benchmarks.timing import alternate
+from benchmarks.workload import TIMESTEPS, events, poisson, thresholds
 
 SAMPLES = 8
 

@@ -46,34 +46,38 @@ def chain(network: evsim.Network) -> Iterator[tuple[str, object, object]]:
 
 def calibrated(network: evsim.Network, inputs: evsim.Events, rate: float) -> dict[str, float]:
     """A threshold for every weighted layer with which its neurons fire at about `rate`."""
-    found, kind = {}, evsim.neuron_kinds()["input"]
+    found = {}
     for name, part, synapses in chain(network):
         if part.kind == "readout":
             break
-        source = kind.build({"shape": network.populations[synapses.source].shape})
-        into = replace(synapses, source="source")
-
-        def fired(threshold, name=name, part=part, source=source, into=into):
-            populations = {"source": source, name: replace(part, threshold=threshold)}
-            alone = evsim.Network(populations, {"into": into}, output=name)
-            run = evsim.run(alone, inputs, record=("spikes",), jobs=1)
-            neurons = part.neurons * inputs.timesteps * len(inputs)
-            return run.spikes[name], run.work[name]["spikes"].sum() / neurons
-
-        if part.kind == "iaf" and synapses.weights() is not None:
+        if synapses.weights() is not None:
             fan_in = np.prod(synapses.weights().shape[:-1])
-            found[name] = STEP * np.rint(36 * np.sqrt(rate * fan_in))
-            for _ in range(12):
-                spikes, now = fired(found[name])
-                if abs(now - rate) < CLOSE:
-                    break
-                found[name] = STEP * np.rint(found[name] * np.clip(now / rate, 0.3, 3) / STEP)
-        else:
-            spikes, now = fired(part.threshold)
+            part = replace(part, threshold=on_grid(36 * STEP * np.sqrt(rate * fan_in)))
+        for _ in range(12):
+            spikes = layer_alone(part, synapses, inputs)
+            now = len(spikes) / (part.neurons * inputs.timesteps * len(inputs))
+            if synapses.weights() is None or abs(now - rate) < CLOSE:
+                break
+            part = replace(part, threshold=on_grid(part.threshold * np.clip(now / rate, 0.3, 3)))
+        if synapses.weights() is not None:
+            found[name] = float(part.threshold)
         columns = (spikes[column] for column in ("sample", "timestep", "neuron"))
         sizes = {"samples": len(inputs), "timesteps": inputs.timesteps}
         inputs = evsim.Events(*columns, shape=part.shape, **sizes)
-    return {name: float(threshold) for name, threshold in found.items()}
+    return found
+
+
+def on_grid(threshold: float) -> float:
+    """A threshold that int8 weights can have too."""
+    return STEP * max(1.0, float(np.rint(threshold / STEP)))
+
+
+def layer_alone(part, synapses, inputs: evsim.Events) -> np.ndarray:
+    """The spikes of one layer, given its input events."""
+    source = evsim.neuron_kinds()["input"].build({"shape": inputs.shape})
+    into = replace(synapses, source="source", target="layer")
+    network = evsim.Network({"source": source, "layer": part}, {"into": into}, output="layer")
+    return evsim.run(network, inputs, record=("spikes",), jobs=1).spikes["layer"]
 
 
 @cache
