@@ -287,7 +287,7 @@ class Job:
         """Print the run as tables."""
         from evsim.report import tables
 
-        run, out, settings = self.run, tables.console(), self.settings
+        run, out, settings = self.run, tables.Output(), self.settings
         samples, network = len(run.samples), self.network
         name = network.name or Path(network.path).stem
         rate = samples / run.seconds if run.seconds else 0
@@ -387,13 +387,13 @@ def info(
     """What a file holds."""
     from evsim.formats.guard import guarded
     from evsim.report.info import describe
-    from evsim.report.tables import console, table
+    from evsim.report.tables import Output, table
 
     found = guarded(file, describe)
     if as_json:
         print(json.dumps(found))
         return
-    out = console()
+    out = Output()
     for name, value in found.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
             columns = list(value[0])

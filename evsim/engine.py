@@ -18,8 +18,9 @@ from evsim import counts as counting
 from evsim.codings import codings
 from evsim.counts import POPULATION_FACTS, SET_FACTS
 from evsim.events import Events, Stream
-from evsim.network import Network, address
-from evsim.parts import EvsimError, frozen, kernel, mismatch, nearest
+from evsim.memory import Space, Weights
+from evsim.network import Network
+from evsim.parts import EvsimError, kernel, mismatch, nearest
 from evsim.synapses import Turns
 
 BLOCK = 4 << 20  # bytes of currents computed in one go: they stay in the cache
@@ -29,30 +30,6 @@ RECORDS = ("spikes", "trace", "queues")
 
 class Stopped(Exception):
     """The run was asked to stop."""
-
-
-class Space:
-    """Scratch arrays of one thread, used again by every block and sample."""
-
-    def __init__(self):
-        self.held: dict[str, np.ndarray] = {}
-        self.streams: dict[str, Stream] = {}
-
-    def array(self, name: str, shape, dtype) -> np.ndarray:
-        """An uninitialised array; the next call with the same name takes its memory."""
-        size = prod(shape) if isinstance(shape, tuple) else shape
-        held = self.held.get(name)
-        bytes_needed = size * np.dtype(dtype).itemsize
-        if held is None or held.size < bytes_needed:
-            held = self.held[name] = np.empty(bytes_needed, np.uint8)
-        return held[:bytes_needed].view(dtype).reshape(shape)
-
-    def stream(self, name: str, part, valued, repeats: bool) -> Stream:
-        """An empty event queue for the events of a population."""
-        if name not in self.streams:
-            self.streams[name] = Stream(part.positions, part.channels, valued)
-        self.streams[name].clear(valued, repeats)
-        return self.streams[name]
 
 
 @dataclass
@@ -85,7 +62,7 @@ class Delivery:
             self.dtype = np.dtype(np.int32 if largest <= INT32_MAX else np.int64)
         scale = self.part.scale_of(target)
         self.scale = None if scale is None else scale.astype(plan.dtype)
-        self.deliver = self.connections.start(plan.narrow if whole else plan.rounded)
+        self.deliver = self.connections.start(plan.integers if whole else plan.floats)
 
 
 INT32_MAX = np.iinfo(np.int32).max
@@ -108,7 +85,7 @@ class Plan:
         self.coding = codings()[settings.coding]
         self.graded_input = settings.graded_input
         self.record = record
-        self.casts: dict = {}
+        self.floats, self.integers = Weights(self.dtype), Weights()
         self.integer = network.integer_populations(self.graded_input)
         self.deliveries = {name: Delivery(self, name) for name in network.synapses}
         self.incoming = {
@@ -149,24 +126,6 @@ class Plan:
         weights = part.weights()
         return 1 if weights is None else int(np.abs(weights.astype(np.int64)).max(initial=0))
 
-    def rounded(self, weights: np.ndarray) -> np.ndarray:
-        """The array in the run's dtype, rounded once; shared arrays stay shared."""
-        return self._cast(weights, self.dtype)
-
-    def narrow(self, weights: np.ndarray) -> np.ndarray:
-        """Integers in the narrowest type that holds them, for the fastest additions."""
-        low, high = int(weights.min(initial=0)), int(weights.max(initial=0))
-        for dtype in (np.int8, np.int16, np.int32):
-            if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
-                return self._cast(weights, np.dtype(dtype))
-        return self._cast(weights, np.dtype(np.int64))
-
-    def _cast(self, weights: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        key = (address(weights), dtype)
-        if key not in self.casts:  # keep the array too: its address must not be used again
-            self.casts[key] = (weights, frozen(weights.astype(dtype, copy=False)))
-        return self.casts[key][1]
-
     def block(self, name: str) -> int:
         """Timesteps whose currents are computed in one go."""
         if "trace" in self.record:
@@ -192,7 +151,11 @@ class Simulation:
         for name, part in populations.items():
             if part.sends:
                 repeats = name == self.network.input and plan.coding.REPEATS
-                self.streams[name] = space.stream(name, part, self._valued(name), repeats)
+                stream = space.held.setdefault(
+                    f"events of {name}", Stream(part.positions, part.channels)
+                )
+                stream.clear(self._valued(name), repeats)
+                self.streams[name] = stream
             if name != self.network.input:
                 self.states[name] = plan.neurons[name].begin()
             if part.sends:

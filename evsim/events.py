@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
-from evsim.parts import mismatch
+from evsim.parts import mismatch, shown
 
 SCAN = 1 << 20  # events checked in one go
 SPARE = 16  # readers and writers may touch so many events past the last one
@@ -148,7 +149,7 @@ class Events:
         if graded is not None:
             graded = np.asarray(graded)
             if graded.size != 1 or graded.dtype.kind not in "biu" or graded.item() not in (0, 1):
-                raise mismatch(repr(graded)[:60], "true or false", "graded")
+                raise mismatch(shown(graded), "true or false", "graded")
             if not graded.item() and not binary:
                 expected = "+1 and -1 only, as the attribute graded is false"
                 raise mismatch("other values", expected, "value")
@@ -171,7 +172,7 @@ class Events:
         bounds = {
             "sample": self.samples,
             "timestep": self.timesteps,
-            "neuron": int(np.prod(self.shape)),
+            "neuron": prod(self.shape),
         }
         total = self.columns["sample"].shape[0]
         offsets = np.zeros(self.samples + 1, np.int64)
@@ -241,5 +242,5 @@ def _wholes(value, name: str, least: int, sizes: tuple[int, ...]) -> np.ndarray:
     value = np.asarray(value)
     if value.dtype.kind not in "iu" or value.size not in sizes or (value < least).any():
         expected = f"{' or '.join(map(str, sizes))} whole numbers of at least {least}"
-        raise mismatch(repr(value.tolist())[:60], expected, name)
+        raise mismatch(shown(value), expected, name)
     return value

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from evsim.codings import codings
+from evsim.memory import address
 from evsim.neurons import Neurons
 from evsim.parts import EvsimError, mismatch, nearest
 from evsim.synapses import Synapses
@@ -159,11 +160,6 @@ class Network:
             per_arrival, macs = part.nominal(source, target)
             parts[name] |= {"nominal_fan_out": per_arrival, "nominal_macs": macs}
         return parts
-
-
-def address(value: np.ndarray) -> tuple:
-    """What two views of one array in memory have in common."""
-    return value.__array_interface__["data"][0], value.shape, value.dtype.str
 
 
 def _checked(attributes: dict) -> dict:

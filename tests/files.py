@@ -8,12 +8,11 @@ STEP = 2.0**-5  # all values are whole multiples of it, so that every sum is exa
 
 def grid(seed, *shape, low=-16, high=17):
     """Small multiples of STEP."""
-    return np.random.default_rng(seed).integers(low, high, shape) * np.float32(STEP)
+    return (np.random.default_rng(seed).integers(low, high, shape) * STEP).astype(np.float32)
 
 
 def network_parts():
     """A network with a set of every kind, a cycle, an integer set: {place: fields}."""
-    back = np.array([0, 1, 2] + [3] * 30)
     return {
         "/": {"format": "evsim-network", "version": 1, "input": "in", "output": "out"},
         "populations/in": {"kind": "input", "shape": (4, 4, 2), "scale": 16.0},
@@ -34,7 +33,7 @@ def network_parts():
             "weight": grid(2, 3, 3, 2, 3),
         },
         "synapses/a-b": {"kind": "pool", "source": "a", "target": "b", "kernel": (2, 2)},
-        "synapses/b-a": {
+        "synapses/b-b": {
             "kind": "identity",
             "source": "b",
             "target": "b",
@@ -52,9 +51,9 @@ def network_parts():
             "kind": "sparse",
             "source": "c",
             "target": "out",
-            "data": grid(5, 3),
-            "indices": np.array([0, 2, 1]),
-            "indptr": np.sort(back)[:33],
+            "data": grid(5, 32),
+            "indices": np.arange(32) % 3,
+            "indptr": np.arange(33),
         },
     }
 
@@ -79,7 +78,10 @@ def network(path, *changes):
 
 def images(path, *changes, samples=6):
     """A data file of images with labels."""
-    content = {"images": grid(6, samples, 4, 4, 2, low=0, high=33), "labels": np.arange(samples) % 3}
+    content = {
+        "images": grid(6, samples, 4, 4, 2, low=0, high=33),
+        "labels": np.arange(samples) % 3,
+    }
     return changed(write(path, {"/": {"format": "evsim-data", "version": 1, **content}}), *changes)
 
 

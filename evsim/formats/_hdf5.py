@@ -8,7 +8,6 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
@@ -65,6 +64,36 @@ def _signature(path) -> str:
     return "a file of another format"
 
 
+@contextlib.contextmanager
+def room(file, path, size: int) -> Iterator[None]:
+    """Hold `size` bytes of the disk past the end of an open file while it is written, then flush.
+
+    The HDF5 library crashes where the disk is full. Raises OSError, the file unchanged, if the
+    disk does not have them.
+    """
+    end = file.id.get_filesize()
+    hold(path, end, size)
+    yield
+    file.flush()
+    os.truncate(path, file.id.get_filesize())
+
+
+def hold(path, start: int, size: int) -> None:
+    """Make `size` bytes from `start` on a file's own; it is made if there is none."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        before = os.fstat(descriptor).st_size
+        os.posix_fallocate(descriptor, start, size)
+    except OSError as error:
+        os.ftruncate(descriptor, before)
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+            raise
+    finally:
+        os.close(descriptor)
+
+
 def digest(path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as file:
@@ -89,7 +118,8 @@ def described(file, found) -> str:
     """What a file seems to be that is not of the expected format."""
     if isinstance(found, str):
         return f"format {found!r}"
-    if "keras_version" in file.attrs or "model_config" in file.attrs or "layer_names" in file.attrs:
+    keras = {"keras_version", "model_config", "layer_names"} & set(file.attrs)
+    if keras or {"layers", "vars"} <= set(file):
         trainer = "Keras"
     elif "node" in file and "version" in file:
         trainer = "NIR"
@@ -102,29 +132,29 @@ def described(file, found) -> str:
     return f"an unconverted {trainer} file (convert it to a network first)"
 
 
-def names(group) -> list[str]:
-    """The names in a group; a soft or external link is an error."""
+def names(group, place: str = "") -> list[str]:
+    """The names in a group, which is at `place`; a soft or external link is an error."""
     import h5py
 
     found = []
     for name in group:
         if not name.isprintable():
-            raise mismatch(f"the name {name!r}", "one of printable characters")
+            raise mismatch(f"the name {name!r}", "one of printable characters", place)
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise EvsimError("found a soft or external link, expected the object itself", name)
+            error = mismatch("a soft or external link", "the object itself", name)
+            raise error.within(place)
         found.append(name)
     return found
 
 
-def group(parent, name: str):
+def group(parent, name: str, place: str):
     """A group inside another; None if it is absent."""
     import h5py
 
-    if name not in names(parent):
-        return None
-    if not isinstance(parent[name], h5py.Group):
-        raise mismatch("a dataset", "a group", name)
-    return parent[name]
+    found = parent.get(name)
+    if found is not None and not isinstance(found, h5py.Group):
+        raise mismatch("a dataset", "a group", place)
+    return found
 
 
 def ignored(name: str) -> bool:

@@ -71,7 +71,7 @@ class Data:
         if "images" in present:
             self.images = _images(file, path)
         else:
-            group = hdf5.group(file, "events")
+            group = hdf5.group(file, "events", "/events")
             try:
                 self.events = _events(group)
             except EvsimError as error:

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from evsim.formats import _hdf5 as hdf5
-from evsim.network import ATTRIBUTES, Network, address
+from evsim.memory import address
+from evsim.network import ATTRIBUTES, Network
 from evsim.neurons import neuron_kinds
-from evsim.parts import EvsimError, mismatch, nearest
+from evsim.parts import EvsimError, mismatch, nearest, shown
 from evsim.synapses import synapse_kinds
 
 FORMAT, VERSION = "evsim-network", 1
@@ -34,7 +35,8 @@ def _network(file) -> Network:
     attributes = {}
     for name in file.attrs:
         if name in ROOT:
-            attributes[name] = hdf5.attribute(file, name)
+            value = hdf5.attribute(file, name)
+            attributes[name] = value if np.size(value) != 1 else np.ravel(value)[0].item()
         elif not hdf5.ignored(name):
             known = f"one of {', '.join(ROOT)}{nearest(name, ROOT)}"
             raise EvsimError(f"unknown attribute, expected {known}", name)
@@ -60,13 +62,13 @@ def _network(file) -> Network:
 
 def _parts(file, folder: str, kinds: dict, arrays, seen: dict):
     """(name, part) of every group in a folder."""
-    groups = hdf5.group(file, folder)
+    groups = hdf5.group(file, folder, f"/{folder}")
     if groups is None:
         raise EvsimError(f"missing group {folder!r}")
-    for name in hdf5.names(groups):
+    for name in hdf5.names(groups, f"/{folder}"):
         place = f"/{folder}/{name}"
+        group = hdf5.group(groups, name, place)
         try:
-            group = hdf5.group(groups, name)
             where = hdf5.address(group)
             if where in seen:
                 raise mismatch(f"the same group as {seen[where]}", "a group of its own")
@@ -91,7 +93,7 @@ def _part(group, kinds: dict, arrays):
         raise EvsimError(f"missing field 'kind', one of {', '.join(kinds)}{near}")
     if not isinstance(kind, str) or kind not in kinds:
         near = nearest(kind, kinds) if isinstance(kind, str) else ""
-        raise mismatch(repr(kind)[:60], f"one of {', '.join(kinds)}{near}", "kind")
+        raise mismatch(shown(kind), f"one of {', '.join(kinds)}{near}", "kind")
     _unpack(fields, arrays)
     for field in dataclasses.fields(kinds[kind]):
         value = fields.get(field.name)
@@ -116,7 +118,7 @@ def _unpack(fields: dict, arrays) -> None:
     if shape is None:
         raise EvsimError("missing field 'weight_shape', required with bits = 1")
     if not isinstance(shape, np.ndarray) or shape.dtype.kind not in "iu" or shape.ndim > 1:
-        raise mismatch(repr(shape)[:60], "whole numbers", "weight_shape")
+        raise mismatch(shown(shape), "whole numbers", "weight_shape")
     shape = tuple(int(n) for n in shape.ravel())
     bytes_wide = (*shape[:-1], -(-shape[-1] // 8)) if shape else ()
     if packed.shape != bytes_wide or min(shape, default=0) < 0:
@@ -135,12 +137,15 @@ def save(network: Network, path, overwrite: bool = False) -> None:
     """
     import h5py
 
-    path = Path(path)
+    path, parts = Path(path), (*network.populations.values(), *network.synapses.values())
     if path.exists() and not overwrite:
         raise EvsimError("exists already", file=str(path))
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with h5py.File(temporary, "w") as file:
+        arrays = [v for p in parts for v in vars(p).values() if isinstance(v, np.ndarray)]
+        room = (1 << 20) + sum(array.nbytes + (16 << 10) for array in arrays)
+        hdf5.hold(temporary, 0, room)
+        with h5py.File(temporary, "w") as file, hdf5.room(file, temporary, room):
             file.attrs.update(format=FORMAT, version=VERSION)
             file.attrs.update(input=network.input, output=network.output, **network.attributes)
             written: dict[tuple, object] = {}
@@ -164,8 +169,8 @@ def _write(group, part, written: dict) -> None:
         if not isinstance(value, np.ndarray) or value.ndim == 0:
             group.attrs[field.name] = value
             continue
-        key = address(value)
         packed = field.name in ("weight", "data") and getattr(part, "bits", None) == 1
+        key = (address(value), packed)
         if packed:
             group.attrs["weight_shape"] = value.shape
         if key in written:

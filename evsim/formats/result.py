@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import os
@@ -21,6 +20,8 @@ from evsim.parts import EvsimError, mismatch
 FORMAT, VERSION = "evsim-result", 1
 CHUNK = 1 << 13  # bytes that a growing dataset is stored in, at least
 PATIENCE = 0.5  # seconds between writes: one takes some 20 ms, more than a small sample
+NODE = 4 << 10  # bytes that the index of a dataset takes, and again for every 32 chunks
+HEADER = 64 << 10  # bytes that attributes and empty groups take, at most
 EVENT_FIELDS = ("sample", "timestep", "neuron", "value")
 
 
@@ -39,30 +40,41 @@ class ResultFile:
         self.waiting, self.written = [], -math.inf
         self.datasets: dict = {}
         _check_target(self.path, self.part, overwrite, resume)
+        if resume:
+            self._check_part(header)
+        room = HEADER + (len(run.parts) << 12)
+        self.file = None
         try:
-            if resume:
-                self._check_part(header)
-                self.file = h5py.File(self.part, "r+")
-                self._shorten()
-            else:
-                self.file = h5py.File(self.part, "w")
-                self._begin(header)
-        except OSError as error:
+            if not resume:
+                hdf5.hold(self.part, 0, room)
+            self.file = h5py.File(self.part, "r+" if resume else "w")
+            with hdf5.room(self.file, self.part, room):
+                self._shorten() if resume else self._begin(header)
+        except (OSError, KeyError) as error:
+            self._give_up(keep=resume)
             raise self._unwritable(error) from None
 
-    def _unwritable(self, error: OSError) -> EvsimError:
-        reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())[:200]
+    def _give_up(self, keep: bool) -> None:
+        if self.file:
+            self.file.close()
+        if not keep:
+            self.part.unlink(missing_ok=True)
+
+    def _unwritable(self, error: Exception) -> EvsimError:
+        code = getattr(error, "errno", None)
+        reason = os.strerror(code) if code else " ".join(str(error).split())[:200]
         return EvsimError(f"cannot be written: {reason}", file=str(self.part))
 
     def _check_part(self, header: dict) -> None:
         with hdf5.opened(self.part) as file:
             hdf5.check_format(file, FORMAT)
             if "samples" not in file:
-                raise EvsimError("found no finished sample, expected one (use --overwrite)")
+                raise mismatch("no finished sample", "at least one (--overwrite begins again)")
             found = json.loads(hdf5.attribute(file, "settings"))
             for name, value in json.loads(json.dumps(header)).items():
-                if found.get(name) != value:
-                    raise mismatch(repr(found.get(name)), f"{value!r} as this run has", name)
+                if found.get(name) != value and not name.endswith("_path"):
+                    expected = f"{value!r}, as this run has (--overwrite begins again)"
+                    raise mismatch(repr(found.get(name)), expected, name)
 
     def _shorten(self) -> None:
         """Drop what a torn sample left behind."""
@@ -82,7 +94,6 @@ class ResultFile:
         file.attrs["versions"] = json.dumps(versions)
         for name, part in run.parts.items():
             file.create_group(f"parts/{name}").attrs.update(part)
-        file.flush()
 
     def restore(self) -> None:
         """Give the run what the part holds of its samples, without their recordings."""
@@ -114,25 +125,33 @@ class ResultFile:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is waiting. All samples of one write become whole together."""
+        """Write what is waiting: all together, or one by one where the disk is almost full."""
         samples, self.waiting = self.waiting, []
         if not samples:
             return
+        try:
+            try:
+                self._write(samples)
+            except OSError:
+                for sample in samples:
+                    self._write([sample])
+        except OSError as error:
+            raise self._unwritable(error) from None
+        self.written = time.monotonic()
+
+    def _write(self, samples) -> None:
+        """Add samples, which become whole together; OSError where the disk has no room."""
         content = [self._content(sample, self.done + i) for i, sample in enumerate(samples)]
         joined = {
             place: np.concatenate([found[place] for found in content]) for place in content[0]
         }
-        try:
-            self._reserve(joined)
+        room = HEADER + sum(self._growth(place, rows) for place, rows in joined.items())
+        with hdf5.room(self.file, self.part, room):
             for place, rows in joined.items():
                 self._extend(place, rows)
             self.file.flush()
             self._extend("samples", np.array([sample.index for sample in samples]))
-            self.file.flush()
-        except OSError as error:
-            raise self._unwritable(error) from None
         self.done += len(samples)
-        self.written = time.monotonic()
 
     def _content(self, sample, row: int) -> dict[str, np.ndarray]:
         output = self.run.network.output
@@ -154,41 +173,32 @@ class ResultFile:
                 content[f"spikes/{name}/{field}"] = column
         return content
 
-    def _reserve(self, content) -> None:
-        """Make sure that the disk takes the sample before HDF5 is told of it."""
-        if not hasattr(os, "posix_fallocate"):
-            return
-        chunks = (2 * max(CHUNK, r.nbytes // max(len(r), 1)) for r in content.values())
-        room = sum(rows.nbytes for rows in content.values()) + sum(chunks)
-        descriptor = os.open(self.part, os.O_RDWR)
-        try:
-            size = os.fstat(descriptor).st_size
-            os.posix_fallocate(descriptor, size, room)
-            os.ftruncate(descriptor, size)
-        except OSError as error:
-            if error.errno in (errno.EOPNOTSUPP, errno.EINVAL):
-                return
-            os.ftruncate(descriptor, size)
-            raise
-        finally:
-            os.close(descriptor)
+    def _growth(self, place: str, rows: np.ndarray) -> int:
+        """At most so many bytes the file grows by with these rows."""
+        dataset = self._found(place)
+        before, chunk = 0 if dataset is None else len(dataset), _rows_of_a_chunk(rows)
+        chunks = -(-(before + len(rows)) // chunk) - -(-before // chunk)
+        new = NODE if chunks or dataset is None else 0
+        return new + chunks * (NODE // 32 + chunk * math.prod(rows.shape[1:]) * rows.itemsize)
 
-    def _extend(self, place: str, rows: np.ndarray) -> None:
+    def _found(self, place: str):
         if place not in self.datasets and place in self.file:
             self.datasets[place] = self.file[place]
-        if place not in self.datasets:
+        return self.datasets.get(place)
+
+    def _extend(self, place: str, rows: np.ndarray) -> None:
+        dataset = self._found(place)
+        if dataset is None:
             rest = rows.shape[1:]
-            row_bytes = max(1, int(np.prod(rest, dtype=np.int64)) * rows.itemsize)
             dataset = self.datasets[place] = self.file.create_dataset(
                 place,
                 shape=(0, *rest),
                 maxshape=(None, *rest),
-                chunks=(max(1, CHUNK // row_bytes), *rest),
+                chunks=(_rows_of_a_chunk(rows), *rest),
                 dtype=rows.dtype,
             )
             if place.startswith("spikes/"):
                 self._describe_events(place.split("/")[1], dataset.parent)
-        dataset = self.datasets[place]
         if len(rows):
             dataset.resize(len(dataset) + len(rows), axis=0)
             dataset[-len(rows) :] = rows
@@ -203,7 +213,8 @@ class ResultFile:
         """Add the last attributes and give the file its name."""
         self.flush()
         try:
-            self.file.attrs.update(facts)
+            with hdf5.room(self.file, self.part, HEADER):
+                self.file.attrs.update(facts)
             self.file.close()
             self.part.replace(self.path)
         except OSError as error:
@@ -216,6 +227,10 @@ class ResultFile:
                 self.flush()
         finally:
             self.file.close()
+
+
+def _rows_of_a_chunk(rows: np.ndarray) -> int:
+    return max(1, CHUNK // max(1, math.prod(rows.shape[1:]) * rows.itemsize))
 
 
 def _growing(file):
@@ -306,17 +321,30 @@ def load(path) -> StoredRun:
     """Read a result file, or a part of one."""
     with hdf5.opened(path) as file:
         hdf5.check_format(file, FORMAT)
-        done = len(file["samples"])
+        hdf5.names(file)
+        if "samples" not in file:
+            raise mismatch("no finished sample", "at least one")
+        done, read = len(file["samples"]), hdf5.Arrays()
+
+        def columns(place: str) -> dict[str, np.ndarray]:
+            group = hdf5.group(file, place, place)
+            names = [] if group is None else hdf5.names(group, place)
+            return {name: read(group[name], f"{place}/{name}")[:done] for name in names}
+
+        parts = {
+            name: {
+                a: _python(hdf5.attribute(file["parts"][name], a))
+                for a in file["parts"][name].attrs
+            }
+            for name in hdf5.names(file["parts"], "/parts")
+        }
         return StoredRun(
             json.loads(hdf5.attribute(file, "settings")),
-            {
-                n: {a: _python(hdf5.attribute(g, a)) for a in g.attrs}
-                for n, g in file["parts"].items()
-            },
-            {n: {fact: d[:done] for fact, d in facts.items()} for n, facts in file["work"].items()},
-            {n: d[:done].sum(axis=0) for n, d in file.get("accesses", {}).items()},
-            file["predictions"][:done],
-            file["labels"][:done] if "labels" in file else None,
+            parts,
+            {name: columns(f"/work/{name}") for name in parts},
+            {name: rows.sum(axis=0) for name, rows in columns("/accesses").items()},
+            read(file["predictions"], "/predictions")[:done],
+            read(file["labels"], "/labels")[:done] if "labels" in file else None,
         )
 
 

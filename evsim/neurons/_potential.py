@@ -141,16 +141,13 @@ def fire(currents, reached, potential, constants, restless, fired, rules, channe
     subtract = rules[2] == 1
     events, active, cell = 0, 0, 0
     for t in range(currents.shape[0]):
+        if reached.shape[1] > 0:
+            active += _active(reached[t], restless, potential, constants)
         for p in range(currents.shape[1]):
             q = p if constants.shape[1] > 1 else 0
             v, current = potential[p], currents[t, p]
             leak, bias, floor = constants[0, q], constants[1, q], constants[2, q]
             least, drop = constants[3, q], constants[4, q]
-            if reached.shape[1] > 0:
-                if reached.shape[2] == 1 and reached[t, p, 0] != 0:
-                    active += v.shape[0]
-                else:
-                    active += _active(reached[t, p], restless[q], v, least)
             if rules[0] + t >= rules[1]:
                 for c in range(v.shape[0]):
                     x = leak[c] * v[c] + current[c] + bias[c]
@@ -178,13 +175,13 @@ def fire_and_rest(
     events, active, cell = 0, 0, 0
     for t in range(currents.shape[0]):
         now = rules[0] + t
+        if reached.shape[1] > 0:
+            active += _active(reached[t], restless, potential, constants)
         for p in range(currents.shape[1]):
             q = p if constants.shape[1] > 1 else 0
             v, current = potential[p], currents[t, p]
             leak, bias, floor = constants[0, q], constants[1, q], constants[2, q]
             least, drop = constants[3, q], constants[4, q]
-            if reached.shape[1] > 0:
-                active += _active(reached[t, p], restless[q], v, least)
             for c in range(v.shape[0]):
                 if now >= quiet[p, c]:
                     x = leak[c] * v[c] + current[c] + bias[c]
@@ -200,15 +197,19 @@ def fire_and_rest(
 
 
 @kernel
-def _active(reached, restless, potential, least):
-    """How many neurons of a row a lazy machine cannot skip."""
+def _active(reached, restless, potential, constants):
+    """How many neurons a lazy machine cannot skip in a timestep, before their integration."""
     count = 0
-    if reached.shape[0] > 1:
-        for c in range(potential.shape[0]):
-            count += (reached[c] | restless[c] | (potential[c] >= least[c])) != 0
-    elif reached[0] != 0:
-        count = potential.shape[0]
-    else:
-        for c in range(potential.shape[0]):
-            count += (restless[c] | (potential[c] >= least[c])) != 0
+    for p in range(potential.shape[0]):
+        q = p if constants.shape[1] > 1 else 0
+        v, least, always = potential[p], constants[3, q], restless[q]
+        if reached.shape[1] > 1:
+            hit = reached[p]
+            for c in range(v.shape[0]):
+                count += (hit[c] | always[c] | (v[c] >= least[c])) != 0
+        elif reached[p, 0] != 0:
+            count += v.shape[0]
+        else:
+            for c in range(v.shape[0]):
+                count += (always[c] | (v[c] >= least[c])) != 0
     return count

@@ -31,7 +31,8 @@ def _datasets(file) -> list[dict]:
 
     def add(name, thing):
         if isinstance(thing, h5py.Dataset):
-            rows.append({"name": name, "shape": list(thing.shape), "dtype": str(thing.dtype)})
+            shape = list(thing.shape or ())
+            rows.append({"name": name, "shape": shape, "dtype": str(thing.dtype)})
 
     file.visititems(add)
     return rows
@@ -115,7 +116,8 @@ def _data(path) -> dict:
 
 def _result(path) -> dict:
     stored = result.load(path)
-    counts = stored.counts()
+    with hdf5.opened(path):  # facts that do not fit each other are a damaged file
+        counts = stored.counts()
     found = {"file": str(path), "format": result.FORMAT, **stored.settings}
     if stored.labels is not None:
         found["accuracy"] = float((stored.labels == stored.predictions).mean())

@@ -9,10 +9,21 @@ from rich.table import Table
 from evsim.counts import is_set
 
 
-def console() -> Console:
-    """Standard output; wide enough for the tables where it is no terminal."""
-    out = Console(highlight=False)
-    return out if out.is_terminal else Console(width=130, highlight=False, color_system=None)
+class Output(Console):
+    """Standard output; wide enough for the tables where it is no terminal.
+
+    What it prints comes from files: nothing in it is markup.
+    """
+
+    def __init__(self):
+        plain = {"highlight": False, "markup": False, "emoji": False}
+        super().__init__(**plain)
+        if not self.is_terminal:
+            super().__init__(**plain, width=130, color_system=None)
+
+    def on_broken_pipe(self) -> None:
+        """The reader has gone: let the command end on it."""
+        raise BrokenPipeError
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> Table:

@@ -25,7 +25,7 @@ class Turns(NamedTuple):
 class Connections:
     """A set between two populations that it fits.
 
-    `start(cast)` gives what a run calls, where `cast` puts weights into the run's arithmetic:
+    `start(weights)` gives what a run calls; `weights(array)` is an array in its arithmetic:
     `deliver(window, currents, reached, space) -> Turns` turns the events of a window into
     currents. It adds to `currents` (timesteps, positions, channels) of the target and marks
     `reached` (timesteps, positions, 1 or channels): 1 where `whole_positions`, as then all

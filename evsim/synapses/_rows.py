@@ -8,26 +8,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from evsim.parts import frozen, kernel
+from evsim.parts import kernel
 from evsim.synapses import Turns
 
-TILE = 400_000  # bytes of a tile
 LIST = 1 << 17  # rows listed before they are added
 SPARE = 16  # rows a list may be written past its end
 
 
 class Rows:
-    """The rows (rows, columns) of a set in the run's arithmetic.
+    """The rows (rows, columns) of a set in the run's arithmetic."""
 
-    In tiles of 64 columns if a tile then stays in the second cache while all targets of a list
-    use it, else whole: long rows come faster from the third.
-    """
-
-    def __init__(self, weight: np.ndarray):
+    def __init__(self, weight: np.ndarray, weights):
         self.length = weight.shape[1]
-        step = 64 if len(weight) * 64 * weight.itemsize <= TILE else max(self.length, 1)
-        self.tiles = [(c, frozen(weight[:, c : c + step])) for c in range(0, self.length, step)]
-        zeros = self.length - np.count_nonzero(weight, axis=1)
+        self.tiles = weights.tiles(weight)
+        zeros = self.length - np.count_nonzero(weights(weight), axis=1)
         self.zeros = zeros if zeros.any() else None
 
     def deliver(self, lister, window, targets: int, longest: int, reached, out, space) -> Turns:
@@ -44,19 +38,26 @@ class Rows:
         while first < targets:
             last = lister(first, rows, values, starts)
             some = starts[: last - first + 1]
-            for column, tile in self.tiles:
-                if valued:
-                    add_valued_rows(rows, values, some, tile, column, out[first:last])
-                elif tile.shape[1] == 64:
-                    add_tiles(rows, some, tile, column, out[first:last])
-                else:
-                    add_rows(rows, some, tile, column, out[first:last])
+            self.add(rows, values, some, out[first:last], space)
             reached[first:last][np.diff(some) > 0] = 1
             count += int(some[-1])
             if self.zeros is not None:
                 zeros += sum_of(self.zeros, rows, some[-1])
             first = last
         return Turns(count, count * self.length, int(zeros))
+
+    def add(self, rows, values, starts, out, space) -> None:
+        """out[i] += the rows listed from starts[i] to starts[i + 1], times `values` if any."""
+        for column, tile in self.tiles:
+            if values.size:
+                add_valued_rows(rows, values, starts, tile, column, out)
+            elif tile.shape[1] != 64:
+                add_rows(rows, starts, tile, column, out)
+            elif tile.dtype == np.int8:
+                short = space.array("short", 64, np.int16)
+                add_byte_tiles(rows, starts, tile, column, short, out)
+            else:
+                add_tiles(rows, starts, tile, column, out)
 
 
 @kernel
@@ -111,6 +112,39 @@ def add_tiles(rows, starts, weight, column, out):
             for c in range(64):
                 total[c] += w0[c]
             k += 1
+
+
+@kernel
+def add_byte_tiles(rows, starts, weight, column, short, out):
+    """The same for int8: up to 128 rows are summed in int16 (`short`) and widened once."""
+    for i in range(starts.shape[0] - 1):
+        total = out[i, column : column + 64]
+        k = starts[i]
+        while k < starts[i + 1]:
+            end = min(k + 128, starts[i + 1])
+            for c in range(64):
+                short[c] = 0
+            while k + 8 <= end:
+                w0 = weight[rows[k]]
+                w1 = weight[rows[k + 1]]
+                w2 = weight[rows[k + 2]]
+                w3 = weight[rows[k + 3]]
+                w4 = weight[rows[k + 4]]
+                w5 = weight[rows[k + 5]]
+                w6 = weight[rows[k + 6]]
+                w7 = weight[rows[k + 7]]
+                for c in range(64):
+                    short[c] += ((w0[c] + w1[c]) + (w2[c] + w3[c])) + (
+                        (w4[c] + w5[c]) + (w6[c] + w7[c])
+                    )
+                k += 8
+            while k < end:
+                w0 = weight[rows[k]]
+                for c in range(64):
+                    short[c] += w0[c]
+                k += 1
+            for c in range(64):
+                total[c] += short[c]
 
 
 @kernel

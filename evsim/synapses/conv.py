@@ -60,9 +60,11 @@ class Convolution(Weighted):
         steps = (*self.stride, top, left, *self.dilation, *self.prepool, groups)
         geometry = np.array([*sizes, *steps], np.int64)
 
-        def start(cast):
-            weight = cast(self.weight).reshape(kernel_h * kernel_w, per_group, out)
-            return _by_rows(weight, geometry) if groups == 1 else _by_groups(weight, geometry)
+        def start(weights):
+            weight = self.weight.reshape(kernel_h * kernel_w, per_group, out)
+            if groups == 1:
+                return _by_rows(weight, weights, geometry)
+            return _by_groups(weights(weight), geometry)
 
         fan_in = kernel_h * kernel_w * per_group * self.prepool[0] * self.prepool[1]
         return Connections(start, fan, fan_in, groups == 1, out // groups)
@@ -72,10 +74,10 @@ class Convolution(Weighted):
         return per_arrival // self.groups, self.weight.size * target.positions
 
 
-def _by_rows(weight, geometry):
+def _by_rows(weight, weights, geometry):
     """Every target position lists the rows that arrive at it."""
     taps, depth, out = weight.shape
-    rows = Rows(weight.reshape(taps * depth, out))
+    rows = Rows(weight.reshape(taps * depth, out), weights)
     longest = taps * depth * int(geometry[13] * geometry[14])
 
     def deliver(window, currents, reached, space):
@@ -116,7 +118,7 @@ def list_rows(channels, values, offsets, geometry, first, rows, row_values, star
 
     starts[i + 1] is where the list of target first + i ends; returns the first target that is
     not listed. Ascending by source: the lines of a pooled cell come one after the other. Events
-    are copied 16 at a time; what is written past a list's end is written again.
+    are copied 8 at a time; what is written past a list's end is written again.
     """
     height, width, depth = geometry[0], geometry[1], geometry[2]
     out_height, out_width = geometry[3], geometry[4]
@@ -147,14 +149,14 @@ def list_rows(channels, values, offsets, geometry, first, rows, row_values, star
                     k = offsets[source]
                     end = offsets[source + cell_x]
                     while k < end:
-                        some, events = rows[n : n + 16], channels[k : k + 16]
-                        for j in range(16):
+                        some, events = rows[n : n + 8], channels[k : k + 8]
+                        for j in range(8):
                             some[j] = tap + events[j]
                         if valued:
-                            for j in range(min(16, end - k)):
+                            for j in range(min(8, end - k)):
                                 row_values[n + j] = values[k + j]
-                        n += 16
-                        k += 16
+                        n += 8
+                        k += 8
                     n -= k - end
         target += 1
         starts[target - first] = n

@@ -41,8 +41,8 @@ class Dense(Weighted):
         cell = ((y - 1) * (width // cell_x) + x - 1).ravel()
         base = np.where(inside, cell * source.channels, -1)
 
-        def start(cast):
-            rows = Rows(cast(self.weight))
+        def start(weights):
+            rows = Rows(self.weight, weights)
 
             def deliver(window, currents, reached, space):
                 steps = len(currents)

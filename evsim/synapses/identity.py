@@ -44,8 +44,10 @@ class Identity(Weighted):
         place = np.where(reaches, np.add.outer(y * out_w, x).ravel(), -1)
         offset, weighted = self.channel_offset, self.weight is not None
 
-        def start(cast):
-            weight = cast(np.ones(source.channels, np.int8) if self.weight is None else self.weight)
+        def start(weights):
+            weight = weights(
+                np.ones(source.channels, np.int8) if self.weight is None else self.weight
+            )
             zero = np.asarray(weight == 0)
 
             def deliver(window, currents, reached, space):

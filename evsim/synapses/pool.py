@@ -36,8 +36,8 @@ class Pool(Synapses):
             [height, width, out_h, out_w, *self.kernel, *stride, top, left], np.int64
         )
 
-        def start(cast):
-            weight = cast(np.array(1 / (self.kernel[0] * self.kernel[1])))[()]
+        def start(weights):
+            weight = weights(np.array(1 / (self.kernel[0] * self.kernel[1])))[()]
 
             def deliver(window, currents, reached, space):
                 values = window.values if window.values is not None else currents[:0, 0, 0]

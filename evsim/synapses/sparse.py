@@ -40,8 +40,8 @@ class Sparse(Weighted):
         if (np.diff(row * target.neurons + indices) <= 0).any():
             raise mismatch("unordered or repeated values", "ascending in a row", "indices")
 
-        def start(cast):
-            data = cast(self.data)
+        def start(weights):
+            data = weights(self.data)
             zero = np.asarray(data == 0)
 
             def deliver(window, currents, reached, space):

@@ -11,10 +11,13 @@ NAMES = ("kernel", "vgg", "cost", "threads", "memory", "imagenet", "digits")
 def main() -> int:
     """Run the benchmarks that are named, or all; exit status 1 where a bar is not met."""
     parser = argparse.ArgumentParser(prog="python tests/benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[[], *NAMES], metavar="NAME", help=str(NAMES))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--quick", action="store_true", help="one or two rounds of everything")
     parser.add_argument("--write", metavar="FILE", help="write the table as Markdown too")
     arguments = parser.parse_args()
+    for name in arguments.names:
+        if name not in NAMES:
+            parser.error(f"no benchmark {name!r}, expected {', '.join(NAMES)}")
     sys.path[0] = str(Path(__file__).parents[1])
     table = import_module("benchmarks.table")
     rows = []
@@ -24,7 +27,8 @@ def main() -> int:
             rows.append(row)
     print(table.plain(rows))
     if arguments.write:
-        command = " ".join(["python tests/benchmarks", *sys.argv[1:]])
+        options = ["--quick"] if arguments.quick else []
+        command = " ".join(["python tests/benchmarks", *arguments.names, *options])
         Path(arguments.write).write_text(table.markdown(rows, command), encoding="utf-8")
     return int(any(row.met is False for row in rows))
 

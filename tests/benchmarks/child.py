@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import topologies
 
 import evsim
@@ -17,18 +16,19 @@ def resident(which: str = "VmRSS") -> float:
 
 
 def main(argument: str) -> None:
-    """Run a job: topology, thresholds, dtype, samples, timesteps, jobs; print what it took."""
+    """Run a job (topology, shape, thresholds, samples, timesteps, jobs); print what it took."""
     job = json.loads(argument)
     libraries = resident()
+    shape = tuple(job["shape"])
+    inputs = workload.events(workload.poisson(job["samples"], job["timesteps"], shape), shape)
+    before = resident()
     build = getattr(topologies, job["topology"])
-    network = build(thresholds=job["thresholds"], dtype=getattr(np, job.get("dtype", "float32")))
-    shape = network.populations["input"].shape
-    spikes = workload.poisson(job["samples"], job["timesteps"], shape)
-    inputs = workload.events(spikes, shape)
+    network = build(thresholds=job["thresholds"])
     runs = [evsim.run(network, inputs, jobs=job["jobs"]) for _ in range(job.get("rounds", 1))]
     result = {
         "libraries": libraries,
-        "megabytes": resident("VmHWM") - libraries,
+        "inputs": before - libraries,
+        "megabytes": resident("VmHWM") - before,
         "seconds": min(run.seconds for run in runs),
         "synops": workload.synops(runs[0]),
         "described": workload.described(runs[0]),

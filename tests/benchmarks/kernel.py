@@ -8,7 +8,8 @@ import numpy as np
 from numba import njit
 
 from benchmarks.table import Row, at_least
-from evsim.synapses._rows import Rows, add_rows, add_tiles
+from evsim.parts import frozen
+from evsim.synapses._rows import add_tiles
 
 LENGTHS = (64, 128, 256, 512)
 ROWS, LISTED, TARGETS = 256, 64, 32  # of the weights, rows for each target, targets
@@ -26,11 +27,15 @@ def plain(rows, starts, weight, out):
                 total[c] += w[c]
 
 
+def tiles(weight) -> list[tuple[int, np.ndarray]]:
+    """(first column, 64 columns) of weights, as a set keeps those that fit the second cache."""
+    return [(c, frozen(weight[:, c : c + 64])) for c in range(0, weight.shape[1], 64)]
+
+
 def tiled(rows, starts, tiles, out) -> None:
     """The kernel, called as a set calls it."""
     for column, tile in tiles:
-        add = add_tiles if tile.shape[1] == 64 else add_rows
-        add(rows, starts, tile, column, out)
+        add_tiles(rows, starts, tile, column, out)
 
 
 def billions(contenders: dict[str, Callable], additions: int, rounds: int) -> dict[str, float]:
@@ -61,7 +66,7 @@ def rows(quick: bool) -> Iterator[Row]:
         starts = np.arange(TARGETS + 1) * LISTED
         narrow = generator.integers(-64, 64, (ROWS, length), np.int8) | np.int8(1)
         weight = narrow.astype(np.float32)
-        floats, integers = Rows(weight).tiles, Rows(narrow).tiles
+        floats, integers = tiles(weight), tiles(narrow)
         total, loop = np.zeros((2, TARGETS, length), np.float32)
         whole = np.zeros((TARGETS, length), np.int32)
         tiled(listed, starts, floats, total)

@@ -23,7 +23,7 @@ MAKERS = {
 
 def rows(quick: bool) -> Iterator[Row]:
     """Seconds an image of everybody, then the bars."""
-    rounds = 1 if quick else 5
+    rounds = 1 if quick else 3
     floats = vgg16(thresholds=thresholds())
     integers = vgg16(thresholds=thresholds(), dtype=np.int8)
     shape = floats.populations["input"].shape
