@@ -11,6 +11,7 @@ def main() -> None:
     try:
         from evsim.cli import complain, run_command
 
+        sys.stdout.reconfigure(errors="replace")  # names may hold what a terminal cannot show
         status = run_command(sys.argv[1:])
     except BrokenPipeError:  # the reader of our output has gone
         status = 0

@@ -64,6 +64,17 @@ def complain(line: str, status: int) -> int:
     return status
 
 
+def whole(place: str, least: int):
+    """What reads a whole number of at least `least` from a command line."""
+
+    def read(text: str) -> int:
+        if not text.removeprefix("-").isdecimal() or int(text) < least:
+            raise mismatch(repr(text), f"a whole number of at least {least}", place)
+        return int(text)
+
+    return {"parser": read, "metavar": "N"}
+
+
 Samples = Annotated[str | None, typer.Option("--samples", metavar="A:B", help="half-open range")]
 
 
@@ -71,11 +82,15 @@ Samples = Annotated[str | None, typer.Option("--samples", metavar="A:B", help="h
 def run(
     network: Annotated[Path, typer.Argument(help="network file", show_default=False)],
     data: Annotated[Path, typer.Argument(help="images or events", show_default=False)],
-    timesteps: Annotated[int | None, typer.Option("-T", "--timesteps")] = None,
+    timesteps: Annotated[
+        int | None, typer.Option("-T", "--timesteps", **whole("--timesteps", 1))
+    ] = None,
     coding: Annotated[str | None, typer.Option(help="constant, poisson or events")] = None,
     samples: Samples = None,
-    seed: Annotated[int | None, typer.Option(help="of the random numbers [0]")] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="threads [cores]")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="of the random numbers [0]", **whole("--seed", 0))
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="threads [cores]", **whole("--jobs", 1))] = None,
     dtype: Annotated[str, typer.Option(help="float32 or float64")] = "float32",
     memory: Annotated[str, typer.Option(help="budget for events per thread")] = "512M",
     accumulate: Annotated[str, typer.Option(help="direct, buffer or register")] = "direct",

@@ -140,7 +140,7 @@ def save(network: Network, path, overwrite: bool = False) -> None:
     path, parts = Path(path), (*network.populations.values(), *network.synapses.values())
     if path.exists() and not overwrite:
         raise EvsimError("exists already", file=str(path))
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    temporary = Path(f"{path}.{os.getpid()}.part")
     try:
         arrays = [v for p in parts for v in vars(p).values() if isinstance(v, np.ndarray)]
         room = (1 << 20) + sum(array.nbytes + (16 << 10) for array in arrays)

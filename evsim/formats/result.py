@@ -36,7 +36,7 @@ class ResultFile:
         import h5py
 
         self.path, self.run, self.labels, self.done = Path(path), run, labels, 0
-        self.part = self.path.with_name(self.path.name + ".part")
+        self.part = Path(f"{self.path}.part")
         self.waiting, self.written = [], -math.inf
         self.datasets: dict = {}
         _check_target(self.path, self.part, overwrite, resume)

@@ -26,11 +26,10 @@ class Integrating(Neurons):
         """
         grids = []
         for name, value in fields.items():
-            if dtype == np.int32 and not (
-                (np.mod(value, 1) == 0).all() and (np.abs(value) <= INT32.max + 1.0).all()
-            ):
+            inside = np.clip(value, INT32.min, INT32.max)
+            if dtype == np.int32 and (np.trunc(inside) != value).any():
                 raise mismatch(
-                    f"{np.ravel(value)[np.ravel(np.mod(value, 1) != 0)][:1]}",
+                    np.ravel(value)[np.ravel(np.trunc(inside) != value)][0],
                     "whole numbers within int32 (the population is an integer one)",
                     name,
                 )
@@ -48,7 +47,7 @@ class Integrating(Neurons):
 
     def added_bias(self, dtype) -> np.ndarray:
         """The bias; an absent one is -0.0, which adds exactly to the same value."""
-        return np.array(-0.0) if self.bias is None else self.bias.astype(dtype)
+        return np.array(-0.0) if self.bias is None else self.bias
 
     def restless(self, constants) -> np.ndarray:
         """Where a neuron is active at every timestep: its bias is not 0 or its leak not 1."""

@@ -2,17 +2,18 @@
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from statistics import median
 
 import numpy as np
 from numba import njit
 
 from benchmarks.table import Row, at_least
-from evsim.parts import frozen
-from evsim.synapses._rows import add_tiles
+from evsim.memory import Space, Weights
+from evsim.synapses._rows import Rows
 
 LENGTHS = (64, 128, 256, 512)
-ROWS, LISTED, TARGETS = 256, 64, 32  # of the weights, rows for each target, targets
+ROWS, TARGETS = 256, 128  # of the weights; sums of rows in one call
 SHORT = 0.004  # seconds of one measurement
 
 
@@ -27,15 +28,9 @@ def plain(rows, starts, weight, out):
                 total[c] += w[c]
 
 
-def tiles(weight) -> list[tuple[int, np.ndarray]]:
-    """(first column, 64 columns) of weights, as a set keeps those that fit the second cache."""
-    return [(c, frozen(weight[:, c : c + 64])) for c in range(0, weight.shape[1], 64)]
-
-
-def tiled(rows, starts, tiles, out) -> None:
-    """The kernel, called as a set calls it."""
-    for column, tile in tiles:
-        add_tiles(rows, starts, tile, column, out)
+def listed_rows(length: int) -> int:
+    """Rows for a target of a 3x3 convolution, a tenth of whose `length` channels fire."""
+    return min(9 * length // 10, 9 * ROWS // 10)
 
 
 def billions(contenders: dict[str, Callable], additions: int, rounds: int) -> dict[str, float]:
@@ -61,23 +56,25 @@ def rows(quick: bool) -> Iterator[Row]:
     """For each row length: against the plain loop, and int8 against float32."""
     for length in LENGTHS:
         generator = np.random.default_rng(length)
-        lists = [np.sort(generator.choice(ROWS, LISTED, replace=False)) for _ in range(TARGETS)]
+        size = listed_rows(length)
+        lists = [np.sort(generator.choice(ROWS, size, replace=False)) for _ in range(TARGETS)]
         listed = np.concatenate(lists).astype(np.uint32)
-        starts = np.arange(TARGETS + 1) * LISTED
+        starts = np.arange(TARGETS + 1) * size
         narrow = generator.integers(-64, 64, (ROWS, length), np.int8) | np.int8(1)
         weight = narrow.astype(np.float32)
-        floats, integers = tiles(weight), tiles(narrow)
+        floats, integers = Rows(weight, Weights(np.float32)), Rows(narrow, Weights())
         total, loop = np.zeros((2, TARGETS, length), np.float32)
         whole = np.zeros((TARGETS, length), np.int32)
-        tiled(listed, starts, floats, total)
-        tiled(listed, starts, integers, whole)
+        none, space = np.zeros(0, np.float32), Space()
+        floats.add(listed, none, starts, total, space)
+        integers.add(listed, none, starts, whole, space)
         plain(listed, starts, weight, loop)
         if not (total == loop).all() or not (whole == loop).all():
             raise ValueError("the kernels differ")
         contenders = {
-            "plain": lambda a=listed, b=starts, w=weight, o=loop: plain(a, b, w, o),
-            "float32": lambda a=listed, b=starts, w=floats, o=total: tiled(a, b, w, o),
-            "int8": lambda a=listed, b=starts, w=integers, o=whole: tiled(a, b, w, o),
+            "plain": partial(plain, listed, starts, weight, loop),
+            "float32": partial(floats.add, listed, none, starts, total, space),
+            "int8": partial(integers.add, listed, none, starts, whole, space),
         }
         found = billions(contenders, listed.size * length, 15 if quick else 51)
         text = {name: f"{rate:.1f}" for name, rate in found.items()}

@@ -1,0 +1,46 @@
+"""The README is true: its demo, its example and its commands."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from evsim.cli import run_command
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def block(name: str) -> str:
+    """The code between two markers."""
+    return re.search(rf"<!-- {name} -->\n```\w*\n(.*?)```\n<!-- /{name} -->", README, re.S)[1]
+
+
+def test_the_demo_prints_what_the_readme_shows(capsys):
+    assert run_command(["demo"]) == 0
+    timed = re.compile(r", [\d.]+ s \([\d,]+ samples/s\)")
+    shown = [line.rstrip() for line in timed.sub("", block("demo")).splitlines()]
+    assert shown == [line.rstrip() for line in timed.sub("", capsys.readouterr().out).splitlines()]
+
+
+def test_the_example_writes_a_network_that_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code = block("example")
+    assert len([line for line in code.splitlines() if line.strip()]) <= 17
+    exec(compile(code, "README.md", "exec"), {})
+    assert run_command(["run", "network.h5", "data.h5", "--json"]) == 0
+    assert '"accuracy": 1.0' in capsys.readouterr().out
+
+
+def test_ci_runs_the_readme_s_test_command():
+    commands = re.findall(r"^python3 -m venv.*$", README, re.M)
+    assert len(commands) == 2
+    assert commands[1] in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("folder", ["networks", "data"])
+def test_links_lead_somewhere(folder):
+    for link in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / link).exists(), link
+    assert shlex.split(folder) == [folder]
