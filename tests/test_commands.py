@@ -220,7 +220,12 @@ def test_tables(said):
     status, out, _ = said("run n.h5 d.h5 -T 4")
     assert status == 0
     assert out.startswith("n: 6 samples, 4 timesteps, coding constant, ")
-    for words in ("accuracy ", "Per inference", "in-a", "Totals (machine: direct, clock, recompute"):
+    for words in (
+        "accuracy ",
+        "Per inference",
+        "in-a",
+        "Totals (machine: direct, clock, recompute",
+    ):
         assert words in out
     assert said("run n.h5 d.h5 -T 4 --quiet") == (0, "", "")
 
@@ -327,7 +332,11 @@ def test_output_in_ascii(files):
 
 
 def test_kernels_are_compiled_once(files):
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(files / "cache"), "NUMBA_CPU_NAME": "generic"}
+    environment = {
+        **os.environ,
+        "NUMBA_CACHE_DIR": str(files / "cache"),
+        "NUMBA_CPU_NAME": "generic",
+    }
     line = "run n.h5 d.h5 -T 2 --samples :1".split()
     first, second = (child(*line, env=environment) for _ in range(2))
     assert first.returncode == second.returncode == 0

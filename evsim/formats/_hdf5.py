@@ -21,16 +21,26 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 @contextlib.contextmanager
 def opened(path) -> Iterator:
     """The open file; whatever HDF5 raises inside becomes an EvsimError."""
+    with reading(path), open_file(path) as file:
+        yield file
+
+
+def open_file(path):
+    """The open file, for use inside `reading`."""
     import h5py
 
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise mismatch("no regular file", "an HDF5 file")
+    if not h5py.is_hdf5(path):
+        raise mismatch(_signature(path), "an HDF5 file")
+    return h5py.File(path, "r")
+
+
+@contextlib.contextmanager
+def reading(path) -> Iterator[None]:
+    """Whatever reading an HDF5 file raises inside becomes an EvsimError."""
     try:
-        regular = stat.S_ISREG(os.stat(path).st_mode)
-        if regular and not h5py.is_hdf5(path):
-            raise mismatch(_signature(path), "an HDF5 file")
-        if not regular:
-            raise mismatch("no regular file", "an HDF5 file")
-        with h5py.File(path, "r") as file:
-            yield file
+        yield
     except EvsimError as error:
         raise error.within(file=str(path)) from None
     except MemoryError as error:

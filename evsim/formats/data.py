@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import ExitStack
 from functools import cached_property
 
 import numpy as np
@@ -60,7 +59,7 @@ class Data:
     """An open data file: `images` or `events` (the other is None), `labels` or None."""
 
     def __init__(self, file, path: str):
-        self.path, self.closing = path, ExitStack()
+        self.file, self.path = file, path
         self.images = self.events = self.labels = None
         present = hdf5.names(file)
         if "format" in file.attrs or "version" in file.attrs:
@@ -96,7 +95,7 @@ class Data:
 
     def close(self) -> None:
         """Close the file; images and events cannot be read any more."""
-        self.closing.close()
+        self.file.close()
 
     def __enter__(self) -> Data:
         return self
@@ -107,11 +106,13 @@ class Data:
 
 def open_data(path) -> Data:
     """Open a data file; raises EvsimError with file, place, found and expected."""
-    with ExitStack() as stack:
-        file = stack.enter_context(hdf5.opened(path))
-        data = Data(file, str(path))
-        data.closing = stack.pop_all()
-    return data
+    with hdf5.reading(path):
+        file = hdf5.open_file(path)
+        try:
+            return Data(file, str(path))
+        except BaseException:
+            file.close()
+            raise
 
 
 def _images(file, path: str) -> Images:

@@ -36,6 +36,8 @@ def _try(path: Path, read: Callable) -> None:
     size = path.stat().st_size
     seconds, memory = SECONDS + size // READ_RATE, BYTES + 8 * size
     reader, writer = os.pipe()
+    import h5py  # noqa: F401  here, so that the child need not
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # other threads of ours hold no lock
         child = os.fork()

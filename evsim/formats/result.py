@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from evsim import counts as counting
+from evsim.counts import POPULATION_FACTS, SET_FACTS, is_set
 from evsim.formats import _hdf5 as hdf5
 from evsim.parts import EvsimError, mismatch
 
@@ -70,7 +71,7 @@ class ResultFile:
             hdf5.check_format(file, FORMAT)
             if "samples" not in file:
                 raise mismatch("no finished sample", "at least one (--overwrite begins again)")
-            found = json.loads(hdf5.attribute(file, "settings"))
+            found = _stored(file).settings
             for name, value in json.loads(json.dumps(header)).items():
                 if found.get(name) != value and not name.endswith("_path"):
                     expected = f"{value!r}, as this run has (--overwrite begins again)"
@@ -97,6 +98,10 @@ class ResultFile:
 
     def restore(self) -> None:
         """Give the run what the part holds of its samples, without their recordings."""
+        with hdf5.reading(self.part):
+            self._restore()
+
+    def _restore(self) -> None:
         from evsim.engine import Sample
 
         file, done = self.file, self.done
@@ -324,28 +329,32 @@ def load(path) -> StoredRun:
         hdf5.names(file)
         if "samples" not in file:
             raise mismatch("no finished sample", "at least one")
-        done, read = len(file["samples"]), hdf5.Arrays()
+        return _stored(file)
 
-        def columns(place: str) -> dict[str, np.ndarray]:
-            group = hdf5.group(file, place, place)
-            names = [] if group is None else hdf5.names(group, place)
-            return {name: read(group[name], f"{place}/{name}")[:done] for name in names}
 
-        parts = {
-            name: {
-                a: _python(hdf5.attribute(file["parts"][name], a))
-                for a in file["parts"][name].attrs
-            }
-            for name in hdf5.names(file["parts"], "/parts")
-        }
-        return StoredRun(
-            json.loads(hdf5.attribute(file, "settings")),
-            parts,
-            {name: columns(f"/work/{name}") for name in parts},
-            {name: rows.sum(axis=0) for name, rows in columns("/accesses").items()},
-            read(file["predictions"], "/predictions")[:done],
-            read(file["labels"], "/labels")[:done] if "labels" in file else None,
-        )
+def _stored(file) -> StoredRun:
+    done, read = len(file["samples"]), hdf5.Arrays()
+
+    def column(place: str) -> np.ndarray:
+        rows = read(file[place], place)
+        if rows.dtype.kind not in "iu" or len(rows) < done:
+            raise mismatch(f"{len(rows)} rows of {rows.dtype}", f"{done} of integers", place)
+        return rows[:done]
+
+    parts = {
+        name: {a: _python(hdf5.attribute(part, a)) for a in part.attrs}
+        for name, part in file["parts"].items()
+    }
+    facts = {name: SET_FACTS if is_set(part) else POPULATION_FACTS for name, part in parts.items()}
+    accesses = hdf5.names(file["accesses"], "/accesses")
+    return StoredRun(
+        json.loads(hdf5.attribute(file, "settings")),
+        parts,
+        {n: {fact: column(f"/work/{n}/{fact}") for fact in facts[n]} for n in parts},
+        {name: column(f"/accesses/{name}").sum(axis=0) for name in accesses},
+        column("/predictions"),
+        column("/labels") if "labels" in file else None,
+    )
 
 
 def _python(value):

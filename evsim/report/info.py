@@ -116,7 +116,7 @@ def _data(path) -> dict:
 
 def _result(path) -> dict:
     stored = result.load(path)
-    with hdf5.opened(path):  # facts that do not fit each other are a damaged file
+    with hdf5.reading(path):  # facts that do not fit each other are a damaged file
         counts = stored.counts()
     found = {"file": str(path), "format": result.FORMAT, **stored.settings}
     if stored.labels is not None:

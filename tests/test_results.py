@@ -1,0 +1,397 @@
+"""Result files: what they hold, and that nothing of them is lost, whatever ends a run."""
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from files import events, images, network, put, touch
+
+import evsim
+from evsim.cli import run_command
+from evsim.counts import POPULATION_FACTS, SET_FACTS
+from evsim.formats import result
+
+ROOT = Path(__file__).resolve().parents[1]
+DIGITS = [str(ROOT / "networks/digits-conv.h5"), str(ROOT / "data/digits_test.h5")]
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EVSIM_NO_GUARD", "1")
+    network("n.h5")
+    images("d.h5")
+    events("e.h5")
+    return tmp_path
+
+
+def run(line):
+    """Run a command in this process."""
+    return run_command(line.split())
+
+
+def content(path):
+    """All datasets and attributes of a file, but how long the run took."""
+    found = {}
+
+    def add(place, thing):
+        for name, value in thing.attrs.items():
+            if name != "seconds":
+                found[f"{place}@{name}"] = np.asarray(value).tolist()
+        if isinstance(thing, h5py.Dataset):
+            found[place] = (thing.dtype.str, thing[()].tolist())
+
+    with h5py.File(path) as file:
+        add("/", file)
+        file.visititems(add)
+    return found
+
+
+def finished(part):
+    """How many whole samples a part holds, while it is written or after."""
+    with contextlib.suppress(OSError, KeyError), h5py.File(part, "r", locking=False) as file:
+        return len(file["samples"])
+    return 0
+
+
+def test_what_a_result_holds(files):
+    assert run("run n.h5 e.h5 --out r.h5 --record spikes,trace,queues --samples 1:5 -T 18") == 0
+    data = evsim.open_data("e.h5")
+    ran = evsim.run(
+        evsim.load("n.h5"), data.events[1:5], timesteps=18, record=("spikes", "trace", "queues")
+    )
+    with h5py.File("r.h5") as file:
+        about = dict(file.attrs)
+        assert (about["format"], about["version"]) == ("evsim-result", 1)
+        settings = json.loads(about["settings"])
+        for name, value in {"timesteps": 18, "coding": "events", "seed": 0, "dtype": "float32",
+                            "first_sample": 1, "samples": 4, "input": "in", "output": "out",
+                            "network_path": "n.h5", "data_path": "e.h5",
+                            "network_sha256": evsim.load("n.h5").sha256,
+                            "data_sha256": data.sha256}.items():  # fmt: skip
+            assert settings[name] == value
+            assert about[name] == value
+        assert {"evsim", "numpy", "numba", "h5py", "python"} <= set(json.loads(about["versions"]))
+        assert about["seconds"] > 0
+        assert file["samples"][()].tolist() == [1, 2, 3, 4]
+        assert file["labels"][()].tolist() == data.labels[1:5].tolist()
+        assert file["predictions"][()].tolist() == ran.predictions.tolist()
+        by_timestep = file["predictions_by_timestep"][()]
+        assert by_timestep.tolist() == ran.predictions_by_timestep.tolist()
+        assert file["potential/out"][()].tolist() == ran.potential.tolist()
+        assert set(file["work"]) == set(ran.work) == set(file["parts"])
+        for name, facts in ran.work.items():
+            assert set(facts) == set(SET_FACTS if "-" in name else POPULATION_FACTS)
+            for fact, counted in facts.items():
+                assert file[f"work/{name}/{fact}"].dtype == np.int64
+                assert file[f"work/{name}/{fact}"][()].tolist() == counted.tolist()
+        assert set(file["trace"]) == {"a", "b", "c", "out"}
+        for name, trace in ran.trace.items():
+            assert file[f"trace/{name}"].dtype == trace.dtype
+            assert file[f"trace/{name}"][()].tolist() == trace.tolist()
+        assert file["trace/out"][:, -1].tolist() == file["potential/out"][()].tolist()
+        assert set(file["queue"]) == {"in-a", "a-b", "b-b", "b-c", "c-out"}
+        for name in file["queue"]:
+            arrivals = file[f"work/{name}/arrivals"][()]
+            assert file[f"queue/{name}"].shape == (4, 18)
+            assert file[f"queue/{name}"][()].sum(axis=1).tolist() == arrivals.tolist()
+        assert set(file["spikes"]) == {"in", "a", "b", "c"}
+        for name, spikes in ran.spikes.items():
+            for field in ("sample", "timestep", "neuron", "value"):
+                assert file[f"spikes/{name}/{field}"][()].tolist() == spikes[field].tolist()
+
+
+def test_parts_say_what_a_machine_needs(files):
+    network("n.h5", put("populations/b/bias", 0.25))
+    assert run("run n.h5 d.h5 --out r.h5 -T 2 --quiet") == 0
+    with h5py.File("r.h5") as file:
+        parts = {name: dict(group.attrs) for name, group in file["parts"].items()}
+    assert set(parts) == {"in", "a", "b", "c", "out", "in-a", "a-b", "b-b", "b-c", "c-out"}
+
+    def say(name, **expected):
+        assert {key: parts[name][key] for key in expected} == expected
+
+    say("in", kind="input", neurons=32, bias=False, leak=False, reset="")
+    say("a", kind="iaf", neurons=48, bias=True, leak=False, reset="subtract", slope=False)
+    say("b", kind="lif", neurons=12, bias=True, leak=True, reset="subtract", firing="")
+    say("out", kind="readout", neurons=3, bias=False, leak=False, reset="")
+    say("in-a", kind="conv", source="in", target="a", delay=0, weighted=True, row_length=3)
+    say("a-b", kind="pool", synapses=48, weighted=False, row_length=0)
+    say("b-b", kind="identity", delay=2, synapses=12, weighted=True, row_length=1)
+    say("b-c", kind="dense", synapses=12 * 32, row_length=32)
+    say("c-out", kind="sparse", synapses=32, row_length=0)
+
+
+def test_spikes_are_an_event_file(files):
+    assert run("run n.h5 e.h5 --out r.h5 --record spikes --samples 2: --quiet") == 0
+    with h5py.File("r.h5") as file, h5py.File("spikes.h5", "w") as copy:
+        file.copy("spikes/in", copy, "events")
+    again, data = evsim.open_data("spikes.h5").events, evsim.open_data("e.h5").events
+    assert (again.shape, again.samples, again.timesteps) == ((4, 4, 2), 6, 20)
+    for index in range(6):
+        found, expected = again.of(index), data.of(index)
+        if index < 2:
+            assert found[0].size == 0
+        else:
+            assert [c.tolist() for c in found] == [c.tolist() for c in expected]
+
+
+def test_graded_events_are_not_recorded(files):
+    assert run("run n.h5 d.h5 --out r.h5 --record spikes -T 3 --quiet") == 0
+    with h5py.File("r.h5") as file:
+        assert set(file["spikes"]) == {"a", "b", "c"}
+
+
+def test_a_stored_run_counts_like_the_run(files):
+    assert run("run n.h5 d.h5 --out r.h5 -T 9 --quiet") == 0
+    ran = evsim.run(evsim.load("n.h5"), evsim.open_data("d.h5").images, timesteps=9)
+    stored = result.load("r.h5")
+    for machine in ({}, {"accumulate": "buffer", "update": "active", "input": "cached"}):
+        assert stored.counts(**machine) == ran.counts(**machine)
+    ran.save("s.h5")
+    assert result.load("s.h5").counts() == ran.counts()
+    assert not Path("s.h5.part").exists()
+    with pytest.raises(evsim.EvsimError, match=r"s\.h5: exists already"):
+        ran.save("s.h5")
+
+
+@pytest.mark.parametrize("line", ["d.h5", "d.h5 --coding poisson --seed 3", "e.h5"])
+def test_slices_and_threads_change_nothing(line, files):
+    options = "--record spikes,trace,queues -T 8 --quiet"
+    for name, more in (("whole", "--jobs 1"), ("two", "--jobs 2"), ("small", "--memory 1")):
+        assert run(f"run n.h5 {line} --out {name}.h5 {options} {more}") == 0
+    assert content("whole.h5") == content("two.h5") == content("small.h5")
+    for name, some in (("first", "0:2"), ("last", "2:6")):
+        assert run(f"run n.h5 {line} --out {name}.h5 {options} --samples {some}") == 0
+    with h5py.File("whole.h5") as whole, h5py.File("first.h5") as a, h5py.File("last.h5") as b:
+        places = []
+        whole.visit(places.append)
+        datasets = [p for p in places if isinstance(whole[p], h5py.Dataset)]
+        assert len(datasets) > 80
+        for place in datasets:
+            if place.startswith("accesses"):
+                continue
+            joined = np.concatenate([a[place][()], b[place][()]])
+            assert joined.tolist() == whole[place][()].tolist(), place
+
+
+def start(*options, out="r.h5"):
+    """A longer run in a process of its own, once its first sample is on disk."""
+    line = [*DIGITS, "-T", "2000", "--samples", ":16", "--out", out, "--record", "spikes", *options]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "evsim", "run", *line], stdout=-1, stderr=-1, text=True
+    )
+    begin = time.monotonic()
+    while not finished(f"{out}.part"):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() - begin < 60
+        time.sleep(0.01)
+    return process
+
+
+def goes_on(done, whole):
+    """The part holds `done` whole samples, and --resume completes it."""
+    assert 0 < done < 16
+    with h5py.File("r.h5.part") as file:
+        assert file["samples"][()].tolist() == list(range(done))
+        for place in ("predictions", "potential/output", "work/conv1/spikes", "labels"):
+            assert len(file[place]) == done
+        spikes = file["work/conv1/spikes"][()].sum()
+        assert len(file["spikes/conv1/neuron"]) == spikes
+    network, data = (os.path.relpath(path) for path in DIGITS)  # the same files by another name
+    options = "-T 2000 --samples :16 --record spikes --quiet --resume"
+    assert run(f"run {network} {data} {options} --out r.h5") == 0
+    assert not Path("r.h5.part").exists()
+    assert content("r.h5") == whole
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The longer run, uninterrupted."""
+    path = tmp_path_factory.mktemp("whole") / "r.h5"
+    assert (
+        run(f"run {' '.join(DIGITS)} -T 2000 --samples :16 --record spikes --quiet --out {path}")
+        == 0
+    )
+    return content(path)
+
+
+def test_ctrl_c_keeps_what_is_finished(files, whole):
+    process = start("--jobs", "1")
+    process.send_signal(signal.SIGINT)
+    begin = time.monotonic()
+    out, err = process.communicate(timeout=30)
+    assert time.monotonic() - begin < 3
+    assert (process.returncode, out) == (130, "")
+    done = finished("r.h5.part")
+    expected = f"{done} of 16 samples are in r.h5.part, --resume goes on with them"
+    assert err == f"evsim: interrupted: {expected}\n"
+    assert not Path("r.h5").exists()
+    goes_on(done, whole)
+
+
+def test_a_killed_run_goes_on(files, whole):
+    process = start("--jobs", "1")
+    process.kill()
+    assert process.communicate(timeout=30)[0] == ""
+    assert process.returncode == -signal.SIGKILL
+    goes_on(finished("r.h5.part"), whole)
+
+
+def test_ctrl_c_without_a_file(files):
+    line = [*DIGITS, "-T", "2000", "--json", "--jobs", "1"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "evsim", "run", *line], stdout=-1, stderr=-1, text=True
+    )
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert err.startswith("evsim: interrupted: ")
+    assert err.endswith(" of 360 samples were finished\n")
+    assert err.count("\n") == 1
+
+
+@contextlib.contextmanager
+def disk_of(size):
+    """No file can grow beyond `size` bytes, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_keeps_whole_samples(files, capsys):
+    options = "--record spikes,trace,queues -T 1000 --jobs 1"
+    images("d.h5", samples=12)
+    assert run(f"run n.h5 d.h5 --out whole.h5 {options} --quiet") == 0
+    with disk_of(Path("whole.h5").stat().st_size // 2):
+        assert run(f"run n.h5 d.h5 --out r.h5 {options} --json") == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "evsim: r.h5.part: cannot be written: File too large\n"
+    done = finished("r.h5.part")
+    assert 3 <= done <= 6  # as many as fit, though several were waiting to be written
+    with disk_of(Path("r.h5.part").stat().st_size + 1000):
+        assert run(f"run n.h5 d.h5 --out r.h5 {options} --resume --json") == 2
+    assert capsys.readouterr().err == "evsim: r.h5.part: cannot be written: File too large\n"
+    assert finished("r.h5.part") == done
+    assert run(f"run n.h5 d.h5 --out r.h5 {options} --resume --quiet") == 0
+    assert content("r.h5") == content("whole.h5")
+
+
+def test_a_disk_that_is_full_before_the_run(files, capsys):
+    with disk_of(5000):
+        assert run("run n.h5 d.h5 --out r.h5 --json") == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "evsim: r.h5.part: cannot be written: File too large\n")
+    assert not list(files.glob("r.h5*"))
+    loaded = evsim.load("n.h5")
+    with disk_of(5000), pytest.raises(evsim.EvsimError, match=r"^m\.h5: cannot be written: File "):
+        evsim.save(loaded, "m.h5")
+    assert not list(files.glob("m.h5*"))
+
+
+OTHER = {
+    "-T 3": "timesteps: found 4, expected 3, as this run has (--overwrite begins again)",
+    "-T 4 --seed 1": "seed: found 0, expected 1, as this run has (--overwrite begins again)",
+    "-T 4 --dtype float64": "dtype: found 'float32', expected 'float64', as this run has (--over",
+    "-T 4 --coding poisson": "coding: found 'constant', expected 'poisson', as this run has (--o",
+    "-T 4 --samples :5": "samples: found 6, expected 5, as this run has (--overwrite begins agai",
+    "-T 4 --record queues": "record: found '', expected 'queues', as this run has (--overwrite b",
+}
+
+
+@pytest.fixture
+def part(files):
+    """A part that holds two of six samples."""
+    images("two.h5", touch("images", lambda i: i))
+    ran = evsim.run(evsim.load("n.h5"), evsim.open_data("d.h5").images, timesteps=4)
+    data = evsim.open_data("d.h5")
+    header = result.header_of(ran, ran.network, data.path, data.sha256)
+    with contextlib.closing(result.ResultFile("r.h5", ran, header, labels=data.labels)) as file:
+        for sample in ran.finished[:2]:
+            file.append(sample)
+    return Path("r.h5.part")
+
+
+@pytest.mark.parametrize("options", OTHER)
+def test_another_run_does_not_go_on(options, part, capsys):
+    before = content(part)
+    assert run(f"run n.h5 d.h5 --out r.h5 --resume --json {options}") == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"evsim: r.h5.part: {OTHER[options]}")
+    assert content(part) == before
+
+
+def test_another_network_or_data_does_not_go_on(part, capsys):
+    network("n.h5", put("populations/b/leak", 0.75))
+    assert run("run n.h5 d.h5 --out r.h5 --resume -T 4 --json") == 2
+    assert capsys.readouterr().err.startswith("evsim: r.h5.part: network_sha256: found '")
+    network("n.h5")
+    images("d.h5", touch("labels", lambda n: n[::-1]))
+    assert run("run n.h5 d.h5 --out r.h5 --resume -T 4 --json") == 2
+    assert "data_sha256: found '" in capsys.readouterr().err
+
+
+def test_a_torn_sample_is_dropped(part):
+    with h5py.File(part, "r+") as file:
+        for place in ("predictions", "work/a/spikes"):
+            file[place].resize(3, axis=0)
+    assert run("run n.h5 d.h5 --out r.h5 --resume -T 4 --quiet") == 0
+    assert run("run n.h5 d.h5 --out whole.h5 -T 4 --quiet") == 0
+    assert content("r.h5") == content("whole.h5")
+
+
+def test_info_of_a_result_and_of_a_part(part, capsys):
+    assert run("info r.h5.part --json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["format"], found["finished samples"], found["samples"]) == ("evsim-result", 2, 6)
+    assert run("run n.h5 d.h5 --out r.h5 --resume -T 4 --json") == 0
+    ran = json.loads(capsys.readouterr().out)
+    assert ran["samples"] == 6
+    assert run("info r.h5 --json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["finished samples"] == 6
+    assert found["accuracy"] == ran["accuracy"]
+    assert found["additions"] == ran["counts"]["total"]["additions"]
+
+
+SPOILT = {
+    "no samples": (lambda f: f.__delitem__("samples"), "found no finished sample, expected at lea"),
+    "no work": (lambda f: f.__delitem__("work"), "found a damaged HDF5 file ("),
+    "no fact": (lambda f: f["work/a"].__delitem__("spikes"), "found a damaged HDF5 file ("),
+    "no settings": (lambda f: f.attrs.pop("settings"), "found a damaged HDF5 file ("),
+    "settings": (put("settings", "[1"), "found a damaged HDF5 file ("),
+    "newer": (put("version", 2), "version: found version 2, expected version 1"),
+    "text": (put("work/a/spikes", np.array([b"x", b"y"])), "/work/a/spikes: found 2 rows of <U1, "),
+    "a row": (put("work/a/spikes", np.ones(1, int)), "/work/a/spikes: found 1 rows of int64, expe"),
+    "no potential": (lambda f: f["potential"].__delitem__("out"), "found a damaged HDF5 file ("),
+    "no kind": (lambda f: f["parts/in-a"].attrs.pop("kind"), "found a damaged HDF5 file ('kind')"),
+}  # fmt: skip
+ONLY = {"no potential": "run", "no kind": "info"}  # what the other command does not ask for
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_spoilt_result_is_one_line(name, part, capsys):
+    change, expected = SPOILT[name]
+    with h5py.File(part, "r+") as file:
+        change(file)
+    for line in ("info r.h5.part --json", "run n.h5 d.h5 --out r.h5 --resume -T 4 --json"):
+        if line.startswith(ONLY.get(name, "")):
+            status = run(line)
+            out, err = capsys.readouterr()
+            assert (status, out, err.count("\n")) == (2, "", 1)
+            assert err.startswith(f"evsim: r.h5.part: {expected}")
