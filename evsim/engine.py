@@ -625,11 +625,11 @@ class Run:
             self.histograms,
         )
 
-    def save(self, path, overwrite: bool = False) -> None:
-        """Write a result file."""
+    def save(self, path, overwrite: bool = False, labels=None) -> None:
+        """Write a result file, with the labels if given."""
         from evsim.formats.result import save
 
-        save(self, path, overwrite)
+        save(self, path, overwrite, labels)
 
 
 def event_table(index: int, events: tuple) -> np.ndarray:

@@ -39,6 +39,37 @@ def inputs(case):
     )
 
 
+def samples(cases, graded=None):
+    """The inputs of cases of one network and one coding: a sample each, from index 0 on."""
+    each = [inputs(case) for case in cases]
+    if cases[0].coding != "events":
+        return np.concatenate(each)
+    columns = {name: [e.columns[name] for e in each] for name in ("timestep", "neuron", "value")}
+    sample = [np.full(len(c), i) for i, c in enumerate(columns["timestep"])]
+    return evsim.Events(
+        np.concatenate(sample),
+        *(np.concatenate(c) for c in columns.values()),
+        shape=each[0].shape,
+        samples=len(cases),
+        timesteps=max(e.timesteps for e in each),
+        graded=any(e.graded for e in each) if graded is None else graded,
+    )
+
+
+def outcome(run, place=0) -> dict:
+    """All that a run gave for one sample, to the bit, as something that `==` compares."""
+    index = run.samples[place]
+    arrays = {"potential": run.potential, "decisions": run.predictions_by_timestep}
+    arrays |= {("trace", name): trace for name, trace in run.trace.items()}
+    arrays |= {("queue", name): queue for name, queue in run.queues.items()}
+    arrays = {name: array[place] for name, array in arrays.items()}
+    arrays |= {("spikes", n): events[events["sample"] == index] for n, events in run.spikes.items()}
+    facts = {n: {fact: int(c[place]) for fact, c in own.items()} for n, own in run.work.items()}
+    return {"index": index, "facts": facts} | {
+        name: (array.dtype.str, array.shape, array.tobytes()) for name, array in arrays.items()
+    }
+
+
 def run(case, **options) -> evsim.Run:
     """Run one case; everything is recorded."""
     options = {"record": ("spikes", "trace", "queues"), "dtype": "float32", **options}

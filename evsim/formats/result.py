@@ -264,10 +264,10 @@ def _check_target(path: Path, part: Path, overwrite: bool, resume: bool) -> None
         raise EvsimError(problem, file=str(part))
 
 
-def save(run, path, overwrite: bool = False) -> None:
+def save(run, path, overwrite: bool = False, labels=None) -> None:
     """Write a whole run that is in memory."""
     header = header_of(run, run.network, None, None)
-    file = ResultFile(path, run, header, overwrite=overwrite)
+    file = ResultFile(path, run, header, labels=labels, overwrite=overwrite)
     try:
         for sample in run.finished:
             file.append(sample)

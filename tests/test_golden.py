@@ -1,0 +1,52 @@
+"""The shipped networks give the golden results beside them, bit for bit."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+import evsim
+
+ROOT = Path(__file__).parents[1]
+NETWORKS = sorted(p for p in (ROOT / "networks").glob("*.h5") if not p.stem.endswith(".golden"))
+
+
+@pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
+def test_golden(path):
+    network = evsim.load(path)
+    with evsim.open_data(ROOT / "data" / "digits_test.h5") as data:
+        run = evsim.run(network, data.images[:])
+        labels = data.labels
+    with h5py.File(path.with_suffix(".golden.h5")) as golden:
+        assert golden.attrs["network_sha256"] == network.sha256
+        np.testing.assert_array_equal(
+            run.predictions_by_timestep, golden["predictions_by_timestep"]
+        )
+        np.testing.assert_array_equal(run.potential, golden[f"potential/{network.output}"])
+        assert run.potential.dtype == golden[f"potential/{network.output}"].dtype
+        assert set(golden["work"]) == set(run.work)
+        for name, facts in run.work.items():
+            for fact, counts in facts.items():
+                np.testing.assert_array_equal(
+                    counts, golden[f"work/{name}/{fact}"], f"{name} {fact}"
+                )
+        for name, histogram in run.histograms.items():
+            np.testing.assert_array_equal(histogram, golden[f"accesses/{name}"][:].sum(axis=0))
+    assert abs(run.accuracy(labels) - network.ann_accuracy) < 0.01
+
+
+def test_there_are_a_dense_and_a_convolutional_network():
+    kinds = {p.kind for path in NETWORKS for p in evsim.load(path).synapses.values()}
+    assert {"dense", "conv", "pool"} <= kinds
+
+
+def test_the_shipped_data_are_the_digits():
+    for name, samples in (("train", 1437), ("test", 360)):
+        with evsim.open_data(ROOT / "data" / f"digits_{name}.h5") as data:
+            images = data.images[:]
+            assert images.shape == (samples, 8, 8, 1)
+            assert images.dtype == np.float32
+            assert (images.min(), images.max()) == (0, 1)
+            assert set(data.labels.tolist()) == set(range(10))
+            assert "scikit-learn" in data.file.attrs["source"]
