@@ -24,11 +24,12 @@ class Rows:
         zeros = self.length - np.count_nonzero(weights(weight), axis=1)
         self.zeros = zeros if zeros.any() else None
 
-    def deliver(self, lister, window, targets: int, longest: int, reached, out, space) -> Turns:
+    def deliver(self, lister, window, targets: int, longest: int, out, space) -> Turns:
         """Add to out[i] the rows that `lister` lists for target i, for all targets.
 
-        `lister(first, rows, values, starts)` lists targets from `first` on until `rows` is full
-        and returns the next; `longest` is the longest list of one target.
+        `lister(first, rows, values, starts)` lists targets from `first` on until `rows` is full,
+        marks those it lists something for, and returns the next target; `longest` is the longest
+        list of one target.
         """
         valued = window.values is not None
         rows = space.array("rows", LIST + longest + SPARE, np.uint32)
@@ -39,7 +40,6 @@ class Rows:
             last = lister(first, rows, values, starts)
             some = starts[: last - first + 1]
             self.add(rows, values, some, out[first:last], space)
-            reached[first:last][np.diff(some) > 0] = 1
             count += int(some[-1])
             if self.zeros is not None:
                 zeros += sum_of(self.zeros, rows, some[-1])

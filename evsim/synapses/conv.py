@@ -86,12 +86,12 @@ def _by_rows(weight, weights, geometry):
 
         def lister(first, listed, listed_values, starts):
             return list_rows(
-                channels, values, offsets, geometry, first, listed, listed_values, starts
+                channels, values, offsets, geometry, first, listed, listed_values, starts, marks
             )
 
         flat = currents.reshape(-1, out)
         marks = reached.reshape(len(flat), -1)
-        return rows.deliver(lister, window, len(flat), longest, marks, flat, space)
+        return rows.deliver(lister, window, len(flat), longest, flat, space)
 
     return deliver
 
@@ -113,12 +113,13 @@ def _by_groups(weight, geometry):
 
 
 @kernel
-def list_rows(channels, values, offsets, geometry, first, rows, row_values, starts):
+def list_rows(channels, values, offsets, geometry, first, rows, row_values, starts, reached):
     """List the rows that arrive at the target positions from `first` on until `rows` is full.
 
-    starts[i + 1] is where the list of target first + i ends; returns the first target that is
-    not listed. Ascending by source: the lines of a pooled cell come one after the other. Events
-    are copied 8 at a time; what is written past a list's end is written again.
+    starts[i + 1] is where the list of target first + i ends; a target whose list is not empty is
+    marked as reached. Returns the first target that is not listed. Ascending by source: the lines
+    of a pooled cell come one after the other. Events are copied 8 at a time; what is written past
+    a list's end is written again.
     """
     height, width, depth = geometry[0], geometry[1], geometry[2]
     out_height, out_width = geometry[3], geometry[4]
@@ -158,6 +159,9 @@ def list_rows(channels, values, offsets, geometry, first, rows, row_values, star
                         n += 8
                         k += 8
                     n -= k - end
+        if n > starts[target - first]:
+            for g in range(reached.shape[1]):
+                reached[target, g] = 1
         target += 1
         starts[target - first] = n
     return target

@@ -51,13 +51,13 @@ class Dense(Weighted):
 
                 def lister(first, listed, listed_values, starts):
                     return list_rows(
-                        channels, values, offsets, base, first, listed, listed_values, starts
+                        channels, values, offsets, base, first, listed, listed_values, starts, marks
                     )
 
                 flat = currents.reshape(steps, -1)
                 longest = source.neurons
                 marks = reached.reshape(steps, -1)
-                return rows.deliver(lister, window, steps, longest, marks, flat, space)
+                return rows.deliver(lister, window, steps, longest, flat, space)
 
             return deliver
 
@@ -69,11 +69,12 @@ class Dense(Weighted):
 
 
 @kernel
-def list_rows(channels, values, offsets, base, first, rows, row_values, starts):
+def list_rows(channels, values, offsets, base, first, rows, row_values, starts, reached):
     """List the rows of the events of each timestep from `first` on until `rows` is full.
 
     base[p] is the row of channel 0 of position p, -1 outside the last whole cell. starts[i + 1]
-    is where the list of timestep first + i ends; returns the first timestep not listed.
+    is where the list of timestep first + i ends; what it reaches is marked. Returns the first
+    timestep not listed.
     """
     n = 0
     t = first
@@ -92,6 +93,8 @@ def list_rows(channels, values, offsets, base, first, rows, row_values, starts):
                     if row_values.shape[0] > 0:
                         row_values[n] = values[k]
                     n += 1
+        if n > starts[t - first]:
+            reached[t, :] = 1
         t += 1
         starts[t - first] = n
     return t
