@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import traceback
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -31,10 +32,9 @@ class Interrupted(Exception):
 
 def run_command(arguments: list[str]) -> int:
     """Run one command line; returns its exit status."""
-    command = typer.main.get_command(app)
     try:
-        with command.make_context("evsim", arguments or ["--help"]) as context:
-            command.invoke(context)
+        with _command().make_context("evsim", arguments or ["--help"]) as context:
+            _command().invoke(context)
     except EvsimError as error:
         return complain(str(error), 2)
     except typer.Exit as error:
@@ -55,6 +55,11 @@ def run_command(arguments: list[str]) -> int:
         what = f"{type(error).__name__}: {str(error)[:200]}"
         return complain(f"internal error, please report it (EVSIM_DEBUG=1 shows where): {what}", 70)
     return 0
+
+
+@cache
+def _command():
+    return typer.main.get_command(app)
 
 
 def complain(line: str, status: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -135,7 +136,8 @@ class Plan:
 
     def warm(self, values) -> None:
         """Advance one sample by a timestep: compiles, or loads, every kernel it calls."""
-        Simulation(self, 0, values, Space(), threading.Event()).advance_all(1)
+        with contextlib.suppress(EvsimError):  # the run meets it too, where it is no other sample's
+            Simulation(self, 0, values, Space(), threading.Event()).advance_all(1)
 
 
 class Simulation:
@@ -224,11 +226,11 @@ class Simulation:
             shape = (b - a, part.positions, part.channels)
             currents = self.space.array("currents", shape, self.plan.currents_dtype[name])
             currents.fill(0)
-            reached = self.arrive(name, a, b, currents)
             neurons = self.plan.neurons[name]
-            if neurons.restless.all():  # nobody asks who was reached
-                reached = reached[:, :0]
             try:
+                reached = self.arrive(name, a, b, currents)
+                if neurons.restless.all():  # nobody asks who was reached
+                    reached = reached[:, :0]
                 active = neurons.advance(self.states[name], currents, reached, a, self.out[name])
             except EvsimError as error:
                 raise error.within(f"populations/{name}, sample {self.index}") from None
@@ -288,13 +290,17 @@ class Simulation:
             turns = self.repeat(delivery, stream, end - begin, currents[arriving], marks[arriving])
         else:
             window = stream.window(begin, end)
-            turns = self.add(delivery, window, currents[arriving], marks[arriving])
+            some = currents[arriving], marks[arriving]
+            turns = self.add(delivery, window, *some, begin + part.delay)
         facts["rows"] += turns.rows
         facts["macs" if delivery.graded else "synops"] += turns.additions
         facts["zero_synops"] += turns.zeros
 
-    def add(self, delivery: Delivery, window, currents, marks) -> Turns:
-        """Add the events of a window to the currents, through the set's scale if it has one."""
+    def add(self, delivery: Delivery, window, currents, marks, first: int = 0) -> Turns:
+        """Add the events of a window to the currents, through the set's scale if it has one.
+
+        `first` is the timestep at which they begin.
+        """
         if window.values is not None and window.values.dtype != delivery.dtype:
             window = window._replace(values=window.values.astype(delivery.dtype))
         if delivery.scale is None:
@@ -302,8 +308,14 @@ class Simulation:
         own = self.space.array("unscaled", currents.shape, delivery.dtype)
         own.fill(0)
         turns = delivery.deliver(window, own, marks, self.space)
-        if own.dtype == np.int64 and (np.abs(own) > INT32_MAX).any():
-            raise mismatch("a current outside int32", "values within int32", delivery.name)
+        outside = own.dtype == np.int64 and (own > INT32_MAX) | (own < -INT32_MAX - 1)
+        if np.any(outside):
+            t, position, channel = np.argwhere(outside)[0]
+            raise mismatch(
+                f"a current of {own[t, position, channel]} from {delivery.name!r} at timestep "
+                f"{first + t}, neuron {position * own.shape[2] + channel}",
+                "values within int32",
+            )
         currents += own.astype(self.plan.dtype) * delivery.scale
         return turns
 
@@ -436,7 +448,9 @@ def settle(
         timesteps = network.timesteps or (inputs.timesteps if events else 64)
     if seed is None:
         seed = network.seed or 0
-    for name, value, least, most in (("timesteps", timesteps, 1, 2**31), ("seed", seed, 0, 2**64)):
+    bounds = [("timesteps", timesteps, 1, 2**31), ("seed", seed, 0, 2**64)]
+    bounds += [("first_sample", first_sample, 0, 2**32 - len(inputs) + 1)]
+    for name, value, least, most in bounds:
         if not isinstance(value, int | np.integer) or not least <= value < most:
             raise mismatch(repr(value), f"a whole number of at least {least}", name)
     if str(dtype) not in ("float32", "float64"):
@@ -666,6 +680,12 @@ def run(
     `record`: any of spikes, trace, queues. `jobs`: threads (default: cores). `memory` (bytes of
     events per thread) and `window` (timesteps) never change a result. Raises EvsimError.
     """
+    for name, value in (("jobs", jobs), ("memory", memory), ("window", window)):
+        if value is not None and value < 1:
+            raise mismatch(value, "a whole number of at least 1", name)
+    for name in record:
+        if name not in RECORDS:
+            raise mismatch(repr(name), f"one of {', '.join(RECORDS)}", "record")
     if isinstance(inputs, Events):
         first_sample = first_sample or inputs.first
     else:

@@ -63,6 +63,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
+NEURONS = 2**31 - 1  # of a population: event queues and random numbers count them in 32 bits
+MOST = 2**62  # of a whole number: what kernels add to it still fits int64
+
 # Fields: each has a check that takes (part, value) and returns the value in its one stored form.
 
 
@@ -79,13 +82,15 @@ def whole(default=dataclasses.MISSING, least: int = 0):
         value = np.asarray(value)
         if value.size != 1 or value.dtype.kind not in "iu" or int(value.item()) < least:
             raise mismatch(shown(value), f"a whole number of at least {least}")
+        if int(value.item()) > MOST:
+            raise mismatch(shown(value), "at most 2^62")
         return int(value.item())
 
     return _field(check, default)
 
 
 def wholes(length: int | None, default=dataclasses.MISSING, least: int = 0):
-    """A tuple of integers of at least `least`; `length` None: one to three of them."""
+    """A tuple of integers of at least `least`; `length` None: a shape, of one or three."""
 
     def check(part, value):
         if value is None:
@@ -95,7 +100,12 @@ def wholes(length: int | None, default=dataclasses.MISSING, least: int = 0):
         expected = f"{length or '1 or 3'} whole numbers of at least {least}"
         if not fits or value.dtype.kind not in "iu" or (value < least).any():
             raise mismatch(shown(value), expected)
-        return tuple(int(v) for v in value)
+        if (value > MOST).any():
+            raise mismatch(shown(value), "at most 2^62")
+        found = tuple(int(v) for v in value)
+        if length is None and math.prod(found) > NEURONS:
+            raise mismatch(f"{math.prod(found)} neurons", f"at most {NEURONS}")
+        return found
 
     return _field(check, default)
 
@@ -194,6 +204,17 @@ def numbers(value: Any, kinds: str = "fiu") -> np.ndarray:
         index = np.argwhere(~np.isfinite(np.atleast_1d(value)))[0].tolist()
         raise mismatch(f"{np.atleast_1d(value)[tuple(index)]} at index {index}", "finite numbers")
     return value
+
+
+def rounded(value: np.ndarray, dtype, place: str = "") -> np.ndarray:
+    """`value` rounded once to `dtype`; an error where that makes a finite number infinite."""
+    with np.errstate(over="ignore"):
+        found = value.astype(dtype)
+    if found.dtype.kind == "f" and value.dtype.itemsize > found.dtype.itemsize:
+        lost = np.isinf(found) & np.isfinite(value)
+        if lost.any():
+            raise mismatch(value[lost].flat[0], f"values within {found.dtype}", place)
+    return found
 
 
 def frozen(value: np.ndarray) -> np.ndarray:

@@ -3,6 +3,8 @@
 import h5py
 import numpy as np
 
+import evsim
+
 STEP = 2.0**-5  # all values are whole multiples of it, so that every sum is exact
 
 
@@ -122,3 +124,28 @@ def put(place, value):
 def touch(place, change):
     """A change: the array at a place is passed through a function."""
     return lambda file: put(place, np.asarray(change(file[place][()])))(file)
+
+
+def ran(network_file, data_file, **options):
+    """Everything that a run of two files gives."""
+    data = evsim.open_data(data_file)
+    run = evsim.run(evsim.load(network_file), data.inputs, timesteps=12, **options)
+    work = {n: {f: c.tolist() for f, c in facts.items()} for n, facts in run.work.items()}
+    return run.predictions_by_timestep.tolist(), run.potential.tolist(), work
+
+
+def content(path):
+    """All datasets and attributes of a file, but how long the run took."""
+    found = {}
+
+    def add(place, thing):
+        for name, value in thing.attrs.items():
+            if name != "seconds":
+                found[f"{place}@{name}"] = np.asarray(value).tolist()
+        if isinstance(thing, h5py.Dataset):
+            found[place] = thing.dtype.str, thing.shape, thing[()].tobytes()
+
+    with h5py.File(path) as file:
+        add("/", file)
+        file.visititems(add)
+    return found

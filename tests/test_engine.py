@@ -5,7 +5,8 @@ from itertools import product
 import build
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from effort import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from naive import simulate
 from strategies import cases
@@ -45,14 +46,14 @@ def assert_equal(run, record, case):
     assert run.predictions.tolist() == [record.decision]
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(cases())
 def test_the_engine_equals_the_law(case):
     record = simulate(**case._asdict())
     assert_equal(build.run(case), record, case)
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(cases(), st.integers(1, 8), st.integers(1, 4))
 def test_no_window_changes_a_bit(case, window, jobs):
     record = simulate(**case._asdict())
@@ -69,7 +70,7 @@ def test_no_window_changes_a_bit(case, window, jobs):
             }, name
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(cases(), st.sampled_from(MACHINES))
 def test_actions_equal_those_of_a_simulator_that_tallies(case, machine):
     accumulate, update, input = machine
@@ -81,7 +82,7 @@ def test_actions_equal_those_of_a_simulator_that_tallies(case, machine):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@settings(max_examples=60)
+@examples(60)
 @given(case=cases())
 def test_both_dtypes_agree_on_a_grid(dtype, case):
     record = simulate(**case._asdict(), dtype=np.dtype(dtype).type)

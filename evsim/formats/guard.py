@@ -8,6 +8,7 @@ are read directly.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import json
 import os
 import select
@@ -74,6 +75,7 @@ def _be_the_child(path: Path, read: Callable, seconds: int, memory: int, writer:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(seconds + 5)  # should the parent be gone
         _limit(memory)
+        faulthandler.disable()
         sys.stderr = sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         os.dup2(sys.stderr.fileno(), 2)
         read(path)

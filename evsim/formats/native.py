@@ -147,7 +147,10 @@ def save(network: Network, path, overwrite: bool = False) -> None:
         hdf5.hold(temporary, 0, room)
         with h5py.File(temporary, "w") as file, hdf5.room(file, temporary, room):
             file.attrs.update(format=FORMAT, version=VERSION)
-            file.attrs.update(input=network.input, output=network.output, **network.attributes)
+            file.attrs.update(input=network.input, output=network.output)
+            for name, value in network.attributes.items():
+                text = isinstance(value, np.ndarray) and value.dtype.kind == "U"
+                file.attrs[name] = value.astype(h5py.string_dtype()) if text else value
             written: dict[tuple, object] = {}
             for folder in ("populations", "synapses"):
                 groups = file.create_group(folder)

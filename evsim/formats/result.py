@@ -41,8 +41,7 @@ class ResultFile:
         self.waiting, self.written = [], -math.inf
         self.datasets: dict = {}
         _check_target(self.path, self.part, overwrite, resume)
-        if resume:
-            self._check_part(header)
+        resume = resume and self._check_part(header)
         room = HEADER + (len(run.parts) << 12)
         self.file = None
         try:
@@ -51,31 +50,30 @@ class ResultFile:
             self.file = h5py.File(self.part, "r+" if resume else "w")
             with hdf5.room(self.file, self.part, room):
                 self._shorten() if resume else self._begin(header)
-        except (OSError, KeyError) as error:
-            self._give_up(keep=resume)
+        except Exception as error:
+            if self.file:
+                self.file.close()
+            if not resume:
+                self.part.unlink(missing_ok=True)
+            if isinstance(error, EvsimError):
+                raise error.within(file=str(self.part)) from None
             raise self._unwritable(error) from None
-
-    def _give_up(self, keep: bool) -> None:
-        if self.file:
-            self.file.close()
-        if not keep:
-            self.part.unlink(missing_ok=True)
 
     def _unwritable(self, error: Exception) -> EvsimError:
         code = getattr(error, "errno", None)
         reason = os.strerror(code) if code else " ".join(str(error).split())[:200]
         return EvsimError(f"cannot be written: {reason}", file=str(self.part))
 
-    def _check_part(self, header: dict) -> None:
+    def _check_part(self, header: dict) -> bool:
+        """Whether the part, which must be of the same run, holds a finished sample."""
         with hdf5.opened(self.part) as file:
             hdf5.check_format(file, FORMAT)
-            if "samples" not in file:
-                raise mismatch("no finished sample", "at least one (--overwrite begins again)")
-            found = _stored(file).settings
+            found = json.loads(hdf5.attribute(file, "settings"))
             for name, value in json.loads(json.dumps(header)).items():
                 if found.get(name) != value and not name.endswith("_path"):
                     expected = f"{value!r}, as this run has (--overwrite begins again)"
                     raise mismatch(repr(found.get(name)), expected, name)
+            return "samples" in file and len(_stored(file).predictions) > 0
 
     def _shorten(self) -> None:
         """Drop what a torn sample left behind."""
@@ -84,6 +82,9 @@ class ResultFile:
             length = self.done
             if place[0] == "spikes":
                 length = int(self.file["work"][place[1]]["spikes"][: self.done].sum())
+            if len(dataset) < length:
+                expected = f"{length} (--overwrite begins again)"
+                raise mismatch(f"{len(dataset)} rows", expected, "/".join(place))
             dataset.resize(length, axis=0)
 
     def _begin(self, header: dict) -> None:

@@ -35,6 +35,7 @@ class Firing(Integrating):
 
     def prepare(self, dtype, current_bound: int = 0) -> FiringWindow:
         """What runs this population in arithmetic of `dtype`."""
+        self.constants(dtype, v_reset=self.v_reset)  # must fit, also where nothing is reset to it
         floor = np.array(limits(dtype)[0]) if self.v_min is None else self.v_min
         constants = self.constants(
             dtype,
@@ -44,8 +45,12 @@ class Firing(Integrating):
             threshold=self.threshold,
             v_reset=self.threshold if self.reset == "subtract" else self.v_reset,
         )
+        if (constants[3] <= 0).any():
+            raise mismatch(self.threshold.min(), f"a threshold above 0 in {dtype}", "threshold")
         if self.compare == "gt":  # v > threshold is v >= the next number
             threshold = constants[3]
+            if dtype == np.int32 and (threshold == limits(dtype)[1]).any():
+                raise mismatch(threshold.max(), "less, as compare is 'gt'", "threshold")
             constants[3] = threshold + 1 if dtype == np.int32 else np.nextafter(threshold, np.inf)
         return FiringWindow(self, dtype, constants, current_bound)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evsim.neurons import Neurons
-from evsim.parts import kernel, mismatch, per_neuron
+from evsim.parts import kernel, mismatch, per_neuron, rounded
 
 INT32 = np.iinfo(np.int32)
 
@@ -26,14 +26,14 @@ class Integrating(Neurons):
         """
         grids = []
         for name, value in fields.items():
-            inside = np.clip(value, INT32.min, INT32.max)
-            if dtype == np.int32 and (np.trunc(inside) != value).any():
+            fits = np.trunc(np.clip(np.float64(value), INT32.min, INT32.max)) == value
+            if dtype == np.int32 and not fits.all():
                 raise mismatch(
-                    np.ravel(value)[np.ravel(np.trunc(inside) != value)][0],
+                    np.ravel(value)[~np.ravel(fits)][0],
                     "whole numbers within int32 (the population is an integer one)",
                     name,
                 )
-            grids.append(self.grid(np.clip(value, *limits(dtype)).astype(dtype)))
+            grids.append(self.grid(rounded(np.clip(value, *limits(dtype)), dtype, name)))
         return np.ascontiguousarray(np.stack(np.broadcast_arrays(*grids)))
 
     def leak_factor(self, dtype) -> np.ndarray:
@@ -70,9 +70,11 @@ class PotentialWindow:
         self.neurons, self.dtype, self.constants = neurons, np.dtype(dtype), constants
         self.initial = neurons.constants(dtype, v_init=neurons.v_init)[0]
         self.restless = neurons.restless(constants)
-        self.step_bound = 0
+        self.step_bound = self.landing = 0  # of a timestep, after a reset
         if dtype == np.int32:
-            self.step_bound = current_bound + int(np.abs(constants[1].astype(np.int64)).max())
+            bound = np.abs(constants.astype(np.int64))
+            self.step_bound = current_bound + int(bound[1].max())
+            self.landing = int(bound[4:].max(initial=0))
 
     def begin(self) -> dict[str, np.ndarray]:
         """The state at rest."""
@@ -88,7 +90,7 @@ class PotentialWindow:
         if self.step_bound:
             steps = len(currents)
             highest = int(np.abs(state["potential"].astype(np.int64)).max())
-            if highest + self.step_bound * steps > INT32.max:
+            if max(highest, self.landing) + self.step_bound * steps > INT32.max:
                 if steps > 1:
                     ones = [slice(i, i + 1) for i in range(steps)]
                     return sum(
@@ -138,7 +140,7 @@ def fire(currents, reached, potential, constants, restless, fired, rules, channe
     for reset by subtraction.
     """
     subtract = rules[2] == 1
-    events, active, cell = 0, 0, 0
+    events, active, cell = np.int64(0), 0, 0  # not of the dtype of fired
     for t in range(currents.shape[0]):
         if reached.shape[1] > 0:
             active += _active(reached[t], restless, potential, constants)

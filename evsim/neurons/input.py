@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from evsim.neurons import Neurons
-from evsim.parts import mismatch, per_channel
+from evsim.parts import mismatch, per_channel, rounded
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -50,4 +50,4 @@ class Input(Neurons):
             np.resize(np.asarray(v, np.float64), x.size) if v.ndim else np.float64(v)
             for v in (self.mean, self.std)
         )
-        return ((x - mean) / std).astype(dtype)
+        return rounded((x - mean) / std, dtype, "an input after scaling")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -28,9 +29,12 @@ class Output(Console):
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> Table:
     """A table whose first column is text and whose others are numbers."""
-    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    style = {"title_justify": "left", "title_style": "bold", "header_style": "bold"}
+    if Output().width < 100:  # every column counts
+        style |= {"box": SIMPLE_HEAD, "pad_edge": False, "collapse_padding": True}
+    made = Table(title=title, **style)
     for i, column in enumerate(columns):
-        made.add_column(column, justify="right" if i else "left", no_wrap=True)
+        made.add_column(column, justify="right" if i else "left", overflow="fold")
     for row in rows:
         made.add_row(*row)
     return made
@@ -42,6 +46,7 @@ def number(n: int) -> str:
 
 
 def percent(fraction: float) -> str:
+    """A fraction in percent."""
     return f"{100 * fraction:.2f} %"
 
 

@@ -1,0 +1,188 @@
+"""The rules of the architecture, held in place over the source."""
+
+import ast
+import builtins
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import evsim
+
+ROOT = Path(evsim.__file__).parent
+FILES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in ROOT.rglob("*.py")
+}
+KINDS = ("neurons", "synapses", "codings")
+LEVELS = [  # who imports whom: down only; of a folder, its `__init__` and its files
+    ("parts",),
+    ("counts", "memory", "events"),
+    KINDS,
+    ("network",),
+    ("engine",),
+    ("formats",),
+    ("convert", "hardware", "learn", "report", "warm"),
+    ("cli",),
+    ("__init__", "__main__"),
+]
+UPWARD = {  # imported when it is called, not before
+    ("engine", "formats.result"): "Run.save",
+    ("formats.result", "__init__"): "the version of evsim",
+}
+LINES = {"engine": 720, "cli": 500}  # instead of 400
+FORBIDDEN = {"fastmath", "parallel", "prange", "jitclass", "objmode"}
+ALLOCATES = {"empty", "zeros", "ones", "full", "array", "arange", "copy", "append", "concatenate"}
+ALLOCATES |= {f"{name}_like" for name in ("empty", "zeros", "ones", "full")} | {"astype", "stack"}
+BUILTINS = {"range", "min", "max", "abs", "divmod", "len", "int", "float", "bool"}
+
+
+@cache
+def tree(module):
+    return ast.parse(FILES[module].read_text())
+
+
+def imports(module):
+    """(module of evsim, names, whether it is imported with its importer) of every import."""
+    top = set(map(id, tree(module).body))
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "evsim":
+            assert node.level == 0
+            inside = node.module.removeprefix("evsim").lstrip(".")
+            for alias in node.names:
+                own = f"{inside}.{alias.name}".lstrip(".")
+                yield own if own in FILES else inside or "__init__", id(node) in top
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.split(".")[0] == "evsim":
+                    yield alias.name.removeprefix("evsim").lstrip("."), id(node) in top
+
+
+def level(module):
+    first = module.split(".")[0]
+    return next(i for i, names in enumerate(LEVELS) if first in names)
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_imports_go_down(module):
+    folder, _, name = module.rpartition(".")
+    for other, top in imports(module):
+        if (module, other) in UPWARD and not top:
+            continue
+        other = other.removesuffix(".__init__")
+        if folder and other.split(".")[0] == folder:
+            floor = other == folder or other.rpartition(".")[2].startswith("_")
+            assert floor, f"{module} imports its sibling {other}"
+        elif folder in KINDS:
+            assert other.split(".")[0] not in KINDS, f"{module} imports {other}"
+        elif name != "__main__":
+            assert level(other) < level(module), f"{module} imports {other}"
+
+
+def test_importing_evsim_imports_little():
+    script = (
+        "import sys; before = set(sys.modules); import evsim;"
+        "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    loaded = set(found.stdout.split()) - sys.stdlib_module_names
+    allowed = {"evsim", "numpy", "numba", "scipy", "h5py"}
+    allowed |= {"llvmlite", "cython_runtime"}  # parts of numba and h5py
+    assert {name for name in loaded if not name.startswith("_")} <= allowed
+
+
+def kernels():
+    """(module, function) of every kernel."""
+    for module in FILES:
+        words = {"kernel"}
+        for node in ast.walk(tree(module)):
+            if isinstance(node, ast.ImportFrom) and node.module == "evsim.parts":
+                words |= {a.asname for a in node.names if a.name == "kernel" and a.asname}
+        for node in tree(module).body:
+            if isinstance(node, ast.FunctionDef) and any(
+                isinstance(d, ast.Name) and d.id in words for d in node.decorator_list
+            ):
+                yield module, node
+
+
+EVERY_KERNEL = list(kernels())
+every_kernel = pytest.mark.parametrize(
+    ("module", "kernel"), EVERY_KERNEL, ids=[f"{m}.{k.name}" for m, k in EVERY_KERNEL]
+)
+
+
+def own_names(module):
+    """What a file defines itself: constants and kernels."""
+    names = set()
+    for node in tree(module).body:
+        if isinstance(node, ast.Assign):
+            names |= {t.id for t in node.targets if isinstance(t, ast.Name)}
+    return names | {kernel.name for m, kernel in EVERY_KERNEL if m == module}
+
+
+@every_kernel
+def test_kernels_know_only_their_own_file(module, kernel):
+    local = {a.arg for a in (*kernel.args.args, *kernel.args.kwonlyargs)}
+    local |= {
+        n.id for n in ast.walk(kernel) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    }
+    body = [node for statement in kernel.body for node in ast.walk(statement)]
+    used = {n.id for n in body if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    known = local | BUILTINS | {"np"} | own_names(module)
+    assert used <= known, f"a kernel may not use {used - known}"
+    assert set(dir(builtins)) >= BUILTINS
+
+
+@every_kernel
+def test_kernels_neither_raise_nor_allocate(module, kernel):
+    for node in ast.walk(kernel):
+        assert not isinstance(node, ast.Raise | ast.Assert | ast.Try | ast.With)
+        assert not isinstance(node, ast.List | ast.Dict | ast.Set | ast.ListComp | ast.Lambda)
+        assert not (isinstance(node, ast.Attribute) and node.attr in ALLOCATES), ast.unparse(node)
+    assert ast.get_docstring(kernel)
+
+
+def test_there_is_one_decorator_of_kernels():
+    for module in FILES:
+        for node in ast.walk(tree(module)):
+            name = node.id if isinstance(node, ast.Name) else getattr(node, "attr", None)
+            if name in ("njit", "jit", "vectorize", "guvectorize", "stencil", "cfunc"):
+                assert module == "parts", f"{module} compiles with {name}"
+    assert len(EVERY_KERNEL) > 10
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_no_forbidden_word(module):
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
+            assert not names & (FORBIDDEN | {"pickle", "marshal", "shelve", "dill", "cloudpickle"})
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in ("eval", "exec", "compile", "__import__")
+        if isinstance(node, ast.keyword):
+            assert node.arg not in FORBIDDEN
+            assert node.arg != "allow_pickle"
+        if isinstance(node, ast.Attribute | ast.Name):
+            assert (node.attr if isinstance(node, ast.Attribute) else node.id) not in FORBIDDEN
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_files_and_functions_are_short(module):
+    lines = len(FILES[module].read_text().splitlines())
+    limit = LINES.get(module, 400)
+    assert lines <= limit, f"{FILES[module]} has {lines} lines, the limit is {limit}"
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.FunctionDef):
+            length = node.end_lineno - node.lineno + 1
+            assert length <= 80, f"{module}.{node.name} has {length} lines"
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_what_is_public_is_explained(module):
+    assert ast.get_docstring(tree(module)), f"{FILES[module]} says nothing of itself"
+    for node in tree(module).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), f"{module}.{node.name} has no docstring"

@@ -1,0 +1,167 @@
+"""Nothing that is finished is lost, whatever ends a run: Ctrl-C, a kill, a full disk."""
+
+import contextlib
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import pytest
+from files import content, images, network
+
+import evsim
+from evsim import cli
+from evsim.cli import run_command
+
+ROOT = Path(__file__).resolve().parents[1]
+DIGITS = [str(ROOT / "networks/digits-conv.h5"), str(ROOT / "data/digits_test.h5")]
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """A network and data in the working directory; no children, they would only take time."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EVSIM_NO_GUARD", "1")
+    network("n.h5")
+    images("d.h5")
+    return tmp_path
+
+
+def run(line):
+    """Run a command in this process."""
+    return run_command(line.split())
+
+
+def finished(part):
+    """How many whole samples a part holds, while it is written or after."""
+    with contextlib.suppress(OSError, KeyError), h5py.File(part, "r", locking=False) as file:
+        return len(file["samples"])
+    return 0
+
+
+def start(*options, out="r.h5"):
+    """A longer run in a process of its own, once its first sample is on disk."""
+    line = [*DIGITS, "-T", "2000", "--samples", ":16", "--out", out, "--record", "spikes", *options]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "evsim", "run", *line], stdout=-1, stderr=-1, text=True
+    )
+    begin = time.monotonic()
+    while not finished(f"{out}.part"):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() - begin < 60
+        time.sleep(0.01)
+    return process
+
+
+def goes_on(done, whole):
+    """The part holds `done` whole samples, and --resume completes it."""
+    assert 0 < done < 16
+    with h5py.File("r.h5.part") as file:
+        assert file["samples"][()].tolist() == list(range(done))
+        for place in ("predictions", "potential/output", "work/conv1/spikes", "labels"):
+            assert len(file[place]) == done
+        spikes = file["work/conv1/spikes"][()].sum()
+        assert len(file["spikes/conv1/neuron"]) == spikes
+    network, data = (os.path.relpath(path) for path in DIGITS)  # the same files by another name
+    options = "-T 2000 --samples :16 --record spikes --quiet --resume"
+    assert run(f"run {network} {data} {options} --out r.h5") == 0
+    assert not Path("r.h5.part").exists()
+    assert content("r.h5") == whole
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The longer run, uninterrupted."""
+    path = tmp_path_factory.mktemp("whole") / "r.h5"
+    assert (
+        run(f"run {' '.join(DIGITS)} -T 2000 --samples :16 --record spikes --quiet --out {path}")
+        == 0
+    )
+    return content(path)
+
+
+def test_ctrl_c_keeps_what_is_finished(files, whole):
+    process = start("--jobs", "1")
+    process.send_signal(signal.SIGINT)
+    begin = time.monotonic()
+    out, err = process.communicate(timeout=30)
+    assert time.monotonic() - begin < 3
+    assert (process.returncode, out) == (130, "")
+    done = finished("r.h5.part")
+    expected = f"{done} of 16 samples are in r.h5.part, --resume goes on with them"
+    assert err == f"evsim: interrupted: {expected}\n"
+    assert not Path("r.h5").exists()
+    goes_on(done, whole)
+
+
+def test_a_killed_run_goes_on(files, whole):
+    process = start("--jobs", "1")
+    process.kill()
+    assert process.communicate(timeout=30)[0] == ""
+    assert process.returncode == -signal.SIGKILL
+    goes_on(finished("r.h5.part"), whole)
+
+
+def test_ctrl_c_without_a_file(files, capsys, monkeypatch):
+    images("d.h5", samples=300)
+
+    def interrupted(finished, *_):
+        for count, sample in enumerate(finished, 1):
+            yield sample
+            if count == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(cli, "progress", interrupted)
+    assert run("run n.h5 d.h5 -T 64 --jobs 1 --json") == 130
+    out, err = capsys.readouterr()
+    assert out == ""
+    [done] = re.findall(r"^evsim: interrupted: (\d+) of 300 samples were finished\n$", err)
+    assert 3 <= int(done) < 10
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@contextlib.contextmanager
+def disk_of(size):
+    """No file can grow beyond `size` bytes, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_keeps_whole_samples(files, capsys):
+    options = "--record spikes,trace,queues -T 300 --jobs 1"
+    images("d.h5", samples=12)
+    assert run(f"run n.h5 d.h5 --out whole.h5 {options} --quiet") == 0
+    with disk_of(Path("whole.h5").stat().st_size // 2):
+        assert run(f"run n.h5 d.h5 --out r.h5 {options} --json") == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "evsim: r.h5.part: cannot be written: File too large\n"
+    done = finished("r.h5.part")
+    assert 3 <= done <= 6  # as many as fit, though several were waiting to be written
+    with disk_of(Path("r.h5.part").stat().st_size + 1000):
+        assert run(f"run n.h5 d.h5 --out r.h5 {options} --resume --json") == 2
+    assert capsys.readouterr().err == "evsim: r.h5.part: cannot be written: File too large\n"
+    assert finished("r.h5.part") == done
+    assert run(f"run n.h5 d.h5 --out r.h5 {options} --resume --quiet") == 0
+    assert content("r.h5") == content("whole.h5")
+
+
+def test_a_disk_that_is_full_before_the_run(files, capsys):
+    with disk_of(5000):
+        assert run("run n.h5 d.h5 --out r.h5 --json") == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "evsim: r.h5.part: cannot be written: File too large\n")
+    assert not list(files.glob("r.h5*"))
+    loaded = evsim.load("n.h5")
+    with disk_of(5000), pytest.raises(evsim.EvsimError, match=r"^m\.h5: cannot be written: File "):
+        evsim.save(loaded, "m.h5")
+    assert not list(files.glob("m.h5*"))

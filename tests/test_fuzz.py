@@ -1,0 +1,242 @@
+"""Damaged files: whatever bytes they hold, reading ends in an EvsimError or in a valid network."""
+
+import faulthandler
+import os
+import pickle
+import signal
+import time
+
+import numpy as np
+import pytest
+from files import events, images, network
+
+import evsim
+from evsim import EvsimError
+from evsim.cli import run_command
+from evsim.formats import guard
+from evsim.report import info
+
+SECONDS = 2  # for one file
+BYTES = 1 << 30  # of memory, beyond what is in use
+
+
+def damaged(content: bytes, seed: int) -> bytes:
+    """The content with some bytes changed, or cut off."""
+    rng = np.random.default_rng(seed)
+    changed = np.frombuffer(content, np.uint8).copy()
+    kind = rng.integers(8)
+    if kind == 0:
+        return content[: rng.integers(len(content))]
+    if kind == 1:  # a field of an index or a header
+        start = rng.integers(len(content) - 8)
+        changed[start : start + 8] = rng.choice([0, 255, 128])
+    else:
+        places = rng.integers(len(content), size=rng.integers(1, 5))
+        changed[places] ^= rng.integers(1, 256, places.size).astype(np.uint8)
+    return changed.tobytes()
+
+
+def read_network(path):
+    loaded = evsim.load(path)
+    for connections in loaded.connections.values():
+        assert (connections.fan_out >= 0).all()
+
+
+def read_data(path):
+    with evsim.open_data(path) as data:
+        for index in range(min(data.samples, 10)):
+            content = data.inputs.of(index) if data.images is None else data.images[index]
+            assert content is not None
+
+
+def outcomes(content, read, seeds, path):
+    """What reading each damaged file did: None, the line of an EvsimError, or what is wrong.
+
+    Files are read in a child; where that dies, the file is to blame and another child goes on.
+    """
+    found = {}
+    while len(found) < len(seeds):
+        todo = seeds[len(found) :]
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.close(reader)
+                _read_all(content, read, todo, path, writer)
+            finally:
+                os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as pipe:
+            while True:
+                try:
+                    seed, said = pickle.load(pipe)
+                except EOFError:
+                    break
+                found[seed] = said
+        _, status = os.waitpid(child, 0)
+        if len(found) < len(seeds):
+            assert os.WIFSIGNALED(status), "the child must finish or be killed"
+            found[seeds[len(found)]] = signal.Signals(os.WTERMSIG(status))
+    return found
+
+
+def _read_all(content, read, seeds, path, writer):
+    guard._limit(BYTES)
+    faulthandler.disable()
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    with os.fdopen(writer, "wb") as pipe:
+        for seed in seeds:
+            path.write_bytes(damaged(content, seed))
+            signal.alarm(SECONDS)
+            said = None
+            try:
+                read(path)
+            except EvsimError as error:
+                said = str(error)
+            except BaseException as error:
+                said = error.__class__
+            pickle.dump((seed, said), pipe)
+            pipe.flush()
+
+
+def compressed(path):
+    """A network file whose weights lie in compressed chunks, its strings outside the heap."""
+
+    def change(file):
+        weight = file["synapses/b-c/weight"][()]
+        del file["synapses/b-c/weight"]
+        layout = {"chunks": (3, 8), "compression": "gzip", "fletcher32": True}
+        file.create_dataset("synapses/b-c/weight", data=weight, **layout)
+        for thing in (file, *file["populations"].values(), *file["synapses"].values()):
+            for name, value in thing.attrs.items():
+                if isinstance(value, str):
+                    thing.attrs[name] = np.bytes_(value)
+
+    return network(path, change)
+
+
+FUZZED = {
+    "network": (network, read_network, range(500, 800)),
+    "compressed": (compressed, read_network, range(160, 360)),
+    "images": (images, read_data, range(200)),
+    "events": (events, read_data, range(200)),
+}
+MORE = {
+    "network": (network, read_network, range(2000)),
+    "compressed": (compressed, read_network, range(2000)),
+    "images": (images, read_data, range(500)),
+    "events": (events, read_data, range(500)),
+}
+
+
+def fuzz(write, read, seeds, folder, capsys, monkeypatch):
+    content = write(folder / "whole.h5").read_bytes()
+    path = folder / "x.h5"
+    found = outcomes(content, read, seeds, path)
+    raised = {seed: said for seed, said in found.items() if isinstance(said, type)}
+    assert raised == {}, "neither read nor an EvsimError"
+    lines = [said for said in found.values() if isinstance(said, str)]
+    assert len(found) // 10 < len(lines) < len(found)
+    for line in lines:
+        assert line.startswith(f"{path}: ")
+        assert "\n" not in line
+    monkeypatch.setattr(guard, "SECONDS", SECONDS)
+    for seed, died in found.items():
+        if isinstance(died, signal.Signals):  # in the HDF5 library: the command outlives it
+            path.write_bytes(damaged(content, seed))
+            assert run_command(["info", str(path), "--json"]) == 2, (seed, died)
+            out, err = capsys.readouterr()
+            assert (out, err.count("\n")) == ("", 1)
+
+
+@pytest.mark.parametrize("name", FUZZED)
+def test_damaged_files_end_in_one_line(name, tmp_path, capsys, monkeypatch):
+    fuzz(*FUZZED[name], tmp_path, capsys, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MORE)
+def test_many_damaged_files_end_in_one_line(name, tmp_path, capsys, monkeypatch):
+    fuzz(*MORE[name], tmp_path, capsys, monkeypatch)
+
+
+def forever(path):
+    while True:
+        pass
+
+
+def crash(path):
+    faulthandler.disable()
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def allocate(path):
+    return np.ones(1 << 30)
+
+
+def fill(path):
+    raise EvsimError("found more data than memory holds", file=path) from MemoryError()
+
+
+@pytest.mark.parametrize(
+    ("read", "found"),
+    [
+        (
+            forever,
+            "a file that takes more than 1 s to read (EVSIM_NO_GUARD=1 reads it without limi",
+        ),
+        (crash, "a damaged HDF5 file (reading it crashes the HDF5 library), expected a whole HDF5"),
+        (
+            allocate,
+            "a file that takes more than 0.3 GB to read (EVSIM_NO_GUARD=1 reads it without ",
+        ),
+        (
+            fill,
+            "a file that takes more than 0.3 GB to read (EVSIM_NO_GUARD=1 reads it without limi",
+        ),
+    ],
+)
+def test_a_reader_that_hangs_crashes_or_takes_all_memory(
+    read, found, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(guard, "SECONDS", 1)
+    monkeypatch.setattr(guard, "BYTES", 1 << 28)
+    monkeypatch.setattr(info, "describe", read)
+    path = network(tmp_path / "n.h5")
+    begin = time.monotonic()
+    assert run_command(["info", str(path)]) == 2
+    assert time.monotonic() - begin < 10
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"evsim: {path}: found {found}")
+    assert err.count("\n") == 1
+
+
+def test_a_bug_of_ours_is_met_by_the_command_itself(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(info, "describe", lambda path: {}["ours"])
+    assert run_command(["info", str(network(tmp_path / "n.h5"))]) == 70
+    assert "internal error" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_the_child_too(tmp_path):
+    path = network(tmp_path / "n.h5")
+    children = tmp_path / "pid"
+
+    def read(path):
+        children.write_text(str(os.getpid()))
+        os.kill(os.getppid(), signal.SIGINT)
+        forever(path)
+
+    with pytest.raises(KeyboardInterrupt):
+        guard.guarded(path, read)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(children.read_text()), 0)
+
+
+def test_what_a_child_says_is_what_is_said(tmp_path):
+    path = tmp_path / "n.h5"
+    path.write_text("text")
+    with pytest.raises(EvsimError) as error:
+        guard.guarded(path, evsim.load)
+    assert str(error.value) == f"{path}: found a file of another format, expected an HDF5 file"
+    assert guard.guarded(network(path), evsim.load).synapse_count == 1076

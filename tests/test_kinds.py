@@ -1,0 +1,354 @@
+"""The contract of a kind: what every file in neurons/, synapses/ and codings/ must keep.
+
+The kinds are those found in the folders. A new one needs an example here, and nothing else.
+"""
+
+import dataclasses
+import importlib
+import json
+import pkgutil
+from itertools import product
+from typing import NamedTuple
+
+import build
+import numba
+import numpy as np
+import pytest
+from effort import QUICK
+from geometry import neurons
+from naive import simulate
+from numba.core.dispatcher import Dispatcher
+from strategies import Case
+from tally import tally
+from test_engine import MACHINES, assert_equal
+
+import evsim
+from evsim.codings import codings
+
+T = 4
+KINDS = {
+    "neurons": evsim.neuron_kinds(),
+    "synapses": evsim.synapse_kinds(),
+    "codings": codings(),
+}
+
+# Whole numbers, so that integer populations take them too; a leak other than 1 they do not take.
+NEURONS = {
+    "input": [{"scale": 4, "mean": np.array([0.25, -0.5]), "std": 2.0}, {}],
+    "iaf": [
+        {"threshold": 1},
+        {"threshold": np.array([1, 2]), "bias": 1, "v_min": -1, "compare": "gt", "start": 1},
+        {"threshold": 2, "reset": "zero", "v_reset": -1, "v_init": np.arange(8) % 2},
+        {"threshold": 1, "refractory": 2, "bias": np.array([0, 1])},
+    ],
+    "lif": [{"threshold": 1, "leak": 0.5}, {"threshold": 1, "leak": 1, "refractory": 1}],
+    "readout": [{"bias": np.arange(8) % 3, "v_init": 1}, {"leak": np.array([0.5, 1])}],
+}
+# Shapes of source and target, fields; `weight` and `data` say how many weights there are.
+SYNAPSES = {
+    "dense": [
+        ((6,), (5,), {"weight": (6, 5)}),
+        ((3, 2, 2), (130,), {"weight": (4, 130), "prepool": (2, 1)}),
+    ],
+    "conv": [
+        ((4, 3, 2), (4, 3, 3), {"weight": (3, 3, 2, 3), "padding": (1, 1, 1, 1)}),
+        ((4, 4, 2), (2, 2, 64), {"weight": (2, 2, 2, 64), "stride": (2, 2)}),
+        ((4, 4, 2), (3, 3, 4), {"weight": (2, 2, 1, 4), "groups": 2}),
+        ((4, 4, 1), (2, 2, 2), {"weight": (1, 1, 1, 2), "prepool": (2, 2)}),
+    ],
+    "pool": [((4, 4, 2), (2, 2, 2), {"kernel": (2, 2)})],
+    "identity": [
+        ((3, 3, 2), (2, 2, 3), {"stride": (2, 2), "channel_offset": 1}),
+        ((4,), (4,), {"weight": (4,)}),
+    ],
+    "sparse": [
+        (
+            (4,),
+            (3, 1, 2),
+            {"data": (5,), "indices": np.array([0, 5, 2, 1, 3]), "indptr": [0, 2, 2, 3, 5]},
+        )
+    ],
+}
+# What stimuli are drawn from: quarters of images, values of events.
+STIMULI = {
+    "constant": {"image": range(-2, 5)},
+    "poisson": {"ones": range(5), "signs": range(-4, 5)},
+    "events": {"ones": [1], "signs": [1, -1], "graded": [1, -1, 0.25, -0.75]},
+}
+EXAMPLES = {"neurons": NEURONS, "synapses": SYNAPSES, "codings": STIMULI}
+SET_KEYS = {"kind", "source", "target", "delay", "synapses", "row_length", "weighted"}
+POPULATION_KEYS = {"kind", "neurons", "bias", "leak", "reset", "firing", "slope"}
+
+
+class Form(NamedTuple):
+    """The arithmetic of a case."""
+
+    dtype: str  # of the run
+    weights: type  # of the weights
+    scale: float | None = None
+
+
+FORMS = [
+    Form("float32", np.float32),
+    Form("float64", np.float32),
+    Form("float32", np.int8),
+    Form("float64", np.int16),
+    Form("float32", np.int8, 2.0**-5),
+    Form("float32", np.int32),
+]
+EVERY_STIMULUS = [(coding, name) for coding in KINDS["codings"] for name in STIMULI.get(coding, ())]
+
+
+def weights(form, shape, seed=0):
+    """Weights on a grid, or small integers."""
+    random = np.random.default_rng(seed)
+    if form.weights == np.float32:
+        return (random.integers(-5, 17, shape, endpoint=True) / 64).astype(np.float32)
+    steps = {np.int8: 1, np.int16: 50, np.int32: 1 << 16}[form.weights]  # needs all its bits
+    return random.integers(-2, 3, shape, endpoint=True).astype(form.weights) * form.weights(steps)
+
+
+def weighted(form, fields):
+    """A set's fields with weights in place of their shapes."""
+    fields = dict(fields)
+    for name in {"weight", "data"} & fields.keys():
+        fields[name] = weights(form, fields[name])
+        if form.scale:
+            fields["scale"] = form.scale
+    return fields
+
+
+def stimulus(shape, coding, name, seed):
+    """Inputs and whether they are graded."""
+    random = np.random.default_rng(seed)
+    choices = np.array(STIMULI[coding][name])
+    if coding != "events":
+        return (random.choice(choices, shape) / 4).astype(np.float32), None
+    happens = np.argwhere(random.random((T, neurons(shape))) < 0.4)
+    return [(int(t), int(j), random.choice(choices).item()) for t, j in happens], name == "graded"
+
+
+def neuron_network(kind, fields, form):
+    """in -> n -> out, and n -> n two timesteps later, with n of the kind (or in)."""
+    shape = (2, 2, 2)
+    populations = {
+        "in": {"kind": "input", "shape": shape},
+        "n": {"kind": "iaf", "shape": shape, "threshold": 1},
+        "out": {"kind": "readout", "shape": (3,)},
+    }
+    name = "in" if kind == "input" else "n"
+    populations[name] = {"kind": kind, "shape": shape, **fields}
+    synapses = {"in-n": ("dense", {"weight": (8, 8)})}
+    if KINDS["neurons"][populations["n"]["kind"]].sends:
+        synapses |= {"n-n": ("identity", {"delay": 2}), "n-out": ("dense", {"weight": (8, 3)})}
+    else:
+        del populations["out"]
+    return described(populations, synapses, form)
+
+
+def set_network(kind, source, target, fields, form):
+    """in -> n twice, the second time a timestep later with the same weights, and n -> out."""
+    populations = {
+        "in": {"kind": "input", "shape": source},
+        "n": {"kind": "iaf", "shape": target, "threshold": 1},
+        "out": {"kind": "readout", "shape": (2,)},
+    }
+    out = {"weight": (neurons(target), 2)}
+    network = described(populations, {"in-n": (kind, fields), "n-out": ("dense", out)}, form)
+    network["synapses"]["in-n late"] = {**network["synapses"]["in-n"], "delay": 1}
+    return network
+
+
+def described(populations, synapses, form):
+    """The description of a network whose sets are named after their ends."""
+    ends = {
+        name: dict(zip(("source", "target"), name.split("-"), strict=True)) for name in synapses
+    }
+    return {
+        "input": "in",
+        "output": list(populations)[-1],
+        "populations": populations,
+        "synapses": {
+            name: {"kind": kind, **ends[name], **weighted(form, fields)}
+            for name, (kind, fields) in synapses.items()
+        },
+    }
+
+
+def takes(kind, fields, form):
+    """Whether a population with these fields may be an integer one, where it would be."""
+    return form.weights == np.float32 or form.scale or np.all(np.equal(fields.get("leak", 1), 1))
+
+
+def networks(folder, kind):
+    """(form, description) of every example of a kind in every arithmetic."""
+    for form, example in product(FORMS, EXAMPLES[folder].get(kind, ())):
+        if folder == "neurons" and takes(kind, example, form):
+            yield form, neuron_network(kind, example, form)
+        elif folder == "synapses":
+            yield form, set_network(kind, *example, form)
+
+
+def cases(folder, kind, every=False):
+    """(form, case) of a kind; `every`: with each of the stimuli, else with two that take turns."""
+    if folder == "codings":
+        for form, name in product(FORMS, STIMULI.get(kind, ())):
+            network = neuron_network("iaf", {"threshold": 1}, form)
+            yield form, case_of(network, kind, name, 0)
+        return
+    turns = (0,) if QUICK else (0, 3)
+    for i, (form, network) in enumerate(networks(folder, kind)):
+        own = (
+            EVERY_STIMULUS
+            if every
+            else [EVERY_STIMULUS[(i + k) % len(EVERY_STIMULUS)] for k in turns]
+        )
+        for coding, name in own:
+            yield form, case_of(network, coding, name, i)
+
+
+def case_of(network, coding, name, seed, sample=0):
+    shape = network["populations"]["in"]["shape"]
+    inputs, graded = stimulus(shape, coding, name, seed)
+    return Case(network, inputs, T, coding, graded, seed=seed, sample=sample)
+
+
+every_kind = pytest.mark.parametrize(
+    ("folder", "kind"), [(folder, kind) for folder, kinds in KINDS.items() for kind in kinds]
+)
+
+
+@every_kind
+def test_a_kind_has_an_example(folder, kind):
+    missing = f"no example of {folder}/{kind}.py: add one to the tables of tests/test_kinds.py"
+    assert EXAMPLES[folder].get(kind), missing
+
+
+@every_kind
+def test_a_kind_equals_the_law(folder, kind):
+    for form, case in cases(folder, kind):
+        dtype = np.dtype(form.dtype).type
+        assert_equal(
+            build.run(case, dtype=form.dtype), simulate(**case._asdict(), dtype=dtype), case
+        )
+
+
+@every_kind
+def test_a_kind_does_what_a_tallying_simulator_counts(folder, kind):
+    for i, (form, case) in enumerate(cases(folder, kind)):
+        run = build.run(case, record=(), dtype=form.dtype)
+        for accumulate, update, input in MACHINES[i % 5 :: 5]:
+            wanted = tally(**case._asdict(), accumulate=accumulate, update=update, input=input)
+            assert run.counts(accumulate, update, input)["parts"] == wanted
+
+
+@every_kind
+def test_no_window_changes_a_bit_of_a_kind(folder, kind):
+    for form, case in cases(folder, kind):
+        whole = build.outcome(build.run(case, dtype=form.dtype))
+        for limit in ({"window": 1}, {"window": 3}, {"memory": 1}):
+            assert build.outcome(build.run(case, dtype=form.dtype, **limit)) == whole
+
+
+@every_kind
+def test_samples_of_a_kind_do_not_see_each_other(folder, kind):
+    for form, first in cases(folder, kind):
+        name = next(n for c, n in EVERY_STIMULUS if c == first.coding and n != "graded")
+        second = case_of(first.network, first.coding, name, first.seed + 1, sample=1)
+        second = second._replace(seed=first.seed, graded=first.graded)
+        pair, options = [first, second, first], {"dtype": form.dtype, "timesteps": T}
+        options |= {"coding": first.coding, "seed": first.seed}
+        options["record"] = ("spikes", "trace", "queues")
+        network = build.network(first.network)
+        both = evsim.run(network, build.samples(pair), jobs=1, **options)
+        for place in (0, 1, 2):
+            alone = build.inputs(pair[place])
+            alone = evsim.run(network, alone, first_sample=place, **options)
+            assert build.outcome(both, place) == build.outcome(alone)
+
+
+@every_kind
+def test_a_kind_is_described(folder, kind):
+    for _, case in cases(folder, kind):
+        network = build.network(case.network)
+        for name, part in network.describe().items():
+            assert part.keys() >= (SET_KEYS if name in network.synapses else POPULATION_KEYS)
+            assert {type(value) for value in part.values()} <= {bool, int, str}
+        json.dumps(network.describe())
+
+
+@every_kind
+def test_a_kind_comes_back_from_its_file(folder, kind, tmp_path):
+    for _, network in networks(folder, kind):
+        network = build.network(network)
+        evsim.save(network, tmp_path / "network.h5", overwrite=True)
+        found = evsim.load(tmp_path / "network.h5")
+        assert (found.input, found.output) == (network.input, network.output)
+        for parts, same in (
+            (network.populations, found.populations),
+            (network.synapses, found.synapses),
+        ):
+            assert list(parts) == list(same)
+            for name in parts:
+                assert fields_of(parts[name]) == fields_of(same[name])
+        assert found.parameters == network.parameters
+
+
+def fields_of(part):
+    """The fields of a part, to the bit."""
+    fields = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
+    return {"kind": part.kind} | {
+        name: (v.dtype.str, v.shape, v.tobytes()) if isinstance(v, np.ndarray) else v
+        for name, v in fields.items()
+    }
+
+
+# One compiled signature per dtype. The names of the arguments whose dtype is that of a run or of
+# weights; any other array, and any other number, has one dtype in all of evsim.
+VALUES = {"currents", "potential", "constants", "history", "weight", "data", "out", "values"}
+VALUES |= {"row_values", "signs", "matrix[0]"}
+
+
+def kernels():
+    """Every kernel of evsim by module and name."""
+    for module in pkgutil.walk_packages(evsim.__path__, "evsim."):
+        if module.name == "evsim.__main__":
+            continue
+        for name, value in vars(importlib.import_module(module.name)).items():
+            if isinstance(value, Dispatcher) and value.__module__ == module.name:
+                yield f"{module.name}.{name}", value
+
+
+def arguments(dispatcher, signature):
+    """(name, type) of the arguments, those inside a tuple one by one."""
+    for name, kind in zip(dispatcher.py_func.__code__.co_varnames, signature, strict=False):
+        if isinstance(kind, numba.types.BaseTuple):
+            yield from ((f"{name}[{i}]", own) for i, own in enumerate(kind))
+        else:
+            yield name, kind
+
+
+def dtype_of(kind):
+    return kind.dtype if isinstance(kind, numba.types.Array) else kind
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="without compiling there are no signatures")
+def test_kernels_are_compiled_once_per_dtype():
+    for folder, kinds in KINDS.items():
+        for kind in kinds:
+            for form, case in cases(folder, kind, every=True):
+                build.run(case, dtype=form.dtype, record=("spikes",), window=3, jobs=1)
+    for name, dispatcher in kernels():
+        if not name.rpartition(".")[2].startswith("_"):  # called by kernels only
+            assert dispatcher.signatures, f"{name}: no example in tests/test_kinds.py calls it"
+        by_dtype, fixed = {}, {}
+        for signature in dispatcher.signatures:
+            types = dict(arguments(dispatcher, signature))
+            dtypes = tuple(dtype_of(kind) for own, kind in types.items() if own in VALUES)
+            by_dtype.setdefault(dtypes, []).append(signature)
+            for own in types.keys() - VALUES:
+                fixed.setdefault(own, set()).add(dtype_of(types[own]))
+        twice = [same for same in by_dtype.values() if len(same) > 1]
+        assert not twice, f"{name}: compiled for other layouts of the same dtypes"
+        several = {own: dtypes for own, dtypes in fixed.items() if len(dtypes) > 1}
+        assert not several, f"{name}: several dtypes where one is enough"
