@@ -98,6 +98,16 @@ def test_parts_say_what_a_machine_needs(files):
     say("c-out", kind="sparse", synapses=32, row_length=0)
 
 
+def test_long_rows_are_stored_in_pieces(files, monkeypatch):
+    options = "-T 50 --record trace,queues --quiet"
+    assert run(f"run n.h5 d.h5 {options} --out whole.h5") == 0
+    monkeypatch.setattr(result, "LONG", 1000)
+    assert run(f"run n.h5 d.h5 {options} --out r.h5") == 0
+    with h5py.File("r.h5") as file:
+        assert file["trace/a"].chunks == (1, 50 * 1000 // (50 * 48 * 4), 48)
+    assert content("r.h5") == content("whole.h5")
+
+
 def test_spikes_are_an_event_file(files):
     assert run("run n.h5 e.h5 --out r.h5 --record spikes --samples 2: --quiet") == 0
     with h5py.File("r.h5") as file, h5py.File("spikes.h5", "w") as copy:

@@ -20,6 +20,7 @@ from evsim.parts import EvsimError, mismatch
 
 FORMAT, VERSION = "evsim-result", 1
 CHUNK = 1 << 13  # bytes that a growing dataset is stored in, at least
+LONG = 64 << 20  # and at most, by rows: HDF5 takes chunks of less than 4 GB
 PATIENCE = 0.5  # seconds between writes: one takes some 20 ms, more than a small sample
 NODE = 4 << 10  # bytes that the index of a dataset takes, and again for every 32 chunks
 HEADER = 64 << 10  # bytes that attributes and empty groups take, at most
@@ -182,10 +183,12 @@ class ResultFile:
     def _growth(self, place: str, rows: np.ndarray) -> int:
         """At most so many bytes the file grows by with these rows."""
         dataset = self._found(place)
-        before, chunk = 0 if dataset is None else len(dataset), _rows_of_a_chunk(rows)
-        chunks = -(-(before + len(rows)) // chunk) - -(-before // chunk)
+        before, chunk = 0 if dataset is None else len(dataset), _chunk(rows)
+        chunks = -(-(before + len(rows)) // chunk[0]) - -(-before // chunk[0])
+        if rows.ndim > 1:
+            chunks *= -(-rows.shape[1] // chunk[1])
         new = NODE if chunks or dataset is None else 0
-        return new + chunks * (NODE // 32 + chunk * math.prod(rows.shape[1:]) * rows.itemsize)
+        return new + chunks * (NODE // 32 + math.prod(chunk) * rows.itemsize)
 
     def _found(self, place: str):
         if place not in self.datasets and place in self.file:
@@ -200,7 +203,7 @@ class ResultFile:
                 place,
                 shape=(0, *rest),
                 maxshape=(None, *rest),
-                chunks=(_rows_of_a_chunk(rows), *rest),
+                chunks=_chunk(rows),
                 dtype=rows.dtype,
             )
             if place.startswith("spikes/"):
@@ -235,8 +238,13 @@ class ResultFile:
             self.file.close()
 
 
-def _rows_of_a_chunk(rows: np.ndarray) -> int:
-    return max(1, CHUNK // max(1, math.prod(rows.shape[1:]) * rows.itemsize))
+def _chunk(rows: np.ndarray) -> tuple[int, ...]:
+    """What a growing dataset of such rows is stored in: some rows, or a part of a long one."""
+    rest = rows.shape[1:]
+    row_bytes = max(1, math.prod(rest) * rows.itemsize)
+    if row_bytes > LONG:
+        return (1, max(1, rest[0] * LONG // row_bytes), *rest[1:])
+    return (max(1, CHUNK // row_bytes), *rest)
 
 
 def _growing(file):
