@@ -1,12 +1,12 @@
 """evsim: an event-driven simulator that counts what a spiking network costs."""
 
-from evsim.engine import Run, run
 from evsim.events import Events
 from evsim.formats.data import open_data
 from evsim.formats.native import load, save
 from evsim.network import Network
 from evsim.neurons import neuron_kinds
 from evsim.parts import EvsimError
+from evsim.runs import Run, run
 from evsim.synapses import synapse_kinds
 
 __version__ = "0.1.0"

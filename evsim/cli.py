@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
 import sys
-import threading
 import time
 import traceback
 from functools import cache
@@ -16,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from evsim.job import Interrupted, Job, announced_compilation, byte_count
 from evsim.parts import EvsimError, mismatch
 
 app = typer.Typer(
@@ -24,10 +22,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Event-driven simulation of spiking networks that counts every access and addition.",
 )
-
-
-class Interrupted(Exception):
-    """Ctrl-C."""
 
 
 def run_command(arguments: list[str]) -> int:
@@ -106,7 +100,7 @@ def run(
     overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="go on with OUT.part")] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="no progress, no messages")] = False,
 ) -> None:
     """Simulate, count, decide: a network over images or events."""
     machine = {"accumulate": accumulate, "update": update, "input": input}
@@ -131,15 +125,15 @@ def run(
             samples=samples,
             record=_recordings(record, out),
         )
-        job.simulate(jobs, _bytes(memory), out, overwrite, resume, quiet or as_json)
+        job.simulate(jobs, byte_count(memory), out, overwrite, resume, quiet or as_json)
         if as_json:
             print(json.dumps(job.summary(machine)))
-        elif not quiet:
+        else:
             job.show(machine)
 
 
 def _recordings(record: str | None, out: Path | None) -> tuple[str, ...]:
-    from evsim.engine import RECORDS
+    from evsim.settings import RECORDS
 
     names = tuple(dict.fromkeys(record.split(","))) if record else ()
     for name in names:
@@ -148,255 +142,6 @@ def _recordings(record: str | None, out: Path | None) -> tuple[str, ...]:
     if names and out is None:
         raise mismatch("no --out", "a file for what is recorded", "--record")
     return names
-
-
-def _bytes(text: str) -> int:
-    """A number of bytes such as 512M or 2G."""
-    units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-    digits = text.upper().removesuffix("B")
-    unit = units.get(digits[-1:], 1)
-    digits = digits[:-1] if unit > 1 else digits
-    if not digits.isdecimal() or not int(digits):
-        raise mismatch(repr(text), "a number of bytes such as 512M or 2G", "--memory")
-    return int(digits) * unit
-
-
-def _range(text: str | None, length: int) -> slice:
-    """A half-open range a:b; past the end is clipped, empty is an error."""
-    if text is None:
-        return slice(0, length)
-    first, colon, last = text.partition(":")
-    if not colon or not all(end == "" or end.isdecimal() for end in (first, last)):
-        raise mismatch(repr(text), "a range such as 0:100, 100: or :100", "--samples")
-    start, stop = int(first or 0), min(int(last or length), length)
-    if start >= stop:
-        raise mismatch(repr(text), f"a range that is not empty, within {length}", "--samples")
-    return slice(start, stop)
-
-
-class Job:
-    """One run of a command: what is run, and what is said of it."""
-
-    def __init__(self, network, data, *, samples=None, record=(), **choices):
-        from evsim.engine import Run, settle
-
-        self.network, self.data = network, data
-        some = _range(samples, data.samples)
-        if data.images is None:
-            self.inputs = data.events[some]
-        else:
-            self.inputs = data.images.part(some)
-        try:
-            settings = settle(network, self.inputs, first_sample=some.start, **choices)
-        except EvsimError as error:
-            raise self._settled(error, choices) from None
-        self.settings = settings
-        self.labels = None if data.labels is None else self._labels(some)
-        self.run = Run(network, settings, record)
-
-    def _settled(self, error: EvsimError, choices: dict) -> EvsimError:
-        """An error of a setting, with where the setting comes from."""
-        if error.place == "data":
-            place = "/events/shape" if self.data.images is None else "/images"
-            return EvsimError(error.problem, place, self.data.path)
-        if choices.get(error.place) is not None:
-            return EvsimError(error.problem, f"--{error.place}")
-        return EvsimError(error.problem, f"/{error.place}", self.network.path)
-
-    def _labels(self, some: slice):
-        labels = self.data.labels[some]
-        outputs = self.network.populations[self.network.output].neurons
-        if labels.min() < 0 or labels.max() >= outputs:
-            found = f"labels from {labels.min()} to {labels.max()}"
-            expected = f"0 to {outputs - 1}, the neurons of the output population"
-            raise EvsimError(f"found {found}, expected {expected}", "/labels", self.data.path)
-        return labels
-
-    def simulate(self, jobs, memory, out, overwrite, resume, quiet) -> None:
-        """Run all samples with a progress bar; Ctrl-C keeps what is finished."""
-        from evsim.engine import Plan, Stopped, simulate, values_of
-        from evsim.formats.result import ResultFile, header_of
-
-        if resume and out is None:
-            raise mismatch("no --out", "the file whose part is resumed", "--resume")
-        self._say_what_is_left_out()
-        with self._located():
-            plan = Plan(self.network, self.settings, memory=memory, record=self.run.record)
-        file = None
-        if out is not None:
-            header = header_of(self.run, self.network, self.data.path, self.data.sha256)
-            file = ResultFile(
-                out, self.run, header, labels=self.labels, overwrite=overwrite, resume=resume
-            )
-        stop = threading.Event()
-        with contextlib.closing(file) if file else contextlib.nullcontext(), interrupting(stop):
-            if file and file.done:
-                file.restore()
-            with self._located():
-                part = self.network.populations[self.network.input]
-                values = values_of(part, self.inputs, 0, plan.dtype)
-                with announced_compilation(quiet):
-                    plan.warm(values)
-            begin = time.perf_counter()
-            skip = len(self.run.samples)
-            finished = simulate(plan, self.inputs, self.settings, jobs, stop, skip)
-            shown = progress(finished, self.settings.samples, skip, quiet)
-            try:
-                with self._located(), contextlib.closing(shown):
-                    for sample in shown:
-                        if file:
-                            file.append(sample)
-                        self.run.add(sample, keep=False)
-            except Stopped:
-                raise Interrupted(self._left(file)) from None
-            self.run.seconds = time.perf_counter() - begin
-            if file:
-                file.finish(seconds=self.run.seconds)
-
-    @contextlib.contextmanager
-    def _located(self):
-        """Errors inside name their file: the data's images, or else the network."""
-        try:
-            yield
-        except EvsimError as error:
-            at_data = error.place.startswith("/images")
-            raise error.within(file=(self.data if at_data else self.network).path) from None
-
-    def _left(self, file) -> str:
-        done = f"{len(self.run.samples)} of {self.settings.samples} samples"
-        kept = f" are in {file.part}, --resume goes on with them" if file else " were finished"
-        return f"interrupted: {done}{kept}"
-
-    def _say_what_is_left_out(self) -> None:
-        if self.data.images is None:
-            late = self.inputs.at_or_after(self.settings.timesteps)
-            if late:
-                text = f"{late} events at or after timestep {self.settings.timesteps}"
-                print(f"evsim: {text} are not simulated", file=sys.stderr)
-
-    def summary(self, machine: dict) -> dict:
-        """What `run --json` prints."""
-        run, settings = self.run, self.settings
-        labelled = self.labels is not None
-        return {
-            "network": {"path": self.network.path, "sha256": self.network.sha256},
-            "data": {"path": self.data.path, "sha256": self.data.sha256},
-            "samples": len(run.samples),
-            "first_sample": settings.first_sample,
-            "timesteps": settings.timesteps,
-            "seed": settings.seed,
-            "dtype": settings.dtype,
-            "coding": settings.coding,
-            "accuracy": run.accuracy(self.labels) if labelled else None,
-            "accuracy_by_timestep": (
-                run.accuracy_by_timestep(self.labels).tolist() if labelled else None
-            ),
-            "predictions": run.predictions.tolist(),
-            "synapses": self.network.synapse_count,
-            "seconds": run.seconds,
-            "work": {
-                name: {
-                    fact: int(n.max() if fact == "peak" else n.sum()) for fact, n in facts.items()
-                }
-                for name, facts in run.work.items()
-            },
-            "counts": run.counts(**machine),
-        }
-
-    def show(self, machine: dict) -> None:
-        """Print the run as tables."""
-        from evsim.report import tables
-
-        run, out, settings = self.run, tables.Output(), self.settings
-        samples, network = len(run.samples), self.network
-        name = network.name or Path(network.path).stem
-        rate = samples / run.seconds if run.seconds else 0
-        out.print(
-            f"{name}: {samples} samples, {settings.timesteps} timesteps, coding {settings.coding}, "
-            f"{network.synapse_count:,} synapses, {run.seconds:.2f} s ({rate:,.0f} samples/s)",
-            soft_wrap=True,
-        )
-        if self.labels is not None:
-            right = int((run.predictions == self.labels).sum())
-            accuracy, ann = run.accuracy(self.labels), network.ann_accuracy
-            beside = "" if ann is None else f", the artificial network {tables.percent(ann)}"
-            out.print(f"accuracy {tables.percent(accuracy)} ({right} of {samples}){beside}")
-            out.print(tables.accuracy_table(run.accuracy_by_timestep(self.labels), ann))
-        counts = run.counts(**machine)
-        out.print(tables.layer_table(run.parts, run.work, counts, samples))
-        out.print(tables.total_table(counts, samples, network.synapse_count))
-
-
-@contextlib.contextmanager
-def interrupting(stop: threading.Event):
-    """Ctrl-C sets `stop`, so that nothing is left half-written; a second one ends at once."""
-
-    def first(*_):
-        stop.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, first)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def progress(finished, total: int, done: int, quiet: bool):
-    """The finished samples, with a bar of rate and time left on a terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("samples"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    hidden = quiet or not console.is_terminal
-    begin = time.perf_counter()
-    with Progress(*columns, console=console, disable=hidden, transient=True) as bar:
-        task = bar.add_task("samples", total=total, completed=done, rate="")
-        for count, sample in enumerate(finished, 1):
-            yield sample
-            rate = count / (time.perf_counter() - begin)
-            bar.update(task, advance=1, rate=f"{rate:,.1f} per second")
-
-
-@contextlib.contextmanager
-def announced_compilation(quiet: bool):
-    """Say on standard error that kernels are compiled, while they are; cached ones are not."""
-    from numba.core import event
-
-    class Announcer(event.Listener):
-        said = 0
-
-        def on_start(self, happening):
-            self.said += 1
-            if self.said == 1 and not quiet:
-                text = "evsim: compiling kernels, once for this machine ..."
-                print(text, end="", file=sys.stderr, flush=True)
-
-        def on_end(self, happening):
-            pass
-
-    announcer = Announcer()
-    begin = time.perf_counter()
-    with event.install_listener("numba:compile", announcer):
-        yield announcer
-    if announcer.said and not quiet:
-        print(f" done in {time.perf_counter() - begin:.1f} s", file=sys.stderr)
 
 
 @app.command()
@@ -447,7 +192,7 @@ def demo(
     for name in names:
         with open_data(shipped("data") / "digits_test.h5") as data:
             job = Job(load(shipped("networks") / f"{name}.h5"), data)
-            job.simulate(None, _bytes("512M"), None, False, False, False)
+            job.simulate(None, byte_count("512M"), None, False, False, False)
             job.show({})
 
 

@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 
-from evsim.parts import frozen
+from evsim.parts import frozen, rounded
 
 CHUNK = 32 << 20  # bytes that weights are packed into together
 LARGE = 4 << 20  # from so many bytes on NumPy asks the system for pages of 2 MB
@@ -49,7 +49,7 @@ class Weights:
 
     def _cast(self, weights: np.ndarray) -> np.ndarray:
         dtype = narrowest(weights) if self.dtype is None else self.dtype
-        return frozen(weights.astype(dtype, copy=False))
+        return frozen(weights if weights.dtype == dtype else rounded(weights, dtype))
 
     def _tile(self, weights: np.ndarray) -> list[tuple[int, np.ndarray]]:
         cast = self(weights)

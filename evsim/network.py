@@ -129,6 +129,12 @@ class Network:
                     arrays[address(value)] = value.size
         return sum(arrays.values())
 
+    @property
+    def order(self) -> list[str]:
+        """All parts in the order of visits, the sets into a population before it."""
+        visits = (name for stage in self.stages for name in stage.populations)
+        return [part for name in visits for part in (*self.incoming(name), name)]
+
     def incoming(self, name: str) -> list[str]:
         """The sets into a population, in order of name."""
         return [s for s, part in self.synapses.items() if part.target == name]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from evsim.engine import run
 from evsim.events import Events
 from evsim.network import Network
 from evsim.neurons import neuron_kinds
+from evsim.runs import run
 from evsim.synapses import synapse_kinds
 
 

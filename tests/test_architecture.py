@@ -21,17 +21,20 @@ LEVELS = [  # who imports whom: down only; of a folder, its `__init__` and its f
     ("counts", "memory", "events"),
     KINDS,
     ("network",),
+    ("settings",),
+    ("plan",),
     ("engine",),
+    ("runs",),
     ("formats",),
     ("convert", "hardware", "learn", "report", "warm"),
+    ("job",),
     ("cli",),
     ("__init__", "__main__"),
 ]
 UPWARD = {  # imported when it is called, not before
-    ("engine", "formats.result"): "Run.save",
+    ("runs", "formats.result"): "Run.save",
     ("formats.result", "__init__"): "the version of evsim",
 }
-LINES = {"engine": 720, "cli": 500}  # instead of 400
 FORBIDDEN = {"fastmath", "parallel", "prange", "jitclass", "objmode"}
 ALLOCATES = {"empty", "zeros", "ones", "full", "array", "arange", "copy", "append", "concatenate"}
 ALLOCATES |= {f"{name}_like" for name in ("empty", "zeros", "ones", "full")} | {"astype", "stack"}
@@ -172,8 +175,7 @@ def test_no_forbidden_word(module):
 @pytest.mark.parametrize("module", FILES)
 def test_files_and_functions_are_short(module):
     lines = len(FILES[module].read_text().splitlines())
-    limit = LINES.get(module, 400)
-    assert lines <= limit, f"{FILES[module]} has {lines} lines, the limit is {limit}"
+    assert lines <= 400, f"{FILES[module]} has {lines} lines"
     for node in ast.walk(tree(module)):
         if isinstance(node, ast.FunctionDef):
             length = node.end_lineno - node.lineno + 1

@@ -4,7 +4,7 @@ import build
 import numba
 import numpy as np
 import pytest
-from effort import QUICK, examples
+from effort import examples
 from hypothesis import given
 from hypothesis import strategies as st
 from naive import simulate
@@ -62,7 +62,7 @@ def events_where(happens, values, shape):
 @pytest.mark.parametrize("name", GRIDS)
 def test_wide_dense_rows(name, columns, values):
     dtype, weights = GRIDS[name]
-    rows, timesteps = 300, 12 if QUICK else 480
+    rows, timesteps = 300, 480
     weight = grid(weights, rows, columns)
     # 0, 1, 7, 8, 9, ... arrivals, and then so many that more than one list is needed.
     arrivals = np.resize([0, 1, 7, 8, 9, 16, 127, 128, 129, 256, 300, 300], timesteps)
@@ -84,7 +84,7 @@ def test_wide_dense_rows(name, columns, values):
 @pytest.mark.parametrize("name", GRIDS)
 def test_wide_convolutions(name, values):
     dtype, weights = GRIDS[name]
-    timesteps, (height, width, depth), out = 4 if QUICK else 40, (8, 8, 9), 64
+    timesteps, (height, width, depth), out = 40, (8, 8, 9), 64
     weight = grid(weights, 3, 3, depth, out)
     happens = np.random.default_rng(4).random((timesteps, height * width * depth)) < 0.95
     events, sent = events_where(happens, values, (height, width, depth))
@@ -99,7 +99,7 @@ def test_wide_convolutions(name, values):
     network["synapses"]["s"] |= {"kind": "conv", "weight": weight, "padding": (1, 1, 1, 1)}
     run = evsim.run(build.network(network), events, dtype=np.dtype(dtype).name)
     assert np.array_equal(run.potential[0], wanted.sum(axis=0).ravel())
-    assert QUICK or run.work["s"]["rows"][0] > 131072
+    assert run.work["s"]["rows"][0] > 131072
 
 
 @compiled

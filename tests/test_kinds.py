@@ -66,7 +66,16 @@ SYNAPSES = {
             (4,),
             (3, 1, 2),
             {"data": (5,), "indices": np.array([0, 5, 2, 1, 3]), "indptr": [0, 2, 2, 3, 5]},
-        )
+        ),
+        (
+            (2,),
+            (3,),
+            {
+                "data": (3,),
+                "indices": np.array([0, 2, 1], "i4"),
+                "indptr": np.array([0, 2, 3], "u1"),
+            },
+        ),
     ],
 }
 # What stimuli are drawn from: quarters of images, values of events.

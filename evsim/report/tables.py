@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from evsim.counts import is_set
+from evsim.counts import ADDITIONS, M3, is_set
 
 
 class Output(Console):
@@ -61,13 +61,14 @@ def accuracy_table(by_timestep: np.ndarray, ann: float | None) -> Table:
     return table("Accuracy against timesteps", ["timesteps", *map(str, steps)], rows)
 
 
-def layer_table(parts: dict, work: dict, counts: dict, samples: int) -> Table:
+def layer_table(order: list[str], parts: dict, work: dict, counts: dict, samples: int) -> Table:
     """Per part: spikes, firing rate, additions and memory accesses of one sample on average."""
     rows = []
-    for name, part in parts.items():
+    for name in order:
+        part = parts[name]
         actions = counts["parts"][name]
-        additions = sum(n for action, n in actions.items() if action in ADDED)
-        accesses = sum(n for action, n in actions.items() if action in ACCESSED)
+        additions = sum(n for action, n in actions.items() if action in ADDITIONS)
+        accesses = sum(n for action, n in actions.items() if action in M3)
         spikes = rate = synops = ""
         if is_set(part):
             synops = f"{int(work[name]['synops'].sum() + work[name]['macs'].sum()) / samples:,.1f}"
@@ -80,22 +81,6 @@ def layer_table(parts: dict, work: dict, counts: dict, samples: int) -> Table:
         rows.append([name, part["kind"], spikes, rate, synops, *shown])
     columns = ["part", "kind", "spikes", "firing rate", "synops", "additions", "memory accesses"]
     return table("Per inference (mean over samples)", columns, rows)
-
-
-ADDED = ("synaptic_add", "commit_add", "bias_add", "reset_subtract", "slope_add")
-ACCESSED = (
-    "weight_read",
-    "index_read",
-    "bias_read",
-    "current_read",
-    "current_write",
-    "potential_read",
-    "potential_write",
-    "slope_read",
-    "slope_write",
-    "event_pop",
-    "event_push",
-)
 
 
 def total_table(counts: dict, samples: int, synapses: int) -> Table:

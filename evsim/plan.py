@@ -1,0 +1,102 @@
+"""A network made ready to run."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evsim.codings import codings
+from evsim.memory import Weights
+from evsim.network import Network
+from evsim.parts import EvsimError, rounded
+from evsim.settings import Settings
+
+BLOCK = 4 << 20  # bytes of currents computed in one go: they stay in the cache
+MEMORY = 512 << 20  # bytes of events held per thread, unless asked otherwise
+INT32_MAX = np.iinfo(np.int32).max
+
+
+class Plan:
+    """A network made ready to run: arithmetic, order, windows, prepared parts."""
+
+    def __init__(
+        self,
+        network: Network,
+        settings: Settings,
+        *,
+        memory: int = MEMORY,
+        record: tuple[str, ...] = (),
+        window: int | None = None,
+    ):
+        self.network, self.timesteps, self.seed = network, settings.timesteps, settings.seed
+        self.dtype = np.dtype(settings.dtype)
+        self.coding = codings()[settings.coding]
+        self.graded_input = settings.graded_input
+        self.record = record
+        self.floats, self.integers = Weights(self.dtype), Weights()
+        self.integer = network.integer_populations(self.graded_input)
+        self.deliveries = {name: Delivery(self, name) for name in network.synapses}
+        self.incoming = {
+            name: [self.deliveries[s] for s in network.incoming(name)]
+            for name in network.populations
+        }
+        self.outgoing = {
+            name: [d for d in self.deliveries.values() if d.part.source == name]
+            for name in network.populations
+        }
+        self.currents_dtype, self.neurons = {}, {}
+        for name, part in network.populations.items():
+            if name != network.input:
+                self._prepare(name, part)
+        self.population_index = list(network.populations).index(network.input)
+        per_timestep = sum(4 * p.neurons + 8 * p.positions for p in network.populations.values())
+        self.window = window or max(1, memory // per_timestep)
+
+    def _prepare(self, name: str, part) -> None:
+        dtype, bound = self.dtype, 0
+        if name in self.integer:
+            dtype = np.dtype(np.int32)
+            bound = sum(
+                d.connections.fan_in * self.largest_weight(d.part) for d in self.incoming[name]
+            )
+        wide = bound > INT32_MAX
+        self.currents_dtype[name] = np.dtype(np.int64) if wide else dtype
+        if wide:
+            for delivery in self.incoming[name]:
+                delivery.dtype = np.dtype(np.int64)
+        try:
+            self.neurons[name] = part.prepare(dtype, bound)
+        except EvsimError as error:
+            raise error.within(f"populations/{name}") from None
+
+    def largest_weight(self, part) -> int:
+        """The largest magnitude among the integer weights of a set."""
+        weights = part.weights()
+        if weights is None:
+            return 1
+        return max(int(weights.max(initial=0)), -int(weights.min(initial=0)))
+
+    def block(self, name: str) -> int:
+        """Timesteps whose currents are computed in one go."""
+        if "trace" in self.record:
+            return 1
+        bytes_each = self.network.populations[name].neurons * self.currents_dtype[name].itemsize
+        return max(1, BLOCK // bytes_each)
+
+
+class Delivery:
+    """A set in a run: its weights in the run's arithmetic and what it adds to."""
+
+    def __init__(self, plan: Plan, name: str):
+        network = plan.network
+        self.name, self.part = name, network.synapses[name]
+        self.connections = network.connections[name]
+        target = network.populations[self.part.target]
+        self.graded = network.graded(self.part.source, plan.graded_input)
+        whole = self.part.target in plan.integer or (self.part.scaled and not self.graded)
+        self.dtype = plan.dtype  # of the currents it adds to
+        if whole:
+            largest = self.connections.fan_in * plan.largest_weight(self.part)
+            self.dtype = np.dtype(np.int32 if largest <= INT32_MAX else np.int64)
+        scale = self.part.scale_of(target)
+        self.scale = None if scale is None else rounded(scale, plan.dtype, f"synapses/{name}/scale")
+        self.deliver = self.connections.start(plan.integers if whole else plan.floats)

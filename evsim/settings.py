@@ -1,0 +1,103 @@
+"""What a run was asked to do, and whether its inputs fit the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from evsim.codings import codings
+from evsim.events import Events
+from evsim.network import Network
+from evsim.parts import mismatch, nearest
+
+RECORDS = ("spikes", "trace", "queues")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run was asked to do, every choice made."""
+
+    timesteps: int
+    coding: str
+    seed: int
+    dtype: str
+    first_sample: int
+    samples: int
+    graded_input: bool
+
+
+def settle(
+    network: Network,
+    inputs,
+    *,
+    timesteps: int | None = None,
+    coding: str | None = None,
+    seed: int | None = None,
+    dtype: str = "float32",
+    first_sample: int = 0,
+) -> Settings:
+    """Make every choice of a run; raises EvsimError where `inputs` or a choice does not fit.
+
+    Timesteps: the argument, else the network's, else the event file's, else 64. Coding: events
+    for events; for images the argument, else the network's, else constant.
+    """
+    events = isinstance(inputs, Events)
+    if coding is not None and coding not in codings():
+        known = f"one of {', '.join(codings())}{nearest(coding, codings())}"
+        raise mismatch(repr(coding), known, "coding")
+    if events:
+        if coding not in (None, "events"):
+            raise mismatch(f"{coding!r} with a file of events", "'events'", "coding")
+        coding = "events"
+    else:
+        coding = coding or network.coding or "constant"
+        if coding == "events":
+            expected = "a coding of images (the data holds no events)"
+            raise mismatch("'events'", expected, "coding")
+    if timesteps is None:
+        timesteps = network.timesteps or (inputs.timesteps if events else 64)
+    if seed is None:
+        seed = network.seed or 0
+    bounds = [("timesteps", timesteps, 1, 2**31), ("seed", seed, 0, 2**64)]
+    bounds += [("first_sample", first_sample, 0, 2**32 - len(inputs) + 1)]
+    for name, value, least, most in bounds:
+        if not isinstance(value, int | np.integer) or not least <= value < most:
+            raise mismatch(repr(value), f"a whole number from {least} to {most - 1}", name)
+    if str(dtype) not in ("float32", "float64"):
+        raise mismatch(repr(dtype), "float32 or float64", "dtype")
+    if not len(inputs):
+        raise mismatch("no samples", "at least one", "data")
+    check_shape(network.populations[network.input], inputs)
+    graded = inputs.graded if events else codings()[coding].GRADED
+    return Settings(
+        int(timesteps), coding, int(seed), str(dtype), first_sample, len(inputs), graded
+    )
+
+
+def check_shape(part, inputs) -> None:
+    """Raise an error unless the input population takes these images or events.
+
+    A vector takes any image with the right number of values, a rank-3 population its own shape.
+    """
+    shape = inputs.shape if isinstance(inputs, Events) else tuple(inputs.shape[1:])
+    image = (*shape, 1) if len(shape) == 2 else shape
+    if (prod(image) != part.neurons) if len(part.shape) == 1 else (image != part.shape):
+        expected = f"shape {part.shape}, as the input population has"
+        raise mismatch(f"samples of shape {shape}", expected, "data")
+    if len(image) == 3 and not isinstance(inputs, Events):
+        for name in ("mean", "std"):
+            if getattr(part, name).size not in (1, image[-1]):
+                found = f"images of {image[-1]} channels"
+                raise mismatch(found, f"{getattr(part, name).size} as {name} has", "data")
+
+
+def values_of(part, inputs, index: int, dtype):
+    """What is coded of one sample: the scaled image, or its events."""
+    if isinstance(inputs, Events):
+        return inputs.of(index)
+    raw = inputs[index]  # images of a file are checked when they are read
+    if isinstance(inputs, np.ndarray) and raw.dtype.kind == "f" and not np.isfinite(raw).all():
+        raise mismatch("NaN or infinity", "finite values", f"images, sample {index}")
+    return part.scaled(raw, dtype)
