@@ -100,7 +100,7 @@ def run(
     overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="go on with OUT.part")] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="no progress, no messages")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="print nothing but errors")] = False,
 ) -> None:
     """Simulate, count, decide: a network over images or events."""
     machine = {"accumulate": accumulate, "update": update, "input": input}
@@ -128,7 +128,7 @@ def run(
         job.simulate(jobs, byte_count(memory), out, overwrite, resume, quiet or as_json)
         if as_json:
             print(json.dumps(job.summary(machine)))
-        else:
+        elif not quiet:
             job.show(machine)
 
 

@@ -15,7 +15,7 @@ import pytest
 from files import content, images, network
 
 import evsim
-from evsim import cli
+from evsim import job
 from evsim.cli import run_command
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -116,7 +116,7 @@ def test_ctrl_c_without_a_file(files, capsys, monkeypatch):
             if count == 3:
                 os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(cli, "progress", interrupted)
+    monkeypatch.setattr(job, "progress", interrupted)
     assert run("run n.h5 d.h5 -T 64 --jobs 1 --json") == 130
     out, err = capsys.readouterr()
     assert out == ""
