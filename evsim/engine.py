@@ -128,7 +128,7 @@ class Simulation:
             neurons = self.plan.neurons[name]
             try:
                 reached = self.arrive(name, a, b, currents)
-                if neurons.restless.all():  # nobody asks who was reached
+                if neurons.all_restless:  # nobody asks who was reached
                     reached = reached[:, :0]
                 active = neurons.advance(self.states[name], currents, reached, a, self.out[name])
             except EvsimError as error:
@@ -165,12 +165,13 @@ class Simulation:
                 marks = self.space.array("marks", (steps, positions, width), np.uint8)
                 marks.fill(0)
             self.deliver(delivery, first, last, currents, marks)
-            touched = int(np.count_nonzero(marks.view(bool))) * (channels // marks.shape[2])
+            touched = marked(marks, channels)
             self.facts[delivery.name]["touched"] += touched
             if len(incoming) > 1:
                 reached |= marks
-        each = channels // reached.shape[2]
-        self.facts[name]["touched"] += int(np.count_nonzero(reached.view(bool))) * each
+        if len(incoming) != 1:
+            touched = marked(reached, channels)
+        self.facts[name]["touched"] += touched
         return reached
 
     def deliver(self, delivery: Delivery, first: int, last: int, currents, marks) -> None:
@@ -181,14 +182,15 @@ class Simulation:
             return
         stream = self.streams[part.source]
         arriving = slice(begin + part.delay - first, last - first)
-        per_timestep = stream.per_timestep(begin, end)
-        facts["arrivals"] += int(per_timestep.sum())
+        window = stream.window(begin, end)
+        arrivals = int(window.offsets[-1] - window.offsets[0])
+        facts["arrivals"] += arrivals * (end - begin if stream.repeats else 1)
         if self.queues:
+            per_timestep = stream.per_timestep(begin, end)
             self.queues[delivery.name][begin + part.delay : last] = per_timestep
         if stream.repeats:
             turns = self.repeat(delivery, stream, end - begin, currents[arriving], marks[arriving])
         else:
-            window = stream.window(begin, end)
             some = currents[arriving], marks[arriving]
             turns = self.add(delivery, window, *some, begin + part.delay)
         facts["rows"] += turns.rows
@@ -300,6 +302,11 @@ def tally(channels, offsets, times, carried):
         row = carried[source % carried.shape[0]]
         for k in range(offsets[source], offsets[source + 1]):
             row[channels[k]] += times
+
+
+def marked(reached: np.ndarray, channels: int) -> int:
+    """How many neurons are marked; a mark is one neuron's or a whole position's."""
+    return int(np.count_nonzero(reached.view(bool))) * (channels // reached.shape[2])
 
 
 def warm(plan: Plan, values) -> None:

@@ -213,6 +213,9 @@ def interrupting(stop: threading.Event):
 
 def progress(finished, total: int, done: int, quiet: bool):
     """The finished samples, with a bar of rate and time left on a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield from finished
+        return
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -230,9 +233,8 @@ def progress(finished, total: int, done: int, quiet: bool):
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    hidden = quiet or not console.is_terminal
     begin = time.perf_counter()
-    with Progress(*columns, console=console, disable=hidden, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("samples", total=total, completed=done, rate="")
         for count, sample in enumerate(finished, 1):
             yield sample

@@ -70,6 +70,7 @@ class PotentialWindow:
         self.neurons, self.dtype, self.constants = neurons, np.dtype(dtype), constants
         self.initial = neurons.constants(dtype, v_init=neurons.v_init)[0]
         self.restless = neurons.restless(constants)
+        self.all_restless = bool(self.restless.all())
         self.step_bound = self.landing = 0  # of a timestep, after a reset
         if dtype == np.int32:
             bound = np.abs(constants.astype(np.int64))

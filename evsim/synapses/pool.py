@@ -66,21 +66,26 @@ def spread(channels, values, offsets, geometry, weight, currents, reached):
         geometry[7],
     )
     top, left = geometry[8], geometry[9]
-    additions = 0
-    for source in range(offsets.shape[0] - 1):
-        if offsets[source] == offsets[source + 1]:
-            continue
-        t, p = divmod(source, height * width)
-        row, column = p // width + top, p % width + left
-        first_y = max(0, (row - kernel_height) // stride_y + 1)
-        first_x = max(0, (column - kernel_width) // stride_x + 1)
-        for y in range(first_y, min(out_height, row // stride_y + 1)):
-            for x in range(first_x, min(out_width, column // stride_x + 1)):
-                total = currents[t, y * out_width + x]
-                marks = reached[t, y * out_width + x]
-                for k in range(offsets[source], offsets[source + 1]):
-                    c = channels[k]
-                    total[c] += values[k] * weight if values.shape[0] > 0 else weight
-                    marks[c] = 1
-                additions += offsets[source + 1] - offsets[source]
+    valued = values.shape[0] > 0
+    additions, source = 0, 0
+    for t in range(currents.shape[0]):
+        for row in range(top, top + height):
+            first_y = max(0, (row - kernel_height) // stride_y + 1)
+            last_y = min(out_height, row // stride_y + 1)
+            for column in range(left, left + width):
+                start, end = offsets[source], offsets[source + 1]
+                source += 1
+                if start == end:
+                    continue
+                first_x = max(0, (column - kernel_width) // stride_x + 1)
+                last_x = min(out_width, column // stride_x + 1)
+                for y in range(first_y, last_y):
+                    for x in range(first_x, last_x):
+                        total = currents[t, y * out_width + x]
+                        marks = reached[t, y * out_width + x]
+                        for k in range(start, end):
+                            c = channels[k]
+                            total[c] += values[k] * weight if valued else weight
+                            marks[c] = 1
+                        additions += end - start
     return additions
