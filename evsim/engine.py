@@ -282,7 +282,6 @@ class Simulation:
             name: tuple(np.concatenate(c) for c in zip(*found, strict=True))
             for name, found in self.spikes.items()
         }
-        traces = {n: self.out[n] if n not in self.streams else t for n, t in self.trace.items()}
         return Sample(
             self.index,
             self.facts,
@@ -290,7 +289,7 @@ class Simulation:
             by_timestep[-1].copy(),
             by_timestep.argmax(axis=1),
             joined,
-            traces,
+            self.trace,
             self.queues,
         )
 

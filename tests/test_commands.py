@@ -9,23 +9,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from files import events, images, network, network_parts, put, write
+from files import images, network, network_parts, put, write
 
 from evsim import cli
 from evsim.cli import run_command
 
 EVSIM = [sys.executable, "-m", "evsim"]
-
-
-@pytest.fixture
-def files(tmp_path, monkeypatch):
-    """A network and data in the working directory; no children, they would only take time."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EVSIM_NO_GUARD", "1")
-    network("n.h5")
-    images("d.h5")
-    events("e.h5")
-    return tmp_path
 
 
 @pytest.fixture

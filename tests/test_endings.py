@@ -12,7 +12,7 @@ from pathlib import Path
 
 import h5py
 import pytest
-from files import content, images, network
+from files import content, images
 
 import evsim
 from evsim import job
@@ -20,16 +20,6 @@ from evsim.cli import run_command
 
 ROOT = Path(__file__).resolve().parents[1]
 DIGITS = [str(ROOT / "networks/digits-conv.h5"), str(ROOT / "data/digits_test.h5")]
-
-
-@pytest.fixture
-def files(tmp_path, monkeypatch):
-    """A network and data in the working directory; no children, they would only take time."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EVSIM_NO_GUARD", "1")
-    network("n.h5")
-    images("d.h5")
-    return tmp_path
 
 
 def run(line):

@@ -7,22 +7,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from files import content, events, images, network, put, touch
+from files import content, images, network, put, touch
 
 import evsim
 from evsim.cli import run_command
 from evsim.counts import POPULATION_FACTS, SET_FACTS
 from evsim.formats import result
-
-
-@pytest.fixture
-def files(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EVSIM_NO_GUARD", "1")
-    network("n.h5")
-    images("d.h5")
-    events("e.h5")
-    return tmp_path
 
 
 def run(line):
