@@ -133,6 +133,19 @@ def word():
     return _field(check)
 
 
+def words(count: int | None = None):
+    """A tuple of names; `count` None: at least one."""
+
+    def check(part, value):
+        found = (value,) if isinstance(value, str) else tuple(value)
+        fits = len(found) == count if count else found
+        if not fits or not all(isinstance(name, str) and name for name in found):
+            raise mismatch(shown(value), f"{count or 'one or more'} names")
+        return found
+
+    return _field(check)
+
+
 def flag(default: bool):
     """True or false."""
 

@@ -15,18 +15,19 @@ ROOT = Path(evsim.__file__).parent
 FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in ROOT.rglob("*.py")
 }
-KINDS = ("neurons", "synapses", "codings")
+KINDS = ("neurons", "synapses", "codings", "layers")
 LEVELS = [  # who imports whom: down only; of a folder, its `__init__` and its files
     ("parts",),
-    ("counts", "memory", "events"),
+    ("counts", "memory", "events", "geometry"),
     KINDS,
-    ("network",),
+    ("network", "ann"),
     ("settings",),
     ("plan",),
     ("engine",),
     ("runs",),
     ("formats",),
-    ("convert", "hardware", "learn", "report", "warm"),
+    ("convert", "hardware", "learn", "warm"),
+    ("report",),
     ("job",),
     ("cli",),
     ("__init__", "__main__"),

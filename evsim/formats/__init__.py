@@ -1,1 +1,55 @@
-"""File formats: one file per format."""
+"""File formats, one file each. The readers of trainers' files are those with `claims`."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from types import ModuleType
+
+from evsim.formats._trainer import Options, Reading, Source
+from evsim.parts import EvsimError, mismatch
+
+
+@cache
+def readers() -> dict[str, ModuleType]:
+    """The readers of trainers' files by name: modules with claims(source) and read(source, options)."""
+    modules = {
+        module.name: importlib.import_module(f"{__name__}.{module.name}")
+        for module in pkgutil.iter_modules(__path__)
+        if not module.name.startswith("_")
+    }
+    return {name: module for name, module in modules.items() if hasattr(module, "claims")}
+
+
+def claimed(source: Source) -> tuple[ModuleType, str] | None:
+    """The reader of a trainer's file and what it takes the file for; None if nobody claims it."""
+    claims = [(module, module.claims(source)) for module in readers().values()]
+    found = [(module, claim) for module, claim in claims if claim]
+    if len(found) > 1:
+        both = " and ".join(claim for _, claim in found)
+        raise mismatch(f"a file that is {both}", "a file of one format", source.place)
+    return found[0] if found else None
+
+
+def read(path, options: Options | None = None) -> Reading:
+    """Read a trainer's file; what is in it, and what of it is unsupported.
+
+    Raises EvsimError, in one line, where the file is damaged or no trainer's file.
+    """
+    with Source.opened(path) as source:
+        found = claimed(source)
+        if found is None:
+            raise mismatch(source.described(), f"a trainer's file: {', '.join(titles())}")
+        module, claim = found
+        reading = module.read(source, options or Options())
+        reading.format = claim
+        return reading
+
+
+def titles() -> list[str]:
+    """What can be read, in words."""
+    return [module.TITLE for module in readers().values()]
+
+
+__all__ = ["EvsimError", "Options", "Reading", "Source", "claimed", "read", "readers", "titles"]

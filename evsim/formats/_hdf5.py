@@ -25,13 +25,20 @@ def opened(path) -> Iterator:
         yield file
 
 
+def signed(path) -> bool:
+    """Whether a regular file begins as HDF5 files do."""
+    import h5py
+
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise mismatch("no regular file", "a file")
+    return h5py.is_hdf5(path)
+
+
 def open_file(path):
     """The open file, for use inside `reading`."""
     import h5py
 
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise mismatch("no regular file", "an HDF5 file")
-    if not h5py.is_hdf5(path):
+    if not signed(path):
         raise mismatch(_signature(path), "an HDF5 file")
     return h5py.File(path, "r")
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from evsim.parts import array, kernel, mismatch, whole, wholes
 from evsim.synapses import Connections, Turns, Weighted, require_rank3, require_shape
-from evsim.synapses._geometry import fan_out, output_size, over_cells
+from evsim.geometry import fan_out, output_size, over_cells
 from evsim.synapses._rows import Rows
 
 

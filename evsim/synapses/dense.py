@@ -8,7 +8,7 @@ import numpy as np
 
 from evsim.parts import array, kernel, mismatch, wholes
 from evsim.synapses import Connections, Weighted
-from evsim.synapses._geometry import over_cells
+from evsim.geometry import over_cells
 from evsim.synapses._rows import Rows
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from evsim.parts import kernel as compiled
 from evsim.parts import mismatch, wholes
 from evsim.synapses import Connections, Synapses, Turns, require_rank3, require_shape
-from evsim.synapses._geometry import fan_out, output_size
+from evsim.geometry import fan_out, output_size
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
