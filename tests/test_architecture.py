@@ -18,7 +18,7 @@ FILES = {
 KINDS = ("neurons", "synapses", "codings", "layers")
 LEVELS = [  # who imports whom: down only; of a folder, its `__init__` and its files
     ("parts",),
-    ("counts", "memory", "events", "geometry"),
+    ("counts", "memory", "events", "geometry", "shipped"),
     KINDS,
     ("network", "ann"),
     ("settings",),
@@ -29,6 +29,7 @@ LEVELS = [  # who imports whom: down only; of a folder, its `__init__` and its f
     ("convert", "hardware", "learn", "warm"),
     ("report",),
     ("job",),
+    ("commands",),
     ("cli",),
     ("__init__", "__main__"),
 ]

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from files import images, network, network_parts, put, write
 
-from evsim import cli
 from evsim.cli import run_command
 
 EVSIM = [sys.executable, "-m", "evsim"]
@@ -273,7 +272,7 @@ def test_an_internal_error_asks_to_be_reported(said, monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError("of\nours")
 
-    monkeypatch.setattr(cli, "Job", broken)
+    monkeypatch.setattr("evsim.commands.run.Job", broken)
     monkeypatch.delenv("EVSIM_DEBUG", raising=False)
     line = "evsim: internal error, please report it (EVSIM_DEBUG=1 shows where): "
     line += "ZeroDivisionError: of ours\n"
@@ -297,7 +296,7 @@ def test_what_the_system_does_is_no_bug_of_ours(error, status, line, said, monke
     def fails(*_, **__):
         raise error
 
-    monkeypatch.setattr(cli, "Job", fails)
+    monkeypatch.setattr("evsim.commands.run.Job", fails)
     assert said("run n.h5 d.h5 --json") == (status, "", f"evsim: {line}\n")
 
 

@@ -1,0 +1,1 @@
+"""The commands: one file per command, whose function has the file's name."""

@@ -1,0 +1,70 @@
+"""evsim run"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evsim.commands import _options as options
+from evsim.job import Job, byte_count
+from evsim.parts import mismatch
+
+
+def run(
+    network: Annotated[Path, typer.Argument(help="network file", show_default=False)],
+    data: options.DataFile,
+    timesteps: options.Timesteps = None,
+    coding: options.Coding = None,
+    samples: options.Samples = None,
+    seed: options.Seed = None,
+    jobs: options.Jobs = None,
+    dtype: options.Dtype = "float32",
+    memory: options.Memory = "512M",
+    accumulate: options.Accumulate = "direct",
+    update: options.Update = "clock",
+    input_machine: options.InputMachine = "recompute",
+    record: Annotated[str | None, typer.Option(help="any of spikes,trace,queues")] = None,
+    out: Annotated[Path | None, typer.Option(help="write a result file")] = None,
+    overwrite: options.Overwrite = False,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with OUT.part")] = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Simulate, count, decide: a network over images or events."""
+    from evsim.formats.data import open_data
+    from evsim.formats.guard import guarded
+    from evsim.formats.native import load
+
+    machine = options.checked_machine(accumulate, update, input_machine)
+    loaded = guarded(network, load)
+    with guarded(data, open_data) as opened:
+        job = Job(
+            loaded,
+            opened,
+            timesteps=timesteps,
+            coding=coding,
+            seed=seed,
+            dtype=dtype,
+            samples=samples,
+            record=_recordings(record, out),
+        )
+        job.simulate(jobs, byte_count(memory), out, overwrite, resume, quiet or as_json)
+        if as_json:
+            print(json.dumps(job.summary(machine)))
+        elif not quiet:
+            job.show(machine)
+
+
+def _recordings(record: str | None, out: Path | None) -> tuple[str, ...]:
+    from evsim.settings import RECORDS
+
+    names = tuple(dict.fromkeys(record.split(","))) if record else ()
+    for name in names:
+        if name not in RECORDS:
+            raise mismatch(repr(name), f"any of {', '.join(RECORDS)}", "--record")
+    if names and out is None:
+        raise mismatch("no --out", "a file for what is recorded", "--record")
+    return names
