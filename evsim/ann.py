@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
+from math import prod
 from types import MappingProxyType
 
 import numpy as np
 
 from evsim.layers import Key, Layer, Shape
+from evsim.memory import cores
 from evsim.neurons.input import Input
 from evsim.parts import EvsimError, mismatch, nearest
 
@@ -62,32 +67,112 @@ class Model:
         wanted: Iterable[str] = (),
         given: dict[str, np.ndarray] | None = None,
         *,
+        samples: np.ndarray | None = None,
         seed: int = 0,
-        first_sample: int = 0,
         repetition: int = 0,
+        jobs: int | None = None,
     ) -> dict[str, np.ndarray]:
         """The results of the layers `wanted` (default: the output) for a batch of scaled images.
 
         `given`: results of layers to take as they are, for instance from a spiking network; what
-        only leads to them is not computed.
+        only leads to them is not computed. `samples`: their indices in the data file, on which
+        random numbers depend. A sample's result does not depend on the batch or on `jobs`, the
+        threads (default: cores).
         """
         wanted = tuple(wanted) or (self.output,)
         held = {INPUT: values, **(given or {})}
-        names = self._needed(wanted, held)
-        uses = {name: 0 for name in (*held, *names)}
-        for name in names:
-            for source in self.layers[name].sources:
-                uses[source] += 1
-        samples = np.arange(first_sample, first_sample + len(values))
+        for name in (*wanted, *held):
+            if name not in self.shapes:
+                raise mismatch(repr(name), f"a layer{nearest(name, self.shapes)}", "layers")
+        samples = np.arange(len(values)) if samples is None else samples
+        jobs = max(1, min(jobs or cores(), len(values)))
+        edges = np.linspace(0, len(values), jobs + 1).astype(int)
+
+        def part(k: int) -> dict[str, np.ndarray]:
+            some = slice(edges[k], edges[k + 1])
+            mine = {name: value[some] for name, value in held.items()}
+            return self._forward(mine, wanted, Key(seed, samples[some], repetition, 0))
+
+        with ThreadPoolExecutor(jobs) as pool:
+            parts = list(pool.map(part, range(jobs)))
+        return {name: np.concatenate([found[name] for found in parts]) for name in wanted}
+
+    def _forward(self, held: dict, wanted: tuple[str, ...], key: Key) -> dict[str, np.ndarray]:
+        names, index = self._needed(wanted, held), sorted(self.layers)
+        uses = Counter(source for name in names for source in self.layers[name].sources)
         for name in names:
             layer = self.layers[name]
-            key = Key(seed, samples, repetition, sorted(self.layers).index(name))
-            held[name] = layer.forward(*(held[s] for s in layer.sources), key=key)
+            values = [held[source] for source in layer.sources]
+            held[name] = layer.forward(*values, key=replace(key, layer=index.index(name)))
+            uses.subtract(layer.sources)
             for source in layer.sources:
-                uses[source] -= 1
-                if not uses[source] and source not in wanted:
-                    del held[source]
+                if uses[source] <= 0 and source not in wanted:
+                    held.pop(source, None)
         return {name: held[name] for name in wanted}
+
+    def activations(
+        self, images, wanted: Iterable[str] = (), *, jobs: int | None = None, **choices
+    ) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
+        """Batch by batch of raw images: which samples, and the results of the layers `wanted`.
+
+        `choices` are those of `forward`. Raises EvsimError for images of another shape, or where
+        a result is not finite.
+        """
+        wanted = tuple(wanted) or (self.output,)
+        first = choices.pop("first_sample", 0)
+        self._check_images(images)
+        for some in self.batches(len(images)):
+            samples = np.arange(first + some.start, first + some.stop)
+            values = self.scaled(images[some])
+            found = self.forward(values, wanted, samples=samples, jobs=jobs, **choices)
+            for name, value in found.items():
+                if not np.isfinite(value).all():
+                    self._explain(values, samples, name)
+            yield some, found
+
+    def _check_images(self, images) -> None:
+        shape = tuple(images.shape[1:])
+        image = (*shape, 1) if len(shape) == 2 else shape
+        vector = len(self.input.shape) == 1
+        if (prod(image) != self.input.neurons) if vector else (image != self.input.shape):
+            expected = f"shape {self.input.shape}, as the model takes"
+            raise mismatch(f"samples of shape {shape}", expected, "images")
+        if not len(images):
+            raise mismatch("no samples", "at least one", "images")
+
+    def _explain(self, values: np.ndarray, samples: np.ndarray, name: str) -> None:
+        """Raise an error that names the first layer whose result is not finite."""
+        found = self.forward(values, (INPUT, *self.layers), samples=samples)
+        for layer, value in found.items():
+            finite = np.isfinite(value).reshape(len(value), -1).all(axis=1)
+            if not finite.all():
+                which = f"images, sample {samples[np.flatnonzero(~finite)[0]]}"
+                place = which if layer == INPUT else f"layers/{layer}, {which}"
+                raise mismatch("NaN or infinity", "finite values", place)
+
+    def predictions(
+        self,
+        images,
+        *,
+        first_sample: int = 0,
+        seed: int = 0,
+        passes: int = 1,
+        jobs: int | None = None,
+        finished=lambda samples: None,
+    ) -> np.ndarray:
+        """The class of every raw image: the largest output, summed over `passes`.
+
+        More than one pass is for networks that draw random numbers. `finished` is called with the
+        number of images done.
+        """
+        totals = np.zeros((len(images), prod(self.shapes[self.output])), np.float64)
+        for repetition in range(passes):
+            choices = {"first_sample": first_sample, "seed": seed, "repetition": repetition}
+            for some, found in self.activations(images, jobs=jobs, **choices):
+                totals[some] += found[self.output].reshape(-1, totals.shape[1])
+                if repetition == passes - 1:
+                    finished(some.stop - some.start)
+        return totals.argmax(axis=1)
 
     def _needed(self, wanted: Iterable[str], held: dict) -> list[str]:
         needed, ahead = set(), list(wanted)
@@ -100,7 +185,7 @@ class Model:
 
     def batches(self, samples: int) -> Iterator[slice]:
         """Slices of samples whose largest value takes some megabytes."""
-        largest = 4 * max(int(np.prod(shape)) for shape in self.shapes.values())
+        largest = 4 * max(prod(shape) for shape in self.shapes.values())
         size = max(1, BATCH // largest)
         for first in range(0, samples, size):
             yield slice(first, min(first + size, samples))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ import numpy as np
 
 from evsim.counts import POPULATION_FACTS, SET_FACTS
 from evsim.events import Stream
-from evsim.memory import Space
+from evsim.memory import Space, cores
 from evsim.parts import EvsimError, kernel, mismatch
 from evsim.plan import INT32_MAX, Delivery, Plan
 from evsim.settings import Settings, values_of
@@ -37,6 +36,7 @@ class Sample:
     spikes: dict[str, tuple] = field(default_factory=dict)
     trace: dict[str, np.ndarray] = field(default_factory=dict)
     queues: dict[str, np.ndarray] = field(default_factory=dict)
+    rates: dict[str, np.ndarray] = field(default_factory=dict)  # events of each neuron
 
 
 class Simulation:
@@ -278,6 +278,7 @@ class Simulation:
             ).astype(np.int64)
             for name, s in network.synapses.items()
         }
+        rates = {source: n for (source, delay), n in self.carried.items() if not delay}
         joined = {
             name: tuple(np.concatenate(c) for c in zip(*found, strict=True))
             for name, found in self.spikes.items()
@@ -291,6 +292,7 @@ class Simulation:
             joined,
             self.trace,
             self.queues,
+            rates if "rates" in self.plan.record else {},
         )
 
 
@@ -312,13 +314,6 @@ def warm(plan: Plan, values) -> None:
     """Advance one sample by a timestep: compiles, or loads, every kernel it calls."""
     with contextlib.suppress(EvsimError):  # the run meets it too, where it is no other sample's
         Simulation(plan, 0, values, Space(), threading.Event()).advance_all(1)
-
-
-def cores() -> int:
-    """The processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def simulate(

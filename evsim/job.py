@@ -81,8 +81,13 @@ class Job:
             raise EvsimError(f"found {found}, expected {expected}", "/labels", self.data.path)
         return labels
 
-    def simulate(self, jobs, memory, out, overwrite, resume, quiet) -> None:
-        """Run all samples with a progress bar; Ctrl-C keeps what is finished."""
+    def simulate(
+        self, jobs, memory, out=None, overwrite=False, resume=False, quiet=False, observe=None
+    ) -> None:
+        """Run all samples with a progress bar; Ctrl-C keeps what is finished.
+
+        `observe` is called with every finished sample.
+        """
         if resume and out is None:
             raise mismatch("no --out", "the file whose part is resumed", "--resume")
         self._say_what_is_left_out()
@@ -113,6 +118,8 @@ class Job:
                         if file:
                             file.append(sample)
                         self.run.add(sample, keep=False)
+                        if observe:
+                            observe(sample)
             except Stopped:
                 raise Interrupted(self._left(file)) from None
             self.run.seconds = time.perf_counter() - begin
@@ -213,8 +220,17 @@ def interrupting(stop: threading.Event):
 
 def progress(finished, total: int, done: int, quiet: bool):
     """The finished samples, with a bar of rate and time left on a terminal."""
+    with counted("samples", total, quiet, done) as count:
+        for sample in finished:
+            yield sample
+            count(1)
+
+
+@contextlib.contextmanager
+def counted(what: str, total: int, quiet: bool, done: int = 0):
+    """A function to call with how many more are finished; a bar shows them on a terminal."""
     if quiet or not sys.stderr.isatty():
-        yield from finished
+        yield lambda more: None
         return
     from rich.console import Console
     from rich.progress import (
@@ -225,21 +241,24 @@ def progress(finished, total: int, done: int, quiet: bool):
         TimeRemainingColumn,
     )
 
-    console = Console(stderr=True)
     columns = (
-        TextColumn("samples"),
+        TextColumn(what),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    begin = time.perf_counter()
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("samples", total=total, completed=done, rate="")
-        for count, sample in enumerate(finished, 1):
-            yield sample
-            rate = count / (time.perf_counter() - begin)
-            bar.update(task, advance=1, rate=f"{rate:,.1f} per second")
+    begin, finished = time.perf_counter(), 0
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total, completed=done, rate="")
+
+        def count(more: int) -> None:
+            nonlocal finished
+            finished += more
+            rate = finished / (time.perf_counter() - begin)
+            bar.update(task, advance=more, rate=f"{rate:,.1f} per second")
+
+        yield count
 
 
 @contextlib.contextmanager

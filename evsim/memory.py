@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from math import prod
 
 import numpy as np
@@ -93,3 +94,10 @@ class Space:
         if name not in self.held or self.held[name].size < size:
             self.held[name] = np.empty(max(size, LARGE), np.uint8)
         return self.held[name][:size].view(dtype).reshape(shape)
+
+
+def cores() -> int:
+    """The processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -25,12 +25,12 @@ def opened(path) -> Iterator:
         yield file
 
 
-def signed(path) -> bool:
+def signed(path, expected: str = "a file") -> bool:
     """Whether a regular file begins as HDF5 files do."""
     import h5py
 
     if not stat.S_ISREG(os.stat(path).st_mode):
-        raise mismatch("no regular file", "a file")
+        raise mismatch("no regular file", expected)
     return h5py.is_hdf5(path)
 
 
@@ -38,7 +38,7 @@ def open_file(path):
     """The open file, for use inside `reading`."""
     import h5py
 
-    if not signed(path):
+    if not signed(path, "an HDF5 file"):
         raise mismatch(_signature(path), "an HDF5 file")
     return h5py.File(path, "r")
 

@@ -130,10 +130,13 @@ def _unpack(fields: dict, arrays) -> None:
     fields[name] = arrays.read[key][1]
 
 
-def save(network: Network, path, overwrite: bool = False) -> None:
+def save(
+    network: Network, path, overwrite: bool = False, notes: dict[str, dict] | None = None
+) -> None:
     """Write a network file, under a temporary name that is renamed when it is complete.
 
-    An array that two sets share is written once. Raises EvsimError if `path` exists.
+    An array that two sets share is written once. `notes`: attributes by population that readers
+    ignore; their names begin with "x-". Raises EvsimError if `path` exists.
     """
     import h5py
 
@@ -156,6 +159,8 @@ def save(network: Network, path, overwrite: bool = False) -> None:
                 groups = file.create_group(folder)
                 for name, part in getattr(network, folder).items():
                     _write(groups.create_group(name), part, written)
+            for name, note in (notes or {}).items():
+                file["populations"][name].attrs.update(note)
         temporary.replace(path)
     except OSError as error:
         raise EvsimError(f"cannot be written: {error.strerror or error}", file=str(path)) from None

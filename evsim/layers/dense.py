@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evsim.layers import Layer, Shape
+from evsim.layers import Key, Layer, Shape
+from evsim.layers._product import multiply
 from evsim.parts import array, mismatch
 
 
@@ -27,3 +28,7 @@ class Dense(Layer):
             found = f"an input of shape {shape}"
             raise mismatch(found, f"{self.weight.shape[0]} values, as the weight has rows")
         return (self.weight.shape[1],)
+
+    def forward(self, x: np.ndarray, key: Key | None = None) -> np.ndarray:
+        y = multiply(x.reshape(len(x), -1), np.ascontiguousarray(self.weight, np.float32))
+        return y if self.bias is None else y + np.float32(self.bias)

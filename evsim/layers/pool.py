@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evsim.layers import Layer, Shape, require_map
+from evsim.layers import Key, Layer, Shape, require_map
 from evsim.parts import choice, flag, mismatch, wholes
+from evsim.parts import kernel as compiled
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -46,3 +47,41 @@ class Pool(Layer):
         if min(sizes) < 1:
             raise mismatch(f"an output of {sizes[0]} x {sizes[1]} positions", "at least 1 x 1")
         return (*sizes, shape[2])
+
+    def forward(self, x: np.ndarray, key: Key | None = None) -> np.ndarray:
+        sizes, average = self.sizes(x.shape[1:]), self.operation == "average"
+        geometry = np.array([*self.kernel, *self.stride, *self.padding], np.int64)
+        y = np.full((len(x), *sizes, x.shape[3]), 0 if average else -np.inf, np.float32)
+        slide(np.ascontiguousarray(x), y, geometry, average, self.count_padding)
+        return y
+
+
+@compiled
+def slide(x, out, geometry, average, count_padding):
+    """The average or maximum of every window; `out` begins with zeros or minus infinities."""
+    height, width = x.shape[1], x.shape[2]
+    top, bottom, left, right = geometry[4], geometry[5], geometry[6], geometry[7]
+    for n in range(out.shape[0]):
+        for a in range(out.shape[1]):
+            first = a * geometry[2] - top
+            last = min(first + geometry[0], height + bottom)
+            for b in range(out.shape[2]):
+                begin = b * geometry[3] - left
+                end = min(begin + geometry[1], width + right)
+                area = (last - first) * (end - begin)
+                y0, y1 = max(first, 0), min(last, height)
+                z0, z1 = max(begin, 0), min(end, width)
+                if not count_padding:
+                    area = (y1 - y0) * (z1 - z0)
+                total = out[n, a, b]
+                for y in range(y0, y1):
+                    for z in range(z0, z1):
+                        seen = x[n, y, z]
+                        for c in range(total.shape[0]):
+                            if average:
+                                total[c] += seen[c]
+                            else:
+                                total[c] = max(total[c], seen[c])
+                if average:
+                    for c in range(total.shape[0]):
+                        total[c] = total[c] / np.float32(max(area, 1))

@@ -12,9 +12,10 @@ from evsim.parts import EvsimError, mismatch, per_channel, whole
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Relu(Layer):
-    """y = max(x, 0); with a ceiling min(y, ceiling); with levels floor(y n / ceiling + r) ceiling/n.
+    """y = max(x, 0); with a ceiling min(y, ceiling).
 
-    n = `levels`, r = `rounding` (0.5: to the nearest level, as quantisation-aware trainers do).
+    With n = `levels`, y = floor(y n / ceiling + `rounding`) ceiling / n: rounding 0.5 is to the
+    nearest level, as quantisation-aware trainers do.
     """
 
     ceiling: np.ndarray | None = per_channel()  # none: unlimited

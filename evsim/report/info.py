@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
+from evsim import formats
 from evsim.formats import _hdf5 as hdf5
 from evsim.formats import data, native, result
 from evsim.network import Network
+from evsim.parts import mismatch
 
 
 def describe(path) -> dict:
     """The content of a network, data, result or trainer's file; tables are lists of rows."""
-    with hdf5.opened(path) as file:
-        found = hdf5.attribute(file, "format") if "format" in file.attrs else None
-        if found is None and not {"images", "events"} & set(file):
-            what = hdf5.described(file, None)
-            if "unconverted" in what:
-                return {"file": str(path), "format": what, "datasets": _datasets(file)}
+    with formats.Source.opened(path) as source:
+        file, found = source.file, None
+        if file is not None and "format" in file.attrs:
+            found = hdf5.attribute(file, "format")
+        if file is None or (found is None and not {"images", "events"} & set(file)):
+            claim = formats.claimed(source)
+            if claim:
+                return _trained(path, source, *claim)
+        if file is None:
+            raise mismatch(source.described(), f"an HDF5 file or {', '.join(formats.titles())}")
     if found == result.FORMAT:
         return _result(path)
     if found == native.FORMAT or found not in (None, data.FORMAT):
@@ -24,22 +30,25 @@ def describe(path) -> dict:
     return _data(path)
 
 
-def _datasets(file) -> list[dict]:
-    import h5py
-
-    rows = []
-
-    def add(name, thing):
-        if isinstance(thing, h5py.Dataset):
-            shape = list(thing.shape or ())
-            rows.append({"name": name, "shape": shape, "dtype": str(thing.dtype)})
-
-    file.visititems(add)
-    return rows
+def _trained(path, source, reader, claim: str) -> dict:
+    """A trainer's file: its layers, and what of it cannot be taken over."""
+    reading = reader.read(source, formats.Options())
+    found = {"file": str(path), "format": claim}
+    content = reading.content
+    if isinstance(content, Network):
+        found |= _content(content)
+    elif content is not None:
+        found |= {"input": list(content.input.shape), "output": content.output}
+    found |= {"notes": reading.notes, "layers": reading.layers}
+    found["unsupported"] = [{"place": place, "what": what} for place, what in reading.unsupported]
+    return found
 
 
 def _network(path) -> dict:
-    network = native.load(path)
+    return {"file": str(path), "format": native.FORMAT, **_content(native.load(path))}
+
+
+def _content(network: Network) -> dict:
     integer = network.integer_populations(graded_input=False)
     populations = [
         {
@@ -66,8 +75,6 @@ def _network(path) -> dict:
     ]
     windows = {stage.populations: stage.window for stage in network.stages if stage.window}
     return {
-        "file": str(path),
-        "format": native.FORMAT,
         **{k: v if isinstance(v, int | float) else str(v) for k, v in network.attributes.items()},
         "input": network.input,
         "output": network.output,

@@ -40,6 +40,30 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> Table:
     return made
 
 
+def show(found: dict) -> None:
+    """Print what was found: a line for each value, a table for each list of rows."""
+    out = Output()
+    for name, value in found.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            columns = list(value[0])
+            rows = [["" if v is None else _shown(v) for v in row.values()] for row in value]
+            out.print(table(name, columns, rows))
+        elif value not in (None, []):
+            out.print(f"{name}: {_shown(value)}", soft_wrap=True)
+
+
+def _shown(value) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list) and all(isinstance(item, int) for item in value):
+        return " x ".join(map(str, value))
+    if isinstance(value, list):
+        return "; ".join(map(str, value))
+    return str(value)
+
+
 def number(n: int) -> str:
     """An integer with thin groups of three."""
     return f"{n:,}"

@@ -1,0 +1,79 @@
+"""What the commands that read a trainer's file share: its options, and the model itself."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evsim.parts import EvsimError, mismatch
+
+
+def number(option: str, fraction: bool = False):
+    """What reads a number above 0, or a fraction from 0 to below 1."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if fraction and not 0 <= value < 1:
+            raise mismatch(repr(text), "a fraction from 0 to below 1", option)
+        if not fraction and not 0 < value < float("inf"):
+            raise mismatch(repr(text), "a number above 0", option)
+        return value
+
+    return {"parser": read, "metavar": "X"}
+
+
+def _list(option: str):
+    def read(text: str) -> tuple[float, ...]:
+        try:
+            return tuple(float(word) for word in text.split(","))
+        except ValueError:
+            raise mismatch(repr(text), "numbers with commas between them", option) from None
+
+    return {"parser": read, "metavar": "A,B,C"}
+
+
+ModelFile = Annotated[Path, typer.Argument(help="trainer's file", show_default=False)]
+Topology = Annotated[str | None, typer.Option(metavar="NAME|FILE", help="for weights alone")]
+Scale = Annotated[float | None, typer.Option(help="pixels / scale [255]", **number("--scale"))]
+Mean = Annotated[tuple | None, typer.Option(help="then - mean", **_list("--mean"))]
+Std = Annotated[tuple | None, typer.Option(help="then / std", **_list("--std"))]
+Bgr = Annotated[bool, typer.Option("--bgr", help="the model takes blue first")]
+FlipKernels = Annotated[bool, typer.Option("--flip-kernels", help="written by Theano")]
+Dt = Annotated[float | None, typer.Option(help="seconds per timestep (NIR)", **number("--dt"))]
+Reset = Annotated[str | None, typer.Option(metavar="subtract|zero", help="after firing")]
+Force = Annotated[bool, typer.Option("--force", help="options may contradict the file")]
+
+NAMES = ("topology", "scale", "mean", "std", "bgr", "flip_kernels", "dt", "reset", "force")
+
+
+def read(path: Path, silent: bool, **options):
+    """The model or network in a trainer's file and its format; says what the reader decided."""
+    from evsim import formats
+    from evsim.formats.guard import guarded
+
+    if options.get("reset") not in (None, "subtract", "zero"):
+        raise mismatch(repr(options["reset"]), "subtract or zero", "--reset")
+    asked = formats.Options(**options)
+    reading = guarded(path, lambda path: formats.read(path, asked))
+    try:
+        found = reading.result()
+    except EvsimError as error:
+        raise error.within(file=str(path)) from None
+    for note in () if silent else reading.notes:
+        print(f"evsim: {note}", file=sys.stderr)
+    return found, reading.format
+
+
+def artificial(path: Path, silent: bool, **options):
+    """The artificial network in a trainer's file."""
+    found, format = read(path, silent, **options)
+    if hasattr(found, "populations"):
+        expected = "an artificial one (convert this one, then run it)"
+        raise mismatch(f"a spiking network, {format}", expected).within(file=str(path))
+    return found

@@ -1,0 +1,67 @@
+"""evsim ann"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from evsim.commands import _model as model_options
+from evsim.commands import _options as options
+from evsim.job import announced_compilation, counted, sample_range
+from evsim.parts import mismatch
+
+Passes = Annotated[
+    int | None, typer.Option(help="of a stochastic model [1]", **options.whole("--passes", 1))
+]
+
+
+def ann(
+    model: model_options.ModelFile,
+    data: options.DataFile,
+    topology: model_options.Topology = None,
+    scale: model_options.Scale = None,
+    mean: model_options.Mean = None,
+    std: model_options.Std = None,
+    bgr: model_options.Bgr = False,
+    flip_kernels: model_options.FlipKernels = False,
+    force: model_options.Force = False,
+    samples: options.Samples = None,
+    passes: Passes = None,
+    seed: options.Seed = None,
+    jobs: options.Jobs = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """The accuracy of an artificial network: was its file read right?"""
+    asked = {"topology": topology, "scale": scale, "mean": mean, "std": std, "bgr": bgr}
+    asked |= {"flip_kernels": flip_kernels, "force": force}
+    from evsim.formats.data import open_data
+    from evsim.formats.guard import guarded
+
+    silent = quiet or as_json
+    read = model_options.artificial(model, silent, **asked)
+    with guarded(data, open_data) as opened:
+        if opened.images is None:
+            raise mismatch("events", "images", "/events").within(file=str(data))
+        some = sample_range(samples, opened.samples)
+        count = some.stop - some.start
+        with announced_compilation(silent), counted("samples", count, silent) as finished:
+            predictions = read.predictions(
+                opened.images.part(some),
+                first_sample=some.start,
+                seed=seed or 0,
+                passes=passes or 1,
+                jobs=jobs,
+                finished=finished,
+            )
+        labels = None if opened.labels is None else opened.labels[some]
+    correct = None if labels is None else int((predictions == labels).sum())
+    accuracy = None if labels is None else correct / count
+    if as_json:
+        found = {"samples": count, "correct": correct, "accuracy": accuracy}
+        print(json.dumps(found | {"predictions": predictions.tolist()}))
+    elif not quiet:
+        right = "no labels" if labels is None else f"accuracy {100 * accuracy:.2f} %"
+        print(f"{model}: {count} samples, {right}" + (f" ({correct} right)" if correct else ""))

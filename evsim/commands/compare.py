@@ -1,0 +1,69 @@
+"""evsim compare"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evsim.commands import _model as model_options
+from evsim.commands import _options as options
+from evsim.job import byte_count, counted
+from evsim.parts import mismatch
+
+
+def compare(
+    networks: Annotated[list[Path], typer.Argument(help="network files", show_default=False)],
+    data: options.DataFile,
+    ann: Annotated[Path | None, typer.Option(help="trainer's file: its ANN, too")] = None,
+    topology: model_options.Topology = None,
+    scale: model_options.Scale = None,
+    mean: model_options.Mean = None,
+    std: model_options.Std = None,
+    bgr: model_options.Bgr = False,
+    flip_kernels: model_options.FlipKernels = False,
+    force: model_options.Force = False,
+    timesteps: options.Timesteps = None,
+    coding: options.Coding = None,
+    samples: options.Samples = None,
+    seed: options.Seed = None,
+    jobs: options.Jobs = None,
+    dtype: options.Dtype = "float32",
+    memory: options.Memory = "512M",
+    accumulate: options.Accumulate = "direct",
+    update: options.Update = "clock",
+    input_machine: options.InputMachine = "recompute",
+    picture: Annotated[Path | None, typer.Option(help="of the diagnosis, with --ann")] = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """The same data through several networks, side by side."""
+    asked = {"topology": topology, "scale": scale, "mean": mean, "std": std, "bgr": bgr}
+    asked |= {"flip_kernels": flip_kernels, "force": force}
+    from evsim.comparison import Comparison
+    from evsim.formats.data import open_data
+    from evsim.formats.guard import guarded
+    from evsim.formats.native import load
+
+    silent = quiet or as_json
+    machine = options.checked_machine(accumulate, update, input_machine)
+    if picture is not None and ann is None:
+        raise mismatch("no --ann", "an artificial network to compare with", "--picture")
+    model = None if ann is None else model_options.artificial(ann, silent, **asked)
+    loaded = [guarded(path, load) for path in networks]
+    choices = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
+    with guarded(data, open_data) as opened:
+        compared = Comparison(opened, samples)
+        if model is not None:
+            with counted("samples", compared.some.stop - compared.some.start, silent) as finished:
+                compared.add_artificial(model, str(ann), jobs, finished)
+        for network in loaded:
+            compared.add(network, machine, jobs, byte_count(memory), silent, **choices)
+        if picture is not None:
+            compared.draw(picture)
+        if as_json:
+            print(json.dumps(compared.as_dict()))
+        elif not quiet:
+            compared.show()

@@ -1,0 +1,172 @@
+"""evsim convert"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evsim.commands import _model as model_options
+from evsim.commands import _options as options
+from evsim.parts import EvsimError, mismatch
+
+SAMPLES = 600  # to calibrate with, unless asked otherwise
+Method = Annotated[str | None, typer.Option(metavar="max|percentile|spike-norm|mmse")]
+Percentile = Annotated[float | None, typer.Option(**model_options.number("--percentile"))]
+Factor = Annotated[float | None, typer.Option(**model_options.number("--threshold-scale"))]
+Start = Annotated[
+    float | None, typer.Option(help="of a threshold", **model_options.number("--v-init", True))
+]
+Balance = Annotated[str | None, typer.Option(metavar="weights|thresholds")]
+Pooling = Annotated[str | None, typer.Option(metavar="prepool|neurons", help="average pools")]
+
+
+def convert(
+    model: model_options.ModelFile,
+    network: Annotated[Path, typer.Option("-o", "--out", help="network file to write")],
+    topology: model_options.Topology = None,
+    scale: model_options.Scale = None,
+    mean: model_options.Mean = None,
+    std: model_options.Std = None,
+    bgr: model_options.Bgr = False,
+    flip_kernels: model_options.FlipKernels = False,
+    dt: model_options.Dt = None,
+    reset: model_options.Reset = None,
+    force: model_options.Force = False,
+    calibrate: Annotated[Path | None, typer.Option(help="images to balance with")] = None,
+    samples: options.Samples = None,
+    method: Method = None,
+    percentile: Percentile = None,
+    per_channel: Annotated[bool, typer.Option("--per-channel")] = False,
+    threshold_scale: Factor = None,
+    timesteps: options.Timesteps = None,
+    v_init: Start = None,
+    balance: Balance = None,
+    pooling: Pooling = None,
+    coding: options.Coding = None,
+    seed: options.Seed = None,
+    scheme: Annotated[str, typer.Option(help="rate")] = "rate",
+    diagnose: Annotated[bool, typer.Option("--diagnose", help="rates beside activations")] = False,
+    picture: Annotated[Path | None, typer.Option(help="of the diagnosis [OUT.png]")] = None,
+    jobs: options.Jobs = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """From a trainer's file to a network."""
+    given = dict(locals())
+    choices = {name: given[name] for name in CHOICES if given[name] not in (None, False)}
+    if scheme != "rate":
+        raise mismatch(repr(scheme), "rate", "--scheme")
+    if network.exists() and not overwrite:
+        raise EvsimError("exists already (--overwrite replaces it)", file=str(network))
+    asked = {name: given[name] for name in model_options.NAMES}
+    read, format = model_options.read(model, quiet or as_json, **asked)
+    if hasattr(read, "populations"):
+        spiking = {**choices, "calibrate": calibrate, "samples": samples, "diagnose": diagnose}
+        _refuse(format, [name for name, value in spiking.items() if value])
+        found = _write(network, read, overwrite)
+    elif calibrate is None:
+        raise mismatch("none", "images to balance the thresholds with", "--calibrate")
+    else:
+        choices |= {"reset": reset} if reset else {}
+        with _images(calibrate, samples) as (data, some):
+            found = _convert(read, data, some, choices, jobs, network, overwrite)
+            if diagnose:
+                picture = picture or network.with_suffix(".png")
+                found |= _diagnose(read, network, data, some, jobs, picture, quiet or as_json)
+    if as_json or not quiet:
+        _tell(found, as_json)
+
+
+CHOICES = ("method", "percentile", "per_channel", "threshold_scale", "timesteps", "v_init")
+CHOICES += ("balance", "pooling", "coding", "seed")
+
+
+def _refuse(what: str, asked: list[str]) -> None:
+    """Raise an error for an option that a spiking network has no use for."""
+    if asked:
+        option = f"--{asked[0].replace('_', '-')}"
+        raise EvsimError(f"found {what}, which spikes already, expected no such option", option)
+
+
+@contextlib.contextmanager
+def _images(path: Path, samples: str | None):
+    """An open data file of images, and the range of those to calibrate with."""
+    from evsim.formats.data import open_data
+    from evsim.formats.guard import guarded
+    from evsim.job import sample_range
+
+    with guarded(path, open_data) as data:
+        if data.images is None:
+            raise mismatch("events", "images", "/events").within(file=str(path))
+        yield data, sample_range(samples or f":{SAMPLES}", data.samples)
+
+
+def _convert(model, data, some: slice, choices: dict, jobs, path: Path, overwrite: bool) -> dict:
+    """Convert, write the network, and say what was written."""
+    from evsim.convert import convert
+    from evsim.convert.units import notes
+
+    images = data.images.part(some)
+    made = convert(model, images, first_sample=some.start, jobs=jobs, **choices)
+    found = _write(path, made.network, overwrite, notes(made.units))
+    rows = [
+        {
+            "population": unit.population,
+            "layer": unit.layer,
+            "kind": made.network.populations[unit.population].kind,
+            "neurons": made.network.populations[unit.population].neurons,
+            "smallest scale": float(unit.scale.min()),
+            "largest scale": float(unit.scale.max()),
+        }
+        for unit in made.units
+    ]
+    calibrated = f"{some.start}:{some.stop} of {data.path}"
+    return found | {"calibrated with": calibrated, "notes": list(made.notes), "units": rows}
+
+
+def _write(path: Path, network, overwrite: bool, notes: dict | None = None) -> dict:
+    """Write a network; returns what to say of it."""
+    from evsim.formats.native import save
+
+    save(network, path, overwrite, notes)
+    neurons = sum(part.neurons for part in network.populations.values())
+    return {"network": str(path), "neurons": neurons, "synapses": network.synapse_count}
+
+
+def _diagnose(model, path: Path, data, some: slice, jobs, picture: Path, quiet: bool) -> dict:
+    """Run the network that was written over the labelled images it was balanced with."""
+    from evsim.convert.diagnose import Diagnosis
+    from evsim.convert.units import stored
+    from evsim.formats.native import load
+    from evsim.job import Job, byte_count
+
+    if data.labels is None:
+        raise mismatch("no labels", "labels, to diagnose with", "/labels").within(file=data.path)
+    network = load(path)
+    job = Job(network, data, samples=f"{some.start}:{some.stop}", record=("rates",))
+    diagnosis = Diagnosis(model, network, stored(path), data.images.part(some), job.labels)
+    job.simulate(jobs, byte_count("512M"), quiet=quiet, observe=diagnosis.add)
+    diagnosis.finish()
+    from evsim.report import diagnosis as report
+
+    report.draw(diagnosis, picture)
+    return {"picture": str(picture), "diagnosis": diagnosis}
+
+
+def _tell(found: dict, as_json: bool) -> None:
+    """Print what was written, the table of units and the diagnosis."""
+    from evsim.report import diagnosis as report
+    from evsim.report.tables import Output, show
+
+    diagnosis = found.pop("diagnosis", None)
+    if as_json:
+        print(json.dumps(found if diagnosis is None else found | report.as_dict(diagnosis)))
+        return
+    show(found)
+    if diagnosis is not None:
+        report.show(Output(), diagnosis)

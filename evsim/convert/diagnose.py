@@ -1,0 +1,178 @@
+"""Where a converted network loses accuracy: its firing rates beside the activations."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from evsim.ann import Model
+from evsim.convert.units import Unit
+from evsim.engine import Sample
+from evsim.network import Network
+from evsim.parts import EvsimError
+
+
+@dataclasses.dataclass
+class Layer:
+    """One population beside the layer it stands for; sums over samples and neurons."""
+
+    unit: Unit
+    neurons: int
+    values: int = 0
+    sums: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(6))
+    saturated: int = 0
+    silent: int = 0
+    silent_activations: int = 0
+    # Samples decided otherwise with this population and those before it spiking, the rest
+    # artificial: lost those that the artificial network gets right, gained the others.
+    lost: int = 0
+    gained: int = 0
+
+    def add(self, activation: np.ndarray, rate: np.ndarray) -> None:
+        """Take in activations and the rates (samples, neurons) scaled to them."""
+        a, r = np.float64(activation.ravel()), np.float64(rate.ravel())
+        error = r - a
+        self.sums += a.sum(), r.sum(), a @ a, r @ r, a @ r, error @ error
+        self.values += a.size
+        self.silent_activations += int(np.count_nonzero(a <= 0))
+
+    @property
+    def correlation(self) -> float:
+        """Pearson's correlation of rates and activations; nan where one of them is constant."""
+        a, r, aa, rr, ar, _ = self.sums / self.values
+        spread = (aa - a * a) * (rr - r * r)
+        return float((ar - a * r) / np.sqrt(spread)) if spread > 0 else float("nan")
+
+    @property
+    def error(self) -> float:
+        """The root mean square of rate * scale - activation, relative to that of the activation."""
+        power = self.sums[2]
+        return float(np.sqrt(self.sums[5] / power)) if power > 0 else float("nan")
+
+    @property
+    def worse(self) -> bool:
+        """Whether more is lost than gained by two standard deviations (McNemar's test)."""
+        return self.lost - self.gained > 2 * np.sqrt(self.lost + self.gained)
+
+    def row(self, right: int, samples: int) -> dict:
+        """A row of the table; the artificial network has `right` of the samples right."""
+        return {
+            "population": self.unit.population,
+            "layer": self.unit.layer,
+            "neurons": self.neurons,
+            "correlation": self.correlation,
+            "error": self.error,
+            "saturated": self.saturated / self.values,
+            "silent": self.silent / self.values,
+            "activations at 0": self.silent_activations / self.values,
+            "accuracy up to here": (right - self.lost + self.gained) / samples,
+        }
+
+
+class Diagnosis:
+    """A converted network beside the artificial one, sample by sample.
+
+    `images` are raw, `labels` theirs. `add` takes the samples of a run that records rates, in
+    order; `finish` comes after the last. Raises EvsimError where units and model do not fit.
+    """
+
+    def __init__(self, model: Model, network: Network, units, images, labels: np.ndarray):
+        self.model, self.images, self.labels = model, images, np.asarray(labels)
+        self.layers = _layers(model, network, units)
+        self.artificial = np.zeros(len(images), np.int64)  # predictions
+        self.decisions: list[np.ndarray] = []  # of the spiking network, by timestep
+        self.some: dict[str, tuple] = {}  # population: activations and rates of one batch
+        self._batches = model.batches(len(images))
+        self._batch, self._held = next(self._batches), []
+
+    def add(self, sample: Sample) -> None:
+        """Take in the next sample."""
+        self.decisions.append(sample.decisions)
+        self._held.append(sample.rates)
+        if len(self.decisions) == self._batch.stop:
+            self.finish()
+            self._batch = next(self._batches, self._batch)
+
+    def finish(self) -> None:
+        """Compare what is held."""
+        if self._held:
+            self._compare(slice(self._batch.start, len(self.decisions)))
+            self._held = []
+
+    def _compare(self, some: slice) -> None:
+        model, timesteps = self.model, len(self.decisions[0])
+        values, labels = model.scaled(self.images[some]), self.labels[some]
+        truth = model.forward(values, [layer.unit.layer for layer in self.layers] + [model.output])
+        self.artificial[some] = _decided(truth[model.output])
+        given, before = {}, self.artificial[some] == labels
+        for layer in self.layers:
+            unit, activation = layer.unit, truth[layer.unit.layer]
+            counts = np.stack([rates[unit.population] for rates in self._held])
+            counts = counts.reshape(len(values), -1, unit.scale.size)
+            rate = (counts / timesteps * unit.scale).reshape(activation.shape)
+            layer.add(activation, rate)
+            layer.saturated += int(np.count_nonzero(counts >= timesteps))
+            layer.silent += int(np.count_nonzero(counts == 0))
+            given[unit.layer] = rate.astype(np.float32)
+            right = _decided(model.forward(values, given=given)[model.output]) == labels
+            layer.lost += int((before & ~right).sum())
+            layer.gained += int((~before & right).sum())
+            self.some.setdefault(unit.population, (activation, rate))
+
+    @property
+    def samples(self) -> int:
+        """How many samples were taken in."""
+        return len(self.decisions)
+
+    @property
+    def right(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which samples the artificial network, and the spiking one in the end, get right."""
+        some = self.labels[: self.samples]
+        spiking = np.array([decisions[-1] for decisions in self.decisions])
+        return self.artificial[: self.samples] == some, spiking == some
+
+    @property
+    def accuracy_by_timestep(self) -> np.ndarray:
+        """The fraction that the spiking network gets right at the end of each timestep."""
+        return (np.array(self.decisions) == self.labels[: self.samples, None]).mean(axis=0)
+
+    def first_loss(self) -> Layer | None:
+        """The first layer from which on accuracy is lower by more than chance."""
+        for k, layer in enumerate(self.layers):
+            if all(later.worse for later in self.layers[k:]):
+                return layer
+        return None
+
+    def rows(self) -> list[dict]:
+        """The table of layers."""
+        return [layer.row(int(self.right[0].sum()), self.samples) for layer in self.layers]
+
+
+def agreement(artificial: np.ndarray, spiking: np.ndarray) -> dict[str, int]:
+    """How many samples both, one or neither of two networks decide as labelled."""
+    return {
+        "both right": int((artificial & spiking).sum()),
+        "only the artificial network right": int((artificial & ~spiking).sum()),
+        "only the spiking network right": int((~artificial & spiking).sum()),
+        "neither right": int((~artificial & ~spiking).sum()),
+    }
+
+
+def _decided(values: np.ndarray) -> np.ndarray:
+    return values.reshape(len(values), -1).argmax(axis=1)
+
+
+def _layers(model: Model, network: Network, units) -> list[Layer]:
+    units = {unit.population: unit for unit in units if unit.layer}
+    found = []
+    for name in network.order:
+        if name in units:
+            if units[name].layer not in model.layers:
+                raise EvsimError(
+                    f"stands for layer {units[name].layer!r}, expected a layer of the model (was "
+                    f"the network converted from it?)",
+                    f"populations/{name}",
+                )
+            found.append(Layer(units[name], network.populations[name].neurons))
+    return found
