@@ -13,7 +13,7 @@ from evsim.parts import EvsimError, mismatch
 
 @cache
 def readers() -> dict[str, ModuleType]:
-    """The readers of trainers' files by name: modules with claims(source) and read(source, options)."""
+    """The readers of trainers' files: modules with claims(source) and read(source, options)."""
     modules = {
         module.name: importlib.import_module(f"{__name__}.{module.name}")
         for module in pkgutil.iter_modules(__path__)

@@ -1,0 +1,153 @@
+"""From an artificial network to a spiking one whose firing rates stand for activations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from evsim.ann import Model
+from evsim.convert._build import build
+from evsim.convert._correction import correct
+from evsim.convert._fold import fold
+from evsim.convert._graph import Graph
+from evsim.convert._scales import Finish, from_activations, spread
+from evsim.convert._spike_norm import spike_norm
+from evsim.convert._walk import Choices, Walk
+from evsim.convert.units import Unit
+from evsim.network import Network
+from evsim.parts import EvsimError, mismatch, nearest
+from evsim.settings import check_shape
+
+WORDS = {
+    "method": ("max", "percentile", "spike-norm", "mmse"),
+    "reset": ("subtract", "zero"),
+    "balance": ("weights", "thresholds"),
+    "pooling": ("prepool", "neurons"),
+    "coding": ("constant", "poisson"),
+}
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A network, which layers its populations stand for, and what had to be decided."""
+
+    network: Network
+    units: tuple[Unit, ...]
+    notes: tuple[str, ...] = ()
+
+
+def convert(
+    model: Model,
+    images=None,
+    *,
+    method: str = "percentile",
+    percentile: float = 99.9,
+    per_channel: bool = False,
+    threshold_scale: float = 1.0,
+    timesteps: int = 64,
+    reset: str = "subtract",
+    v_init: float = 0.5,
+    balance: str = "weights",
+    pooling: str = "prepool",
+    coding: str = "constant",
+    seed: int = 0,
+    stagger: int = 0,
+    correct_bias: bool = False,
+    first_sample: int = 0,
+    jobs: int | None = None,
+    progress=None,
+) -> Conversion:
+    """The spiking network of an artificial one, its scales measured on raw `images`.
+
+    `method`: a population's scale is the largest activation of its layer (max), an exact
+    percentile of them, the one with the least squared error of rates at so many timesteps
+    (mmse), or the largest current while all layers before it spike (spike-norm). `per_channel`:
+    a scale for every channel instead of one for all. `threshold_scale` multiplies all scales.
+    `v_init` is a share of the threshold. `balance`, `pooling`: as for `build` and `fold`.
+    `stagger`: so many timesteps later than its sources a population begins to fire, when what
+    arrives has settled. `correct_bias`: biases that make up for what rates miss on average, in a
+    run over the images. `progress` is called with what is done and in all. Raises EvsimError.
+    """
+    given = {"method": method, "reset": reset, "balance": balance, "pooling": pooling}
+    _check_words(given | {"coding": coding})
+    _check_numbers(percentile, threshold_scale, v_init, timesteps, stagger)
+    graph = fold(model, pooling)
+    _check_images(graph, model, images)
+    if not any(node.levels is None for node in graph.measured):
+        images = images[:0] if images is not None else ()
+    tell = progress or (lambda done, total: None)
+    starts = graph.starts(stagger)
+    choices = Choices(reset, v_init, coding, timesteps, seed, first_sample, starts)
+    if method == "spike-norm" and len(images):
+        walk = Walk(graph, model.input, images, choices, jobs)
+        found = spike_norm(walk, per_channel, Finish(graph), tell)
+    else:
+        found = from_activations(
+            graph,
+            model,
+            images,
+            method=method,
+            percentile=percentile,
+            per_channel=per_channel,
+            timesteps=timesteps,
+            v_init=v_init,
+            jobs=jobs,
+            progress=tell,
+        )
+    scales = spread(graph, found, threshold_scale)
+    if correct_bias and len(images):
+        correct(Walk(graph, model.input, images, choices, jobs), scales, model, images, jobs, tell)
+    network = build(
+        graph,
+        scales,
+        model.input,
+        balance=balance,
+        reset=reset,
+        v_init=v_init,
+        starts=starts,
+        coding=coding,
+        timesteps=timesteps,
+        seed=seed or None,
+        description=model.description or None,
+    )
+    units = [Unit(node.name, node.layer, scales[node.name]) for node in _spiking(graph)]
+    return Conversion(network, tuple(units), (*model.notes, *graph.notes))
+
+
+def _spiking(graph: Graph):
+    return [node for node in graph.nodes.values() if node.kind not in ("input", "readout")]
+
+
+def _check_words(given: dict[str, str]) -> None:
+    for name, value in given.items():
+        if value not in WORDS[name]:
+            known = f"one of {', '.join(WORDS[name])}{nearest(str(value), WORDS[name])}"
+            raise mismatch(repr(value), known, name)
+
+
+def _check_numbers(percentile, threshold_scale, v_init, timesteps, stagger) -> None:
+    bounds = {
+        "percentile": (percentile, 50 <= percentile <= 100, "50 to 100"),
+        "threshold_scale": (threshold_scale, 0 < threshold_scale < np.inf, "above 0"),
+        "v_init": (v_init, 0 <= v_init < 1, "a share of the threshold, from 0 to below 1"),
+        "timesteps": (timesteps, timesteps >= 1, "at least 1"),
+        "stagger": (stagger, stagger >= 0, "at least 0"),
+    }
+    for name, (value, fits, expected) in bounds.items():
+        if not fits:
+            raise mismatch(value, expected, name)
+
+
+def _check_images(graph: Graph, model: Model, images) -> None:
+    """Raise an error unless the images can be measured with, where anything is to be measured."""
+    if images is None:
+        if any(node.levels is None for node in graph.measured):
+            raise mismatch("no images", "some to measure activations on", "images")
+        return
+    if not len(images):
+        raise mismatch("no samples", "at least one", "images")
+    try:
+        check_shape(model.input, images)
+    except EvsimError as error:
+        raise EvsimError(error.problem, "images") from None

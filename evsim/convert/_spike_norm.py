@@ -1,0 +1,33 @@
+"""Scales by spike-norm: the largest current that arrives while all layers before it spike.
+
+Sengupta, Ye, Wang, Liu and Roy (2019), Going deeper in spiking neural networks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evsim.ann import INPUT
+from evsim.convert._build import Scales
+from evsim.convert._walk import Walk
+
+
+def spike_norm(walk: Walk, per_channel: bool, finish, progress) -> Scales:
+    """A scale for every node but the readout, from the first to the last.
+
+    `finish(node, largest)` makes a scale from the largest current of each channel, or of all;
+    `progress` is called with (nodes done, nodes in all).
+    """
+    scales, nodes = {INPUT: np.ones(())}, walk.graph.nodes
+    for done, node in enumerate(nodes.values()):
+        progress(done, len(nodes))
+        if node.kind in ("input", "readout"):
+            continue
+        if node.measured:
+            peak = walk.largest(node, scales)
+            scales[node.name] = finish(node, peak if per_channel else peak.max()[None])
+        else:
+            scales[node.name] = scales[node.source]
+        walk.advance(node, scales)
+        walk.leave(node)
+    return scales

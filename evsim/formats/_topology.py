@@ -1,0 +1,188 @@
+"""Weights without a topology, put in their places in a network of layers defined as TOML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from evsim.ann import INPUT, Model
+from evsim.formats._definition import Definition, Entry
+from evsim.formats._input import input_of, reversed_channels
+from evsim.formats._topology_layers import layer_of
+from evsim.formats._trainer import Bundle, Options, Reading, Source
+from evsim.layers import Shape
+from evsim.parts import EvsimError, mismatch, nearest
+from evsim.shipped import shipped
+
+WEIGHTED = ("conv", "dense", "normalize")
+MISSING = "weights without a topology: name it with --topology (a name, or a TOML file)"
+
+
+def apply(bundles: list[Bundle], options: Options, source: Source, trainer: str) -> Reading:
+    """The model of the topology that the options name, with these weights.
+
+    Layers and bundles are paired by name, else by their order within each kind (convolutions,
+    dense layers, batch norms); the notes say which. Raises EvsimError where they do not fit.
+    """
+    if options.topology is None:
+        shapes = ({role: list(a.shape) for role, a in b.arrays.items()} for b in bundles)
+        rows = [
+            {"layer": bundle.name, "kind": kind_of(bundle), "arrays": str(shape)}
+            for bundle, shape in zip(bundles, shapes, strict=True)
+        ]
+        return Reading(layers=rows, unsupported=[("layers", MISSING)])
+    definition = Definition.read(find(options.topology))
+    failed = None
+    for pairing in pairings(definition, bundles):
+        try:
+            _check_all_are_used(pairing, bundles)
+            model = _model(definition, pairing, options, trainer)
+        except EvsimError as error:
+            failed = failed or EvsimError(f"{error.problem} ({pairing.said})", error.place)
+            continue
+        rows = [
+            {
+                "layer": name,
+                "kind": layer.kind,
+                "shape": list(model.shapes[name]),
+                "weights": pairing.bundles[name].name if name in pairing.bundles else "",
+            }
+            for name, layer in model.layers.items()
+        ]
+        return Reading(model, rows, [], list(model.notes))
+    raise failed
+
+
+def find(name: str) -> Path:
+    """The TOML file of a topology: one that comes with evsim, or a path."""
+    known = {path.stem: path for path in shipped("networks").glob("*.toml")}
+    if name in known:
+        return known[name]
+    if name.endswith(".toml") or "/" in name:
+        return Path(name)
+    expected = f"a TOML file or one of {', '.join(sorted(known))}{nearest(name, known)}"
+    raise mismatch(repr(name), expected, "--topology")
+
+
+def kind_of(bundle: Bundle) -> str:
+    """The kind of layer whose arrays these are."""
+    if "weight" in bundle.arrays:
+        return "conv" if bundle.arrays["weight"].ndim == 4 else "dense"
+    return "normalize"
+
+
+@dataclass
+class Pairing:
+    """Which bundle is which layer's."""
+
+    entries: list[Entry]
+    bundles: dict[str, Bundle]  # by layer
+    said: str
+
+
+def pairings(definition: Definition, bundles: list[Bundle]) -> Iterator[Pairing]:
+    """The ways to pair layers and bundles, the likeliest first."""
+    entries = definition.expanded(_repetitions(definition, bundles))
+    weighted = [entry for entry in entries if entry.kind in WEIGHTED]
+    by_name = {bundle.name: bundle for bundle in bundles}
+    if all(entry.name in by_name or entry.optional for entry in weighted):
+        pairs = {e.name: by_name[e.name] for e in weighted if e.name in by_name}
+        yield Pairing(_present(entries, pairs), pairs, "layers matched by name")
+    orders = [bundles]
+    by_number = sorted(bundles, key=lambda bundle: natural(bundle.name))
+    if [b.name for b in by_number] != [b.name for b in bundles]:
+        orders.append(by_number)
+    for order, which in zip(orders, ("the file's", "natural"), strict=False):
+        pairs = {}
+        for kind in WEIGHTED:
+            own = [bundle for bundle in order if kind_of(bundle) == kind]
+            wanted = [entry for entry in weighted if entry.kind == kind]
+            if len(own) != len(wanted) or not own:  # all of the optional ones, or none
+                required = [entry for entry in wanted if not entry.optional]
+                wanted = wanted if len(own) > len(required) else required
+            pairs |= {e.name: b for e, b in zip(wanted, own, strict=False)}
+        named = ", ".join(f"{b.name} is {name}" for name, b in pairs.items() if b.name != name)
+        said = f"layers matched by {which} order and shape" + (f": {named}" if named else "")
+        yield Pairing(_present(entries, pairs), pairs, said)
+
+
+def _repetitions(definition: Definition, bundles: list[Bundle]) -> int:
+    """How often what `repeat = "weights"` stands for comes: as often as there are weights."""
+    fixed, one = (
+        sum(entry.kind in ("conv", "dense") for entry in definition.expanded(free))
+        for free in (0, 1)
+    )
+    weights = sum("weight" in bundle.arrays for bundle in bundles)
+    return max(0, weights - fixed) // (one - fixed) if one > fixed else 1
+
+
+def natural(name: str) -> list:
+    """A key that sorts numbers in names as numbers, for names that a file keeps in no order."""
+    return [(not w.isdigit(), int(w) if w.isdigit() else 0, w) for w in re.split(r"(\d+)", name)]
+
+
+def _present(entries: list[Entry], pairs: dict[str, Bundle]) -> list[Entry]:
+    """The layers without the optional ones that have no weights."""
+    gone, found = {}, []
+    for entry in entries:
+        sources = tuple(gone.get(source, source) for source in entry.sources)
+        if entry.optional and entry.name not in pairs:
+            gone[entry.name] = sources[0]
+        else:
+            found.append(Entry(entry.name, entry.kind, sources, False, entry.fields))
+    return found
+
+
+def _model(definition: Definition, pairing: Pairing, options: Options, trainer: str) -> Model:
+    shape = definition.input or _input_shape(pairing)
+    layers, shapes = {}, {INPUT: shape}
+    for entry in pairing.entries:
+        sources = [shapes[source] for source in entry.sources]
+        bundle = pairing.bundles.get(entry.name)
+        try:
+            if entry.kind in WEIGHTED and bundle is None:
+                raise EvsimError("the file has no weights left for this layer")
+            layer = layer_of(entry, bundle, sources, trainer)
+            shapes[entry.name] = layer.shape(*sources)
+        except EvsimError as error:
+            raise _with_candidates(error, entry, bundle, pairing) from None
+        layers[entry.name] = layer
+    if options.bgr:
+        layers = reversed_channels(layers, shape)
+    notes = [f"topology {definition.title!r}: {pairing.said}"]
+    return Model(layers, input_of(shape, options), description=definition.title, notes=notes)
+
+
+def _check_all_are_used(pairing: Pairing, bundles: list[Bundle]) -> None:
+    used = {bundle.name for bundle in pairing.bundles.values()}
+    unused = [bundle for bundle in bundles if bundle.name not in used]
+    if unused:
+        shapes = ", ".join(
+            f"{bundle.name} ({role} {array.shape})"
+            for bundle in unused[:3]
+            for role, array in list(bundle.arrays.items())[:1]
+        )
+        more = " and more" if len(unused) > 3 else ""
+        expected = f"{len(pairing.bundles)} layers with weights, as the topology has"
+        raise mismatch(f"{len(unused)} left over: {shapes}{more}", expected, "layers")
+
+
+def _input_shape(pairing: Pairing) -> Shape:
+    """The shape of the image where only the weights say it."""
+    for entry in pairing.entries:
+        if entry.kind == "dense" and entry.name in pairing.bundles:
+            return (pairing.bundles[entry.name].arrays["weight"].shape[0],)
+        if entry.kind == "conv":
+            break
+    raise EvsimError("the shape of the image is not known, expected it in the topology", "input")
+
+
+def _with_candidates(error: EvsimError, entry: Entry, bundle, pairing: Pairing) -> EvsimError:
+    """The error of a layer, with the weights it was given."""
+    given = ""
+    if bundle is not None:
+        shapes = ", ".join(f"{role} {array.shape}" for role, array in bundle.arrays.items())
+        given = f"; its weights are {bundle.name!r}: {shapes}"
+    return EvsimError(error.problem + given, f"layers/{entry.name}")

@@ -1,0 +1,55 @@
+"""PyTorch: a state_dict in HDF5, flat or in nested groups."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evsim.formats import _hdf5 as hdf5
+from evsim.formats import _state_dict as state_dict
+from evsim.formats._topology import natural
+from evsim.formats._trainer import Options, Reading, Source
+from evsim.parts import mismatch
+
+TITLE = "PyTorch state_dict (HDF5)"
+LAST = ("weight", "bias", "running_mean", "running_var")
+
+
+def claims(source: Source) -> str | None:
+    """What the file is, if its arrays are named as those of a state_dict."""
+    if source.file is None or "format" in source.file.attrs:
+        return None
+    found = any(name.rpartition(".")[2] in LAST for name in _names(source.file))
+    return TITLE if found else None
+
+
+def read(source: Source, options: Options) -> Reading:
+    """The model of the topology that the options name, with the weights of the file."""
+    read_array, arrays = hdf5.Arrays(), {}
+    for name in _names(source.file):
+        array = read_array(source.file[name], name)
+        if not isinstance(array, np.ndarray):
+            raise mismatch("text", "numbers", name)
+        arrays[name.replace("/", ".")] = array
+    return state_dict.read(arrays, options, source)
+
+
+def _names(file) -> list[str]:
+    """The paths of all datasets: as they were created, if the file kept that, else sorted with
+    their numbers as numbers."""
+    import h5py
+
+    found: list[str] = []
+
+    def walk(group, prefix: str, depth: int) -> None:
+        if depth > 64:
+            raise mismatch("groups nested more than 64 deep", "fewer", prefix)
+        for name in hdf5.names(group):
+            thing = group[name]
+            if isinstance(thing, h5py.Group):
+                walk(thing, f"{prefix}{name}/", depth + 1)
+            elif isinstance(thing, h5py.Dataset):
+                found.append(prefix + name)
+
+    walk(file, "", 0)
+    kept = file.id.get_create_plist().get_link_creation_order()
+    return found if kept else sorted(found, key=natural)

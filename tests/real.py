@@ -1,0 +1,15 @@
+"""The real networks and data, which are not part of the repository."""
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+def real(folder, name):
+    """The path of a file of `networks` or `data` beside the repository; skips if it is absent."""
+    path = SHARED / folder / name
+    if not path.exists():
+        pytest.skip(f"{folder}/{name} is not here")
+    return path
