@@ -29,6 +29,8 @@ POPULATION_FACTS = {
     "draws": "random numbers drawn",
     "peak": "most events in one timestep",
 }
+GATE = "maxpool"  # the kind that compares events instead of integrating them
+GATE_FACTS = {"gate_updates": "events compared with the running sums of a window (maxpool)"}
 ACTIONS = {
     "event_pop": "an event is taken from a queue",
     "event_push": "an event is put into a queue",
@@ -88,8 +90,15 @@ def is_set(part: dict) -> bool:
     return "source" in part
 
 
-def set_actions(part: dict, facts: dict, machine: Machine) -> dict[str, np.ndarray]:
-    """The actions of a set, per sample."""
+def facts_of(kind: str, of_set: bool) -> dict[str, str]:
+    """The facts that a part of a kind records, and what they mean."""
+    if of_set:
+        return SET_FACTS
+    return POPULATION_FACTS | GATE_FACTS if kind == GATE else POPULATION_FACTS
+
+
+def set_actions(part: dict, facts: dict, machine: Machine, target: dict) -> dict[str, np.ndarray]:
+    """The actions of a set into a population, per sample."""
     additions = facts["synops"] + facts["macs"]
     done = {
         "event_pop": facts["arrivals"],
@@ -101,6 +110,8 @@ def set_actions(part: dict, facts: dict, machine: Machine) -> dict[str, np.ndarr
     if part["kind"] == "sparse":
         done["index_read"] = 2 * facts["arrivals"] + additions
     where = {"direct": "potential", "buffer": "current"}.get(machine.accumulate)
+    if target["kind"] == GATE:  # the running sums, whatever the machine
+        where = "potential"
     if where:
         done[f"{where}_read"] = done[f"{where}_write"] = additions
     return done
@@ -108,6 +119,8 @@ def set_actions(part: dict, facts: dict, machine: Machine) -> dict[str, np.ndarr
 
 def population_actions(part: dict, facts: dict, machine: Machine) -> dict[str, np.ndarray]:
     """The actions of a population, per sample."""
+    if part["kind"] == GATE:
+        return {"event_push": facts["pushes"], "compare": facts["gate_updates"]}
     updates = facts["updates" if machine.update == "clock" else "active_updates"]
     done = {
         "event_push": facts["pushes"],
@@ -140,8 +153,10 @@ def actions_per_sample(
     """
     done = {}
     for name, part in parts.items():
-        rule = set_actions if is_set(part) else population_actions
-        done[name] = rule(part, work[name], machine)
+        if is_set(part):
+            done[name] = set_actions(part, work[name], machine, parts[part["target"]])
+        else:
+            done[name] = population_actions(part, work[name], machine)
     if machine.input == "cached" and constant is not None:
         _cache_input(parts, work, machine, timesteps, constant, done)
     zero = np.zeros_like(next(iter(work.values()))["touched"])
@@ -227,12 +242,14 @@ def _nominal(part: dict, facts: dict, samples: int) -> dict[str, int]:
 
 def _histograms(parts, machine: Machine, histograms) -> dict:
     """Maximum and histogram of the accesses of one synapse in one sample, for M1 and M2."""
-    accumulator = 0 if machine.accumulate == "register" else 2
     views = {}
-    for view, extra in (("M1", 0), ("M2", accumulator)):
+    for view in ("M1", "M2"):
         found: dict[int, int] = {}
         for name, histogram in histograms.items():
-            each = int(parts[name]["weighted"]) + extra
+            each = int(parts[name]["weighted"])
+            gate = parts[parts[name]["target"]]["kind"] == GATE
+            if view == "M2" and (gate or machine.accumulate != "register"):
+                each += 2
             for events in np.flatnonzero(histogram):
                 key = int(events) * each
                 found[key] = found.get(key, 0) + int(histogram[events])

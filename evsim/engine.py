@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from evsim.counts import POPULATION_FACTS, SET_FACTS
+from evsim.counts import facts_of
 from evsim.events import Stream
 from evsim.memory import Space, cores
 from evsim.parts import EvsimError, kernel, mismatch
@@ -46,8 +46,10 @@ class Simulation:
         self.plan, self.network, self.index, self.values = plan, plan.network, index, values
         self.space, self.stop = space, stop
         populations, synapses = self.network.populations, self.network.synapses
-        self.facts = {name: dict.fromkeys(POPULATION_FACTS, 0) for name in populations}
-        self.facts |= {name: dict.fromkeys(SET_FACTS, 0) for name in synapses}
+        self.facts = {
+            name: dict.fromkeys(facts_of(part.kind, name in synapses), 0)
+            for name, part in (*populations.items(), *synapses.items())
+        }
         self.streams, self.states, self.out = {}, {}, {}
         for name, part in populations.items():
             if part.sends:
@@ -82,6 +84,7 @@ class Simulation:
 
     def _valued(self, name: str):
         """The dtype of a population's event values; None where all are +1."""
+        name = self.network.origin(name)
         if name != self.network.input:
             return None
         coding, values = self.plan.coding, self.values
@@ -122,6 +125,9 @@ class Simulation:
             if self.stop.is_set():
                 raise Stopped
             b = min(a + self.plan.block(name), last)
+            if part.passes:
+                self.pass_on(name, a, b)
+                continue
             shape = (b - a, part.positions, part.channels)
             currents = self.space.array("currents", shape, self.plan.currents_dtype[name])
             currents.fill(0)
@@ -174,25 +180,47 @@ class Simulation:
         self.facts[name]["touched"] += touched
         return reached
 
+    def pass_on(self, name: str, first: int, last: int) -> None:
+        """Let the events of its one set that arrive in the block through a max pool."""
+        [delivery] = self.plan.incoming[name]
+        facts, own = self.facts[delivery.name], self.facts[name]
+        stream, window, begin = self.take(delivery, first, last)
+        turns, touched = self.plan.neurons[name].advance(
+            self.states[name], window, stream.repeats, last - first, begin - first, self.out[name]
+        )
+        facts["macs" if delivery.graded else "synops"] += turns
+        own["gate_updates"] += turns
+        for touching in (facts, own):
+            touching["touched"] += touched
+
+    def take(self, delivery: Delivery, first: int, last: int):
+        """Take the events of a set that arrive from timestep `first` to before `last`.
+
+        Returns (stream, window, the first timestep at which any of them could arrive).
+        """
+        part, stream = delivery.part, self.streams[delivery.part.source]
+        begin = max(first, part.delay)
+        if begin >= last:
+            return stream, stream.window(stream.first, stream.first), last
+        window = stream.window(begin - part.delay, last - part.delay)
+        arrivals = int(window.offsets[-1] - window.offsets[0])
+        times = last - begin if stream.repeats else 1
+        self.facts[delivery.name]["arrivals"] += arrivals * times
+        if self.queues:
+            per_timestep = stream.per_timestep(begin - part.delay, last - part.delay)
+            self.queues[delivery.name][begin:last] = per_timestep
+        return stream, window, begin
+
     def deliver(self, delivery: Delivery, first: int, last: int, currents, marks) -> None:
         """Deliver the events of one set that arrive from timestep `first` to before `last`."""
-        part, facts = delivery.part, self.facts[delivery.name]
-        begin, end = max(first - part.delay, 0), last - part.delay
-        if end <= begin:
+        stream, window, begin = self.take(delivery, first, last)
+        if begin == last:
             return
-        stream = self.streams[part.source]
-        arriving = slice(begin + part.delay - first, last - first)
-        window = stream.window(begin, end)
-        arrivals = int(window.offsets[-1] - window.offsets[0])
-        facts["arrivals"] += arrivals * (end - begin if stream.repeats else 1)
-        if self.queues:
-            per_timestep = stream.per_timestep(begin, end)
-            self.queues[delivery.name][begin + part.delay : last] = per_timestep
+        facts, arriving = self.facts[delivery.name], slice(begin - first, None)
         if stream.repeats:
-            turns = self.repeat(delivery, stream, end - begin, currents[arriving], marks[arriving])
+            turns = self.repeat(delivery, stream, last - begin, currents[arriving], marks[arriving])
         else:
-            some = currents[arriving], marks[arriving]
-            turns = self.add(delivery, window, *some, begin + part.delay)
+            turns = self.add(delivery, window, currents[arriving], marks[arriving], begin)
         facts["rows"] += turns.rows
         facts["macs" if delivery.graded else "synops"] += turns.additions
         facts["zero_synops"] += turns.zeros

@@ -53,6 +53,7 @@ class Network:
         self.attributes = MappingProxyType(_checked(attributes))
         self._check_names()
         self._check_ends()
+        self._check_passing()
         self.connections = MappingProxyType(dict(self._connect()))
         self.stages = _stages(self.populations, self.synapses)
 
@@ -104,6 +105,13 @@ class Network:
                 expected = f"a target (kind {target.kind!r} takes no events)"
                 raise mismatch(repr(part.target), expected, f"synapses/{name}/target")
 
+    def _check_passing(self) -> None:
+        for name, part in self.populations.items():
+            sets = [self.synapses[s] for s in self.incoming(name)] if part.passes else []
+            if part.passes and [s.kind for s in sets] != ["pool"]:
+                found = f"{len(sets)} sets into it" + "".join(f", of kind {s.kind!r}" for s in sets)
+                raise mismatch(found, "one set of kind 'pool'", f"populations/{name}")
+
     def _connect(self):
         for name, part in self.synapses.items():
             source, target = self.populations[part.source], self.populations[part.target]
@@ -141,7 +149,16 @@ class Network:
 
     def graded(self, name: str, graded_input: bool) -> bool:
         """Whether the events of a population are graded."""
+        name = self.origin(name)
         return graded_input if name == self.input else self.populations[name].graded
+
+    def origin(self, name: str) -> str:
+        """The population whose events these are: what a max pool hands on are its source's."""
+        for _ in self.populations:  # a ring of max pools has no origin, and no events
+            if name == self.input or not self.populations[name].passes:
+                break
+            name = self.synapses[self.incoming(name)[0]].source
+        return name
 
     def integer_populations(self, graded_input: bool) -> set[str]:
         """The populations whose currents and potentials are int32."""

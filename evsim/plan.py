@@ -53,6 +53,12 @@ class Plan:
 
     def _prepare(self, name: str, part) -> None:
         dtype, bound = self.dtype, 0
+        if part.passes:
+            [delivery] = self.incoming[name]
+            source = self.network.populations[delivery.part.source]
+            self.currents_dtype[name] = dtype
+            self.neurons[name] = part.gate(delivery.part.geometry(source, part), source, dtype)
+            return
         if name in self.integer:
             dtype = np.dtype(np.int32)
             bound = sum(

@@ -55,7 +55,7 @@ def is_integer(network, population, graded):
     sets = [network["synapses"][name] for name in incoming(network, population)]
     fits = []
     for fields in sets:
-        spiking = fields["source"] != network["input"] or not graded
+        spiking = origin(network, fields["source"]) != network["input"] or not graded
         unscaled = has_integer_weights(fields) and "scale" not in fields
         plain = fields["kind"] == "identity" and weights_of(fields) is None
         fits.append(spiking and (unscaled or plain))
@@ -132,6 +132,40 @@ class Neurons:
         self.v[j] = self.v_reset[j] if self.reset == "zero" else self.v[j] - self.threshold[j]
         self.rests_until[j] = t + self.refractory
         return True
+
+
+class MaxPool:
+    """The running sums of the sources of a max pool, and the sources of each of its windows."""
+
+    def __init__(self, synapses, number):
+        self.synapses, self.sums, self.comparisons = synapses, [number(0)] * len(synapses), 0
+        self.members = {}
+        for source, own in enumerate(synapses):
+            for target, _, _ in own:
+                self.members.setdefault(target, []).append(source)
+
+    def visit(self, events):
+        """The events that pass, of those that arrive at a timestep."""
+        passed = {}
+        for source, value in sorted(events):
+            self.sums[source] += type(self.sums[source])(value)
+            for target, _, _ in self.synapses[source]:
+                self.comparisons += 1
+                largest = max(self.sums[member] for member in self.members[target])
+                ties = [m for m in self.members[target] if self.sums[m] == largest]
+                if target not in passed and source == min(ties):
+                    passed[target] = value
+        return sorted(passed.items())
+
+
+def origin(network, population):
+    """The population whose events a max pool hands on; of another kind, itself."""
+    seen = set()
+    while network["populations"][population]["kind"] == "maxpool" and population not in seen:
+        seen.add(population)
+        [name] = incoming(network, population)
+        population = network["synapses"][name]["source"]
+    return population
 
 
 def scale_of(fields, target_shape, dtype):
@@ -230,7 +264,12 @@ class Sample:
         self.state = {
             name: Neurons(fields, self.numbers[name])
             for name, fields in self.populations.items()
-            if name != network["input"]
+            if fields["kind"] not in ("input", "maxpool")
+        }
+        self.pools = {
+            name: MaxPool(self.synapses[incoming(network, name)[0]], dtype)
+            for name, fields in self.populations.items()
+            if fields["kind"] == "maxpool"
         }
         self.trace = {name: [] for name in self.state}
         self.active = dict.fromkeys(self.state, 0)
@@ -241,7 +280,12 @@ class Sample:
 
     def is_graded(self, fields):
         """Whether the source of a set is graded."""
-        return self.graded and fields["source"] == self.network["input"]
+        return self.graded and origin(self.network, fields["source"]) == self.network["input"]
+
+    def arriving(self, name, t):
+        """The events of a set that arrive at `t`."""
+        emitted = t - self.sets[name].get("delay", 0)
+        return self.sent[self.sets[name]["source"]][emitted] if emitted >= 0 else []
 
     def arrive(self, name, t):
         """The current of every neuron at `t`, and the neurons that any event reached."""
@@ -249,8 +293,7 @@ class Sample:
         current, reached = [number(0)] * self.state[name].count, set()
         for incoming_name in incoming(self.network, name):
             fields, synapses = self.sets[incoming_name], self.synapses[incoming_name]
-            emitted = t - fields.get("delay", 0)
-            events = self.sent[fields["source"]][emitted] if emitted >= 0 else []
+            events = self.arriving(incoming_name, t)
             scale = scale_of(fields, self.populations[name]["shape"], self.dtype)
             deliver(events, synapses, scale, self.is_graded(fields), current, number)
             for source, _ in events:
@@ -259,6 +302,10 @@ class Sample:
 
     def visit(self, name, t, lazy):
         """Advance one population by one timestep."""
+        if name in self.pools:
+            [only] = incoming(self.network, name)
+            self.sent[name][t] = self.pools[name].visit(self.arriving(only, t))
+            return
         own = self.state[name]
         current, reached = self.arrive(name, t)
         for j in range(own.count):
@@ -299,6 +346,8 @@ class Sample:
         for name, own in self.state.items():
             facts[name]["updates"] = own.count * self.timesteps
             facts[name]["active_updates"] = self.active[name]
+        for name, pool in self.pools.items():
+            facts[name]["gate_updates"] = pool.comparisons
         facts[self.network["input"]]["draws"] = draws
         trace = self.traces()
         decisions = decide(self.network, trace, spikes, self.timesteps)
@@ -312,7 +361,7 @@ def decide(network, trace, spikes, timesteps):
     if fields["kind"] == "readout":
         scores = trace[output]
     else:
-        scores = np.zeros((timesteps, neurons(fields["shape"])), dtype=np.int64)
+        scores = np.zeros((timesteps, neurons(fields["shape"])))
         for t, j, value in spikes[output]:
             scores[t:, j] += value
     return [int(np.argmax(scores[t])) for t in range(timesteps)]

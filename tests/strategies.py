@@ -238,6 +238,10 @@ PUT = {
 }
 
 
+def is_maxpool(network, population):
+    return network["populations"][population]["kind"] == "maxpool"
+
+
 def numerics(network, target, whole):
     """The kinds of weights that a new set into `target` may have."""
     if whole:
@@ -267,9 +271,24 @@ def put_set(draw, network, name, source, target, delay, whole):
     network["synapses"][name] = fields
 
 
+def put_maxpool(draw, network, name, set_name, source, delay):
+    """Add a max pool behind a population of rank 3, and the set that feeds it."""
+    shape = network["populations"][source]["shape"]
+    outs = [s for s in SHAPES if len(s) == 3 and s[2] == shape[2] and all(pool_axes(shape, s))]
+    target = draw(st.sampled_from(outs))
+    network["populations"][name] = {"kind": "maxpool", "shape": target}
+    fields = {"source": source, "target": name, "kind": "pool"}
+    add(draw, fields, "delay", delay, 0)
+    put_pool(draw, fields, shape, target, "float")
+    network["synapses"][set_name] = fields
+
+
 def put_twin(draw, network, name, delay):
     """Add a set beside another one, with the same arrays."""
-    other = draw(st.sampled_from(list(network["synapses"].values())))
+    sets = [s for s in network["synapses"].values() if not is_maxpool(network, s["target"])]
+    if not sets:
+        return
+    other = draw(st.sampled_from(sets))
     earlier = list(network["populations"])
     forward = earlier.index(other["source"]) < earlier.index(other["target"])
     network["synapses"][name] = {**other, "delay": delay if forward else max(delay, 1)}
@@ -294,6 +313,11 @@ def networks(draw, timesteps=8):
         shape = draw(st.sampled_from(SHAPES))
         populations[name] = integrator(draw, shape, leaks, whole[name])
         sources = [n for n, p in populations.items() if p["kind"] != "readout" and n != name]
+        maps = [n for n in sources if len(populations[n]["shape"]) == 3]
+        if maps and chance(draw, 15):
+            source = draw(st.sampled_from(maps))
+            put_maxpool(draw, network, name, next(names), source, draw(st.sampled_from([0, 0, 2])))
+            continue
         if chance(draw, 90):
             # Mostly the latest: deep networks are rarer than wide ones otherwise.
             source = sources[-1] if chance(draw, 60) else draw(st.sampled_from(sources))
@@ -306,7 +330,10 @@ def networks(draw, timesteps=8):
         if network["synapses"] and chance(draw, 25):
             put_twin(draw, network, next(names), delay)
             continue
-        source, target = draw(st.sampled_from(sources)), draw(st.sampled_from(order[1:]))
+        targets = [name for name in order[1:] if not is_maxpool(network, name)]
+        if not targets:
+            continue
+        source, target = draw(st.sampled_from(sources)), draw(st.sampled_from(targets))
         if order.index(source) >= order.index(target):
             delay = max(delay, 1)
         put_set(draw, network, next(names), source, target, delay, whole[target])

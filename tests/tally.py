@@ -8,7 +8,7 @@ go straight into a potential.
 from contextlib import contextmanager
 
 from geometry import connections, weights_of
-from naive import Neurons, incoming, scale_of, visiting_order
+from naive import Neurons, incoming, origin, scale_of, visiting_order
 from stimulus import encode, is_graded, uniform
 
 ACTIONS = (
@@ -269,6 +269,45 @@ class Integrator:
         return v - self.constant("threshold", j)
 
 
+class MaxPool:
+    """One population of kind maxpool: running sums in a memory, compared event by event."""
+
+    def __init__(self, ledger, incoming_sets):
+        self.ledger = ledger
+        [(self.set_name, self.set)] = incoming_sets.items()
+        self.sums = Memory(ledger, "potential", [0.0] * len(self.set.synapses))
+        self.members = {}
+        for source, own in enumerate(self.set.synapses):
+            for target, _, _ in own:
+                self.members.setdefault(target, []).append(source)
+
+    def visit(self, name, t):
+        """One timestep: the events that pass, each window's first that may."""
+        passed, booked = {}, self.set.is_booked(t)
+        with self.ledger.at_work(self.set_name):
+            events = sorted(self.set.queue.pop(t, booked))
+        for source, value in events:
+            before = self.sums.values[source]
+            for target, place in self.set.reached(source):
+                if booked:  # each window keeps the sum of each of its sources
+                    self.sums.values[source] = before
+                    with self.ledger.at_work(self.set_name):
+                        weight = Number(self.ledger, value, "weight")
+                        weight.role = "product" if self.set.graded else "weight"
+                        self.sums[source] = self.sums[source] + weight
+                    with self.ledger.at_work(name):
+                        self.ledger.book("compare")
+                self.sums.values[source] = before + value
+                if target not in passed and self.largest(target) == source:
+                    passed[target] = value
+            self.sums.values[source] = before + value
+        return sorted(passed.items())
+
+    def largest(self, target):
+        """The source of a window with the largest sum, the first of them."""
+        return max(self.members[target], key=lambda source: (self.sums.values[source], -source))
+
+
 def measure(
     network,
     inputs,
@@ -288,14 +327,17 @@ def measure(
     synapses = {}
     for name, fields in sets.items():
         shapes = [populations[fields[end]]["shape"] for end in ("source", "target")]
-        from_input = fields["source"] == source
-        cached = from_input and coding == "constant" and input == "cached"
+        cached = fields["source"] == source and coding == "constant" and input == "cached"
+        from_input = origin(network, fields["source"]) == source
         synapses[name] = Synapses(ledger, fields, shapes, graded and from_input, cached)
     integrators = {}
     for name, fields in populations.items():
         if name != source:
             into = {set_name: synapses[set_name] for set_name in incoming(network, name)}
-            integrators[name] = Integrator(ledger, fields, into, accumulate, update)
+            if fields["kind"] == "maxpool":
+                integrators[name] = MaxPool(ledger, into)
+            else:
+                integrators[name] = Integrator(ledger, fields, into, accumulate, update)
 
     def draw(neuron, t):
         ledger.book("random_draw")

@@ -306,10 +306,10 @@ def test_a_layer_without_spiking_form_is_refused(kind):
 
 
 def test_linear_layers_that_cannot_be_one_are_refused():
-    weight = np.ones((5, 5, 8, 8), np.float32)
-    pads = (2, 2, 2, 2)
+    weight = np.ones((3, 3, 64, 64), np.float32)
+    pads = (1, 1, 1, 1)
     model = model_of(
-        (64, 64, 8),
+        (32, 32, 64),
         a=layer("conv", INPUT, weight=weight, padding=pads),
         b=layer("conv", "a", weight=weight, padding=pads),
     )

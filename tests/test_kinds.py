@@ -42,6 +42,7 @@ NEURONS = {
         {"threshold": 1, "refractory": 2, "bias": np.array([0, 1])},
     ],
     "lif": [{"threshold": 1, "leak": 0.5}, {"threshold": 1, "leak": 1, "refractory": 1}],
+    "maxpool": [{}],
     "readout": [{"bias": np.arange(8) % 3, "v_init": 1}, {"leak": np.array([0.5, 1])}],
 }
 # Shapes of source and target, fields; `weight` and `data` say how many weights there are.
@@ -145,6 +146,11 @@ def neuron_network(kind, fields, form):
         "n": {"kind": "iaf", "shape": shape, "threshold": 1},
         "out": {"kind": "readout", "shape": (3,)},
     }
+    if kind == "maxpool":  # windows that overlap
+        populations["in"]["shape"] = (3, 3, 2)
+        populations["n"] = {"kind": kind, "shape": shape}
+        pool = ("pool", {"kernel": (2, 2), "stride": (1, 1)})
+        return described(populations, {"in-n": pool, "n-out": ("dense", {"weight": (8, 3)})}, form)
     name = "in" if kind == "input" else "n"
     populations[name] = {"kind": kind, "shape": shape, **fields}
     synapses = {"in-n": ("dense", {"weight": (8, 8)})}
@@ -315,14 +321,14 @@ def fields_of(part):
 # One compiled signature per dtype. The names of the arguments whose dtype is that of a run or of
 # weights; any other array, and any other number, has one dtype in all of evsim.
 VALUES = {"currents", "potential", "constants", "history", "weight", "data", "out", "values"}
-VALUES |= {"row_values", "signs", "matrix[0]"}
+VALUES |= {"row_values", "signs", "matrix[0]", "sums", "kept", "out_values"}
 
 
 def kernels():
     """Every kernel of evsim by module and name."""
     for module in pkgutil.walk_packages(evsim.__path__, "evsim."):
-        if module.name == "evsim.__main__":
-            continue
+        if module.name.startswith(("evsim.__main__", "evsim.layers", "evsim.convert")):
+            continue  # those of artificial networks have one dtype
         for name, value in vars(importlib.import_module(module.name)).items():
             if isinstance(value, Dispatcher) and value.__module__ == module.name:
                 yield f"{module.name}.{name}", value

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from evsim import counts as counting
-from evsim.counts import POPULATION_FACTS, SET_FACTS, is_set
+from evsim.counts import facts_of, is_set
 from evsim.formats import _hdf5 as hdf5
 from evsim.parts import EvsimError, mismatch
 
@@ -354,7 +354,7 @@ def _stored(file) -> StoredRun:
         name: {a: _python(hdf5.attribute(part, a)) for a in part.attrs}
         for name, part in file["parts"].items()
     }
-    facts = {name: SET_FACTS if is_set(part) else POPULATION_FACTS for name, part in parts.items()}
+    facts = {name: facts_of(part["kind"], is_set(part)) for name, part in parts.items()}
     accesses = hdf5.names(file["accesses"], "/accesses")
     return StoredRun(
         json.loads(hdf5.attribute(file, "settings")),

@@ -24,6 +24,7 @@ class Neurons(Part):
     listens: ClassVar[bool] = True  # may be the target of a set
     graded: ClassVar[bool] = False  # its events carry any value
     compares: ClassVar[bool] = False  # compares every update with a threshold
+    passes: ClassVar[bool] = False  # hands events of its one pool on, has no potential
 
     shape: tuple[int, ...] = wholes(None, least=1)
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evsim.geometry import fan_out, output_size, over_cells
 from evsim.parts import array, kernel, mismatch, whole, wholes
 from evsim.synapses import Connections, Turns, Weighted, require_rank3, require_shape
-from evsim.geometry import fan_out, output_size, over_cells
 from evsim.synapses._rows import Rows
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evsim.geometry import over_cells
 from evsim.parts import array, kernel, mismatch, wholes
 from evsim.synapses import Connections, Weighted
-from evsim.geometry import over_cells
 from evsim.synapses._rows import Rows
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evsim.geometry import fan_out, output_size
 from evsim.parts import kernel as compiled
 from evsim.parts import mismatch, wholes
 from evsim.synapses import Connections, Synapses, Turns, require_rank3, require_shape
-from evsim.geometry import fan_out, output_size
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -32,9 +32,7 @@ class Pool(Synapses):
         require_shape(target, (out_h, out_w, channels))
         y = fan_out(height, self.kernel[0], stride[0], top, 1, out_h)
         x = fan_out(width, self.kernel[1], stride[1], left, 1, out_w)
-        geometry = np.array(
-            [height, width, out_h, out_w, *self.kernel, *stride, top, left], np.int64
-        )
+        geometry = self.geometry(source, target)
 
         def start(weights):
             weight = weights(np.array(1 / (self.kernel[0] * self.kernel[1])))[()]
@@ -50,6 +48,12 @@ class Pool(Synapses):
 
         fan = np.repeat(np.outer(y, x).ravel(), channels)
         return Connections(start, fan, self.kernel[0] * self.kernel[1], False, 0)
+
+    def geometry(self, source, target) -> np.ndarray:
+        """Heights and widths of source, target and window, strides, top and left padding."""
+        sizes = (*source.shape[:2], *target.shape[:2], *self.kernel)
+        stride = self.stride or self.kernel
+        return np.array([*sizes, *stride, self.padding[0], self.padding[2]], np.int64)
 
     def nominal(self, source, target) -> tuple[int, int]:
         return 1, 0

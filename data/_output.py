@@ -1,0 +1,192 @@
+"""Writing data files: a part at a time, under another name until they are complete."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from evsim.parts import EvsimError, mismatch
+
+PACKED = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "track_times": False}
+CHUNK = 1 << 20  # bytes of images, and events, that are compressed together
+
+
+@dataclass
+class Images:
+    """Images on their way: `parts` gives some at a time, with their labels or None."""
+
+    shape: tuple[int, ...]  # (samples, height, width, channels), (samples, height, width), ...
+    dtype: np.dtype
+    parts: Iterator[tuple[np.ndarray, np.ndarray | None]]
+    labelled: bool
+    source: str
+    classes: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Recordings:
+    """Recordings of an event camera on their way.
+
+    Each gives (name, label or None, parts), a part being arrays t (us), x, y, p; from `start` on:
+    0, or None for the time of the first event.
+    """
+
+    sensor: tuple[int, int] | None  # height, width; None: an option must say it
+    samples: int
+    each: Iterable
+    labelled: bool
+    source: str
+    classes: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    start: int | None = 0
+
+
+@dataclass(frozen=True)
+class Binning:
+    """How events become timesteps and neurons."""
+
+    microseconds: int = 1000
+    timesteps: int | None = None  # None: as many as the longest recording has
+    sensor: tuple[int, int] | None = None  # height, width; None: what the recordings say
+    swap_polarity: bool = False
+    pool: int = 1  # so many pixels of a row, and rows, become one
+
+
+@contextmanager
+def new_file(path: Path, overwrite: bool):
+    """An open HDF5 file that gets its name when it is complete; otherwise nothing is left."""
+    part = path.with_name(path.name + ".part")
+    for found in (path, part):
+        if found.exists() and not overwrite:
+            raise EvsimError("exists (--overwrite replaces it)", file=str(found))
+    try:
+        with h5py.File(part, "w") as file:
+            file.attrs["format"], file.attrs["version"] = "evsim-data", 1
+            yield file
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def progress(what: str, total: int):
+    """A function that moves a bar on, where somebody sees it."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as bars:
+        bar = bars.add_task(what, total=total)
+        yield lambda done: bars.update(bar, advance=done)
+
+
+def write_images(path: Path, images: Images, overwrite: bool) -> str:
+    """Write a data file of images; returns what it holds, in words."""
+    samples, *shape = images.shape
+    if not samples:
+        raise mismatch("no images", "at least one").within(file=images.source)
+    each = max(1, CHUNK // max(1, int(np.prod(shape)) * images.dtype.itemsize))
+    with new_file(path, overwrite) as file, progress(path.name, samples) as advance:
+        describe(file, images, "samples, height, width, channels".split(", ")[: len(images.shape)])
+        chunks = (min(each, samples), *shape)
+        stored = file.create_dataset("images", images.shape, images.dtype, chunks=chunks, **PACKED)
+        labels = np.zeros(samples if images.labelled else 0, np.int64)
+        done = 0
+        for pixels, some in images.parts:
+            stored[done : done + len(pixels)] = pixels
+            if images.labelled:
+                labels[done : done + len(pixels)] = some
+            done += len(pixels)
+            advance(len(pixels))
+        if done != samples:
+            raise mismatch(f"{done} images", f"{samples}").within(file=images.source)
+        write_labels(file, images, labels)
+    return f"{samples:,} images of {' x '.join(map(str, shape))}, {images.dtype}"
+
+
+def write_events(path: Path, recordings: Recordings, binning: Binning, overwrite: bool) -> str:
+    """Write a data file of events; returns what it holds, in words."""
+    if not recordings.samples:
+        raise mismatch("no recordings", "at least one").within(file=recordings.source)
+    labels, duration, total, late = [], 1, 0, 0
+    with (
+        new_file(path, overwrite) as file,
+        progress(path.name, recordings.samples) as advance,
+    ):
+        describe(file, recordings, ["height", "width", "polarity"])
+        columns = [
+            file.create_dataset(f"events/{name}", (0,), dtype, maxshape=(None,), **chunked)
+            for name, dtype in (("sample", "u4"), ("timestep", "u4"), ("neuron", "u4"))
+            for chunked in [PACKED | {"chunks": (CHUNK // 4,)}]
+        ]
+        for sample, (name, label, parts) in enumerate(recordings.each):
+            try:
+                timestep, neuron, shape, lost = binned(parts, recordings, binning)
+            except EvsimError as error:
+                raise error.within(file=name) from None
+            values = (np.full(len(neuron), sample), timestep, neuron)
+            for column, value in zip(columns, values, strict=True):
+                column.resize((total + len(neuron),))
+                column[total:] = value
+            total += len(neuron)
+            late += lost
+            duration = max(duration, int(timestep.max(initial=0)) + 1)
+            labels.append(label)
+            advance(1)
+        about = file["events"].attrs
+        about["shape"], about["samples"] = shape, len(labels)
+        about["timesteps"] = binning.timesteps or duration
+        about["microseconds_per_timestep"] = binning.microseconds
+        write_labels(file, recordings, np.array(labels) if recordings.labelled else None)
+    found = f"{len(labels):,} recordings, {total:,} events, {binning.timesteps or duration} timesteps"
+    return found + (f" ({late:,} events after them dropped)" if late else "")
+
+
+def binned(parts, recordings: Recordings, binning: Binning):
+    """(timesteps, neurons, shape, events dropped) of one recording; equal ones are merged."""
+    sensor = binning.sensor or recordings.sensor
+    if sensor is None:
+        raise mismatch("no resolution in the file", "the option --sensor HEIGHTxWIDTH")
+    shape = (*(-(-n // binning.pool) for n in sensor), 2)
+    neurons, keys, late, start = int(np.prod(shape)), np.empty(0, np.int64), 0, recordings.start
+    for t, x, y, p in parts:
+        t, x, y, p = (np.asarray(v).astype(np.int64) for v in (t, x, y, p))
+        if not t.size:
+            continue
+        start = int(t.min()) if start is None else start
+        for name, value, bound in (("x", x, sensor[1]), ("y", y, sensor[0]), ("polarity", p, 2)):
+            outside = (value < 0) | (value >= bound)
+            if outside.any():
+                raise mismatch(f"{name} = {value[outside][0]}", f"0 to {bound - 1}", "events")
+        if (t < start).any():
+            raise mismatch(f"a time of {t.min()} us", f"at least {start}", "events")
+        timestep = (t - start) // binning.microseconds
+        inside = timestep < (binning.timesteps or 1 << 31)
+        late += int(np.count_nonzero(~inside))
+        p = 1 - p if binning.swap_polarity else p
+        neuron = (y // binning.pool * shape[1] + x // binning.pool) * 2 + p
+        some = np.unique((timestep * neurons + neuron)[inside])
+        keys = some if not keys.size else np.union1d(keys, some)
+    return keys // neurons, keys % neurons, shape, late
+
+
+def describe(file, content, layout: list[str]) -> None:
+    """Write where the data come from, and what their axes and classes are."""
+    file.attrs["source"], file.attrs["layout"] = content.source, ", ".join(layout)
+    if content.classes:
+        file.attrs["classes"] = ",".join(name.replace(",", " ") for name in content.classes)
+
+
+def write_labels(file, content, labels) -> None:
+    """Write the labels, if there are any, in the narrowest type."""
+    if not content.labelled:
+        return
+    if labels.min() < 0:
+        raise mismatch(f"label {labels.min()}", "0 or more").within(file=content.source)
+    narrow = next(d for d in ("u1", "u2", "u4", "u8") if labels.max() <= np.iinfo(d).max)
+    file.create_dataset("labels", data=labels.astype(narrow), track_times=False)
