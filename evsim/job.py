@@ -229,8 +229,22 @@ def progress(finished, total: int, done: int, quiet: bool):
 @contextlib.contextmanager
 def counted(what: str, total: int, quiet: bool, done: int = 0):
     """A function to call with how many more are finished; a bar shows them on a terminal."""
+    with gauge(what, quiet, done) as show:
+
+        def count(more: int) -> None:
+            nonlocal done
+            done += more
+            show(done, total)
+
+        show(done, total)
+        yield count
+
+
+@contextlib.contextmanager
+def gauge(what: str, quiet: bool, start: int = 0):
+    """A function to call with how much is done, and of how much; a bar shows it on a terminal."""
     if quiet or not sys.stderr.isatty():
-        yield lambda more: None
+        yield lambda done, total: None
         return
     from rich.console import Console
     from rich.progress import (
@@ -248,17 +262,15 @@ def counted(what: str, total: int, quiet: bool, done: int = 0):
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    begin, finished = time.perf_counter(), 0
+    begin = time.perf_counter()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total, completed=done, rate="")
+        task = bar.add_task(what, completed=start, rate="")
 
-        def count(more: int) -> None:
-            nonlocal finished
-            finished += more
-            rate = finished / (time.perf_counter() - begin)
-            bar.update(task, advance=more, rate=f"{rate:,.1f} per second")
+        def show(done: int, total: int) -> None:
+            rate = (done - start) / (time.perf_counter() - begin)
+            bar.update(task, completed=done, total=total, rate=f"{rate:,.1f} per second")
 
-        yield count
+        yield show
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ go straight into a potential.
 
 from contextlib import contextmanager
 
-from geometry import connections, weights_of
+from geometry import connections, neurons, weights_of
 from naive import Neurons, incoming, origin, scale_of, visiting_order
 from stimulus import encode, is_graded, uniform
 
@@ -272,8 +272,8 @@ class Integrator:
 class MaxPool:
     """One population of kind maxpool: running sums in a memory, compared event by event."""
 
-    def __init__(self, ledger, incoming_sets):
-        self.ledger = ledger
+    def __init__(self, ledger, neurons, incoming_sets):
+        self.ledger, self.neurons = ledger, neurons
         [(self.set_name, self.set)] = incoming_sets.items()
         self.sums = Memory(ledger, "potential", [0.0] * len(self.set.synapses))
         self.members = {}
@@ -286,6 +286,11 @@ class MaxPool:
         passed, booked = {}, self.set.is_booked(t)
         with self.ledger.at_work(self.set_name):
             events = sorted(self.set.queue.pop(t, booked))
+        if self.set.cached and self.set.first_delivery is not None and not booked:
+            with self.ledger.at_work(name):
+                for _ in range(self.neurons if t > self.set.first_delivery else 0):
+                    self.ledger.book("current_read")
+                    self.ledger.book("commit_add")
         for source, value in events:
             before = self.sums.values[source]
             for target, place in self.set.reached(source):
@@ -295,8 +300,8 @@ class MaxPool:
                         weight = Number(self.ledger, value, "weight")
                         weight.role = "product" if self.set.graded else "weight"
                         self.sums[source] = self.sums[source] + weight
-                    with self.ledger.at_work(name):
-                        self.ledger.book("compare")
+                with self.ledger.at_work(name):
+                    self.ledger.book("compare")
                 self.sums.values[source] = before + value
                 if target not in passed and self.largest(target) == source:
                     passed[target] = value
@@ -335,7 +340,7 @@ def measure(
         if name != source:
             into = {set_name: synapses[set_name] for set_name in incoming(network, name)}
             if fields["kind"] == "maxpool":
-                integrators[name] = MaxPool(ledger, into)
+                integrators[name] = MaxPool(ledger, neurons(fields["shape"]), into)
             else:
                 integrators[name] = Integrator(ledger, fields, into, accumulate, update)
 

@@ -212,7 +212,9 @@ def test_everything_is_counted_in_whole_numbers(case):
     assert run.work.keys() == network["populations"].keys() | network["synapses"].keys()
     for name, facts in run.work.items():
         wanted = SET_FACTS if name in network["synapses"] else POPULATION_FACTS
-        assert tuple(facts) == wanted
+        gate = name in network["populations"]
+        gate = gate and network["populations"][name]["kind"] == "maxpool"
+        assert tuple(facts) == wanted + (("gate_updates",) if gate else ())
         assert all(count.dtype == np.int64 and count.shape == (1,) for count in facts.values())
     parts, total = counts["parts"], counts["total"]
     assert parts.keys() == run.work.keys()
@@ -234,11 +236,12 @@ def test_accesses_per_synapse(case, accumulate):
     inputs = build.samples(twice)
     run = evsim.run(build.network(case.network), inputs, first_sample=case.sample, **options)
     counts = run.counts(accumulate)
-    accumulator = 0 if accumulate == "register" else 2
-    for view, each in (("M1", 0), ("M2", accumulator)):
+    for view in ("M1", "M2"):
         wanted = Counter()
-        for name in case.network["synapses"]:
-            step = each + run.parts[name]["weighted"]
+        for name, fields in case.network["synapses"].items():
+            gated = run.parts[fields["target"]]["kind"] == "maxpool"
+            added = view == "M2" and (gated or accumulate != "register")
+            step = 2 * added + run.parts[name]["weighted"]
             for own in record:
                 for arrivals, synapses in own.accesses[name].items():
                     wanted[arrivals * step] += synapses

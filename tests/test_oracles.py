@@ -307,9 +307,14 @@ def test_what_must_hold(case):
         outgoing = [s for s, own in network["synapses"].items() if own["source"] == name]
         sent = [facts[s]["arrivals"] + facts[s]["undelivered"] for s in outgoing]
         assert facts[name]["pushes"] == sum(sent)
-        assert set(facts[name]) == set(POPULATION_FACTS)
+        gate = {"gate_updates"} if fields["kind"] == "maxpool" else set()
+        assert set(facts[name]) == set(POPULATION_FACTS) | gate
         assert all(type(count) is int for count in facts[name].values())
-        if name != network["input"]:
+        if gate:
+            assert facts[name]["updates"] == facts[name]["active_updates"] == 0
+            [own] = [s for s, f in network["synapses"].items() if f["target"] == name]
+            assert facts[name]["gate_updates"] == facts[own]["synops"] + facts[own]["macs"]
+        elif name != network["input"]:
             assert facts[name]["updates"] == case.timesteps * neurons(fields["shape"])
             assert facts[name]["touched"] <= facts[name]["active_updates"] <= facts[name]["updates"]
     for name, fields in network["synapses"].items():

@@ -109,7 +109,7 @@ def test_interface_example():
     assert sum(totals[name] for name in accesses) == 214
 
 
-def actions_of_set(fields, facts, accumulate):
+def actions_of_set(fields, facts, accumulate, gated):
     """The terms in arrivals, S and rows of the table of actions."""
     s = facts["synops"] + facts["macs"]
     weighted = "weight" in fields or "data" in fields
@@ -121,6 +121,7 @@ def actions_of_set(fields, facts, accumulate):
         "index_read": 2 * facts["arrivals"] + s if fields["kind"] == "sparse" else 0,
     }
     place = {"direct": "potential", "buffer": "current"}.get(accumulate)
+    place = "potential" if gated else place
     if place:
         actions |= {f"{place}_read": s, f"{place}_write": s}
     return dict.fromkeys(ACTIONS, 0) | actions
@@ -128,6 +129,9 @@ def actions_of_set(fields, facts, accumulate):
 
 def actions_of_population(fields, facts, accumulate, update):
     """The other terms of the table."""
+    if fields["kind"] == "maxpool":
+        own = {"event_push": facts["pushes"], "compare": facts["gate_updates"]}
+        return dict.fromkeys(ACTIONS, 0) | own
     u = facts["updates" if update == "clock" else "active_updates"]
     b = u if "bias" in fields else 0
     reset = "reset_write" if fields.get("reset") == "zero" else "reset_subtract"
@@ -172,7 +176,10 @@ def actions_from_facts(case, record, accumulate, update, input):
         for target, firsts in starts.items():
             later = max(case.timesteps - min(firsts) - 1, 0)
             cached_reads[target] = later * neurons(populations[target]["shape"])
-    actions = {name: actions_of_set(own, facts[name], accumulate) for name, own in sets.items()}
+    actions = {}
+    for name, own in sets.items():
+        gated = populations[own["target"]]["kind"] == "maxpool"
+        actions[name] = actions_of_set(own, facts[name], accumulate, gated)
     for name, fields in populations.items():
         actions[name] = actions_of_population(fields, facts[name], accumulate, update)
         actions[name]["current_read"] += cached_reads[name]

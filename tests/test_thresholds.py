@@ -197,8 +197,6 @@ def test_no_current_of_the_whole_network_is_above_a_scale_of_spike_norm(model, e
     except EvsimError as error:
         assume("without a ReLU" not in str(error) and "a factor of" not in str(error))
         raise
-    if "maxpool" not in evsim.neuron_kinds():
-        assume(all(node.kind != "maxpool" for node in graph.nodes.values()))
     options = {"per_channel": each, "reset": reset, "timesteps": 6}
     made = convert(model, images, method="spike-norm", **options)
     scales = {INPUT: np.ones(())} | {unit.population: unit.scale for unit in made.units}

@@ -46,6 +46,10 @@ def convert(
     v_init: Start = None,
     balance: Balance = None,
     pooling: Pooling = None,
+    correct_bias: Annotated[
+        bool, typer.Option("--correct-bias", help="by what rates miss")
+    ] = False,
+    stagger: Annotated[int | None, typer.Option(**options.whole("--stagger", 0))] = None,
     coding: options.Coding = None,
     seed: options.Seed = None,
     scheme: Annotated[str, typer.Option(help="rate")] = "rate",
@@ -74,16 +78,17 @@ def convert(
     else:
         choices |= {"reset": reset} if reset else {}
         with _images(calibrate, samples) as (data, some):
-            found = _convert(read, data, some, choices, jobs, network, overwrite)
+            silent = quiet or as_json
+            found = _convert(read, data, some, choices, jobs, network, overwrite, silent)
             if diagnose:
                 picture = picture or network.with_suffix(".png")
-                found |= _diagnose(read, network, data, some, jobs, picture, quiet or as_json)
+                found |= _diagnose(read, network, data, some, jobs, picture, silent)
     if as_json or not quiet:
         _tell(found, as_json)
 
 
 CHOICES = ("method", "percentile", "per_channel", "threshold_scale", "timesteps", "v_init")
-CHOICES += ("balance", "pooling", "coding", "seed")
+CHOICES += ("balance", "pooling", "correct_bias", "stagger", "coding", "seed")
 
 
 def _refuse(what: str, asked: list[str]) -> None:
@@ -106,13 +111,22 @@ def _images(path: Path, samples: str | None):
         yield data, sample_range(samples or f":{SAMPLES}", data.samples)
 
 
-def _convert(model, data, some: slice, choices: dict, jobs, path: Path, overwrite: bool) -> dict:
+def _convert(model, data, some, choices, jobs, path: Path, overwrite: bool, quiet: bool) -> dict:
     """Convert, write the network, and say what was written."""
     from evsim.convert import convert
     from evsim.convert.units import notes
+    from evsim.job import announced_compilation, gauge
 
     images = data.images.part(some)
-    made = convert(model, images, first_sample=some.start, jobs=jobs, **choices)
+    with announced_compilation(quiet), gauge("calibration", quiet) as show:
+        made = convert(
+            model,
+            images,
+            first_sample=some.start,
+            jobs=jobs,
+            progress=show,
+            **choices,
+        )
     found = _write(path, made.network, overwrite, notes(made.units))
     rows = [
         {

@@ -74,8 +74,6 @@ def _population(
 ) -> Neurons:
     kinds, fields = neuron_kinds(), {"shape": node.shape}
     if node.kind == "maxpool":
-        if "maxpool" not in kinds:
-            raise EvsimError("max pooling is not supported by this version", f"layers/{node.name}")
         return kinds["maxpool"](**fields)
     if node.offset is not None and (node.offset != 0).any():
         fields["bias"] = np.float32(node.offset / unit)

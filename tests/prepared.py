@@ -1,0 +1,40 @@
+"""Running `data/prepare.py` in the working directory."""
+
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+import evsim
+
+FOLDER = Path(__file__).parents[1] / "data"
+sys.path.insert(0, str(FOLDER))
+
+import prepare  # noqa: E402
+
+
+def done(*arguments):
+    """The data file that a command line writes to `o.h5`, opened."""
+    assert prepare.main([*map(str, arguments), "-o", "o.h5"]) == 0
+    assert not Path("o.h5.part").exists()
+    return evsim.open_data("o.h5")
+
+
+def refused(capsys, *arguments):
+    """The line that a command line is refused with; nothing is written."""
+    assert prepare.main([*map(str, arguments), "-o", "o.h5"]) == 2
+    out, error = capsys.readouterr()
+    assert (out, error.count("\n")) == ("", 1)
+    assert not Path("o.h5").exists()
+    assert not Path("o.h5.part").exists()
+    return error
+
+
+def attribute(name):
+    with h5py.File("o.h5") as file:
+        return file.attrs[name]
+
+
+def pixels(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
