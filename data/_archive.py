@@ -7,6 +7,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -24,6 +25,11 @@ class Member(NamedTuple):
     open: Callable
 
 
+def wrong(path, found, expected, place: str = "") -> EvsimError:
+    """The error of a file that is not what it should be."""
+    return mismatch(found, expected, place).within(file=str(path))
+
+
 @contextlib.contextmanager
 def reading(path) -> Iterator[None]:
     """Whatever a damaged archive raises becomes one line that names it."""
@@ -33,7 +39,7 @@ def reading(path) -> Iterator[None]:
         raise error.within(file=str(path)) from None
     except DAMAGED as error:
         found = f"a damaged archive ({error or type(error).__name__})"
-        raise mismatch(found, "a whole one").within(file=str(path)) from None
+        raise wrong(path, found, "a whole one") from None
 
 
 @contextlib.contextmanager
@@ -42,21 +48,21 @@ def members(path: Path) -> Iterator[list[Member]]:
     with reading(path), contextlib.ExitStack() as stack:
         if path.is_dir():
             found = [
-                Member(PurePosixPath(p.relative_to(path)), p.stat().st_size, lambda p=p: open(p, "rb"))
+                Member(PurePosixPath(p.relative_to(path)), p.stat().st_size, partial(p.open, "rb"))
                 for p in path.rglob("*")
                 if p.is_file()
             ]
         elif zipfile.is_zipfile(path):
             archive = stack.enter_context(zipfile.ZipFile(path))
             found = [
-                Member(PurePosixPath(m.filename), m.file_size, lambda m=m: archive.open(m))
+                Member(PurePosixPath(m.filename), m.file_size, partial(archive.open, m))
                 for m in archive.infolist()
                 if not m.is_dir()
             ]
         elif tarfile.is_tarfile(path):
             archive = stack.enter_context(tarfile.open(path))
             found = [
-                Member(PurePosixPath(m.name), m.size, lambda m=m: archive.extractfile(m))
+                Member(PurePosixPath(m.name), m.size, partial(archive.extractfile, m))
                 for m in archive.getmembers()
                 if m.isfile()
             ]

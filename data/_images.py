@@ -1,6 +1,5 @@
 """Images as people download them: idx, CIFAR binary, a folder per class, NumPy archives."""
 
-import contextlib
 import gzip
 import warnings
 import zipfile
@@ -8,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from _archive import members, reading, whole
+from _archive import members, reading, whole, wrong
 from _known import doubts
 from _output import CHUNK, Images
 
@@ -39,11 +38,11 @@ def idx(source: Path, labels: Path | None, split: str) -> Images:
         labels = next((p for p in _forms(source.with_name(name)) if p.exists()), None)
         if labels is None or labels == source:
             found = f"{name} or the option --labels"
-            raise mismatch("no file of labels", found).within(file=str(source))
+            raise wrong(source, "no file of labels", found)
     (count, *shape), pixels = idx_parts(source, 3)
     (others,), parts = idx_parts(labels, 1)
     if count != others:
-        raise mismatch(f"{others} labels", f"{count}, one per image").within(file=str(labels))
+        raise wrong(labels, f"{others} labels", f"{count}, one per image")
     names = np.concatenate(list(parts))
     sizes = {"train-": 60_000, "t10k-": 10_000}
     known = next((n for start, n in sizes.items() if source.name.startswith(start)), None)
@@ -75,7 +74,7 @@ def _idx_images(folder: Path, split: str) -> Path:
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "no such file"
         expected = f"one of {split} images (*{words[0]}*idx3*), or the file itself"
-        raise mismatch(names, expected).within(file=str(folder))
+        raise wrong(folder, names, expected)
     return found[0]
 
 
@@ -134,7 +133,7 @@ def cifar(source: Path, split: str, labels: str) -> Images:
     for path in chosen:
         if sizes[path] % width:
             expected = f"a multiple of {width}"
-            raise mismatch(f"{sizes[path]} bytes", expected, path).within(file=str(source))
+            raise wrong(source, f"{sizes[path]} bytes", expected, path)
     count = sum(sizes[path] for path in chosen) // width
 
     def parts() -> Iterator:
@@ -169,7 +168,7 @@ def folder(source: Path, size: tuple[int, int] | None, gray: bool) -> Images:
     except ImportError:
         raise EvsimError("reading image files needs Pillow: pip install pillow") from None
     if not source.is_dir():
-        raise mismatch("no folder", "one with a folder of images per class").within(file=str(source))
+        raise wrong(source, "no folder", "one with a folder of images per class")
     classes = sorted(p.name for p in source.iterdir() if p.is_dir())
     files = [
         (path, label)
@@ -179,7 +178,7 @@ def folder(source: Path, size: tuple[int, int] | None, gray: bool) -> Images:
     ]
     if not files:
         expected = f"folders, one per class, of {' '.join(ENDINGS)}"
-        raise mismatch("no image", expected).within(file=str(source))
+        raise wrong(source, "no image", expected)
 
     def pixels(path: Path) -> np.ndarray:
         try:
@@ -190,9 +189,9 @@ def folder(source: Path, size: tuple[int, int] | None, gray: bool) -> Images:
                     found = _cut(found, size) if size else found
                     return np.asarray(found, np.uint8).reshape(found.height, found.width, -1)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-            raise mismatch("too many pixels", "an ordinary image").within(file=str(path)) from None
+            raise wrong(path, "too many pixels", "an ordinary image") from None
         except (OSError, SyntaxError, ValueError) as error:
-            raise mismatch(f"a damaged image ({error})", "a whole one").within(file=str(path)) from None
+            raise wrong(path, f"a damaged image ({error})", "a whole one") from None
 
     shape = pixels(files[0][0]).shape
 
@@ -200,8 +199,8 @@ def folder(source: Path, size: tuple[int, int] | None, gray: bool) -> Images:
         for path, label in files:
             found = pixels(path)
             if found.shape != shape:
-                expected = f"{shape} as in {files[0][0].name} (--size HEIGHTxWIDTH makes them equal)"
-                raise mismatch(f"an image of shape {found.shape}", expected).within(file=str(path))
+                expected = f"{shape} as in {files[0][0].name} (--size makes them equal)"
+                raise wrong(path, f"an image of shape {found.shape}", expected)
             yield found[np.newaxis], np.array([label])
 
     return Images(
@@ -245,10 +244,10 @@ def archive(source: Path, split: str, channels_first: bool) -> Images:
     shape, dtype, parts = _rows(source, found[0])
     if labels is not None and len(labels) != shape[0]:
         expected = f"{shape[0]}, one per image"
-        raise mismatch(f"{len(labels)} labels", expected, found[1]).within(file=str(source))
+        raise wrong(source, f"{len(labels)} labels", expected, found[1])
     if len(shape) not in (2, 3, 4) or 0 in shape:
         expected = "(samples, height, width, channels), (samples, height, width) or (samples, n)"
-        raise mismatch(f"shape {shape}", expected, found[0]).within(file=str(source))
+        raise wrong(source, f"shape {shape}", expected, found[0])
     if channels_first and len(shape) == 4:
         shape = (shape[0], *shape[2:], shape[1])
         parts = (np.moveaxis(some, 1, -1) for some in parts)
@@ -259,8 +258,7 @@ def archive(source: Path, split: str, channels_first: bool) -> Images:
             outside = (some < 0) | (some > 255) if dtype.kind in "iu" else ~np.isfinite(some)
             if outside.any():
                 expected = "bytes 0 to 255, or finite floats"
-                error = mismatch(some[outside][0], expected, found[0])
-                raise error.within(file=str(source))
+                raise wrong(source, some[outside][0], expected, found[0])
             yield some.astype(kept)
 
     content = labelled(pixels(), labels)
@@ -272,14 +270,14 @@ def _rows(source: Path, name: str):
     with reading(source), zipfile.ZipFile(source) as file, _member(file, name) as opened:
         shape, fortran, dtype = _header(opened, name)
     if dtype.hasobject:
-        raise mismatch(PICKLED, "an array of numbers", name).within(file=str(source))
+        raise wrong(source, PICKLED, "an array of numbers", name)
     if dtype.kind not in "iufb":
-        raise mismatch(f"dtype {dtype}", "numbers", name).within(file=str(source))
+        raise wrong(source, f"dtype {dtype}", "numbers", name)
     if fortran and len(shape) > 1:
         expected = "C order (numpy.ascontiguousarray before it is saved)"
-        raise mismatch("an array in Fortran order", expected, name).within(file=str(source))
+        raise wrong(source, "an array in Fortran order", expected, name)
     if not shape:
-        raise mismatch("one number", "an array", name).within(file=str(source))
+        raise wrong(source, "one number", "an array", name)
 
     def parts() -> Iterator[np.ndarray]:
         each = max(1, int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize)
@@ -310,9 +308,9 @@ def _header(opened, name: str):
 
 def _label_numbers(found: np.ndarray, name: str) -> np.ndarray:
     """Labels as numbers of classes, where they are those, or one of n."""
-    if found.ndim == 2 and found.shape[1] > 1 and ((found == 0) | (found == 1)).all():
-        if (found.sum(axis=1) == 1).all():
-            return found.argmax(axis=1)
+    binary = found.ndim == 2 and found.shape[1] > 1 and ((found == 0) | (found == 1)).all()
+    if binary and (found.sum(axis=1) == 1).all():
+        return found.argmax(axis=1)
     if found.size != len(found) or (found != np.rint(found)).any():
         expected = "one whole number per image, or one of n"
         raise mismatch(f"{found.dtype} of shape {found.shape}", expected, name)

@@ -1,6 +1,7 @@
 """Writing data files: a part at a time, under another name until they are complete."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,13 +10,15 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from _archive import wrong
 from rich.console import Console
 from rich.progress import Progress
 
 from evsim.parts import EvsimError, mismatch
 
 PACKED = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "track_times": False}
-CHUNK = 1 << 20  # bytes of images, and events, that are compressed together
+CHUNK = 1 << 20  # bytes of images read in one go, events compressed together
+PACK = 1 << 18  # bytes of images compressed together
 
 
 @dataclass
@@ -78,21 +81,40 @@ def new_file(path: Path, overwrite: bool):
 
 @contextmanager
 def progress(what: str, total: int):
-    """A function that moves a bar on, where somebody sees it."""
+    """A function that moves a bar on, where somebody sees it, and stops after Ctrl-C.
+
+    Python's own KeyboardInterrupt would be lost where it arrives inside the HDF5 library.
+    """
+    stopped = False
+
+    def stop(*_) -> None:
+        nonlocal stopped
+        stopped = True
+        signal.signal(signal.SIGINT, before)  # a second one stops at once
+
+    def advance(done: int) -> None:
+        bars.update(bar, advance=done)
+        if stopped:
+            raise KeyboardInterrupt
+
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as bars:
-        bar = bars.add_task(what, total=total)
-        yield lambda done: bars.update(bar, advance=done)
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as bars:
+            bar = bars.add_task(what, total=total)
+            yield advance
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def write_images(path: Path, images: Images, overwrite: bool) -> str:
     """Write a data file of images; returns what it holds, in words."""
     samples, *shape = images.shape
     if not samples:
-        raise mismatch("no images", "at least one").within(file=images.source)
-    each = max(1, CHUNK // max(1, int(np.prod(shape)) * images.dtype.itemsize))
+        raise wrong(images.source, "no images", "at least one")
+    each = max(1, PACK // max(1, int(np.prod(shape)) * images.dtype.itemsize))
     with new_file(path, overwrite) as file, progress(path.name, samples) as advance:
-        describe(file, images, "samples, height, width, channels".split(", ")[: len(images.shape)])
+        describe(file, images, ["samples", "height", "width", "channels"][: len(images.shape)])
         chunks = (min(each, samples), *shape)
         stored = file.create_dataset("images", images.shape, images.dtype, chunks=chunks, **PACKED)
         labels = np.zeros(samples if images.labelled else 0, np.int64)
@@ -104,7 +126,7 @@ def write_images(path: Path, images: Images, overwrite: bool) -> str:
             done += len(pixels)
             advance(len(pixels))
         if done != samples:
-            raise mismatch(f"{done} images", f"{samples}").within(file=images.source)
+            raise wrong(images.source, f"{done} images", f"{samples}")
         write_labels(file, images, labels)
     return f"{samples:,} images of {' x '.join(map(str, shape))}, {images.dtype}"
 
@@ -112,7 +134,7 @@ def write_images(path: Path, images: Images, overwrite: bool) -> str:
 def write_events(path: Path, recordings: Recordings, binning: Binning, overwrite: bool) -> str:
     """Write a data file of events; returns what it holds, in words."""
     if not recordings.samples:
-        raise mismatch("no recordings", "at least one").within(file=recordings.source)
+        raise wrong(recordings.source, "no recordings", "at least one")
     labels, duration, total, late = [], 1, 0, 0
     with (
         new_file(path, overwrite) as file,
@@ -143,7 +165,9 @@ def write_events(path: Path, recordings: Recordings, binning: Binning, overwrite
         about["timesteps"] = binning.timesteps or duration
         about["microseconds_per_timestep"] = binning.microseconds
         write_labels(file, recordings, np.array(labels) if recordings.labelled else None)
-    found = f"{len(labels):,} recordings, {total:,} events, {binning.timesteps or duration} timesteps"
+    found = (
+        f"{len(labels):,} recordings, {total:,} events, {binning.timesteps or duration} timesteps"
+    )
     return found + (f" ({late:,} events after them dropped)" if late else "")
 
 
@@ -187,6 +211,6 @@ def write_labels(file, content, labels) -> None:
     if not content.labelled:
         return
     if labels.min() < 0:
-        raise mismatch(f"label {labels.min()}", "0 or more").within(file=content.source)
+        raise wrong(content.source, f"label {labels.min()}", "0 or more")
     narrow = next(d for d in ("u1", "u2", "u4", "u8") if labels.max() <= np.iinfo(d).max)
     file.create_dataset("labels", data=labels.astype(narrow), track_times=False)

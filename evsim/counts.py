@@ -112,6 +112,8 @@ def set_actions(part: dict, facts: dict, machine: Machine, target: dict) -> dict
     where = {"direct": "potential", "buffer": "current"}.get(machine.accumulate)
     if target["kind"] == GATE:  # the running sums, whatever the machine
         where = "potential"
+    elif target.get("current_leak"):  # the synaptic current takes the potential's place
+        where = where and "current"
     if where:
         done[f"{where}_read"] = done[f"{where}_write"] = additions
     return done
@@ -133,12 +135,18 @@ def population_actions(part: dict, facts: dict, machine: Machine) -> dict[str, n
     if machine.accumulate == "buffer":
         done["current_read"] = updates
         done["current_write"] = facts["touched"]
+    if part.get("current_leak"):  # a second state: read, decay, add to the potential, write
+        cleared = done.get("current_write", 0)
+        done["current_read"] = done.get("current_read", 0) + updates
+        done["current_write"] = cleared + updates
+        done["commit_add"] = done.get("commit_add", 0) + updates
+        done["leak"] = updates
     if part["bias"]:
         done["bias_read"] = done["bias_add"] = updates
     if part["compares"]:
         done["compare"] = updates
     if part["leak"]:
-        done["leak"] = updates
+        done["leak"] = done.get("leak", 0) + updates
     if part["reset"]:
         done["reset_subtract" if part["reset"] == "subtract" else "reset_write"] = facts["spikes"]
     return done

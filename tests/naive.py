@@ -78,8 +78,9 @@ class Neurons:
     def __init__(self, fields, number):
         self.kind, self.number = fields["kind"], number
         self.count = neurons(fields["shape"])
-        self.fires = self.kind in ("iaf", "lif")
-        for name in ("threshold", "leak", "bias", "v_min", "v_reset", "v_init"):
+        self.fires = self.kind in ("iaf", "lif", "cubalif")
+        names = ("threshold", "leak", "bias", "v_min", "v_reset", "v_init", "current_leak")
+        for name in names:
             default = 0 if name in ("v_reset", "v_init") else None
             setattr(self, name, self.field(fields.get(name, default), fields["shape"]))
         self.compare = fields.get("compare", "ge")
@@ -88,6 +89,7 @@ class Neurons:
         self.refractory = fields.get("refractory", 0)
         self.v = list(self.v_init)
         self.rests_until = [-1] * self.count
+        self.u = [number(0)] * self.count
 
     def field(self, value, shape):
         if value is None:
@@ -105,6 +107,7 @@ class Neurons:
         """Whether a lazy machine must update neuron j now; `v` is still the old one."""
         return (
             reached
+            or self.current_leak is not None
             or (self.bias is not None and self.bias[j] != 0)
             or (self.leak is not None and self.leak[j] != 1)
             or (self.fires and self.meets(j, self.v[j]))
@@ -124,6 +127,8 @@ class Neurons:
 
     def visit(self, j, current, t):
         """Integrate, fire, reset; True if neuron j fired."""
+        if self.current_leak is not None:
+            current = self.u[j] = self.current_leak[j] * self.u[j] + current
         if t <= self.rests_until[j]:
             return False
         self.integrate(j, current)
@@ -131,6 +136,42 @@ class Neurons:
             return False
         self.v[j] = self.v_reset[j] if self.reset == "zero" else self.v[j] - self.threshold[j]
         self.rests_until[j] = t + self.refractory
+        return True
+
+
+def decayed(x, decay):
+    """A fixed-point number after a decay in parts of 4096; rounds towards 0."""
+    size = abs(x) * (4096 - decay) // 4096
+    return size if x >= 0 else -size
+
+
+class FixedPoint:
+    """The states of a population of kind cuba; 64 stands for one."""
+
+    def __init__(self, fields, number):
+        if number is not int:
+            raise ValueError("a cuba population with real weights or a graded source")
+        shape = fields["shape"]
+        self.count, self.refractory = neurons(shape), fields.get("refractory", 0)
+        names = ("current_decay", "potential_decay", "threshold", "bias")
+        values = [[int(x) for x in per_neuron(fields.get(name, 0), shape)] for name in names]
+        self.current_decay, self.potential_decay, self.threshold, self.bias = values
+        self.u, self.v = [0] * self.count, [0] * self.count
+        self.rests_until = [-1] * self.count
+
+    def is_active(self, j, reached):
+        return True
+
+    def visit(self, j, current, t):
+        """Decay, integrate, fire, reset; True if neuron j fired."""
+        self.u[j] = decayed(self.u[j], self.current_decay[j]) + 64 * current
+        if t <= self.rests_until[j]:
+            return False
+        v = decayed(self.v[j], self.potential_decay[j]) + self.u[j]
+        self.v[j] = v + (64 * self.bias[j] if t > 0 else 0)
+        if self.v[j] <= 64 * self.threshold[j]:
+            return False
+        self.v[j], self.rests_until[j] = 0, t + self.refractory
         return True
 
 
@@ -262,7 +303,7 @@ class Sample:
             for name, fields in self.sets.items()
         }
         self.state = {
-            name: Neurons(fields, self.numbers[name])
+            name: (FixedPoint if fields["kind"] == "cuba" else Neurons)(fields, self.numbers[name])
             for name, fields in self.populations.items()
             if fields["kind"] not in ("input", "maxpool")
         }

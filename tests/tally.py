@@ -8,7 +8,7 @@ go straight into a potential.
 from contextlib import contextmanager
 
 from geometry import connections, neurons, weights_of
-from naive import Neurons, incoming, origin, scale_of, visiting_order
+from naive import FixedPoint, Neurons, incoming, origin, scale_of, visiting_order
 from stimulus import encode, is_graded, uniform
 
 ACTIONS = (
@@ -269,6 +269,48 @@ class Integrator:
         return v - self.constant("threshold", j)
 
 
+class TwoStates(Integrator):
+    """One population with a synaptic current of its own: cubalif, cuba, a readout with one."""
+
+    def __init__(self, ledger, fields, incoming_sets, accumulate, update):
+        super().__init__(ledger, fields, incoming_sets, accumulate, update)
+        if fields["kind"] == "cuba":
+            self.law = FixedPoint(fields, int)
+            self.bias = None if "bias" not in fields else Memory(ledger, "bias", self.law.bias)
+        self.lasting = Memory(ledger, "current", [0] * self.law.count)
+        if self.direct:
+            self.accumulator = Memory(ledger, "current", [0] * self.law.count)
+        self.arrivals = self.accumulator
+
+    def step(self, j, t, arrived, cached):
+        """Update one neuron by the law; what it costs is booked beside it."""
+        book, law = self.ledger.book, self.law
+        current = self.arrivals.values[j] + cached
+        self.arrivals.values[j] = type(current)(0)
+        actions = ["current_read", "current_write", "leak", "commit_add"]  # u decays, v takes it
+        actions += ["potential_read", "potential_write"]
+        if getattr(law, "leak", None) is not None or isinstance(law, FixedPoint):
+            actions.append("leak")
+        if not self.direct:
+            actions.append("commit_add")  # the arrivals to u
+        if isinstance(self.arrivals, Memory) and not self.direct:
+            actions += ["current_read"] + ["current_write"] * arrived
+        if self.bias is not None:
+            actions += ["bias_read", "bias_add"]
+        fires = isinstance(law, FixedPoint) or law.fires
+        if fires:
+            actions.append("compare")
+        for action in actions:
+            book(action)
+        law.v[j] = self.potential.values[j]
+        fired = law.visit(j, current, t)
+        self.potential.values[j] = law.v[j]
+        if fired:
+            zero = isinstance(law, FixedPoint) or law.reset == "zero"
+            book("reset_write" if zero else "reset_subtract")
+        return fired
+
+
 class MaxPool:
     """One population of kind maxpool: running sums in a memory, compared event by event."""
 
@@ -293,7 +335,7 @@ class MaxPool:
                     self.ledger.book("commit_add")
         for source, value in events:
             before = self.sums.values[source]
-            for target, place in self.set.reached(source):
+            for target, _ in self.set.reached(source):
                 if booked:  # each window keeps the sum of each of its sources
                     self.sums.values[source] = before
                     with self.ledger.at_work(self.set_name):
@@ -341,6 +383,8 @@ def measure(
             into = {set_name: synapses[set_name] for set_name in incoming(network, name)}
             if fields["kind"] == "maxpool":
                 integrators[name] = MaxPool(ledger, neurons(fields["shape"]), into)
+            elif fields["kind"] in ("cuba", "cubalif") or "current_leak" in fields:
+                integrators[name] = TwoStates(ledger, fields, into, accumulate, update)
             else:
                 integrators[name] = Integrator(ledger, fields, into, accumulate, update)
 

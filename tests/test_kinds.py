@@ -43,7 +43,25 @@ NEURONS = {
     ],
     "lif": [{"threshold": 1, "leak": 0.5}, {"threshold": 1, "leak": 1, "refractory": 1}],
     "maxpool": [{}],
-    "readout": [{"bias": np.arange(8) % 3, "v_init": 1}, {"leak": np.array([0.5, 1])}],
+    "cubalif": [
+        {"threshold": 1, "leak": 0.5, "current_leak": np.array([0.5, 1])},
+        {"threshold": 1, "leak": 1, "current_leak": 0, "bias": 0.25, "refractory": 1},
+    ],
+    "cuba": [
+        {"current_decay": 410, "potential_decay": np.array([0, 1024]), "threshold": 2},
+        {
+            "current_decay": 4096,
+            "potential_decay": 128,
+            "threshold": np.arange(8) + 1,
+            "bias": np.array([0, 1]),
+            "refractory": 1,
+        },
+    ],
+    "readout": [
+        {"bias": np.arange(8) % 3, "v_init": 1},
+        {"leak": np.array([0.5, 1])},
+        {"leak": 0.5, "current_leak": 0.5},
+    ],
 }
 # Shapes of source and target, fields; `weight` and `data` say how many weights there are.
 SYNAPSES = {
@@ -192,6 +210,11 @@ def described(populations, synapses, form):
 
 def takes(kind, fields, form):
     """Whether a population with these fields may be an integer one, where it would be."""
+    whole = form.weights != np.float32 and not form.scale
+    if kind == "cuba":  # takes small integers only
+        return whole and form.weights == np.int8
+    if "current_leak" in fields and whole:
+        return False
     return form.weights == np.float32 or form.scale or np.all(np.equal(fields.get("leak", 1), 1))
 
 
@@ -212,13 +235,9 @@ def cases(folder, kind, every=False):
             yield form, case_of(network, kind, name, 0)
         return
     turns = (0,) if QUICK else (0, 3)
+    stimuli = [s for s in EVERY_STIMULUS if kind != "cuba" or s[1] in ("ones", "signs")]
     for i, (form, network) in enumerate(networks(folder, kind)):
-        own = (
-            EVERY_STIMULUS
-            if every
-            else [EVERY_STIMULUS[(i + k) % len(EVERY_STIMULUS)] for k in turns]
-        )
-        for coding, name in own:
+        for coding, name in stimuli if every else [stimuli[(i + k) % len(stimuli)] for k in turns]:
             yield form, case_of(network, coding, name, i)
 
 
@@ -321,7 +340,7 @@ def fields_of(part):
 # One compiled signature per dtype. The names of the arguments whose dtype is that of a run or of
 # weights; any other array, and any other number, has one dtype in all of evsim.
 VALUES = {"currents", "potential", "constants", "history", "weight", "data", "out", "values"}
-VALUES |= {"row_values", "signs", "matrix[0]", "sums", "kept", "out_values"}
+VALUES |= {"row_values", "signs", "matrix[0]", "sums", "kept", "out_values", "leak", "synaptic"}
 
 
 def kernels():

@@ -12,7 +12,6 @@ from evsim.convert._linear import Average, Linear, Matrix, Shift, Sparse, Taps
 from evsim.network import Network
 from evsim.neurons import Neurons, neuron_kinds
 from evsim.neurons.input import Input
-from evsim.parts import EvsimError
 from evsim.synapses import Synapses, synapse_kinds
 
 Scales = dict[str, np.ndarray]  # node: activation = rate * scale, a scalar or one per channel

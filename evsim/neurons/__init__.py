@@ -53,6 +53,7 @@ class Neurons(Part):
             "neurons": self.neurons,
             "bias": getattr(self, "bias", None) is not None,
             "leak": getattr(self, "leak", None) is not None,
+            "current_leak": getattr(self, "current_leak", None) is not None,
             "reset": getattr(self, "reset", ""),
             "compares": self.compares,
             "firing": getattr(self, "firing", ""),

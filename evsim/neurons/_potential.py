@@ -52,6 +52,8 @@ class Integrating(Neurons):
     def restless(self, constants) -> np.ndarray:
         """Where a neuron is active at every timestep: its bias is not 0 or its leak not 1."""
         leak, bias = constants[0], constants[1]
+        if getattr(self, "current_leak", None) is not None:
+            return np.ones(leak.shape, np.uint8)
         return np.ascontiguousarray((leak != 1) | (bias != 0)).astype(np.uint8)
 
 
@@ -69,6 +71,12 @@ class PotentialWindow:
     def __init__(self, neurons: Integrating, dtype, constants: np.ndarray, current_bound: int):
         self.neurons, self.dtype, self.constants = neurons, np.dtype(dtype), constants
         self.initial = neurons.constants(dtype, v_init=neurons.v_init)[0]
+        self.current_leak = None
+        if getattr(neurons, "current_leak", None) is not None:
+            if dtype == np.int32:
+                expected = "a population of floats (an integer one has no current_leak)"
+                raise mismatch("integer weights only", expected, "current_leak")
+            self.current_leak = neurons.constants(dtype, current_leak=neurons.current_leak)[0]
         self.restless = neurons.restless(constants)
         self.all_restless = bool(self.restless.all())
         self.step_bound = self.landing = 0  # of a timestep, after a reset
@@ -80,7 +88,10 @@ class PotentialWindow:
     def begin(self) -> dict[str, np.ndarray]:
         """The state at rest."""
         shape = (self.neurons.positions, self.neurons.channels)
-        return {"potential": np.array(np.broadcast_to(self.initial, shape), self.dtype, order="C")}
+        initial = np.array(np.broadcast_to(self.initial, shape), self.dtype, order="C")
+        if self.current_leak is None:
+            return {"potential": initial}
+        return {"potential": initial, "synaptic_current": np.zeros(shape, self.dtype)}
 
     def advance(self, state, currents, reached, first: int, out) -> int:
         """Advance `state` by the window that begins at timestep `first`; results go to `out`.
@@ -88,6 +99,12 @@ class PotentialWindow:
         `currents` (timesteps, positions, channels); `reached` as for `fire`. Returns the active
         updates.
         """
+        if self.current_leak is not None:
+            linger(currents, state["synaptic_current"], self.current_leak)
+        return self.integrated(state, currents, reached, first, out)
+
+    def integrated(self, state, currents, reached, first: int, out) -> int:
+        """Advance by what the potential takes, with checks where it may leave int32."""
         if self.step_bound:
             steps = len(currents)
             highest = int(np.abs(state["potential"].astype(np.int64)).max())
@@ -95,7 +112,7 @@ class PotentialWindow:
                 if steps > 1:
                     ones = [slice(i, i + 1) for i in range(steps)]
                     return sum(
-                        self.advance(state, currents[i], reached[i], first + i.start, out)
+                        self.integrated(state, currents[i], reached[i], first + i.start, out)
                         for i in ones
                     )
                 self.check_int32(state, currents[0], first)
@@ -116,6 +133,18 @@ class PotentialWindow:
                     f"neuron {neuron}",
                     "values within int32",
                 )
+
+
+@kernel
+def linger(currents, synaptic, leak):
+    """u = leak * u + current, which takes the place of the current."""
+    for t in range(currents.shape[0]):
+        for p in range(currents.shape[1]):
+            q = p if leak.shape[0] > 1 else 0
+            u, current, kept = synaptic[p], currents[t, p], leak[q]
+            for c in range(u.shape[0]):
+                u[c] = kept[c] * u[c] + current[c]
+                current[c] = u[c]
 
 
 @kernel

@@ -13,11 +13,15 @@ from evsim.parts import EvsimError, flag, mismatch, per_neuron, whole
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Readout(Integrating):
-    """v = ((leak * v) + current) + bias."""
+    """v = ((leak * v) + current) + bias.
+
+    With a current_leak, v takes u = (current_leak * u) + current in the place of the current.
+    """
 
     sends: ClassVar[bool] = False
 
     leak: np.ndarray | None = per_neuron(None, positive=True)  # in (0, 1]
+    current_leak: np.ndarray | None = per_neuron(None)  # in [0, 1]
     slope: bool = flag(False)
     window: int | None = whole(None, least=2)
     start: int | None = whole(None)
@@ -25,6 +29,9 @@ class Readout(Integrating):
     def check(self) -> None:
         if self.leak is not None and (self.leak > 1).any():
             raise mismatch(self.leak.max(), "a value in (0, 1]", "leak")
+        kept = np.zeros(1) if self.current_leak is None else self.current_leak
+        if (kept < 0).any() or (kept > 1).any():
+            raise mismatch(kept.max(), "values in [0, 1]", "current_leak")
         if self.slope:
             raise EvsimError("a readout with a slope is not supported yet, expected false", "slope")
         for name in ("window", "start"):

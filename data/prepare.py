@@ -1,0 +1,206 @@
+"""Turn what people download anyway into data files of evsim: `python data/prepare.py --help`."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import _images
+import _recordings
+import typer
+from _output import Binning, Images, Recordings, write_events, write_images
+
+from evsim.parts import EvsimError, mismatch
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    help="Turn what people download anyway into data files of evsim. Nothing is downloaded here.",
+)
+
+
+class Split(StrEnum):
+    """The two parts of a data set."""
+
+    test = "test"
+    train = "train"
+
+
+class Kind(StrEnum):
+    """The two kinds of labels of CIFAR-100."""
+
+    fine = "fine"
+    coarse = "coarse"
+
+
+def size(option: str):
+    """What reads HEIGHTxWIDTH, or one number for both."""
+
+    def read(text: str) -> tuple[int, int]:
+        words = text.lower().split("x")
+        if len(words) > 2 or not all(word.isdecimal() and int(word) for word in words):
+            raise mismatch(repr(text), "HEIGHTxWIDTH", option)
+        return int(words[0]), int(words[-1])
+
+    return {"parser": read, "metavar": "HEIGHTxWIDTH"}
+
+
+Source = Annotated[Path, typer.Argument(help="file or folder", exists=True, show_default=False)]
+Out = Annotated[Path, typer.Option("-o", "--out", metavar="FILE", show_default=False)]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace FILE")]
+Strict = Annotated[bool, typer.Option("--strict", help="other counts or digests are an error")]
+Part = Annotated[Split, typer.Option("--split")]
+Bin = Annotated[int, typer.Option("--bin", min=1, help="microseconds per timestep")]
+Timesteps = Annotated[int | None, typer.Option("-T", "--timesteps", min=1, help="[all]")]
+Sensor = Annotated[tuple | None, typer.Option(help="resolution", **size("--sensor"))]
+Swap = Annotated[bool, typer.Option("--swap-polarity", help="off first, not on")]
+Pool = Annotated[int, typer.Option(min=1, help="N x N pixels become one")]
+
+
+@app.command()
+def mnist(
+    source: Source,
+    out: Out,
+    split: Part = Split.test,
+    labels: Annotated[Path | None, typer.Option(exists=True, help="their file")] = None,
+    overwrite: Overwrite = False,
+    strict: Strict = False,
+):
+    """MNIST's format (idx, also .gz): MNIST, Fashion-MNIST, KMNIST; the folder or file."""
+    save_images(_images.idx(source, labels, split), out, overwrite, strict)
+
+
+@app.command()
+def cifar(
+    source: Source,
+    out: Out,
+    split: Part = Split.test,
+    labels: Annotated[Kind, typer.Option(help="of CIFAR-100")] = Kind.fine,
+    overwrite: Overwrite = False,
+    strict: Strict = False,
+):
+    """CIFAR-10 and CIFAR-100, binary version: cifar-10-binary.tar.gz or its folder."""
+    save_images(_images.cifar(source, split, labels), out, overwrite, strict)
+
+
+@app.command()
+def folder(
+    source: Source,
+    out: Out,
+    size: Annotated[tuple | None, typer.Option(help="scale and cut", **size("--size"))] = None,
+    gray: Annotated[bool, typer.Option("--gray", help="one channel")] = False,
+    overwrite: Overwrite = False,
+):
+    """Image files, one folder per class (needs Pillow)."""
+    save_images(_images.folder(source, size, gray), out, overwrite)
+
+
+@app.command()
+def numpy(
+    source: Source,
+    out: Out,
+    split: Part = Split.test,
+    channels_first: Annotated[bool, typer.Option("--channels-first")] = False,
+    overwrite: Overwrite = False,
+):
+    """A NumPy archive (.npz) with images and labels, or x_test, y_test, x_train, y_train."""
+    save_images(_images.archive(source, split, channels_first), out, overwrite)
+
+
+@app.command()
+def nmnist(
+    source: Source,
+    out: Out,
+    split: Part = Split.test,
+    bin: Bin = 1000,
+    timesteps: Timesteps = None,
+    sensor: Sensor = None,
+    swap_polarity: Swap = False,
+    pool: Pool = 1,
+    overwrite: Overwrite = False,
+    strict: Strict = False,
+):
+    """N-MNIST: Test.zip, Train.zip or their folder; also N-Caltech101 with --sensor 180x240."""
+    binning = Binning(bin, timesteps, sensor, swap_polarity, pool)
+    save_events(_recordings.nmnist(source, split), out, binning, overwrite, strict)
+
+
+@app.command()
+def aedat(
+    source: Source,
+    out: Out,
+    chip: Annotated[str | None, typer.Option(help="of AEDAT 2: dvs128, davis346...")] = None,
+    bin: Bin = 1000,
+    timesteps: Timesteps = None,
+    sensor: Sensor = None,
+    swap_polarity: Swap = False,
+    pool: Pool = 1,
+    overwrite: Overwrite = False,
+):
+    """AEDAT 2, 3.1 and 4 (needs the package aedat): a file, a folder, or a folder per class."""
+    binning = Binning(bin, timesteps, sensor, swap_polarity, pool)
+    save_events(_recordings.aedat(source, chip), out, binning, overwrite)
+
+
+@app.command()
+def streams(
+    source: Source,
+    out: Out,
+    samples: Annotated[str | None, typer.Option(metavar="A:B", help="half-open range")] = None,
+    bin: Bin = 1000,
+    timesteps: Timesteps = None,
+    sensor: Sensor = None,
+    swap_polarity: Swap = False,
+    pool: Pool = 1,
+    overwrite: Overwrite = False,
+):
+    """Recordings in one HDF5 file: t (us), x, y, p, offsets and labels."""
+    binning = Binning(bin, timesteps, sensor, swap_polarity, pool)
+    save_events(_recordings.streams(source, samples), out, binning, overwrite)
+
+
+def save_images(images: Images, out: Path, overwrite: bool, strict: bool = False) -> None:
+    """Write images, and say what was written."""
+    save(images, out, strict, lambda: write_images(out, images, overwrite))
+
+
+def save_events(recordings: Recordings, out: Path, binning: Binning, overwrite, strict=False):
+    """Write events, and say what was written."""
+    save(recordings, out, strict, lambda: write_events(out, recordings, binning, overwrite))
+
+
+def save(content: Images | Recordings, out: Path, strict: bool, write) -> None:
+    """Write a file, say what it holds, and in what it differs from well-known ones."""
+    if strict and content.doubts:
+        raise EvsimError(content.doubts[0])
+    print(f"{out}: {write()}")
+    for doubt in content.doubts:
+        print(f"prepare: {doubt}", file=sys.stderr)
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command line; returns its exit status."""
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("prepare.py", arguments or ["--help"]) as context:
+            command.invoke(context)
+        return 0
+    except typer.Exit as error:
+        return error.exit_code
+    except EvsimError as error:
+        line, status = str(error), 2
+    except (KeyboardInterrupt, typer.Abort):
+        line, status = "interrupted", 130
+    except OSError as error:
+        line, status = f"{error.filename or 'a file'}: {error.strerror or error}", 2
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # a usage error, whichever typer raised it
+            raise
+        line, status = error.format_message(), 2
+    print(f"prepare: {' '.join(line.split())}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,139 @@
+"""Fixed-point neurons with a current and a potential, as Loihi and lava-dl have them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from evsim.neurons import Neurons
+from evsim.parts import EvsimError, kernel, mismatch, per_neuron, whole
+
+UNIT = 64  # what one stands for in the fixed-point current and potential
+ONE = 4096  # of a decay: 4096 forgets everything, 0 nothing
+LIMIT = (1 << 23) - 1  # of current and potential
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Cuba(Neurons):
+    """u = decay(u) + 64 current; v = decay(v) + u + 64 bias; where v > 64 threshold: fire, v = 0.
+
+    decay(x) = sign(x) (|x| (4096 - decay) >> 12), all in integers. The bias is not added at
+    timestep 0, as lava-dl does. For the `refractory` timesteps after firing only u is updated.
+    Every set into it has integer weights and a spiking source. Loihi wraps u and stops v at 2^23;
+    here either is an error. Source: lava-dl, slayer neuron cuba; checked with its own fixtures.
+    """
+
+    compares: ClassVar[bool] = True
+
+    current_decay: np.ndarray = per_neuron()
+    potential_decay: np.ndarray = per_neuron()
+    threshold: np.ndarray = per_neuron(positive=True)
+    bias: np.ndarray | None = per_neuron(None)
+    refractory: int = whole(0)
+
+    def check(self) -> None:
+        for name in ("current_decay", "potential_decay"):
+            value = getattr(self, name)
+            if (value < 0).any() or (value > ONE).any():
+                raise mismatch(value.min(), f"values from 0 to {ONE}", name)
+        for name in ("current_decay", "potential_decay", "threshold", "bias"):
+            value = np.ravel(0 if getattr(self, name) is None else getattr(self, name))
+            wrong = (value != np.trunc(value)) | (np.abs(value) > LIMIT // UNIT)
+            if wrong.any():
+                raise mismatch(value[wrong][0], f"whole numbers up to {LIMIT // UNIT}", name)
+
+    def describe(self) -> dict:
+        return super().describe() | {"leak": True, "current_leak": True, "reset": "zero"}
+
+    def prepare(self, dtype, current_bound: int = 0) -> CubaWindow:
+        """What runs this population; its arithmetic is int32."""
+        if dtype != np.int32:
+            raise EvsimError(
+                "found sets with real weights or a graded source, expected integer weights and a "
+                "spiking source"
+            )
+        return CubaWindow(self)
+
+
+class CubaWindow:
+    """Advances fixed-point neurons by windows."""
+
+    all_restless = True  # both states decay at every timestep
+
+    def __init__(self, neurons: Cuba):
+        self.neurons = neurons
+        bias = 0 if neurons.bias is None else neurons.bias
+        fields = (neurons.current_decay, neurons.potential_decay, neurons.threshold, bias)
+        grids = [neurons.grid(np.asarray(value)) for value in fields]
+        constants = np.stack(np.broadcast_arrays(*grids)).astype(np.int64)
+        constants[:2] = ONE - constants[:2]
+        constants[2:] *= UNIT
+        self.constants = np.ascontiguousarray(constants)
+
+    def begin(self) -> dict[str, np.ndarray]:
+        """The state at rest."""
+        shape = (self.neurons.positions, self.neurons.channels)
+        return {
+            "potential": np.zeros(shape, np.int32),
+            "synaptic_current": np.zeros(shape, np.int32),
+            "quiet": np.zeros(shape, np.int64),
+        }
+
+    def advance(self, state, currents, reached, first: int, stream) -> int:
+        """Advance `state` by the window that begins at timestep `first`; returns the updates."""
+        channels, offsets, _ = stream.reserve(len(currents))
+        rules = np.array([first, self.neurons.refractory, LIMIT], np.int64)
+        wide = currents.astype(np.int64, copy=False)
+        events, wrong = fire_fixed(wide, *state.values(), self.constants, rules, channels, offsets)
+        if wrong >= 0:
+            step, neuron = divmod(wrong, self.neurons.neurons)
+            found = f"a current or potential beyond 2^23 at timestep {first + step}"
+            raise mismatch(f"{found}, neuron {neuron}", f"values up to {LIMIT}")
+        stream.commit(len(currents), events)
+        return len(currents) * self.neurons.neurons
+
+
+@kernel
+def fire_fixed(currents, potential, synaptic, quiet, constants, rules, channels, offsets):
+    """The law for a window; returns (events, the first value beyond the limit or -1).
+
+    `constants`: 4096 - current decay, 4096 - potential decay, threshold and bias times 64.
+    `rules`: first timestep, refractory, limit.
+    """
+    events, cell = np.int64(0), 0
+    for t in range(currents.shape[0]):
+        now = rules[0] + t
+        for p in range(currents.shape[1]):
+            q = p if constants.shape[1] > 1 else 0
+            for c in range(currents.shape[2]):
+                u = (
+                    _decayed(np.int64(synaptic[p, c]), constants[0, q, c])
+                    + UNIT * currents[t, p, c]
+                )
+                if abs(u) > rules[2]:
+                    return events, np.int64((t * currents.shape[1] + p) * currents.shape[2] + c)
+                synaptic[p, c] = u
+                if now < quiet[p, c]:
+                    continue
+                v = _decayed(np.int64(potential[p, c]), constants[1, q, c]) + u
+                if now > 0:
+                    v += constants[3, q, c]
+                if abs(v) > rules[2]:
+                    return events, np.int64((t * currents.shape[1] + p) * currents.shape[2] + c)
+                if v > constants[2, q, c]:
+                    channels[events] = c
+                    events += 1
+                    v = np.int64(0)
+                    quiet[p, c] = now + rules[1] + 1
+                potential[p, c] = v
+            cell += 1
+            offsets[cell] = offsets[0] + events
+    return events, np.int64(-1)
+
+
+@kernel
+def _decayed(x, kept):
+    """sign(x) (|x| kept >> 12)."""
+    return (x * kept) >> 12 if x >= 0 else -((-x * kept) >> 12)

@@ -1,0 +1,28 @@
+"""Leaky neurons with a synaptic current of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from evsim.neurons._firing import Firing
+from evsim.parts import mismatch, per_neuron
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CurrentBasedLeaky(Firing):
+    """u = (current_leak * u) + current; v = ((leak * v) + u) + bias; then as lif.
+
+    u starts at 0 and goes on while a neuron is refractory.
+    """
+
+    leak: np.ndarray = per_neuron(positive=True)  # in (0, 1]
+    current_leak: np.ndarray = per_neuron()  # in [0, 1]
+
+    def check(self) -> None:
+        super().check()
+        if (self.leak > 1).any():
+            raise mismatch(self.leak.max(), "a value in (0, 1]", "leak")
+        if (self.current_leak < 0).any() or (self.current_leak > 1).any():
+            raise mismatch(self.current_leak.max(), "values in [0, 1]", "current_leak")
