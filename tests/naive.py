@@ -168,7 +168,8 @@ class FixedPoint:
         if t <= self.rests_until[j]:
             return False
         v = decayed(self.v[j], self.potential_decay[j]) + self.u[j]
-        self.v[j] = v + (64 * self.bias[j] if t > 0 else 0)
+        v += 64 * self.bias[j] if t > 0 else 0
+        self.v[j] = min(max(v, 1 - 2**23), 2**23 - 1)
         if self.v[j] <= 64 * self.threshold[j]:
             return False
         self.v[j], self.rests_until[j] = 0, t + self.refractory

@@ -50,8 +50,8 @@ def claims(source: Source) -> str | None:
 
 def read(source: Source, options: Options) -> Reading:
     """The spiking network in the file."""
-    for name in ("topology", "flip_kernels", "dt", "reset"):
-        options.refuse(name, "a lava-dl file says it itself")
+    for name in ("topology", "flip_kernels", "dt", "reset", "bgr"):
+        options.refuse(name, "a lava-dl file leaves no choice")
     hdf5.names(source.file)
     groups = hdf5.group(source.file, "layer", "layer")
     arrays, builder = hdf5.Arrays(), _Builder(options)
@@ -97,10 +97,10 @@ class _Builder:
         else:
             self._synapses(layer, kind)
 
-    def _row(self, layer: Layer, kind: str, shape: tuple[int, ...], **more) -> None:
+    def _row(self, layer: Layer, kind: str, shape: tuple[int, ...], weights: int = 0) -> None:
         number = layer.place.rpartition("/")[2]
         row = {"layer": number, "kind": kind, "shape": list(channels_last(shape))}
-        self.reading.layers.append(row | more)
+        self.reading.layers.append(row | {"weights": weights})
 
     def _skip(self, layer: Layer, kind: str, works: str) -> None:
         """Note what is unsupported, and go on behind it as far as its shape is known."""
@@ -144,7 +144,7 @@ class _Builder:
         made = {"dense": self._dense, "conv": self._conv, "pool": self._pool}[kind]
         found = made(layer, weight, shape)
         neurons = found if isinstance(found, str) else neurons_of(layer, shape)
-        self._row(layer, kind, shape, weights=int(weight.size))
+        self._row(layer, kind, shape, int(weight.size))
         if isinstance(neurons, str):
             self.reading.unsupported.append((layer.place, neurons))
         elif self.last is not None and not self.reading.unsupported:
@@ -260,6 +260,8 @@ class _Builder:
     def finished(self, timesteps: int | None) -> Reading:
         """The reading, with the network if nothing is unsupported."""
         reading = self.reading
+        if self.coding == "poisson":
+            reading.notes.append("the file does not say what spikes code: rates of Bernoulli draws")
         if self.delay.any():
             reading.notes.append("the delays of the last layer's axons are left out")
         if not reading.unsupported:

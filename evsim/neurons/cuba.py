@@ -21,8 +21,8 @@ class Cuba(Neurons):
 
     decay(x) = sign(x) (|x| (4096 - decay) >> 12), all in integers. The bias is not added at
     timestep 0, as lava-dl does. For the `refractory` timesteps after firing only u is updated.
-    Every set into it has integer weights and a spiking source. Loihi wraps u and stops v at 2^23;
-    here either is an error. Source: lava-dl, slayer neuron cuba; checked with its own fixtures.
+    v stops at +-(2^23 - 1), as on Loihi; a u beyond that, which Loihi would wrap, is an error.
+    Every set into it has integer weights and a spiking source. Source: lava-dl, slayer neuron cuba; checked with its own fixtures.
     """
 
     compares: ClassVar[bool] = True
@@ -89,7 +89,7 @@ class CubaWindow:
         events, wrong = fire_fixed(wide, *state.values(), self.constants, rules, channels, offsets)
         if wrong >= 0:
             step, neuron = divmod(wrong, self.neurons.neurons)
-            found = f"a current or potential beyond 2^23 at timestep {first + step}"
+            found = f"a current beyond 2^23 at timestep {first + step}"
             raise mismatch(f"{found}, neuron {neuron}", f"values up to {LIMIT}")
         stream.commit(len(currents), events)
         return len(currents) * self.neurons.neurons
@@ -97,7 +97,7 @@ class CubaWindow:
 
 @kernel
 def fire_fixed(currents, potential, synaptic, quiet, constants, rules, channels, offsets):
-    """The law for a window; returns (events, the first value beyond the limit or -1).
+    """The law for a window; returns (events, the first current beyond the limit or -1).
 
     `constants`: 4096 - current decay, 4096 - potential decay, threshold and bias times 64.
     `rules`: first timestep, refractory, limit.
@@ -120,8 +120,7 @@ def fire_fixed(currents, potential, synaptic, quiet, constants, rules, channels,
                 v = _decayed(np.int64(potential[p, c]), constants[1, q, c]) + u
                 if now > 0:
                     v += constants[3, q, c]
-                if abs(v) > rules[2]:
-                    return events, np.int64((t * currents.shape[1] + p) * currents.shape[2] + c)
+                v = min(max(v, -rules[2]), rules[2])
                 if v > constants[2, q, c]:
                     channels[events] = c
                     events += 1

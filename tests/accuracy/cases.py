@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-CIFAR = ("--mean", ".485,.456,.406", "--std", ".229,.224,.225")
+COLOURS = ("--mean", ".485,.456,.406", "--std", ".229,.224,.225")
 
 
 @dataclass(frozen=True)
@@ -10,11 +10,15 @@ class Model:
     """A trainer's file with the options it needs, and its accuracy as an ANN, in percent."""
 
     file: str
-    data: str  # of data/: the test set; what calibrates is its training set
+    data: str  # the beginning of the names of its test and training images
     accuracy: float
     options: tuple[str, ...] = ()
-    passes: tuple[int, ...] = (1,)
-    accuracies: tuple[float, ...] = ()  # for several numbers of passes
+    passes: int = 1  # of a stochastic network, summed
+
+    @property
+    def allowed(self) -> float:
+        """The points by which it may differ: 0.1, or three images of CIFAR-10."""
+        return 100 * 3 / 2077 if self.data == "cifar10" else 0.1
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Conversion:
     file: str
     options: tuple[str, ...]
     bars: dict[int, float]  # timesteps: points
+    timesteps: int = 64
 
 
 MODELS = (
@@ -43,8 +48,45 @@ MODELS = (
     Model("cifar10-cnn-avgpool.keras1-theano.h5", "cifar10", 83.05, ("--flip-kernels",)),
     Model("cifar10-cnn-bn-maxpool.keras2-theano.h5", "cifar10", 82.09),
     Model("cifar10-resnet8.keras2.h5", "cifar10", 87.10, ("--scale", "1")),
-    Model("cifar10-resnet20.torch-state.h5", "cifar10", 90.76, ("--topology", "resnet20", *CIFAR)),
-    Model("cifar10-resnet56.torch-state.h5", "cifar10", 92.87, ("--topology", "resnet56", *CIFAR)),
+    Model(
+        "cifar10-resnet20.torch-state.h5", "cifar10", 90.76, ("--topology", "resnet20", *COLOURS)
+    ),
+    Model(
+        "cifar10-resnet56.torch-state.h5", "cifar10", 92.87, ("--topology", "resnet56", *COLOURS)
+    ),
     Model("cifar10-vgg16.torch-state.h5", "cifar10", 88.35, ("--topology", "vgg16")),
     Model("cifar10-vgg9-relu.torch-state.h5", "cifar10", 87.39, ("--topology", "vgg9")),
+    Model("cifar10-vgg9-stoch.torch-state.h5", "cifar10", 75.35, ("--topology", "vgg9-stochastic")),
+    Model(
+        "cifar10-vgg9-stoch.torch-state.h5", "cifar10", 79.06, ("--topology", "vgg9-stochastic"), 8
+    ),
+    Model(
+        "cifar10-vgg9-stoch-xnor.torch-state.h5",
+        "cifar10",
+        73.42,
+        ("--topology", "vgg9-stochastic-xnor"),
+    ),
+    Model(
+        "cifar10-vgg9-stoch-xnor.torch-state.h5",
+        "cifar10",
+        76.99,
+        ("--topology", "vgg9-stochastic-xnor"),
+        8,
+    ),
+)
+
+CHANNELS = ("--method", "percentile", "--per-channel")
+KERAS = {64: 0.3}
+CONVERSIONS = (
+    *(
+        Conversion(model.file, CHANNELS, KERAS)
+        for model in MODELS
+        if model.data in ("mnist", "fashion")
+    ),
+    Conversion(
+        "cifar10-resnet8.keras2.h5", (*CHANNELS, "--stagger", "1", "--correct-bias"), {64: 1.0}
+    ),
+    Conversion("cifar10-resnet20.torch-state.h5", CHANNELS, {64: 1.0, 256: 0.3}, 256),
+    Conversion("cifar10-vgg16.torch-state.h5", CHANNELS, {64: 1.0, 256: 0.3}, 256),
+    Conversion("cifar10-resnet56.torch-state.h5", CHANNELS, {128: 1.0}, 128),
 )
