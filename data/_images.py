@@ -1,6 +1,7 @@
 """Images as people download them: idx, CIFAR binary, a folder per class, NumPy archives."""
 
 import gzip
+import math
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -92,7 +93,7 @@ def idx_parts(path: Path, axes: int):
             raise mismatch(f"shape {shape}", "no axis of length 0")
 
     def parts() -> Iterator[np.ndarray]:
-        each = int(np.prod(shape[1:], dtype=np.int64))
+        each = math.prod(shape[1:])
         with reading(path), open_file(path, "rb") as file:
             file.read(4 + 4 * axes)
             for first in range(0, shape[0], max(1, CHUNK // each)):
@@ -280,7 +281,7 @@ def _rows(source: Path, name: str):
         raise wrong(source, "one number", "an array", name)
 
     def parts() -> Iterator[np.ndarray]:
-        each = max(1, int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize)
+        each = max(1, math.prod(shape[1:]) * dtype.itemsize)
         with reading(source), zipfile.ZipFile(source) as file, _member(file, name) as opened:
             _header(opened, name)
             for first in range(0, shape[0], max(1, CHUNK // each)):

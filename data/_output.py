@@ -1,5 +1,6 @@
 """Writing data files: a part at a time, under another name until they are complete."""
 
+import math
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from evsim.parts import EvsimError, mismatch
 
 PACKED = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "track_times": False}
 CHUNK = 1 << 20  # bytes of images read in one go, events compressed together
+LARGEST = 1 << 28  # bytes of an image
 PACK = 1 << 18  # bytes of images compressed together
 
 
@@ -112,7 +114,11 @@ def write_images(path: Path, images: Images, overwrite: bool) -> str:
     samples, *shape = images.shape
     if not samples:
         raise wrong(images.source, "no images", "at least one")
-    each = max(1, PACK // max(1, int(np.prod(shape)) * images.dtype.itemsize))
+    size = math.prod(shape) * images.dtype.itemsize
+    if not 0 < size <= LARGEST:
+        found = f"{size} bytes per image"
+        raise wrong(images.source, found, f"1 to {LARGEST}")
+    each = max(1, PACK // size)
     with new_file(path, overwrite) as file, progress(path.name, samples) as advance:
         describe(file, images, ["samples", "height", "width", "channels"][: len(images.shape)])
         chunks = (min(each, samples), *shape)
@@ -177,7 +183,7 @@ def binned(parts, recordings: Recordings, binning: Binning):
     if sensor is None:
         raise mismatch("no resolution in the file", "the option --sensor HEIGHTxWIDTH")
     shape = (*(-(-n // binning.pool) for n in sensor), 2)
-    neurons, keys, late, start = int(np.prod(shape)), np.empty(0, np.int64), 0, recordings.start
+    neurons, keys, late, start = math.prod(shape), np.empty(0, np.int64), 0, recordings.start
     for t, x, y, p in parts:
         t, x, y, p = (np.asarray(v).astype(np.int64) for v in (t, x, y, p))
         if not t.size:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from _archive import members, reading, whole, wrong
+from _archive import Member, members, reading, whole, wrong
 from _known import doubts
 from _output import Recordings
 
@@ -51,9 +51,8 @@ def nmnist(source: Path, split: str) -> Recordings:
             for path in paths:
                 if content[path].size > LONGEST:
                     raise mismatch(f"{content[path].size} bytes", f"at most {LONGEST}", str(path))
-                with content[path].open() as file:
-                    label = number[path.parent.name]
-                    yield f"{source}: {path}", label, _nmnist(file, content[path].size)
+                label = number[path.parent.name]
+                yield f"{source}: {path}", label, _nmnist(content[path])
 
     return Recordings(
         (34, 34),
@@ -66,11 +65,12 @@ def nmnist(source: Path, split: str) -> Recordings:
     )
 
 
-def _nmnist(file, size: int) -> Iterator:
+def _nmnist(recording: Member) -> Iterator:
     """t, x, y, polarity of all events. y = 240 is none: the clock has gone round, 2^13 us."""
-    if size % 5:
-        raise mismatch(f"{size} bytes", "5 per event")
-    content = np.frombuffer(whole(file, size, "the events"), np.uint8).reshape(-1, 5)
+    if recording.size % 5:
+        raise mismatch(f"{recording.size} bytes", "5 per event")
+    with reading(recording.path), recording.open() as file:
+        content = np.frombuffer(whole(file, recording.size, "the events"), np.uint8).reshape(-1, 5)
     x, y, high, middle, low = content.T.astype(np.int64)
     t = ((high & 127) << 16 | middle << 8 | low) + (y == 240).cumsum() * 8192
     real = y != 240

@@ -192,6 +192,8 @@ def main(arguments: list[str]) -> int:
         line, status = str(error), 2
     except (KeyboardInterrupt, typer.Abort):
         line, status = "interrupted", 130
+    except MemoryError:
+        line, status = "found more data in one piece than memory holds", 2
     except OSError as error:
         line, status = f"{error.filename or 'a file'}: {error.strerror or error}", 2
     except Exception as error:

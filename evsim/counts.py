@@ -141,8 +141,9 @@ def population_actions(part: dict, facts: dict, machine: Machine) -> dict[str, n
         done["current_write"] = cleared + updates
         done["commit_add"] = done.get("commit_add", 0) + updates
         done["leak"] = updates
-    if part["bias"]:
-        done["bias_read"] = done["bias_add"] = updates
+    biases = int(part["bias"]) + int(part.get("current_bias", False))
+    if biases:
+        done["bias_read"] = done["bias_add"] = biases * updates
     if part["compares"]:
         done["compare"] = updates
     if part["leak"]:

@@ -133,6 +133,7 @@ def neurons_fire(layer, arrived):
             current = decayed(current, int(decays[0][index])) + 64 * int(arrived[t][index])
             potential = decayed(potential, int(decays[1][index])) + current
             potential += 64 * int(bias[index]) if t else 0  # lava counts timesteps from 1
+            potential = min(max(potential, 1 - 2**23), 2**23 - 1)
             if potential > 64 * threshold[index]:
                 spikes[t][index], potential = 1, 0
     return spikes

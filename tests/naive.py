@@ -80,6 +80,7 @@ class Neurons:
         self.count = neurons(fields["shape"])
         self.fires = self.kind in ("iaf", "lif", "cubalif")
         names = ("threshold", "leak", "bias", "v_min", "v_reset", "v_init", "current_leak")
+        names += ("current_bias",)
         for name in names:
             default = 0 if name in ("v_reset", "v_init") else None
             setattr(self, name, self.field(fields.get(name, default), fields["shape"]))
@@ -128,7 +129,10 @@ class Neurons:
     def visit(self, j, current, t):
         """Integrate, fire, reset; True if neuron j fired."""
         if self.current_leak is not None:
-            current = self.u[j] = self.current_leak[j] * self.u[j] + current
+            current = self.current_leak[j] * self.u[j] + current
+            if self.current_bias is not None:
+                current = current + self.current_bias[j]
+            self.u[j] = current
         if t <= self.rests_until[j]:
             return False
         self.integrate(j, current)

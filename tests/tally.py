@@ -297,6 +297,8 @@ class TwoStates(Integrator):
             actions += ["current_read"] + ["current_write"] * arrived
         if self.bias is not None:
             actions += ["bias_read", "bias_add"]
+        if getattr(law, "current_bias", None) is not None:
+            actions += ["bias_read", "bias_add"]
         fires = isinstance(law, FixedPoint) or law.fires
         if fires:
             actions.append("compare")

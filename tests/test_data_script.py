@@ -93,6 +93,7 @@ def test_known_digests(monkeypatch, capsys):
         (b"\x80\x04", idx(pixels(3)), "the end of the file inside the header"),
         (b"", idx(pixels(3)), "the end of the file inside the header"),
         (idx(pixels(0, 2, 2)), idx(pixels(0)), "no axis of length 0"),
+        (struct.pack(">4I", 2051, 1, 1 << 31, 1 << 31), idx(pixels(1)), "bytes per image"),
     ],
 )
 def test_bad_idx(capsys, images, labels, words):

@@ -45,7 +45,8 @@ NEURONS = {
     "maxpool": [{}],
     "cubalif": [
         {"threshold": 1, "leak": 0.5, "current_leak": np.array([0.5, 1])},
-        {"threshold": 1, "leak": 1, "current_leak": 0, "bias": 0.25, "refractory": 1},
+        {"threshold": 1, "leak": 1, "current_leak": 0, "bias": 0.25, "refractory": 1}
+        | {"current_bias": np.arange(8) / 8},
     ],
     "cuba": [
         {"current_decay": 410, "potential_decay": np.array([0, 1024]), "threshold": 2},
@@ -60,7 +61,7 @@ NEURONS = {
     "readout": [
         {"bias": np.arange(8) % 3, "v_init": 1},
         {"leak": np.array([0.5, 1])},
-        {"leak": 0.5, "current_leak": 0.5},
+        {"leak": 0.5, "current_leak": 0.5, "current_bias": np.array([0.25, 0])},
     ],
 }
 # Shapes of source and target, fields; `weight` and `data` say how many weights there are.

@@ -101,6 +101,16 @@ def test_any_network_fires_as_lava_says(case, tmp_path_factory):
     same(tmp_path_factory.mktemp("lava") / "n.net", *case)
 
 
+def test_a_potential_stops_where_that_of_loihi_does(tmp_path):
+    weight = np.float32([[-250, -250], [-250, 120]])
+    about = neuron(iDecay=500, vDecay=0, vThMant=500)
+    spikes = np.zeros((300, 2), int)
+    spikes[:120, 0] = 1
+    spikes[120:, 1] = 1
+    counts = same(tmp_path / "n.net", [dense(2, 2, weight=weight, neuron=about)], spikes)
+    assert 0 < counts[0] < 180
+
+
 @pytest.mark.parametrize("height", [4, 5])
 def test_a_pool_pads_what_is_odd(tmp_path, height):
     layers = [named("input", (2, height, 5)), pool((2, (height + 1) // 2, 3))]

@@ -8,7 +8,7 @@ import numpy as np
 
 from evsim.ann import INPUT
 from evsim.convert._graph import Graph, Node
-from evsim.convert._linear import Average, Linear, Matrix, Shift, Sparse, Taps
+from evsim.linear.maps import Average, Linear, Matrix, Shift, Sparse, Taps
 from evsim.network import Network
 from evsim.neurons import Neurons, neuron_kinds
 from evsim.neurons.input import Input

@@ -8,11 +8,11 @@ from math import prod
 import numpy as np
 
 from evsim.ann import INPUT, Model
-from evsim.convert._compose import average, ungrouped, windows
 from evsim.convert._graph import Graph
-from evsim.convert._linear import Average, Matrix, Shift, Taps
 from evsim.convert._sums import Maximum, Part, Sum, Value, pool_before_rectifier
 from evsim.layers import Layer
+from evsim.linear.compose import average, ungrouped, windows
+from evsim.linear.maps import Average, Matrix, Shift, Taps
 from evsim.parts import EvsimError, mismatch
 
 WORKS = "ReLU (also clipped or quantised)"

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from evsim.convert._linear import Linear
 from evsim.layers import Shape
+from evsim.linear.maps import Linear
 
 Terms = tuple[tuple[str, Linear], ...]  # (source node, map) each
 

@@ -7,10 +7,10 @@ from math import prod
 
 import numpy as np
 
-from evsim.convert._compose import then
 from evsim.convert._graph import Terms
-from evsim.convert._linear import Average, Linear, Shift, Sparse, Taps
 from evsim.layers import Shape
+from evsim.linear.compose import then
+from evsim.linear.maps import Average, Linear, Shift, Sparse, Taps
 from evsim.parts import EvsimError
 
 

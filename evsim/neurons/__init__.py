@@ -54,6 +54,7 @@ class Neurons(Part):
             "bias": getattr(self, "bias", None) is not None,
             "leak": getattr(self, "leak", None) is not None,
             "current_leak": getattr(self, "current_leak", None) is not None,
+            "current_bias": getattr(self, "current_bias", None) is not None,
             "reset": getattr(self, "reset", ""),
             "compares": self.compares,
             "firing": getattr(self, "firing", ""),

@@ -76,7 +76,9 @@ class PotentialWindow:
             if dtype == np.int32:
                 expected = "a population of floats (an integer one has no current_leak)"
                 raise mismatch("integer weights only", expected, "current_leak")
-            self.current_leak = neurons.constants(dtype, current_leak=neurons.current_leak)[0]
+            bias = np.array(-0.0) if neurons.current_bias is None else neurons.current_bias
+            fields = {"current_leak": neurons.current_leak, "current_bias": bias}
+            self.current_leak = neurons.constants(dtype, **fields)
         self.restless = neurons.restless(constants)
         self.all_restless = bool(self.restless.all())
         self.step_bound = self.landing = 0  # of a timestep, after a reset
@@ -136,14 +138,14 @@ class PotentialWindow:
 
 
 @kernel
-def linger(currents, synaptic, leak):
-    """u = leak * u + current, which takes the place of the current."""
+def linger(currents, synaptic, constants):
+    """u = ((leak * u) + current) + bias, which takes the place of the current."""
     for t in range(currents.shape[0]):
         for p in range(currents.shape[1]):
-            q = p if leak.shape[0] > 1 else 0
-            u, current, kept = synaptic[p], currents[t, p], leak[q]
+            q = p if constants.shape[1] > 1 else 0
+            u, current, leak, bias = synaptic[p], currents[t, p], constants[0, q], constants[1, q]
             for c in range(u.shape[0]):
-                u[c] = kept[c] * u[c] + current[c]
+                u[c] = leak[c] * u[c] + current[c] + bias[c]
                 current[c] = u[c]
 
 

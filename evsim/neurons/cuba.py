@@ -22,7 +22,8 @@ class Cuba(Neurons):
     decay(x) = sign(x) (|x| (4096 - decay) >> 12), all in integers. The bias is not added at
     timestep 0, as lava-dl does. For the `refractory` timesteps after firing only u is updated.
     v stops at +-(2^23 - 1), as on Loihi; a u beyond that, which Loihi would wrap, is an error.
-    Every set into it has integer weights and a spiking source. Source: lava-dl, slayer neuron cuba; checked with its own fixtures.
+    Every set into it has integer weights and a spiking source. Source: lava-dl, slayer neuron
+    cuba; checked with its own fixtures.
     """
 
     compares: ClassVar[bool] = True

@@ -12,13 +12,14 @@ from evsim.parts import mismatch, per_neuron
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CurrentBasedLeaky(Firing):
-    """u = (current_leak * u) + current; v = ((leak * v) + u) + bias; then as lif.
+    """u = ((current_leak * u) + current) + current_bias; v = ((leak * v) + u) + bias; then as lif.
 
     u starts at 0 and goes on while a neuron is refractory.
     """
 
     leak: np.ndarray = per_neuron(positive=True)  # in (0, 1]
     current_leak: np.ndarray = per_neuron()  # in [0, 1]
+    current_bias: np.ndarray | None = per_neuron(None)  # added to u every timestep
 
     def check(self) -> None:
         super().check()

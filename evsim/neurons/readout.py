@@ -15,13 +15,14 @@ from evsim.parts import EvsimError, flag, mismatch, per_neuron, whole
 class Readout(Integrating):
     """v = ((leak * v) + current) + bias.
 
-    With a current_leak, v takes u = (current_leak * u) + current in the place of the current.
+    With a current_leak, v takes u = ((current_leak * u) + current) + current_bias for the current.
     """
 
     sends: ClassVar[bool] = False
 
     leak: np.ndarray | None = per_neuron(None, positive=True)  # in (0, 1]
     current_leak: np.ndarray | None = per_neuron(None)  # in [0, 1]
+    current_bias: np.ndarray | None = per_neuron(None)
     slope: bool = flag(False)
     window: int | None = whole(None, least=2)
     start: int | None = whole(None)
@@ -29,6 +30,8 @@ class Readout(Integrating):
     def check(self) -> None:
         if self.leak is not None and (self.leak > 1).any():
             raise mismatch(self.leak.max(), "a value in (0, 1]", "leak")
+        if self.current_bias is not None and self.current_leak is None:
+            raise EvsimError("only a readout with a current_leak takes this field", "current_bias")
         kept = np.zeros(1) if self.current_leak is None else self.current_leak
         if (kept < 0).any() or (kept > 1).any():
             raise mismatch(kept.max(), "values in [0, 1]", "current_leak")

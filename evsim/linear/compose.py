@@ -7,10 +7,10 @@ from math import gcd, prod
 
 import numpy as np
 
-from evsim.convert._linear import Average, Linear, Matrix, Shift, Sparse, Taps, check_size
 from evsim.geometry import output_size
 from evsim.layers import Shape
 from evsim.layers.pool import Pool
+from evsim.linear.maps import Average, Linear, Matrix, Shift, Sparse, Taps, check_size
 
 WAYS = 8  # through the middle, for each synapse of two layers as one: so many are still tried
 

@@ -1,0 +1,94 @@
+"""`data/prepare.py`: downloads with any bytes spoiled are taken, or refused in one line."""
+
+import gzip
+import io
+import os
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from effort import examples
+from hypothesis import given
+from hypothesis import strategies as st
+from prepared import pixels, prepare
+from test_data_events import aedat2, aedat3, nmnist_bytes, some_events
+from test_data_script import idx
+
+
+def zipped(files):
+    """The bytes of a zip archive."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def tarred(name, content):
+    """The bytes of a tar archive."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        about = tarfile.TarInfo(name)
+        about.size = len(content)
+        archive.addfile(about, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def saved(save, **arrays):
+    """The bytes of a NumPy archive."""
+    packed = io.BytesIO()
+    save(packed, **arrays)
+    return packed.getvalue()
+
+
+def picture():
+    """The bytes of an image."""
+    from PIL import Image
+
+    packed = io.BytesIO()
+    Image.fromarray(pixels(9, 9, 3)).save(packed, "png")
+    return packed.getvalue()
+
+
+EVENTS = some_events(40)
+LABELLED = {"images": pixels(6, 5, 4), "labels": np.arange(6)}
+DOWNLOADS = {  # name: content, command
+    "x-images-idx3-ubyte": (idx(pixels(6, 5, 4)), "mnist x-images-idx3-ubyte"),
+    "x-images-idx3-ubyte.gz": (gzip.compress(idx(pixels(6, 5, 4))), "mnist x-images-idx3-ubyte.gz"),
+    "c.tar.gz": (tarred("c/test_batch.bin", bytes(3073 * 3)), "cifar c.tar.gz"),
+    "a.npz": (saved(np.savez, **LABELLED), "numpy a.npz"),
+    "b.npz": (saved(np.savez_compressed, **LABELLED), "numpy b.npz"),
+    "n.zip": (zipped({f"Test/{n}/1.bin": nmnist_bytes(EVENTS) for n in "01"}), "nmnist n.zip"),
+    "2.aedat": (aedat2(EVENTS), "aedat 2.aedat"),
+    "3.aedat": (aedat3(EVENTS), "aedat 3.aedat --sensor 34"),
+    "f/ant/1.png": (picture(), "folder f"),
+}
+
+
+@pytest.mark.parametrize("name", DOWNLOADS)
+@examples(60)
+@given(data=st.data())
+def test_spoiled(data, name, tmp_path_factory):
+    content, command = DOWNLOADS[name]
+    spoiled = bytearray(content)
+    for _ in range(data.draw(st.integers(0, 4))):
+        spoiled[data.draw(st.integers(0, len(spoiled) - 1))] = data.draw(st.integers(0, 255))
+    del spoiled[data.draw(st.integers(0, 2 * len(spoiled))) :]
+    before, output = os.getcwd(), io.StringIO()
+    os.chdir(tmp_path_factory.mktemp("damage"))
+    try:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(spoiled)
+        Path("x-labels-idx1-ubyte").write_bytes(idx(pixels(6)))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.stderr", output)
+            status = prepare.main([*command.split(), "-o", "o.h5"])
+        found = Path("o.h5").exists()
+        assert not Path("o.h5.part").exists()
+    finally:
+        os.chdir(before)
+    if status == 2:
+        assert output.getvalue().count("\n") == 1
+    assert (status, found) in ((0, True), (2, False))
