@@ -15,12 +15,19 @@ from _archive import wrong
 from rich.console import Console
 from rich.progress import Progress
 
-from evsim.parts import EvsimError, mismatch
+from evsim.parts import NEURONS, EvsimError, mismatch
 
 PACKED = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "track_times": False}
 CHUNK = 1 << 20  # bytes of images read in one go, events compressed together
 LARGEST = 1 << 28  # bytes of an image
 PACK = 1 << 18  # bytes of images compressed together
+
+
+LAYOUTS = {  # by the number of axes
+    2: "samples, values",
+    3: "samples, height, width",
+    4: "samples, height, width, channels",
+}
 
 
 @dataclass
@@ -120,7 +127,7 @@ def write_images(path: Path, images: Images, overwrite: bool) -> str:
         raise wrong(images.source, found, f"1 to {LARGEST}")
     each = max(1, PACK // size)
     with new_file(path, overwrite) as file, progress(path.name, samples) as advance:
-        describe(file, images, ["samples", "height", "width", "channels"][: len(images.shape)])
+        describe(file, images, LAYOUTS[len(images.shape)])
         chunks = (min(each, samples), *shape)
         stored = file.create_dataset("images", images.shape, images.dtype, chunks=chunks, **PACKED)
         labels = np.zeros(samples if images.labelled else 0, np.int64)
@@ -142,15 +149,12 @@ def write_events(path: Path, recordings: Recordings, binning: Binning, overwrite
     if not recordings.samples:
         raise wrong(recordings.source, "no recordings", "at least one")
     labels, duration, total, late = [], 1, 0, 0
-    with (
-        new_file(path, overwrite) as file,
-        progress(path.name, recordings.samples) as advance,
-    ):
-        describe(file, recordings, ["height", "width", "polarity"])
+    packed = PACKED | {"chunks": (CHUNK // 4,)}
+    with new_file(path, overwrite) as file, progress(path.name, recordings.samples) as advance:
+        describe(file, recordings, "height, width, polarity")
         columns = [
-            file.create_dataset(f"events/{name}", (0,), dtype, maxshape=(None,), **chunked)
-            for name, dtype in (("sample", "u4"), ("timestep", "u4"), ("neuron", "u4"))
-            for chunked in [PACKED | {"chunks": (CHUNK // 4,)}]
+            file.create_dataset(f"events/{name}", (0,), "u4", maxshape=(None,), **packed)
+            for name in ("sample", "timestep", "neuron")
         ]
         for sample, (name, label, parts) in enumerate(recordings.each):
             try:
@@ -168,12 +172,10 @@ def write_events(path: Path, recordings: Recordings, binning: Binning, overwrite
             advance(1)
         about = file["events"].attrs
         about["shape"], about["samples"] = shape, len(labels)
-        about["timesteps"] = binning.timesteps or duration
+        about["timesteps"] = steps = binning.timesteps or duration
         about["microseconds_per_timestep"] = binning.microseconds
         write_labels(file, recordings, np.array(labels) if recordings.labelled else None)
-    found = (
-        f"{len(labels):,} recordings, {total:,} events, {binning.timesteps or duration} timesteps"
-    )
+    found = f"{len(labels):,} recordings, {total:,} events, {steps} timesteps"
     return found + (f" ({late:,} events after them dropped)" if late else "")
 
 
@@ -184,6 +186,8 @@ def binned(parts, recordings: Recordings, binning: Binning):
         raise mismatch("no resolution in the file", "the option --sensor HEIGHTxWIDTH")
     shape = (*(-(-n // binning.pool) for n in sensor), 2)
     neurons, keys, late, start = math.prod(shape), np.empty(0, np.int64), 0, recordings.start
+    if neurons > NEURONS:
+        raise mismatch(f"{neurons} pixels and polarities", f"at most {NEURONS}", "--sensor")
     for t, x, y, p in parts:
         t, x, y, p = (np.asarray(v).astype(np.int64) for v in (t, x, y, p))
         if not t.size:
@@ -205,9 +209,9 @@ def binned(parts, recordings: Recordings, binning: Binning):
     return keys // neurons, keys % neurons, shape, late
 
 
-def describe(file, content, layout: list[str]) -> None:
+def describe(file, content, layout: str) -> None:
     """Write where the data come from, and what their axes and classes are."""
-    file.attrs["source"], file.attrs["layout"] = content.source, ", ".join(layout)
+    file.attrs["source"], file.attrs["layout"] = content.source, layout
     if content.classes:
         file.attrs["classes"] = ",".join(name.replace(",", " ") for name in content.classes)
 

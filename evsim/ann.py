@@ -91,7 +91,8 @@ class Model:
         def part(k: int) -> dict[str, np.ndarray]:
             some = slice(edges[k], edges[k + 1])
             mine = {name: value[some] for name, value in held.items()}
-            return self._forward(mine, wanted, Key(seed, samples[some], repetition, 0))
+            with np.errstate(over="ignore", invalid="ignore"):  # `activations` says where
+                return self._forward(mine, wanted, Key(seed, samples[some], repetition, 0))
 
         with ThreadPoolExecutor(jobs) as pool:
             parts = list(pool.map(part, range(jobs)))
@@ -197,7 +198,7 @@ def _ordered(layers: dict[str, Layer]) -> dict[str, Layer]:
     for name, layer in layers.items():
         for source in layer.sources:
             if source not in layers and source != INPUT:
-                known = f"one of {', '.join((INPUT, *layers))}{nearest(source, layers)}"
+                known = f"one of {', '.join((INPUT, *layers))}{nearest(source, (INPUT, *layers))}"
                 raise mismatch(repr(source), known, f"layers/{name}/sources")
         sorter.add(name, *(s for s in layer.sources if s != INPUT))
     try:

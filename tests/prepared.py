@@ -11,7 +11,11 @@ import evsim
 FOLDER = Path(__file__).parents[1] / "data"
 sys.path.insert(0, str(FOLDER))
 
+import _known as known  # noqa: E402
+import _output as output  # noqa: E402
 import prepare  # noqa: E402
+
+__all__ = ["FOLDER", "attribute", "done", "known", "output", "pixels", "prepare", "refused"]
 
 
 def done(*arguments):

@@ -9,11 +9,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from _output import Binning, Recordings, binned
 from effort import examples
 from hypothesis import given
 from hypothesis import strategies as st
-from prepared import attribute, done, refused
+from prepared import attribute, done, output, refused
 from real import real
 
 
@@ -64,9 +63,11 @@ def test_binning(data):
     cuts = sorted(data.draw(st.lists(st.integers(0, columns[0].size), max_size=3)))
     parts = zip(*(np.split(column, cuts) for column in columns), strict=True)
     start = data.draw(st.sampled_from([0, None]))
-    recordings = Recordings(sensor, 1, [], False, "", start=start)
-    binning = Binning(options["bin"], options["timesteps"], None, options["swap"], options["pool"])
-    timestep, neuron, shape, late = binned(parts, recordings, binning)
+    recordings = output.Recordings(sensor, 1, [], False, "", start=start)
+    binning = output.Binning(
+        options["bin"], options["timesteps"], None, options["swap"], options["pool"]
+    )
+    timestep, neuron, shape, late = output.binned(parts, recordings, binning)
     first = int(columns[0][0]) if start is None and columns[0].size else 0
     should = expected(columns, sensor, start=first, **options)
     assert list(zip(timestep.tolist(), neuron.tolist(), strict=True)) == sorted(should)
@@ -310,6 +311,7 @@ def test_streams():
         ({}, ["--samples", "5:9"], "no sample in 5:9"),
         ({}, ["--samples", "5"], "--samples: found '5', expected first:last"),
         ({}, ["--bin", "0"], "--bin"),
+        ({}, ["--sensor", "99999x99999"], "--sensor: found"),
     ],
 )
 def test_bad_streams(capsys, changes, arguments, words):

@@ -15,12 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from prepared import FOLDER, attribute, done, pixels, prepare, refused
+from prepared import FOLDER, attribute, done, known, output, pixels, prepare, refused
 from real import real
 
 import evsim
-
-_known, _output = sys.modules["_known"], sys.modules["_output"]
 
 
 @pytest.fixture(autouse=True)
@@ -73,10 +71,10 @@ def test_files_of_any_name_are_named(capsys):
 def test_known_digests(monkeypatch, capsys):
     write_idx(pixels(3, 2, 2), pixels(3), "t10k", ".gz", gzip.open)
     assert "not that of MNIST, Fashion-MNIST" in refused(capsys, "mnist", ".", "--strict")
-    for name in _known.DIGESTS:
+    for name in known.DIGESTS:
         if name.startswith("t10k"):
             digest = hashlib.md5(Path(name).read_bytes()).hexdigest()
-            monkeypatch.setitem(_known.DIGESTS, name, {digest: "MNIST"})
+            monkeypatch.setitem(known.DIGESTS, name, {digest: "MNIST"})
     assert "10000" in refused(capsys, "mnist", ".", "--strict")
     done("mnist", ".").close()
     assert "MD5" not in capsys.readouterr().err
@@ -345,7 +343,7 @@ def test_an_interrupt_leaves_nothing_behind(capsys, monkeypatch):
         assert Path("o.h5.part").exists()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_output, "write_labels", interrupted)
+    monkeypatch.setattr(output, "write_labels", interrupted)
     assert prepare.main(["numpy", "a.npz", "-o", "o.h5"]) == 130
     assert capsys.readouterr().err == "prepare: interrupted\n"
     assert os.listdir() == ["a.npz"]
