@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evsim.parts import kernel
+from evsim.parts import frozen, kernel
 
 DEEP = 64  # rows of the second matrix that stay in the cache while all rows of the first pass
 ROOM = 4 << 20  # bytes of patches gathered in one go
@@ -17,6 +17,7 @@ def multiply(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     one, and depends on its own row and column only. No library is asked: what one rounds depends
     on the number of rows, of threads and the machine.
     """
+    x, weight = frozen(x), frozen(weight)
     out = np.zeros((len(x), weight.shape[1]), np.float32)
     step = max(1, (256 << 20) // (2 * weight.size))  # a kernel call stays short
     for first in range(0, len(x), step):

@@ -9,7 +9,7 @@ import numpy as np
 from evsim.geometry import output_size
 from evsim.layers import Key, Layer, Shape, require_map
 from evsim.layers._product import ROOM, multiply
-from evsim.parts import array, kernel, mismatch, whole, wholes
+from evsim.parts import array, frozen, kernel, mismatch, whole, wholes
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -50,20 +50,20 @@ class Conv(Layer):
     def forward(self, x: np.ndarray, key: Key | None = None) -> np.ndarray:
         kernel_h, kernel_w, per_group, out = self.weight.shape
         height, width, _ = self.shape(x.shape[1:])
-        x, each = np.ascontiguousarray(x), out // self.groups
+        x, each = frozen(x), out // self.groups
         geometry = (*x.shape[1:3], height, width, kernel_h, kernel_w, *self.stride)
         geometry = np.array([*geometry, self.padding[0], self.padding[2], *self.dilation], np.int64)
         positions = len(x) * height * width
         y = np.empty((positions, out), np.float32)
         depth = kernel_h * kernel_w * per_group
-        weight = np.float32(self.weight).reshape(depth, out)
+        weight = frozen(np.float32(self.weight).reshape(depth, out))
         if per_group == each == 1:
             y.fill(0)
             depthwise(x, weight, y, geometry)
         step = positions if per_group == each == 1 else max(1, ROOM // (4 * depth))
         for group in range(0 if per_group == each == 1 else self.groups):
             columns = slice(group * each, (group + 1) * each)
-            own = np.ascontiguousarray(weight[:, columns])
+            own = weight[:, columns]
             for first in range(0, positions, step):
                 patches = np.zeros((min(step, positions - first), depth), np.float32)
                 gather(x, patches, geometry, first, group * per_group, per_group)

@@ -30,6 +30,5 @@ class Dense(Layer):
         return (self.weight.shape[1],)
 
     def forward(self, x: np.ndarray, key: Key | None = None) -> np.ndarray:
-        x = np.ascontiguousarray(x.reshape(len(x), -1))
-        y = multiply(x, np.ascontiguousarray(self.weight, np.float32))
+        y = multiply(x.reshape(len(x), -1), np.float32(self.weight))
         return y if self.bias is None else y + np.float32(self.bias)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evsim.layers import Key, Layer, Shape, require_map
-from evsim.parts import choice, flag, mismatch, wholes
+from evsim.parts import choice, flag, frozen, mismatch, wholes
 from evsim.parts import kernel as compiled
 
 
@@ -52,7 +52,7 @@ class Pool(Layer):
         sizes, average = self.sizes(x.shape[1:]), self.operation == "average"
         geometry = np.array([*self.kernel, *self.stride, *self.padding], np.int64)
         y = np.full((len(x), *sizes, x.shape[3]), 0 if average else -np.inf, np.float32)
-        slide(np.ascontiguousarray(x), y, geometry, average, self.count_padding)
+        slide(frozen(x), y, geometry, average, self.count_padding)
         return y
 
 
