@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
 from math import prod
 from types import MappingProxyType
 
@@ -15,7 +16,7 @@ import numpy as np
 from evsim.layers import Key, Layer, Shape
 from evsim.memory import cores
 from evsim.neurons.input import Input
-from evsim.parts import EvsimError, mismatch, nearest
+from evsim.parts import NEURONS, EvsimError, mismatch, nearest
 
 INPUT = "input"  # the name under which layers name the image as their source
 BATCH = 32 << 20  # bytes of the largest value of a batch
@@ -46,6 +47,9 @@ class Model:
                 self.shapes[name] = layer.shape(*(self.shapes[s] for s in layer.sources))
             except EvsimError as error:
                 raise error.within(f"layers/{name}") from None
+            if prod(self.shapes[name]) > NEURONS:
+                expected = f"at most {NEURONS} values"
+                raise mismatch(f"a result of shape {self.shapes[name]}", expected, f"layers/{name}")
         self.output = output or self._last()
 
     def _last(self) -> str:
@@ -77,13 +81,17 @@ class Model:
         `given`: results of layers to take as they are, for instance from a spiking network; what
         only leads to them is not computed. `samples`: their indices in the data file, on which
         random numbers depend. A sample's result does not depend on the batch or on `jobs`, the
-        threads (default: cores).
+        threads (default: cores). Raises EvsimError where a result is not finite.
         """
         wanted = tuple(wanted) or (self.output,)
         held = {INPUT: values, **(given or {})}
         for name in (*wanted, *held):
             if name not in self.shapes:
                 raise mismatch(repr(name), f"a layer{nearest(name, self.shapes)}", "layers")
+        for name, value in held.items():
+            if value.shape != (len(values), *self.shapes[name]):
+                expected = f"({len(values)}, {str(self.shapes[name])[1:]}"
+                raise mismatch(f"values of shape {value.shape}", expected, f"layers/{name}")
         samples = np.arange(len(values)) if samples is None else samples
         jobs = max(1, min(jobs or cores(), len(values)))
         edges = np.linspace(0, len(values), jobs + 1).astype(int)
@@ -91,7 +99,7 @@ class Model:
         def part(k: int) -> dict[str, np.ndarray]:
             some = slice(edges[k], edges[k + 1])
             mine = {name: value[some] for name, value in held.items()}
-            with np.errstate(over="ignore", invalid="ignore"):  # `activations` says where
+            with np.errstate(over="ignore", invalid="ignore"):  # said below, once
                 return self._forward(mine, wanted, Key(seed, samples[some], repetition, 0))
 
         with ThreadPoolExecutor(jobs) as pool:
@@ -105,6 +113,7 @@ class Model:
             layer = self.layers[name]
             values = [held[source] for source in layer.sources]
             held[name] = layer.forward(*values, key=replace(key, layer=index.index(name)))
+            _require_finite(held[name], key.samples, f"layers/{name}")
             uses.subtract(layer.sources)
             for source in layer.sources:
                 if uses[source] <= 0 and source not in wanted:
@@ -125,10 +134,8 @@ class Model:
         for some in self.batches(len(images)):
             samples = np.arange(first + some.start, first + some.stop)
             values = self.scaled(images[some])
+            _require_finite(values, samples, "")
             found = self.forward(values, wanted, samples=samples, jobs=jobs, **choices)
-            for name, value in found.items():
-                if not np.isfinite(value).all():
-                    self._explain(values, samples, name)
             yield some, found
 
     def _check_images(self, images) -> None:
@@ -140,16 +147,6 @@ class Model:
             raise mismatch(f"samples of shape {shape}", expected, "images")
         if not len(images):
             raise mismatch("no samples", "at least one", "images")
-
-    def _explain(self, values: np.ndarray, samples: np.ndarray, name: str) -> None:
-        """Raise an error that names the first layer whose result is not finite."""
-        found = self.forward(values, (INPUT, *self.layers), samples=samples)
-        for layer, value in found.items():
-            finite = np.isfinite(value).reshape(len(value), -1).all(axis=1)
-            if not finite.all():
-                which = f"images, sample {samples[np.flatnonzero(~finite)[0]]}"
-                place = which if layer == INPUT else f"layers/{layer}, {which}"
-                raise mismatch("NaN or infinity", "finite values", place)
 
     def predictions(
         self,
@@ -195,6 +192,8 @@ class Model:
 def _ordered(layers: dict[str, Layer]) -> dict[str, Layer]:
     """The layers, sources first, otherwise in the order given."""
     sorter = TopologicalSorter()
+    if INPUT in layers:
+        raise mismatch("a layer of the image's name", "another name", f"layers/{INPUT}")
     for name, layer in layers.items():
         for source in layer.sources:
             if source not in layers and source != INPUT:
@@ -202,7 +201,24 @@ def _ordered(layers: dict[str, Layer]) -> dict[str, Layer]:
                 raise mismatch(repr(source), known, f"layers/{name}/sources")
         sorter.add(name, *(s for s in layer.sources if s != INPUT))
     try:
-        order = tuple(sorter.static_order())
+        sorter.prepare()
     except CycleError as error:
         raise EvsimError(f"a cycle, {' -> '.join(error.args[1])}", "layers") from None
-    return {name: layers[name] for name in order}
+    names, found = list(layers), {}
+    place = {name: i for i, name in enumerate(names)}
+    ready = sorted(place[name] for name in sorter.get_ready())  # a heap
+    while ready:
+        name = names[heappop(ready)]
+        found[name] = layers[name]
+        sorter.done(name)
+        for after in sorter.get_ready():
+            heappush(ready, place[after])
+    return found
+
+
+def _require_finite(value: np.ndarray, samples: np.ndarray, place: str) -> None:
+    """Raise an error that names the first sample with a value that is not finite."""
+    if not np.isfinite(value).all():
+        finite = np.isfinite(value).reshape(len(value), -1).all(axis=1)
+        which = f"images, sample {samples[np.flatnonzero(~finite)[0]]}"
+        raise mismatch("NaN or infinity", "finite values", f"{place}, {which}".lstrip(", "))

@@ -8,18 +8,31 @@ from evsim.formats import _hdf5 as hdf5
 from evsim.formats import _state_dict as state_dict
 from evsim.formats._topology import natural
 from evsim.formats._trainer import Options, Reading, Source
-from evsim.parts import mismatch
+from evsim.parts import EvsimError, mismatch
 
 TITLE = "PyTorch state_dict (HDF5)"
+OTHERS = {"node", "layer", "layers", "layer_names", "model_weights", "model_config"}
+OTHERS |= {"keras_version", "nb_layers"}
 LAST = ("weight", "bias", "running_mean", "running_var")
 
 
 def claims(source: Source) -> str | None:
-    """What the file is, if its arrays are named as those of a state_dict."""
-    if source.file is None or "format" in source.file.attrs:
+    """What the file is, if its arrays are named as those of a state_dict.
+
+    In groups such names are those of other trainers too: then only if nothing else is theirs.
+    """
+    file = source.file
+    if file is None or "format" in file.attrs:
         return None
-    found = any(name.rpartition(".")[2] in LAST for name in _names(source.file))
-    return TITLE if found else None
+    try:
+        names = _names(file)
+    except EvsimError:
+        return None
+    if any(name.rpartition(".")[2] in LAST and "." in name for name in names):
+        return TITLE
+    if OTHERS & (set(file) | set(file.attrs)):
+        return None
+    return TITLE if any(name.rpartition("/")[2] in LAST for name in names) else None
 
 
 def read(source: Source, options: Options) -> Reading:

@@ -29,6 +29,8 @@ class Conv(Layer):
 
     def check(self) -> None:
         out = self.weight.shape[3]
+        if not self.weight.size:
+            raise mismatch(f"shape {self.weight.shape}", "no empty axis", "weight")
         if out % self.groups:
             raise mismatch(self.groups, f"a divisor of the {out} output channels", "groups")
         if self.bias is not None and self.bias.size != out:

@@ -20,6 +20,8 @@ class Dense(Layer):
     bias: np.ndarray | None = array(1, "f", None)  # (out,)
 
     def check(self) -> None:
+        if not self.weight.size:
+            raise mismatch(f"shape {self.weight.shape}", "no empty axis", "weight")
         if self.bias is not None and self.bias.size != self.weight.shape[1]:
             raise mismatch(f"shape {self.bias.shape}", f"({self.weight.shape[1]},)", "bias")
 

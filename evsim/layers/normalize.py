@@ -21,6 +21,8 @@ class Normalize(Layer):
     epsilon: np.ndarray = per_channel(0.0)
 
     def check(self) -> None:
+        if self.epsilon.size not in (1, self.variance.size):
+            raise mismatch(f"{self.epsilon.size} values", "as many as of variance", "epsilon")
         if (self.variance + self.epsilon <= 0).any():
             raise mismatch(self.variance.min(), "a variance above -epsilon", "variance")
 

@@ -28,6 +28,11 @@ class Pool(Layer):
 
     def check(self) -> None:
         object.__setattr__(self, "stride", self.stride or self.kernel)
+        sizes = (self.kernel[0], self.kernel[0], self.kernel[1], self.kernel[1])
+        empty = any(pad >= size for pad, size in zip(self.padding, sizes, strict=True))
+        if self.operation == "max" and empty:  # the maximum of a window of padding alone
+            expected = f"less than the kernel {self.kernel}, for a maximum"
+            raise mismatch(self.padding, expected, "padding")
 
     def sizes(self, shape: Shape) -> tuple[int, int]:
         """The height and width of the result."""

@@ -29,8 +29,10 @@ class Relu(Layer):
             raise EvsimError("levels without a ceiling, expected both", "levels")
 
     def shape(self, shape: Shape) -> Shape:
-        if self.ceiling is not None and self.ceiling.size not in (1, shape[-1]):
-            raise mismatch(f"{self.ceiling.size} values", f"1 or {shape[-1]}", "ceiling")
+        for name in ("ceiling", "rounding"):
+            value = getattr(self, name)
+            if value is not None and value.size not in (1, shape[-1]):
+                raise mismatch(f"{value.size} values", f"1 or {shape[-1]}", name)
         return shape
 
     def forward(self, x: np.ndarray, key: Key | None = None) -> np.ndarray:
