@@ -11,28 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evsim.ann import INPUT
+from evsim.formats._definition_fields import FIELDS, checked
 from evsim.layers import layer_kinds
 from evsim.parts import EvsimError, mismatch, nearest, shown
+from evsim.shipped import shipped
 
-MOST = 10_000  # layers of a network
+MOST = 10_000  # layers of a network, and blocks
 DEEPEST = 8  # definitions that extend each other, blocks inside blocks
 ROOT = {"title", "source", "extends", "parameters", "input", "blocks", "layers"}
 COMMON = {"name", "kind", "sources", "optional"}
 USE = {"name", "use", "repeat", "from"}
-FIELDS = {  # of each kind of layer, beside the common ones
-    "conv": {"channels", "kernel", "stride", "padding", "dilation", "groups", "weights"},
-    "dense": {"channels", "weights"},
-    "normalize": {"epsilon"},
-    "pool": {"operation", "kernel", "stride", "padding", "ceil", "count_padding"},
-    "pad": {"padding"},
-    "identity": {"stride", "widen"},
-    "relu": {"ceiling", "levels", "rounding"},
-    "stochastic": {"probability", "output", "sampled"},
-    "flatten": {"order"},
-    "add": set(),
-    "concatenate": set(),
-    "softmax": set(),
-}
+WEIGHTED = ("conv", "dense", "normalize")
 WORD = re.compile(r"\$(\w+)")
 
 
@@ -44,7 +33,7 @@ class Entry:
     kind: str
     sources: tuple[str, ...]
     optional: bool  # left out where the file has no weights for it
-    fields: dict
+    fields: dict  # as `_definition_fields` gives them
 
 
 @dataclass
@@ -74,12 +63,12 @@ class Definition:
             raise EvsimError(f"cannot be read: {error.strerror}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise mismatch(f"no TOML ({error})", "a definition of layers") from None
-        _known(content, ROOT, "")
+        _known(content, ROOT)
         _typed(content, {"title": str, "extends": str, "parameters": dict, "blocks": dict})
         if "extends" in content:
             if depth == DEEPEST:
                 raise mismatch(f"{DEEPEST} definitions that extend each other", "fewer", "extends")
-            found = cls.read(path.with_name(f"{content['extends']}.toml"), depth + 1)
+            found = cls.read(_extended(path, content["extends"]), depth + 1)
             for name in ("blocks", "parameters"):
                 getattr(found, name).update(content.get(name, {}))
             found.layers = content.get("layers", found.layers)
@@ -96,15 +85,21 @@ class Definition:
 
     def expanded(self, free: int) -> list[Entry]:
         """All layers; what `repeat = "weights"` stands for comes `free` times."""
-        found: list[Entry] = []
-        self._expand(self.layers, "", INPUT, self.parameters, free, found, 0)
-        names = [entry.name for entry in found]
-        for name in names:
-            if names.count(name) > 1:
-                raise mismatch(f"two layers {name!r}", "unique names", "layers")
-        return found
+        expansion = _Expansion(self.blocks, free)
+        expansion.add(self.layers, "", INPUT, self.parameters, 0)
+        return list(expansion.found.values())
 
-    def _expand(self, items, prefix, source, parameters, free, found, depth) -> str:
+
+@dataclass
+class _Expansion:
+    """The layers that were written out so far."""
+
+    blocks: dict[str, dict]
+    free: int
+    found: dict[str, Entry] = field(default_factory=dict)
+    steps: int = 0
+
+    def add(self, items, prefix: str, source: str, parameters: dict, depth: int) -> str:
         """Append the layers of a list; returns the name of the last one."""
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise mismatch(shown(items), "a list of layers", "layers")
@@ -112,70 +107,94 @@ class Definition:
             raise mismatch(f"blocks {depth} deep in each other", f"at most {DEEPEST}", "blocks")
         first = source
         for number, item in enumerate(items):
-            place = f"layers[{number}]"
             try:
                 item = {key: _filled(value, parameters, key) for key, value in item.items()}
                 name = item.get("name")
                 if not isinstance(name, str) or not name or "/" in name:
                     raise mismatch(shown(name), "a name without '/'", "name")
                 if "use" in item:
-                    source = self._use(item, prefix, source, parameters, free, found, depth)
+                    source = self.use(item, prefix, source, parameters, depth)
                 else:
-                    found.append(_entry(item, prefix, source, first, found))
-                    source = found[-1].name
+                    source = self.put(item, prefix, source, first)
             except EvsimError as error:
-                raise error.within(place) from None
-            if len(found) > MOST:
-                raise mismatch(f"more than {MOST} layers", "fewer", place)
+                raise error.within(f"layers[{number}]") from None
         return source
 
-    def _use(self, item, prefix, source, parameters, free, found, depth) -> str:
+    def use(self, item: dict, prefix: str, source: str, parameters: dict, depth: int) -> str:
         """Append a block as often as it is repeated."""
         block = self.blocks.get(item["use"]) if isinstance(item["use"], str) else None
         if block is None:
             near = nearest(str(item["use"]), self.blocks)
             raise mismatch(shown(item["use"]), f"one of {', '.join(self.blocks)}{near}", "use")
+        place = f"blocks.{item['use']}"
         if not isinstance(block, dict) or "layers" not in block:
-            raise mismatch(shown(block), "a table with layers", f"blocks.{item['use']}")
-        repeat = free if item.get("repeat") == "weights" else item.get("repeat", 1)
+            raise mismatch(shown(block), "a table with layers", place)
+        repeat = self.free if item.get("repeat") == "weights" else item.get("repeat", 1)
         first = item.get("from", 0)
-        for value, place in ((repeat, "repeat"), (first, "from")):
+        for value, key in ((repeat, "repeat"), (first, "from")):
             if type(value) is not int or not 0 <= value <= MOST:
-                raise mismatch(shown(value), f"a whole number up to {MOST}", place)
+                raise mismatch(shown(value), f"a whole number up to {MOST}", key)
         defaults = {k: _filled(v, parameters, k) for k, v in block.items() if k != "layers"}
         own = {key: value for key, value in item.items() if key not in USE}
-        _known(own, set(defaults), "")
+        _known(own, USE | set(defaults))
+        inside = parameters | defaults | own
         for i in range(first, first + repeat):
+            self.step()
             name = f"{prefix}{item['name'].replace('{i}', str(i))}."
-            inside = parameters | defaults | own
-            source = self._expand(block["layers"], name, source, inside, free, found, depth + 1)
+            try:
+                source = self.add(block["layers"], name, source, inside, depth + 1)
+            except EvsimError as error:
+                raise error.within(place) from None
         return source
 
+    def put(self, item: dict, prefix: str, source: str, first: str) -> str:
+        """Append one layer; returns its name."""
+        self.step()
+        kinds = sorted(FIELDS.keys() & layer_kinds().keys())
+        kind = item.get("kind")
+        if kind not in kinds:
+            near = nearest(str(kind), kinds)
+            raise mismatch(shown(kind), f"one of {', '.join(kinds)}{near}", "kind")
+        name = f"{prefix}{item['name']}"
+        if name in (INPUT, "in") or name in self.found:
+            expected = "a name of its own" if name in self.found else "another than the image's"
+            raise mismatch(f"a layer {name!r}" + " again" * (name in self.found), expected, "name")
+        optional = item.get("optional", False)
+        if not isinstance(optional, bool) or (optional and kind not in WEIGHTED):
+            expected = "true or false" if kind in WEIGHTED else f"false for kind {kind!r}"
+            raise mismatch(shown(optional), expected, "optional")
+        sources = self.sources(item.get("sources", [source]), prefix, first)
+        fields = checked(kind, {key: v for key, v in item.items() if key not in COMMON})
+        self.found[name] = Entry(name, kind, sources, optional, fields)
+        return name
 
-def _entry(item: dict, prefix: str, source: str, first: str, found: list[Entry]) -> Entry:
-    kinds = sorted(FIELDS.keys() & layer_kinds().keys())
-    kind = item.get("kind")
-    if kind not in kinds:
-        near = nearest(str(kind), kinds)
-        raise mismatch(shown(kind), f"one of {', '.join(kinds)}{near}", "kind")
-    _known(item, COMMON | FIELDS[kind], "")
-    sources = item.get("sources", [source])
-    if not isinstance(sources, list) or not all(isinstance(name, str) for name in sources):
-        raise mismatch(shown(sources), "a list of names", "sources")
-    names = {entry.name for entry in found}
-    resolved = []
-    for name in sources:
-        own = first if name == "in" else f"{prefix}{name}"
-        own = own if own in names or own == first else name
-        if own not in names and own != INPUT:
-            known = [n.removeprefix(prefix) for n in names]
-            raise mismatch(repr(name), f"a layer before it, or in{nearest(name, known)}", "sources")
-        resolved.append(own)
-    optional = item.get("optional", False)
-    if not isinstance(optional, bool):
-        raise mismatch(shown(optional), "true or false", "optional")
-    fields = {key: value for key, value in item.items() if key not in COMMON}
-    return Entry(f"{prefix}{item['name']}", kind, tuple(resolved), optional, fields)
+    def sources(self, names, prefix: str, first: str) -> tuple[str, ...]:
+        """The full names of sources: `in` is what the block takes, others are of the block first."""
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise mismatch(shown(names), "a list of names", "sources")
+        resolved = []
+        for name in names:
+            own = first if name == "in" else f"{prefix}{name}"
+            own = own if own in self.found or own == first else name
+            if own not in self.found and own != INPUT:
+                near = nearest(name, [n.removeprefix(prefix) for n in self.found])
+                raise mismatch(repr(name), f"a layer before it, or in{near}", "sources")
+            resolved.append(own)
+        return tuple(resolved)
+
+    def step(self) -> None:
+        """Count a layer or block, so that a small file does not stand for a huge network."""
+        self.steps += 1
+        if self.steps > MOST:
+            raise mismatch(f"more than {MOST} layers and blocks", "fewer")
+
+
+def _extended(path: Path, name: str) -> Path:
+    """The definition that another extends: beside it, else one that comes with evsim."""
+    if not name or "/" in name or "\\" in name or "\0" in name:
+        raise mismatch(shown(name), "the name of a definition, without .toml", "extends")
+    beside, known = path.with_name(f"{name}.toml"), shipped("networks") / f"{name}.toml"
+    return beside if beside.exists() or not known.exists() else known
 
 
 def _filled(value, parameters: dict, place: str):
@@ -189,11 +208,11 @@ def _filled(value, parameters: dict, place: str):
     return parameters[found[1]]
 
 
-def _known(content: dict, known: set[str], place: str) -> None:
+def _known(content: dict, known: set[str]) -> None:
     for name in content:
         if name not in known:
             expected = f"one of {', '.join(sorted(known))}{nearest(name, known)}"
-            raise mismatch(f"unknown field {name!r}", expected, place)
+            raise mismatch(f"unknown field {name!r}", expected)
 
 
 def _typed(content: dict, types: dict[str, type]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evsim.ann import INPUT, Model
-from evsim.formats._definition import Definition, Entry
+from evsim.formats._definition import WEIGHTED, Definition, Entry
 from evsim.formats._input import input_of, reversed_channels
 from evsim.formats._topology_layers import layer_of
 from evsim.formats._trainer import Bundle, Options, Reading, Source
@@ -16,7 +16,6 @@ from evsim.layers import Shape
 from evsim.parts import EvsimError, mismatch, nearest
 from evsim.shipped import shipped
 
-WEIGHTED = ("conv", "dense", "normalize")
 MISSING = "weights without a topology: name it with --topology (a name, or a TOML file)"
 
 
@@ -185,4 +184,4 @@ def _with_candidates(error: EvsimError, entry: Entry, bundle, pairing: Pairing) 
     if bundle is not None:
         shapes = ", ".join(f"{role} {array.shape}" for role, array in bundle.arrays.items())
         given = f"; its weights are {bundle.name!r}: {shapes}"
-    return EvsimError(error.problem + given, f"layers/{entry.name}")
+    return EvsimError(error.problem + given, error.place).within(f"layers/{entry.name}")
