@@ -80,6 +80,22 @@ def test_what_is_no_weight_is_left_out_and_said(tmp_path, topology):
     assert any("left out: " in note for note in formats.read(path, Options(topology)).notes)
 
 
+def test_a_checkpoint_of_a_training_run(tmp_path, topology):
+    state = small(7, "state_dict.module.")
+    state |= {"best_acc": np.array(0.9), "arch": "small", "epoch": np.array(5)}
+    state |= {"optimizer.state.0.exp_avg": np.zeros(2, "f4"), "ema.conv1.weight": np.zeros(3, "f4")}
+    path = hdf5(tmp_path / "m.h5", state)
+    assert np.allclose(outputs(path, topology), wanted(small(7), X), rtol=1e-5)
+    notes = formats.read(path, Options(topology=topology)).notes
+    assert any("arch, best_acc, ema.conv1.weight, ..." in note for note in notes)
+
+
+def test_one_linear_layer_saved_alone(tmp_path):
+    state = {"weight": np.float32([[1, 2], [3, 4], [5, 6]]), "bias": np.float32([1, 0, 0])}
+    model = formats.read(hdf5(tmp_path / "m.h5", state), Options(topology="mlp")).result()
+    assert model.forward(np.float32([[1, 10]]))[model.output].tolist() == [[22, 43, 65]]
+
+
 def test_a_network_of_pytorch_gives_the_same(tmp_path, topology):
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
@@ -106,6 +122,15 @@ def test_a_network_of_pytorch_gives_the_same(tmp_path, topology):
         ({"fc.weight": np.zeros((10, 60), "f4")}, "layers/fc: found an input of shape (64,)"),
         ({"fc.weight": np.full((10, 64), np.nan, "f4")}, "fc.weight: found NaN or infinity"),
         ({"conv1.weight": np.zeros((4, 3, 3, 3), "i4")}, "conv1.weight: found dtype int32"),
+        (
+            {"fc.weight": np.full((10, 64), 1e39)},
+            "fc.weight: found 1e+39, expected values within fl",
+        ),
+        ({"ln.alpha.weight": np.ones(3, "f4"), "bn1.running_var": np.ones(9, "f4")}, "work"),
+        ({"bn1.running_var": np.ones(9, "f4")}, "layers/bn1/variance: found 9 values, expected 4"),
+        ({"bn1.running_var": -np.ones(4, "f4")}, "layers/bn1/variance: found -1.0, expected a var"),
+        ({"bn1.weight": np.ones((4, 1), "f4")}, "convolutions, linear layers and batch norm work"),
+        ({"conv1.parametrizations.weight.original0": np.ones(3, "f4")}, "linear layers and batch"),
         ({"extra.weight": np.zeros((7, 5), "f4")}, "1 left over: extra (weight (5, 7))"),
         ({"rnn.weight_ih_l0": np.zeros((7, 5), "f4")}, "convolutions, linear layers and batch"),
         ({"norm.weight": np.zeros(5, "f4")}, "convolutions, linear layers and batch norm work"),
@@ -119,6 +144,9 @@ def test_weights_that_do_not_fit(change, said, tmp_path, topology):
     assert said in str(error.value)
     missing = {k: v for k, v in small().items() if not k.startswith("fc")}
     with pytest.raises(EvsimError, match="layers/fc: the file has no weights left"):
+        formats.read(hdf5(tmp_path / "n.h5", missing), Options(topology=topology)).result()
+    missing = {k: v for k, v in small().items() if not k.endswith("running_var")}
+    with pytest.raises(EvsimError, match="bn1: missing running_var"):
         formats.read(hdf5(tmp_path / "n.h5", missing), Options(topology=topology)).result()
 
 
@@ -134,6 +162,10 @@ def spoil(**changes):
         (spoil(shape="x"), "fc.bias/shape: found 'x', expected whole numbers"),
         (spoil(data_offsets=[0, 40]), "without gap"),
         (spoil(data_offsets=[4, 2]), "two ascending whole numbers"),
+        (spoil(dtype=["F32"]), "fc.bias/dtype: found ['F32'], expected one of F64"),
+        (spoil(shape=[-10]), "fc.bias/shape: found [-10], expected whole numbers"),
+        (spoil(shape=[True] * 10), "fc.bias/shape: found"),
+        (lambda h: h.pop("fc.bias"), "40 bytes after the last array, expected none"),
         (spoil(data_offsets=None), "two ascending whole numbers"),
         (lambda h: h.update(x=3), "header/'x': found 3, expected dtype, shape"),
         (lambda h: h.update(y={"dtype": "F32", "shape": [9**9], "data_offsets": [3096, 9**11]}),
@@ -156,14 +188,54 @@ def test_a_header_that_is_cut_or_no_json(tmp_path):
     path.write_bytes((21).to_bytes(8, "little") + b"{" + b"x" * 20)
     with pytest.raises(EvsimError, match="found no JSON"):
         formats.read(path)
+    text = b'{"a": 1, "a": 2}'
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+    with pytest.raises(EvsimError, match="header: found 'a' twice"):
+        formats.read(path)
+    path.write_bytes((2).to_bytes(8, "little") + b"{}")
+    with pytest.raises(EvsimError, match="found no weights, expected keys such as"):
+        formats.read(path)
+
+
+def test_an_array_without_values(tmp_path, topology):
+    path = safetensors(tmp_path / "m.safetensors", small() | {"fc.bias": np.zeros(0, "f4")})
+    with pytest.raises(EvsimError, match="layers/fc/bias: found shape"):
+        formats.read(path, Options(topology=topology)).result()
+
+
+def test_keys_that_a_file_gives_twice(tmp_path):
+    path = hdf5(tmp_path / "m.h5", small())
+    with h5py.File(path, "a") as file:
+        file["conv1/weight"] = np.zeros((4, 3, 3, 3), "f4")
+    with pytest.raises(EvsimError, match="the key 'conv1.weight' twice"):
+        formats.read(path)
+
+
+def test_links_that_lead_elsewhere_or_in_circles(tmp_path):
+    path = hdf5(tmp_path / "m.h5", small())
+    with h5py.File(path, "a") as file:
+        file["more.weight"] = h5py.SoftLink("/fc.weight")
+    with pytest.raises(EvsimError, match="soft or external link"):
+        formats.read(path)
+    path = hdf5(tmp_path / "c.h5", small())
+    with h5py.File(path, "a") as file:
+        group = file.create_group("g")
+        for name in ("a", "b", "c"):
+            group[name] = group
+    with pytest.raises(EvsimError, match="groups nested more than"):
+        formats.read(path)
 
 
 @pytest.mark.parametrize("command", ["ann", "convert", "info"])
 def test_pickles_are_refused(command, tmp_path, capsys):
-    with zipfile.ZipFile(tmp_path / "model.pth", "w") as archive:
-        archive.writestr("model/data.pkl", b"\x80\x02}q\x00.")
-    (tmp_path / "old.pt").write_bytes(b"\x80\x02}q\x00.")
-    for name in ("model.pth", "old.pt"):
+    for name in ("model.pth", "model.zip", "checkpoint"):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr("model/data.pkl", b"\x80\x02}q\x00.")
+    for name in ("old.pt", "pytorch_model.bin"):
+        (tmp_path / name).write_bytes(b"\x80\x02}q\x00.")
+    (tmp_path / "cut.pt").write_bytes(b"PK\x03\x04 and no more")
+    pickles = ("model.pth", "model.zip", "checkpoint", "old.pt", "pytorch_model.bin", "cut.pt")
+    for name in pickles:
         arguments = {"ann": ["d.h5"], "convert": ["-o", str(tmp_path / "n.h5")], "info": []}
         assert run_command([command, str(tmp_path / name), *arguments[command]]) == 2
         said = capsys.readouterr().err
@@ -171,6 +243,39 @@ def test_pickles_are_refused(command, tmp_path, capsys):
         assert "From PyTorch" in said
         assert said.count("\n") == 1
     assert not (tmp_path / "n.h5").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("model.keras", {"a.txt": b"x"}, "found a zip archive of no known layout"),
+        ("weights.npz", {"conv1.npy": b"x"}, "found a zip archive of no known layout"),
+        ("weights.bin", b"\x01\x02\x03", "found no known format"),
+        ("nothing.h5", b"", "found an empty file"),
+    ],
+)
+def test_what_is_neither_a_pickle_nor_known(name, content, said, tmp_path):
+    if isinstance(content, dict):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            for entry, text in content.items():
+                archive.writestr(entry, text)
+    else:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(EvsimError) as error:
+        formats.read(tmp_path / name)
+    assert said in str(error.value)
+    assert "pickle" not in str(error.value)
+
+
+def test_a_file_of_keras_and_nir_at_once(tmp_path, capsys):
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.attrs["model_config"] = "{}"
+        file.create_group("node")["type"] = "NIRGraph"
+    assert run_command(["info", str(tmp_path / "m.h5")]) == 2
+    said = capsys.readouterr().err
+    assert "Keras" in said
+    assert "NIR" in said
+    assert said.count("\n") == 1
 
 
 def test_a_file_that_two_readers_claim(tmp_path, capsys):

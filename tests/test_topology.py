@@ -1,4 +1,4 @@
-"""Topologies: the language, the pairing of weights, and every definition that is shipped."""
+"""Topologies: the pairing of weights, and every definition that is shipped."""
 
 # ruff: noqa: E501  the tables of networks and mistakes have a line each
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bundles import convs, denses, norms, read, renamed, zeros
 from effort import examples
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,31 +20,6 @@ from evsim.parts import EvsimError
 from evsim.shipped import shipped
 
 NAMES = sorted(path.stem for path in shipped("networks").glob("*.toml"))
-
-
-def zeros(*shape):
-    """An array of one zero, however large: ImageNet's classifiers take no memory."""
-    return np.broadcast_to(np.float32(0), shape)
-
-
-def convs(*widths, inputs=3, kernel=3, bias=False):
-    """Bundles of convolutions one after the other."""
-    for k, out in enumerate(widths):
-        arrays = {"weight": zeros(kernel, kernel, inputs, out)}
-        yield Bundle(f"conv{k}", arrays | ({"bias": zeros(out)} if bias else {}))
-        inputs = out
-
-
-def denses(*widths, bias=False):
-    for k, (inputs, out) in enumerate(pairwise(widths)):
-        arrays = {"weight": zeros(inputs, out)}
-        yield Bundle(f"dense{k}", arrays | ({"bias": zeros(out)} if bias else {}))
-
-
-def norms(*widths, prefix="norm"):
-    for k, size in enumerate(widths):
-        roles = ("gamma", "beta", "mean", "variance")
-        yield Bundle(f"{prefix}{k}", {role: np.ones(size, np.float32) for role in roles})
 
 
 def resnet(blocks, widths=(16, 32, 64), inputs=3, projection=False):
@@ -58,18 +34,6 @@ def resnet(blocks, widths=(16, 32, 64), inputs=3, projection=False):
                 found += [*convs(width, inputs=before, kernel=1), *norms(width)]
             before = width
     return [*found, *denses(widths[-1], 10, bias=True)]
-
-
-def renamed(bundles):
-    """The same bundles, each with a name of its own."""
-    return [Bundle(f"l{k}", bundle.arrays) for k, bundle in enumerate(bundles)]
-
-
-def read(name, bundles, trainer="pytorch"):
-    reading = topology.apply(
-        renamed(bundles), Options(topology=name), Source(Path("w.h5"), b""), trainer
-    )
-    return reading.result()
 
 
 def parameters(bundles):
@@ -137,6 +101,7 @@ WEIGHTS = {  # name: bundles, shape of the result, parameters where the literatu
     **{f"vgg{d}{kind}": ([*convs(*VGG[d]), *norms(*VGG[d]), *denses(512, 10, bias=True)], (10,), None) for d in VGG for kind in ("", "-maxpool")},
     **{f"vgg9{kind}": ([*convs(*PURDUE), *norms(*PURDUE, 1024, 1024), *denses(8192, 1024, 1024, 10)], (10,), None) for kind in ("", "-stochastic", "-stochastic-xnor")},
     "vgg16-stochastic": ([*convs(*VGG[16]), *norms(*VGG[16], 4096, 4096), *denses(512, 4096, 4096, 100)], (100,), None),
+    "vgg5": ([*convs(64, 128, 128), *denses(8192, 1024, 10)], (10,), None),
     "vgg5-hybrid": ([*convs(64, 128, 128), *denses(8192, 4096, 4096, 10)], (10,), None),
     "vgg9-hybrid": ([*convs(64, 128, 256, 256, 512, 512, 512), *denses(2048, 4096, 4096, 10)], (10,), None),
     "vgg11-hybrid": ([*convs(64, 128, 256, 512, 512, 512, 512, 512), *denses(2048, 4096, 4096, 10)], (10,), None),
@@ -203,76 +168,125 @@ def test_numbers_in_names_are_numbers():
     assert any("natural order" in note for note in model.notes)
 
 
-def test_binary_weights():
-    bundles = [*convs(4, inputs=1, kernel=1), *denses(4, 3)]
-    weight = np.float32([[[[0.5, -1, 0, -0.25]]]])
-    bundles[0].arrays["weight"] = weight
-    model = definition_of(
-        'input = [1, 1, 1]\nlayers = [{ name = "c", kind = "conv", weights = "sign" }, '
-        '{ name = "d", kind = "dense" }]',
-        bundles,
-    )
-    assert np.array_equal(model.layers["c"].weight, np.float32([[[[0.5, -1, 0, -0.25]]]]))
-    bundles = [Bundle("c", {"weight": np.float32([[[[1], [-2], [0]]]])}), *denses(1, 3)]
-    model = definition_of(
-        'input = [1, 1, 3]\nlayers = [{ name = "c", kind = "conv", weights = "sign" }, '
-        '{ name = "d", kind = "dense" }]',
-        bundles,
-    )
-    assert np.array_equal(model.layers["c"].weight.ravel(), [1, -1, 1])
-
-
 @pytest.mark.parametrize(("trainer", "order"), [("pytorch", "chw"), ("keras", "hwc")])
 def test_flattening_is_the_trainer_s(trainer, order):
     model = read("lenet5", WEIGHTS["lenet5"][0], trainer)
     assert model.layers["flatten"].order == order
 
 
-def definition_of(text, bundles, path=Path("/tmp/none.toml")):
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "t.toml"
-        path.write_text(text)
-        return read(str(path), bundles)
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("layers = [", "found no TOML"),
-        ('layers = [{ name = "a", kind = "cnov" }]', "layers[0]/kind: found 'cnov'"),
-        ('layers = [{ name = "a", kind = "conv", kernl = 3 }]', "unknown field 'kernl'"),
-        ('layers = [{ kind = "conv" }]', "layers[0]/name: found None, expected a name"),
-        ('layers = [{ name = "a", use = "b" }]', "layers[0]/use: found 'b'"),
-        ('layers = [{ name = "a", kind = "$k" }]', "found the parameter '$k'"),
-        ('layers = 3', "layers: found 3, expected a list of layers"),
-        ('title = 3\nlayers = []', "title: found 3, expected text"),
-        ('layer = []', "found unknown field 'layer'"),
-        ('title = "x"', "missing field 'layers'"),
-        ('input = [0]\nlayers = []', "input: found [0]"),
-        ('extends = "t"', "8 definitions that extend each other"),
-        ('extends = "none"', "cannot be read: No such file"),
-        ('layers = [{ name = "a", kind = "relu" }, { name = "a", kind = "relu" }]', "two layers 'a'"),
-        ('layers = [{ name = "a", kind = "relu", sources = ["b"] }]', "sources: found 'b'"),
-        ('layers = [{ name = "a", use = "r", repeat = 1e9 }]\n[blocks.r]\nlayers = []', "repeat: found 1000000000.0"),
-        ('layers = [{ name = "a{i}", use = "r", repeat = 9000 }]\n[blocks.r]\nlayers = [{ name = "x{i}", use = "s", repeat = 9000 }]\n[blocks.s]\nlayers = [{ name = "y", kind = "relu" }]', "more than 10000 layers"),
-        ('layers = [{ name = "a", use = "r" }]\n[blocks.r]\nlayers = [{ name = "x", use = "r" }]', "deep in each other"),
-        ('input = [3, 3, 3]\nlayers = [{ name = "c", kind = "conv", padding = "full" }]', "padding: found 'full'"),
-        ('input = [3, 3, 3]\nlayers = [{ name = "c", kind = "conv", channels = 5 }]', "found channels 4 in the weights, expected 5"),
-        ('input = [3, 3, 3]\nlayers = [{ name = "c", kind = "conv", kernel = 5 }]', "found kernel (3, 3) in the weights"),
-        ('input = [3, 3, 3]\nlayers = [{ name = "c", kind = "conv", weights = "ternary" }]', "weights: found 'ternary'"),
-        ('input = [3, 3, 3]\nlayers = [{ name = "d", kind = "dense" }]', "1 left over: l0 (weight (3, 3, 3, 4))"),
-        ('layers = [{ name = "c", kind = "conv" }]', "the shape of the image is not known"),
-    ],
-)  # fmt: skip
-def test_definitions_that_are_wrong(text, said):
-    with pytest.raises(EvsimError) as error:
-        definition_of(text, list(convs(4)))
-    assert said in str(error.value)
-    assert "\n" not in str(error.value)
-
-
 def test_an_unknown_topology_names_the_nearest():
     with pytest.raises(EvsimError, match="did you mean 'resnet56'"):
         topology.find("resnet5")
+
+
+def marked(bundles):
+    """The bundles, each weight or gamma filled with the bundle's number."""
+    return [
+        Bundle(b.name, {r: np.full(a.shape, k + 1, np.float32) for r, a in b.arrays.items()})
+        for k, b in enumerate(bundles)
+    ]
+
+
+def marks(model, bundles):
+    """The layer that each marked bundle came to."""
+    found = {}
+    for name, layer in model.layers.items():
+        if layer.kind in topology.WEIGHTED:
+            array = layer.gamma if layer.kind == "normalize" else layer.weight
+            found[int(array.flat[0]) - 1] = name
+    return [found[k] for k in range(len(bundles))]
+
+
+def small_vgg(depth, *, dense_norms=False):
+    """Narrow weights of a VGG with three dense layers, in the order of its layers."""
+    found, inputs = [], 3
+    for k, _ in enumerate(VGG[depth]):
+        found += [*convs(2, inputs=inputs), *norms(2, prefix=f"norm{k}.")]
+        inputs = 2
+    for k, (inputs, out) in enumerate(pairwise((98, 4, 4, 10))):
+        found += denses(inputs, out)
+        found += norms(4, prefix=f"dense_norm{k}.") if dense_norms and out == 4 else []
+    return renamed(found)
+
+
+def applied(name, bundles):
+    options, source = Options(topology=name), Source(Path("w.h5"), b"")
+    return topology.apply(bundles, options, source, "pytorch").result()
+
+
+@examples(40)
+@given(st.data(), st.booleans())
+def test_only_the_order_within_a_kind_counts(data, dense_norms):
+    """However the kinds are interleaved, with the norms of all layers or of convolutions alone."""
+    bundles = marked(small_vgg(13, dense_norms=dense_norms))
+    wanted = marks(applied("vgg13-imagenet", bundles), bundles)
+    assert all("head" not in layer for layer in wanted[:20])
+    queues = {
+        kind: [b for b in bundles if topology.kind_of(b) == kind] for kind in topology.WEIGHTED
+    }
+    mixed = []
+    while any(queues.values()):
+        mixed.append(queues[data.draw(st.sampled_from([k for k in queues if queues[k]]))].pop(0))
+    mixed = [Bundle(f"{k:03d}", b.arrays) for k, b in enumerate(mixed)]
+    assert marks(applied("vgg13-imagenet", mixed), bundles) == wanted
+
+
+@pytest.mark.parametrize("gone", [1, 5, 19])
+def test_a_norm_that_is_left_out(gone):
+    """In the order of the layers every norm is its convolution's; in another it is an error."""
+    bundles = small_vgg(13)
+    del bundles[gone]
+    found = marks(applied("vgg13-imagenet", marked(bundles)), bundles)
+    for k, bundle in enumerate(bundles[:19]):
+        if topology.kind_of(bundle) == "normalize":
+            assert found[k].removesuffix("norm") == found[k - 1].removesuffix("conv")
+    apart = sorted(bundles, key=topology.kind_of)
+    with pytest.raises(EvsimError, match="9 left over"):
+        applied("vgg13-imagenet", [Bundle(f"{k:03d}", b.arrays) for k, b in enumerate(apart)])
+
+
+@examples(30)
+@given(st.lists(st.integers(1, 5), min_size=2, max_size=9))
+def test_a_perceptron_is_as_deep_and_wide_as_its_weights(widths):
+    model = applied("mlp", list(denses(*widths)))
+    shapes = [layer.weight.shape for layer in model.layers.values() if layer.kind == "dense"]
+    assert shapes == list(pairwise(widths))
+    assert sum(layer.kind == "relu" for layer in model.layers.values()) == len(widths) - 2
+
+
+def test_layers_are_named_as_in_torchvision():
+    blocks = [(s, b) for s in (1, 2, 3, 4) for b in (0, 1)]
+    resnet18 = {"conv1", "bn1", "fc"} | {
+        f"layer{s}.{b}.{name}{n}" for s, b in blocks for name in ("conv", "bn") for n in (1, 2)
+    }
+    resnet18 |= {f"layer{s}.0.downsample.{n}" for s in (2, 3, 4) for n in (0, 1)}
+    fires = {
+        "squeezenet1_0": (3, 4, 5, 7, 8, 9, 10, 12),
+        "squeezenet1_1": (3, 4, 6, 7, 9, 10, 11, 12),
+    }
+    wanted = {"resnet18-imagenet": resnet18}
+    for name, places in fires.items():
+        parts = ("squeeze", "expand1x1", "expand3x3")
+        wanted[name] = {f"features.{k}.{part}" for k in places for part in parts}
+        wanted[name] |= {"features.0", "classifier.1"}
+    for name, names in wanted.items():
+        entries = Definition.read(topology.find(name)).expanded(1)
+        assert {e.name for e in entries if e.kind in topology.WEIGHTED} == names, name
+
+
+HYBRID = {  # widths and average pools in the authors' code (Rathi et al. 2020)
+    5: "64 A 128 128 A",
+    9: "64 A 128 256 A 256 512 A 512 A 512",
+    11: "64 A 128 256 A 512 512 A 512 A 512 512",
+    13: "64 64 A 128 128 A 256 256 A 512 512 512 A 512",
+    16: "64 64 A 128 128 A 256 256 256 A 512 512 512 A 512 512 512",
+    19: "64 64 A 128 128 A 256 256 256 256 A 512 512 512 512 A 512 512 512 512",
+}
+
+
+@pytest.mark.parametrize("depth", HYBRID)
+def test_hybrid_networks_pool_where_their_authors_do(depth):
+    wanted = ["pool" if word == "A" else "conv" for word in HYBRID[depth].split()]
+    entries = Definition.read(topology.find(f"vgg{depth}-hybrid")).expanded(1)
+    assert [e.kind for e in entries if e.kind in ("pool", "conv")] == wanted
+    assert all(e.fields.get("operation") == "average" for e in entries if e.kind == "pool")

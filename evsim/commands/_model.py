@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -52,8 +53,8 @@ Force = Annotated[bool, typer.Option("--force", help="options may contradict the
 NAMES = ("topology", "scale", "mean", "std", "bgr", "flip_kernels", "dt", "reset", "force")
 
 
-def read(path: Path, silent: bool, **options):
-    """The model or network in a trainer's file and its format; says what the reader decided."""
+def read(path: Path, **options):
+    """What the reader of a trainer's file made of it; an error where that cannot be had."""
     from evsim import formats
     from evsim.formats.guard import guarded
 
@@ -62,18 +63,31 @@ def read(path: Path, silent: bool, **options):
     asked = formats.Options(**options)
     reading = guarded(path, lambda path: formats.read(path, asked))
     try:
-        found = reading.result()
+        reading.result()
     except EvsimError as error:
         raise error.within(file=str(path)) from None
+    return reading
+
+
+def artificial(path: Path, **options):
+    """The same for an artificial network."""
+    reading = read(path, **options)
+    if hasattr(reading.content, "populations"):
+        expected = "an artificial one (convert this one, then run it)"
+        raise mismatch(f"a spiking network, {reading.format}", expected).within(file=str(path))
+    return reading
+
+
+def tell(reading, silent: bool) -> None:
+    """Say on standard error what the reader decided, when all went well."""
     for note in () if silent else reading.notes:
         print(f"evsim: {note}", file=sys.stderr)
-    return found, reading.format
 
 
-def artificial(path: Path, silent: bool, **options):
-    """The artificial network in a trainer's file."""
-    found, format = read(path, silent, **options)
-    if hasattr(found, "populations"):
-        expected = "an artificial one (convert this one, then run it)"
-        raise mismatch(f"a spiking network, {format}", expected).within(file=str(path))
-    return found
+@contextlib.contextmanager
+def of_data(path):
+    """Errors about images inside name the data file."""
+    try:
+        yield
+    except EvsimError as error:
+        raise error.within(file=str(path) if "images" in error.place else "") from None

@@ -41,14 +41,14 @@ def ann(
     from evsim.formats.guard import guarded
 
     silent = quiet or as_json
-    read = model_options.artificial(model, silent, **asked)
-    with guarded(data, open_data) as opened:
+    reading = model_options.artificial(model, **asked)
+    with guarded(data, open_data) as opened, model_options.of_data(data):
         if opened.images is None:
             raise mismatch("events", "images", "/events").within(file=str(data))
         some = sample_range(samples, opened.samples)
         count = some.stop - some.start
         with announced_compilation(silent), counted("samples", count, silent) as finished:
-            predictions = read.predictions(
+            predictions = reading.content.predictions(
                 opened.images.part(some),
                 first_sample=some.start,
                 seed=seed or 0,
@@ -57,6 +57,7 @@ def ann(
                 finished=finished,
             )
         labels = None if opened.labels is None else opened.labels[some]
+    model_options.tell(reading, silent)
     correct = None if labels is None else int((predictions == labels).sum())
     accuracy = None if labels is None else correct / count
     if as_json:

@@ -51,16 +51,19 @@ def compare(
     machine = options.checked_machine(accumulate, update, input_machine)
     if picture is not None and ann is None:
         raise mismatch("no --ann", "an artificial network to compare with", "--picture")
-    model = None if ann is None else model_options.artificial(ann, silent, **asked)
+    reading = None if ann is None else model_options.artificial(ann, **asked)
     loaded = [guarded(path, load) for path in networks]
     choices = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
     with guarded(data, open_data) as opened:
         compared = Comparison(opened, samples)
-        if model is not None:
-            with counted("samples", compared.some.stop - compared.some.start, silent) as finished:
-                compared.add_artificial(model, str(ann), jobs, finished)
+        if reading is not None:
+            count = compared.some.stop - compared.some.start
+            with counted("samples", count, silent) as finished, model_options.of_data(data):
+                compared.add_artificial(reading.content, str(ann), jobs, finished)
         for network in loaded:
             compared.add(network, machine, jobs, byte_count(memory), silent, **choices)
+        if reading is not None:
+            model_options.tell(reading, silent)
         if picture is not None:
             compared.draw(picture)
         if as_json:

@@ -68,16 +68,17 @@ def convert(
     if network.exists() and not overwrite:
         raise EvsimError("exists already (--overwrite replaces it)", file=str(network))
     asked = {name: given[name] for name in model_options.NAMES}
-    read, format = model_options.read(model, quiet or as_json, **asked)
+    reading = model_options.read(model, **asked)
+    read = reading.content
     if hasattr(read, "populations"):
         spiking = {**choices, "calibrate": calibrate, "samples": samples, "diagnose": diagnose}
-        _refuse(format, [name for name, value in spiking.items() if value])
-        found = _write(network, read, overwrite)
+        _refuse(reading.format, [name for name, value in spiking.items() if value])
+        found = _write(network, read, overwrite) | {"notes": reading.notes}
     elif calibrate is None:
         raise mismatch("none", "images to balance the thresholds with", "--calibrate")
     else:
         choices |= {"reset": reset} if reset else {}
-        with _images(calibrate, samples) as (data, some):
+        with _images(calibrate, samples) as (data, some), model_options.of_data(calibrate):
             silent = quiet or as_json
             found = _convert(read, data, some, choices, jobs, network, overwrite, silent)
             if diagnose:

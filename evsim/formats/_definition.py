@@ -169,7 +169,7 @@ class _Expansion:
         return name
 
     def sources(self, names, prefix: str, first: str) -> tuple[str, ...]:
-        """The full names of sources: `in` is what the block takes, others are of the block first."""
+        """The full names of sources; `in` is what the block takes, its own layers come first."""
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise mismatch(shown(names), "a list of names", "sources")
         resolved = []

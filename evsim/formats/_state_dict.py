@@ -6,9 +6,10 @@ import numpy as np
 
 from evsim.formats import _topology as topology
 from evsim.formats._trainer import Bundle, Options, Reading, Source
-from evsim.parts import mismatch
+from evsim.parts import EvsimError, mismatch, rounded
 
-WRAPPERS = ("state_dict.", "model_state_dict.", "module.", "_orig_mod.", "model.", "net.")
+CONTAINERS = ("state_dict.", "model_state_dict.")  # beside which a checkpoint holds other things
+WRAPPERS = (*CONTAINERS, "module.", "_orig_mod.", "model.", "net.")
 ROLES = {"weight", "bias", "running_mean", "running_var"}
 IGNORED = {"num_batches_tracked"}
 OPTIMIZER = ("optimizer.", "optim.", "lr_scheduler.", "scheduler.", "epoch")
@@ -35,8 +36,12 @@ def read(arrays: dict[str, np.ndarray], options: Options, source: Source) -> Rea
 
 def _layers(arrays: dict[str, np.ndarray], notes: list[str]) -> dict[str, dict[str, np.ndarray]]:
     """The arrays of each layer by role; what is no weight is left out, and said."""
-    names = [name for name in arrays if not name.startswith(OPTIMIZER)]
-    left = [name for name in arrays if name not in names]
+    inside = next((c for c in CONTAINERS if any(name.startswith(c) for name in arrays)), "")
+    names, left = [], []
+    for name, array in arrays.items():
+        count = "." not in name and name not in ROLES and array.size == 1  # such as an accuracy
+        other = count or name.startswith(OPTIMIZER) or not name.startswith(inside)
+        (left if other else names).append(name)
     prefix = _wrapper(names)
     if prefix:
         notes.append(f"the keys begin with {prefix!r}, left out")
@@ -74,8 +79,11 @@ def _bundle(layer: str, own: dict[str, np.ndarray]) -> Bundle | str:
         if array.dtype.kind not in "f" or not np.isfinite(array).all():
             found = f"dtype {array.dtype}" if array.dtype.kind != "f" else "NaN or infinity"
             raise mismatch(found, "finite floats", f"{layer}.{role}")
-    own = {role: np.asarray(array, np.float32) for role, array in own.items()}
+    own = {role: rounded(array, np.float32, f"{layer}.{role}") for role, array in own.items()}
     if "running_mean" in own or "running_var" in own:
+        for role in ("running_mean", "running_var"):
+            if role not in own:
+                raise EvsimError(f"missing {role}, the statistics of a batch norm", layer)
         names = {"weight": "gamma", "bias": "beta", "running_mean": "mean"}
         names |= {"running_var": "variance"}
         if any(array.ndim != 1 for array in own.values()):

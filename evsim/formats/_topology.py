@@ -94,17 +94,39 @@ def pairings(definition: Definition, bundles: list[Bundle]) -> Iterator[Pairing]
     if [b.name for b in by_number] != [b.name for b in bundles]:
         orders.append(by_number)
     for order, which in zip(orders, ("the file's", "natural"), strict=False):
-        pairs = {}
-        for kind in WEIGHTED:
-            own = [bundle for bundle in order if kind_of(bundle) == kind]
-            wanted = [entry for entry in weighted if entry.kind == kind]
-            if len(own) != len(wanted) or not own:  # all of the optional ones, or none
-                required = [entry for entry in wanted if not entry.optional]
-                wanted = wanted if len(own) > len(required) else required
-            pairs |= {e.name: b for e, b in zip(wanted, own, strict=False)}
+        pairs = _one_by_one(weighted, order) or _kind_by_kind(weighted, order)
         named = ", ".join(f"{b.name} is {name}" for name, b in pairs.items() if b.name != name)
         said = f"layers matched by {which} order and shape" + (f": {named}" if named else "")
         yield Pairing(_present(entries, pairs), pairs, said)
+
+
+def _one_by_one(entries: list[Entry], order: list[Bundle]) -> dict[str, Bundle] | None:
+    """Pairs where bundles of all kinds come as the layers do, some optional ones left out."""
+    pairs, ahead = {}, iter([*order, None])
+    bundle = next(ahead)
+    for entry in entries:
+        if bundle is not None and kind_of(bundle) == entry.kind:
+            pairs[entry.name], bundle = bundle, next(ahead)
+        elif not entry.optional:
+            return None
+    return pairs if bundle is None else None
+
+
+def _kind_by_kind(entries: list[Entry], order: list[Bundle]) -> dict[str, Bundle]:
+    """Pairs where only the order within each kind is that of the layers.
+
+    Of optional layers all have weights, or those behind convolutions, or none.
+    """
+    kinds, pairs = {entry.name: entry.kind for entry in entries}, {}
+    for kind in WEIGHTED:
+        own = [bundle for bundle in order if kind_of(bundle) == kind]
+        every = [entry for entry in entries if entry.kind == kind]
+        required = [entry for entry in every if not entry.optional]
+        behind = [e for e in every if not e.optional or kinds.get(e.sources[0]) == "conv"]
+        fitting = [some for some in (every, behind) if len(some) == len(own)]
+        wanted = fitting[0] if fitting else required
+        pairs |= {e.name: b for e, b in zip(wanted, own, strict=False)}
+    return pairs
 
 
 def _repetitions(definition: Definition, bundles: list[Bundle]) -> int:

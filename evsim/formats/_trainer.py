@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,7 +95,18 @@ class Source:
 
     def described(self) -> str:
         """What a file seems to be that no reader claims."""
-        pickled = self.start[:1] == b"\x80" or self.path.suffix in (".pt", ".pth", ".pkl", ".bin")
-        if self.file is None and pickled:
+        if self.file is not None:
+            return "an HDF5 file of no known layout"
+        if self.start.startswith(b"PK"):
+            return PICKLE if self._pickled() else "a zip archive of no known layout"
+        if self.start[:1] == b"\x80" or self.path.suffix in (".pt", ".pth", ".pkl", ".pickle"):
             return PICKLE
-        return "an HDF5 file of no known layout" if self.file is not None else "no known format"
+        return "no known format" if self.start else "an empty file"
+
+    def _pickled(self) -> bool:
+        """Whether a zip archive is one of torch.save; of a damaged one the name says it."""
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                return any(name.rpartition("/")[2] == "data.pkl" for name in archive.namelist())
+        except Exception:  # zipfile raises many kinds for a damaged archive
+            return self.path.suffix in (".pt", ".pth", ".ckpt", ".tar")

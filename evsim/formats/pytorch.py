@@ -8,11 +8,12 @@ from evsim.formats import _hdf5 as hdf5
 from evsim.formats import _state_dict as state_dict
 from evsim.formats._topology import natural
 from evsim.formats._trainer import Options, Reading, Source
-from evsim.parts import EvsimError, mismatch
+from evsim.parts import mismatch
 
 TITLE = "PyTorch state_dict (HDF5)"
 OTHERS = {"node", "layer", "layers", "layer_names", "model_weights", "model_config"}
 OTHERS |= {"keras_version", "nb_layers"}
+MOST, DEEPEST = 100_000, 16  # arrays of a file, groups inside each other
 LAST = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -24,10 +25,7 @@ def claims(source: Source) -> str | None:
     file = source.file
     if file is None or "format" in file.attrs:
         return None
-    try:
-        names = _names(file)
-    except EvsimError:
-        return None
+    names = _names(file, strict=False)
     if any(name.rpartition(".")[2] in LAST and "." in name for name in names):
         return TITLE
     if OTHERS & (set(file) | set(file.attrs)):
@@ -39,24 +37,29 @@ def read(source: Source, options: Options) -> Reading:
     """The model of the topology that the options name, with the weights of the file."""
     read_array, arrays = hdf5.Arrays(), {}
     for name in _names(source.file):
-        array = read_array(source.file[name], name)
-        if not isinstance(array, np.ndarray):
-            raise mismatch("text", "numbers", name)
-        arrays[name.replace("/", ".")] = array
+        key = name.replace("/", ".")
+        if key in arrays:
+            raise mismatch(f"the key {key!r} twice", "once", name)
+        arrays[key] = np.asarray(read_array(source.file[name], name))
     return state_dict.read(arrays, options, source)
 
 
-def _names(file) -> list[str]:
+def _names(file, strict: bool = True) -> list[str]:
     """The paths of all datasets: as they were created, if the file kept that, else sorted with
-    their numbers as numbers."""
+    their numbers as numbers. Not `strict`: without what cannot be read, which is an error else."""
     import h5py
 
     found: list[str] = []
 
     def walk(group, prefix: str, depth: int) -> None:
-        if depth > 64:
-            raise mismatch("groups nested more than 64 deep", "fewer", prefix)
-        for name in hdf5.names(group):
+        if depth > DEEPEST or len(found) > MOST:
+            if not strict:
+                return
+            problem = f"more than {MOST} arrays, or groups nested more than {DEEPEST} deep"
+            raise mismatch(problem, "fewer", prefix)
+        for name in hdf5.names(group, prefix) if strict else group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                continue
             thing = group[name]
             if isinstance(thing, h5py.Group):
                 walk(thing, f"{prefix}{name}/", depth + 1)

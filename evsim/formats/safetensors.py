@@ -17,7 +17,8 @@ from evsim.parts import mismatch, shown
 TITLE = "PyTorch state_dict (safetensors)"
 LONGEST = 100 << 20  # bytes of a header
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4"}
-DTYPES |= {"I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "u1"}
+DTYPES |= {"I16": "<i2", "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1"}
+DTYPES |= {"BOOL": "u1"}
 
 
 def claims(source: Source) -> str | None:
@@ -45,12 +46,15 @@ def read(source: Source, options: Options) -> Reading:
             if 8 + length + last > size:
                 raise mismatch(f"bytes up to {last}", f"at most {size - 8 - length}", name)
             arrays[name] = _array(name, about, file, last - first)
+        if 8 + length + end != size:
+            found = f"{size - 8 - length - end} bytes after the last array"
+            raise mismatch(found, "none")
     return state_dict.read({name: arrays[name] for name in header}, options, source)
 
 
 def _header(text: bytes) -> dict:
     try:
-        header = json.loads(text)
+        header = json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise mismatch(f"no JSON ({error})", "a header in JSON", "header") from None
     if not isinstance(header, dict):
@@ -60,6 +64,16 @@ def _header(text: bytes) -> dict:
         if not name.isprintable() or not isinstance(about, dict):
             raise mismatch(shown(about), "dtype, shape and data_offsets", f"header/{name!r}")
     return header
+
+
+def _unique(pairs: list[tuple]) -> dict:
+    """An object in JSON whose names are unique, as the format demands."""
+    found = {}
+    for name, value in pairs:
+        if name in found:
+            raise mismatch(f"{shown(name)} twice", "once", "header")
+        found[name] = value
+    return found
 
 
 def _span(name: str, about: dict) -> tuple[int, int]:
@@ -72,14 +86,17 @@ def _span(name: str, about: dict) -> tuple[int, int]:
 
 def _array(name: str, about: dict, file, size: int) -> np.ndarray:
     dtype, shape = about.get("dtype"), about.get("shape")
-    if dtype not in DTYPES:
+    if not isinstance(dtype, str) or dtype not in DTYPES:
         raise mismatch(shown(dtype), f"one of {', '.join(DTYPES)}", f"{name}/dtype")
     if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
         raise mismatch(shown(shape), "whole numbers", f"{name}/shape")
     needed = prod(shape) * np.dtype(DTYPES[dtype]).itemsize
     if needed != size:
         raise mismatch(f"{size} bytes", f"{needed}, as dtype and shape need", name)
-    array = np.frombuffer(file.read(size), DTYPES[dtype]).reshape(shape)
+    content = file.read(size)
+    if len(content) != size:
+        raise mismatch(f"{len(content)} bytes", f"{size}, as the header says", name)
+    array = np.frombuffer(content, DTYPES[dtype]).reshape(shape)
     if dtype == "BF16":  # the upper half of a float32
         return (array.astype(np.uint32) << 16).view(np.float32)
     return array
