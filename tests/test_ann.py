@@ -125,3 +125,52 @@ def test_graphs_that_are_wrong():
         model().forward(model().scaled(images()), ["outptu"])
     with pytest.raises(EvsimError, match="layers/a: found an input of shape"):
         Model({"a": layer("conv", "input", weight=np.zeros((1, 1, 2, 2), "f4"))}, Input(shape=(3,)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "weight"),
+    [
+        ("relu", {}, -3e38),
+        ("relu", {"ceiling": np.float32(1)}, 3e38),
+        ("pool", {"operation": "max", "kernel": (1, 1)}, -3e38),
+        ("stochastic", {}, 3e38),
+    ],
+)
+def test_what_is_not_finite_is_found_where_it_arises(kind, fields, weight):
+    """Also where the layers behind it make it finite again."""
+    layers = {
+        "a": layer("conv", "input", weight=np.full((1, 1, 1, 1), weight, np.float32)),
+        "b": layer(kind, "a", **fields),
+    }
+    raw = np.ones((5, 1, 1, 1), np.float32)
+    raw[3] = 9
+    made = Model(layers, Input(shape=(1, 1, 1)))
+    for jobs in (1, 2):
+        with pytest.raises(EvsimError, match="layers/a, images, sample 13: found NaN or infinity"):
+            made.predictions(raw, first_sample=10, jobs=jobs)
+
+
+def test_layers_keep_their_order():
+    named = {name: layer("relu", source) for name, source in zip("dcba", ("input", *"dcb"))}  # noqa: B905
+    made = Model(named, Input(shape=(3,)))
+    assert list(made.layers) == list("dcba")
+    backwards = Model(dict(reversed(named.items())), Input(shape=(3,)))
+    assert list(backwards.layers) == list("dcba")
+    branches = {
+        "first": layer("relu", "input"),
+        "deep": layer("relu", "first"),
+        "short": layer("relu", "input"),
+        "sum": layer("add", "deep", "short"),
+    }
+    assert list(Model(branches, Input(shape=(3,))).layers) == list(branches)
+
+
+def test_names_and_sizes_that_no_model_can_have():
+    with pytest.raises(EvsimError, match="layers/input: found a layer of the image's name"):
+        Model({"input": layer("relu", "input")}, Input(shape=(3,)))
+    huge = {"p": layer("pad", "input", padding=(60_000, 0, 60_000, 0))}
+    with pytest.raises(EvsimError, match="layers/p: found a result of shape"):
+        Model(huge, Input(shape=(3, 3, 1)))
+    values = np.zeros((7, 4, 4, 2), np.float32)
+    with pytest.raises(EvsimError, match="layers/a: found values of shape"):
+        model().forward(values, given={"a": values})

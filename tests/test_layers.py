@@ -137,6 +137,15 @@ def test_what_does_not_fit_is_said():
         conv_layer.shape((2, 4, 2))
     with pytest.raises(EvsimError, match="bias: found shape"):
         layer("dense", "x", weight=np.zeros((3, 2), np.float32), bias=np.zeros(3, np.float32))
+    for kind, shape in (("dense", (0, 2)), ("conv", (3, 3, 0, 4))):
+        with pytest.raises(EvsimError, match="weight: found shape .*, expected no empty axis"):
+            layer(kind, "x", weight=np.zeros(shape, np.float32))
+    with pytest.raises(EvsimError, match=r"padding: found \(0, 0, 0, 2\), expected less than"):
+        layer("pool", "x", operation="max", kernel=(2, 2), padding=(0, 0, 0, 2))
+    with pytest.raises(EvsimError, match="epsilon: found 2 values, expected as many"):
+        layer("normalize", "x", variance=np.ones(3), epsilon=np.ones(2))
+    with pytest.raises(EvsimError, match="rounding: found 2 values, expected 1 or 3"):
+        layer("relu", "x", ceiling=1.0, levels=4, rounding=np.ones(2)).shape((3,))
     with pytest.raises(EvsimError, match="expected equal shapes"):
         layer("add", "x", "y").shape((3,), (4,))
     with pytest.raises(EvsimError, match="expected 4 values, as the weight has rows"):

@@ -96,7 +96,21 @@ def test_one_linear_layer_saved_alone(tmp_path):
     assert model.forward(np.float32([[1, 10]]))[model.output].tolist() == [[22, 43, 65]]
 
 
-def test_a_network_of_pytorch_gives_the_same(tmp_path, topology):
+EXPORT = """
+import h5py, torch
+
+state = torch.load("model.pt", map_location="cpu", weights_only=True)
+for name in ("state_dict", "model_state_dict", "model"):  # a checkpoint holds more than weights
+    state = state[name] if isinstance(state.get(name), dict) else state
+with h5py.File("model.h5", "w", track_order=True) as file:  # in the order of the layers
+    for key, value in state.items():
+        if torch.is_tensor(value):
+            file[key] = (value.float() if value.is_floating_point() else value).numpy()
+"""
+
+
+@pytest.mark.parametrize("wrap", [dict, lambda state: {"epoch": 3, "state_dict": state}])
+def test_a_network_of_pytorch_gives_the_same(wrap, tmp_path, topology, monkeypatch):
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
     net = torch.nn.Sequential()
@@ -105,14 +119,13 @@ def test_a_network_of_pytorch_gives_the_same(tmp_path, topology):
     net.fc = torch.nn.Linear(64, 10)
     net.bn1.running_mean += 0.3
     net.bn1.running_var *= 2
-    path = tmp_path / "model.h5"
-    with h5py.File(path, "w", track_order=True) as file:
-        for key, value in net.state_dict().items():
-            file[key] = value.numpy()
+    monkeypatch.chdir(tmp_path)
+    torch.save(wrap(net.state_dict()), "model.pt")
+    exec(EXPORT, {})
     net.eval()
     with torch.no_grad():
         expected = net(torch.tensor(X.transpose(0, 3, 1, 2))).numpy()
-    assert np.allclose(outputs(path, topology), expected, atol=1e-5)
+    assert np.allclose(outputs("model.h5", topology), expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -124,9 +137,8 @@ def test_a_network_of_pytorch_gives_the_same(tmp_path, topology):
         ({"conv1.weight": np.zeros((4, 3, 3, 3), "i4")}, "conv1.weight: found dtype int32"),
         (
             {"fc.weight": np.full((10, 64), 1e39)},
-            "fc.weight: found 1e+39, expected values within fl",
+            "fc.weight: found 1e+39, expected values",
         ),
-        ({"ln.alpha.weight": np.ones(3, "f4"), "bn1.running_var": np.ones(9, "f4")}, "work"),
         ({"bn1.running_var": np.ones(9, "f4")}, "layers/bn1/variance: found 9 values, expected 4"),
         ({"bn1.running_var": -np.ones(4, "f4")}, "layers/bn1/variance: found -1.0, expected a var"),
         ({"bn1.weight": np.ones((4, 1), "f4")}, "convolutions, linear layers and batch norm work"),
@@ -207,7 +219,7 @@ def test_keys_that_a_file_gives_twice(tmp_path):
     path = hdf5(tmp_path / "m.h5", small())
     with h5py.File(path, "a") as file:
         file["conv1/weight"] = np.zeros((4, 3, 3, 3), "f4")
-    with pytest.raises(EvsimError, match="the key 'conv1.weight' twice"):
+    with pytest.raises(EvsimError, match=r"the key 'conv1\.weight' twice"):
         formats.read(path)
 
 
@@ -250,7 +262,7 @@ def test_pickles_are_refused(command, tmp_path, capsys):
     [
         ("model.keras", {"a.txt": b"x"}, "found a zip archive of no known layout"),
         ("weights.npz", {"conv1.npy": b"x"}, "found a zip archive of no known layout"),
-        ("weights.bin", b"\x01\x02\x03", "found no known format"),
+        ("weights.bin", b"\x01\x02\x03", "found a file of another format"),
         ("nothing.h5", b"", "found an empty file"),
     ],
 )
@@ -264,7 +276,7 @@ def test_what_is_neither_a_pickle_nor_known(name, content, said, tmp_path):
     with pytest.raises(EvsimError) as error:
         formats.read(tmp_path / name)
     assert said in str(error.value)
-    assert "pickle" not in str(error.value)
+    assert "which can run any program" not in str(error.value)
 
 
 def test_a_file_of_keras_and_nir_at_once(tmp_path, capsys):

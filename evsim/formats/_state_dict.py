@@ -28,7 +28,12 @@ def read(arrays: dict[str, np.ndarray], options: Options, source: Source) -> Rea
             bundles.append(found)
     if not bundles and not unsupported:
         raise mismatch("no weights", "keys such as conv1.weight")
-    reading = topology.apply(bundles, options, source, "pytorch")
+    try:
+        reading = topology.apply(bundles, options, source, "pytorch")
+    except EvsimError:
+        if not unsupported:
+            raise
+        reading = Reading()  # what is unsupported is why the rest does not fit
     reading.unsupported = unsupported + reading.unsupported
     reading.notes = notes + reading.notes
     return reading

@@ -101,7 +101,7 @@ class Source:
             return PICKLE if self._pickled() else "a zip archive of no known layout"
         if self.start[:1] == b"\x80" or self.path.suffix in (".pt", ".pth", ".pkl", ".pickle"):
             return PICKLE
-        return "no known format" if self.start else "an empty file"
+        return "a file of another format" if self.start else "an empty file"
 
     def _pickled(self) -> bool:
         """Whether a zip archive is one of torch.save; of a damaged one the name says it."""

@@ -13,7 +13,7 @@ from evsim.parts import mismatch
 TITLE = "PyTorch state_dict (HDF5)"
 OTHERS = {"node", "layer", "layers", "layer_names", "model_weights", "model_config"}
 OTHERS |= {"keras_version", "nb_layers"}
-MOST, DEEPEST = 100_000, 16  # arrays of a file, groups inside each other
+MOST, DEEPEST = 50_000, 64  # arrays of a file, groups inside each other
 LAST = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -49,23 +49,25 @@ def _names(file, strict: bool = True) -> list[str]:
     their numbers as numbers. Not `strict`: without what cannot be read, which is an error else."""
     import h5py
 
-    found: list[str] = []
-
-    def walk(group, prefix: str, depth: int) -> None:
-        if depth > DEEPEST or len(found) > MOST:
+    found, ahead, seen = [], [("", file)], 0
+    while ahead:
+        path, thing = ahead.pop()
+        seen += 1
+        if seen > MOST or path.count("/") > DEEPEST:
             if not strict:
-                return
+                break
             problem = f"more than {MOST} arrays, or groups nested more than {DEEPEST} deep"
-            raise mismatch(problem, "fewer", prefix)
-        for name in hdf5.names(group, prefix) if strict else group:
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                continue
-            thing = group[name]
-            if isinstance(thing, h5py.Group):
-                walk(thing, f"{prefix}{name}/", depth + 1)
-            elif isinstance(thing, h5py.Dataset):
-                found.append(prefix + name)
-
-    walk(file, "", 0)
+            raise mismatch(problem, "fewer", path)
+        if isinstance(thing, h5py.Dataset):
+            found.append(path)
+        elif isinstance(thing, h5py.Group):
+            names = hdf5.names(thing, path) if strict else _hard(thing)
+            ahead += [(f"{path}/{name}".lstrip("/"), thing[name]) for name in reversed(names)]
     kept = file.id.get_create_plist().get_link_creation_order()
     return found if kept else sorted(found, key=natural)
+
+
+def _hard(group) -> list[str]:
+    import h5py
+
+    return [n for n in group if isinstance(group.get(n, getlink=True), h5py.HardLink)]
