@@ -138,7 +138,7 @@ def test_what_does_not_fit_is_said():
     with pytest.raises(EvsimError, match="bias: found shape"):
         layer("dense", "x", weight=np.zeros((3, 2), np.float32), bias=np.zeros(3, np.float32))
     for kind, shape in (("dense", (0, 2)), ("conv", (3, 3, 0, 4))):
-        with pytest.raises(EvsimError, match="weight: found shape .*, expected no empty axis"):
+        with pytest.raises(EvsimError, match=r"weight: found shape .*, expected no empty axis"):
             layer(kind, "x", weight=np.zeros(shape, np.float32))
     with pytest.raises(EvsimError, match=r"padding: found \(0, 0, 0, 2\), expected less than"):
         layer("pool", "x", operation="max", kernel=(2, 2), padding=(0, 0, 0, 2))

@@ -1,6 +1,8 @@
 """PyTorch's weights: every container and wrapper gives the same network; what is wrong is said."""
 
+import re
 import zipfile
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -96,20 +98,22 @@ def test_one_linear_layer_saved_alone(tmp_path):
     assert model.forward(np.float32([[1, 10]]))[model.output].tolist() == [[22, 43, 65]]
 
 
-EXPORT = """
-import h5py, torch
-
-state = torch.load("model.pt", map_location="cpu", weights_only=True)
-for name in ("state_dict", "model_state_dict", "model"):  # a checkpoint holds more than weights
-    state = state[name] if isinstance(state.get(name), dict) else state
-with h5py.File("model.h5", "w", track_order=True) as file:  # in the order of the layers
-    for key, value in state.items():
-        if torch.is_tensor(value):
-            file[key] = (value.float() if value.is_floating_point() else value).numpy()
-"""
+def exporting():
+    """The script of the README, section "From PyTorch"."""
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    return re.search(r"### From PyTorch.*?```python\n(.*?)```", text, re.DOTALL)[1]
 
 
-@pytest.mark.parametrize("wrap", [dict, lambda state: {"epoch": 3, "state_dict": state}])
+def parameters(state):
+    """A state of tensors that still know their gradients."""
+    import torch
+
+    return {k: torch.nn.Parameter(v) if v.is_floating_point() else v for k, v in state.items()}
+
+
+@pytest.mark.parametrize(
+    "wrap", [dict, parameters, lambda state: {"epoch": 3, "state_dict": state}]
+)
 def test_a_network_of_pytorch_gives_the_same(wrap, tmp_path, topology, monkeypatch):
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
@@ -121,7 +125,7 @@ def test_a_network_of_pytorch_gives_the_same(wrap, tmp_path, topology, monkeypat
     net.bn1.running_var *= 2
     monkeypatch.chdir(tmp_path)
     torch.save(wrap(net.state_dict()), "model.pt")
-    exec(EXPORT, {})
+    exec(exporting(), {})
     net.eval()
     with torch.no_grad():
         expected = net(torch.tensor(X.transpose(0, 3, 1, 2))).numpy()

@@ -290,3 +290,17 @@ def test_hybrid_networks_pool_where_their_authors_do(depth):
     entries = Definition.read(topology.find(f"vgg{depth}-hybrid")).expanded(1)
     assert [e.kind for e in entries if e.kind in ("pool", "conv")] == wanted
     assert all(e.fields.get("operation") == "average" for e in entries if e.kind == "pool")
+
+
+def test_weights_in_the_wrong_order_name_some_that_fit():
+    bundles = renamed(WEIGHTS["lenet5"][0])
+    bundles[3], bundles[2] = bundles[2], bundles[3]
+    source, options = Source(Path("w.h5"), b""), Options(topology="lenet5")
+    in_vain = [Bundle(f"{k}", b.arrays) for k, b in enumerate(bundles)]
+    with pytest.raises(EvsimError) as error:
+        topology.apply(in_vain, options, source, "pytorch")
+    said = str(error.value)
+    assert said.startswith("layers/fc1: found an input of shape (400,), expected 120 values")
+    assert "its weights are '2': weight (120, 84)" in said
+    assert "such as would fit: '3': weight (400, 120)" in said
+    assert "matched by the file's order and shape" in said

@@ -7,6 +7,7 @@ import pkgutil
 from functools import cache
 from types import ModuleType
 
+from evsim.formats import _hdf5 as hdf5
 from evsim.formats._trainer import Options, Reading, Source
 from evsim.parts import EvsimError, mismatch
 
@@ -40,6 +41,8 @@ def read(path, options: Options | None = None) -> Reading:
     with Source.opened(path) as source:
         found = claimed(source)
         if found is None:
+            if source.file is not None:
+                hdf5.names(source.file)  # perhaps nobody knows it because its links lead elsewhere
             raise mismatch(source.described(), f"a trainer's file: {', '.join(titles())}")
         module, claim = found
         reading = module.read(source, options or Options())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 from evsim.ann import INPUT, Model
@@ -168,7 +169,7 @@ def _model(definition: Definition, pairing: Pairing, options: Options, trainer: 
             layer = layer_of(entry, bundle, sources, trainer)
             shapes[entry.name] = layer.shape(*sources)
         except EvsimError as error:
-            raise _with_candidates(error, entry, bundle, pairing) from None
+            raise _with_candidates(error, entry, sources, pairing) from None
         layers[entry.name] = layer
     if options.bgr:
         layers = reversed_channels(layers, shape)
@@ -200,10 +201,30 @@ def _input_shape(pairing: Pairing) -> Shape:
     raise EvsimError("the shape of the image is not known, expected it in the topology", "input")
 
 
-def _with_candidates(error: EvsimError, entry: Entry, bundle, pairing: Pairing) -> EvsimError:
-    """The error of a layer, with the weights it was given."""
-    given = ""
-    if bundle is not None:
-        shapes = ", ".join(f"{role} {array.shape}" for role, array in bundle.arrays.items())
-        given = f"; its weights are {bundle.name!r}: {shapes}"
-    return EvsimError(error.problem + given, error.place).within(f"layers/{entry.name}")
+def _with_candidates(
+    error: EvsimError, entry: Entry, shapes: list[Shape], pairing: Pairing
+) -> EvsimError:
+    """The error of a layer, with the weights it was given and some that would fit."""
+    said, given = error.problem, pairing.bundles.get(entry.name)
+    if given is not None:
+        said += f"; its weights are {_described(given)}"
+        others = [bundle for bundle in pairing.bundles.values() if bundle is not given]
+        fitting = [b for b in others if kind_of(b) == entry.kind and _takes(b, entry, shapes[0])]
+        if fitting and not _takes(given, entry, shapes[0]):
+            said += "; such as would fit: " + ", ".join(map(_described, fitting[:2]))
+    return EvsimError(said, error.place).within(f"layers/{entry.name}")
+
+
+def _described(bundle: Bundle) -> str:
+    shapes = ", ".join(f"{role} {array.shape}" for role, array in bundle.arrays.items())
+    return f"{bundle.name!r}: {shapes}"
+
+
+def _takes(bundle: Bundle, entry: Entry, shape: Shape) -> bool:
+    """Whether the weights of a bundle fit an input of this shape."""
+    arrays = bundle.arrays
+    if entry.kind == "dense" and "weight" in arrays:
+        return arrays["weight"].shape[0] == prod(shape)
+    if entry.kind == "conv" and "weight" in arrays and arrays["weight"].ndim == 4:
+        return arrays["weight"].shape[2] * entry.fields.get("groups", 1) == shape[-1]
+    return all(array.shape == (shape[-1],) for array in arrays.values())
