@@ -111,7 +111,7 @@ def infer_shapes(nodes: dict[str, Node]) -> None:
                 node.shape = node.wholes(
                     "shape" if "shape" in node.fields else "input_type", np.size(value), least=1
                 )
-    waiting = [node for node in nodes.values() if node.type != "Input"]
+    waiting = [node for node in nodes.values() if node.type != "Input" or node.sources]
     while waiting:
         ready = [n for n in waiting if any(nodes[s].shape is not None for s in n.sources)]
         if not ready:
@@ -121,7 +121,7 @@ def infer_shapes(nodes: dict[str, Node]) -> None:
             node.before = before
             if node.type in (*LINEAR, *PASSING, *NEURONS):
                 found = _shape(node, before)
-                if node.shape is not None and node.type == "Output" and found != node.shape:
+                if node.shape is not None and found != node.shape:
                     raise mismatch(f"shape {found}", f"{node.shape}", node.place)
                 node.shape = found
         waiting = [n for n in waiting if n not in ready]

@@ -27,15 +27,16 @@ def last(shape: tuple[int, ...]) -> tuple[int, ...]:
 def moved(value: np.ndarray, shape: tuple[int, ...], place: str) -> np.ndarray:
     """A value per neuron with its channels last; a scalar where all are equal."""
     value = np.asarray(value, np.float64)
-    if value.size == 1 or (value == value.flat[0]).all():
-        return value.flat[0].reshape(())
-    if value.shape == (shape[0],) and len(shape) > 1:
-        return value
+    each_channel = value.shape == (shape[0],) and len(shape) > 1
     try:
-        value = np.broadcast_to(value, shape)
+        value = value if each_channel or value.size == 1 else np.broadcast_to(value, shape)
     except ValueError:
         found = f"shape {value.shape}"
         raise mismatch(found, f"shape {shape}, as the population has", place) from None
+    if value.size == 1 or (value == value.flat[0]).all():
+        return value.flat[0].reshape(())
+    if each_channel:
+        return value
     if len(shape) == 1:
         return value
     value = np.moveaxis(value, 0, -1).reshape(last(shape))

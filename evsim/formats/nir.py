@@ -128,9 +128,13 @@ class _Builder:
         neurons = [n for n in self.nodes.values() if n.type in NEURONS]
         for node in neurons:
             if node.before is None:
-                raise EvsimError("a node that no edge reaches from the input", node.place)
+                raise EvsimError("no edge reaches this node from the input", node.place)
             self.names[node.name] = node.name if node.name != "input" else "input neurons"
+        if self.output.before is None:
+            raise EvsimError("no edge reaches this node from the input", self.output.place)
         last = self.output.sources
+        while len(last) == 1 and self.nodes[last[0]].type in ("Input", "Output"):
+            last = self.nodes[last[0]].sources or ["", ""]  # the ends of nested graphs hand on
         direct = len(last) == 1 and self.nodes[last[0]].type in NEURONS
         for node in sorted(neurons, key=self._depth):
             is_output = direct and node.name == last[0]
