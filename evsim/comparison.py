@@ -94,20 +94,22 @@ class Comparison:
             blank = [""] * (len(COLUMNS) - 2)
             rows.append([_name(self.ann["path"]) + " (ANN)", _percent(accuracy), *blank])
         for row in self.networks:
-            numbers = [f"{row[name]:,.1f}" for name in COLUMNS[3:]]
+            numbers = [f"{row[name]:,.{0 if row[name] >= 1000 else 1}f}" for name in COLUMNS[3:]]
             first = [_name(row["network"]), _percent(row["accuracy"]), str(row["timesteps"])]
             rows.append(first + numbers)
         out.print(tables.table("Per inference (mean over samples)", list(COLUMNS), rows))
         for row in self.networks:
-            if row["accuracy_by_timestep"]:
-                ann = self.ann and self.ann["accuracy"]
-                out.print(f"{_name(row['network'])}:", soft_wrap=True)
-                out.print(tables.accuracy_table(np.array(row["accuracy_by_timestep"]), ann))
+            if row["accuracy_by_timestep"] is None:
+                continue
+            out.print(f"{_name(row['network'])}:", soft_wrap=True)
+            if row["network"] in self.diagnoses:
+                report.show(out, self.diagnoses[row["network"]])
+                continue
+            ann = self.ann and self.ann["accuracy"]
+            out.print(tables.accuracy_table(np.array(row["accuracy_by_timestep"]), ann))
             if "agreement" in row:
                 both = (f"{what}: {n}" for what, n in row["agreement"].items())
                 out.print(", ".join(both), soft_wrap=True)
-            if row["network"] in self.diagnoses:
-                report.show(out, self.diagnoses[row["network"]])
 
     def draw(self, path: Path) -> None:
         """Write the picture of each diagnosis: to `path`, further ones to names with a number."""

@@ -314,7 +314,7 @@ def networks(draw, timesteps=8):
         populations[name] = integrator(draw, shape, leaks, whole[name])
         sources = [n for n, p in populations.items() if p["kind"] != "readout" and n != name]
         maps = [n for n in sources if len(populations[n]["shape"]) == 3]
-        if maps and chance(draw, 15):
+        if maps and chance(draw, 8):
             source = draw(st.sampled_from(maps))
             put_maxpool(draw, network, name, next(names), source, draw(st.sampled_from([0, 0, 2])))
             continue

@@ -44,7 +44,7 @@ def random_scales(graph, seed, per_channel):
     return spread(graph, found, 1.0)
 
 
-@examples(150)
+@examples(60)
 @given(
     models(),
     st.sampled_from(["weights", "thresholds"]),
@@ -102,7 +102,7 @@ def one_layer(weight, bias):
     return Model(layers, Input(shape=(weight.shape[0],), scale=1))
 
 
-@examples(200)
+@examples(80)
 @given(
     st.integers(0, 2**32 - 1),
     st.integers(1, 40),

@@ -71,7 +71,7 @@ def check(model, pooling="prepool", **tolerance):
     return graph
 
 
-@examples(300)
+@examples(120)
 @given(models(), st.sampled_from(["prepool", "neurons"]))
 def test_the_folded_model_is_the_model(model, pooling):
     try:

@@ -71,7 +71,7 @@ def a_dense(random):
 
 @pytest.mark.parametrize("make", [a_conv, a_pool, a_dense])
 def test_a_layer_equals_its_sum_written_out(make):
-    @examples(300)
+    @examples(120)
     @given(SEEDS)
     def check(seed):
         record, x = make(np.random.default_rng(seed))

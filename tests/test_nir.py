@@ -106,7 +106,7 @@ class Graph:
         return name, shape
 
 
-@examples(200)
+@examples(80)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["zero", "subtract"]))
 def test_a_graph_spikes_as_the_format_says(tmp_path_factory, seed, reset):
     graph, timesteps = Graph(seed), 6

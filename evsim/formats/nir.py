@@ -133,8 +133,8 @@ class _Builder:
         if self.output.before is None:
             raise EvsimError("no edge reaches this node from the input", self.output.place)
         last = self.output.sources
-        while len(last) == 1 and self.nodes[last[0]].type in ("Input", "Output"):
-            last = self.nodes[last[0]].sources or ["", ""]  # the ends of nested graphs hand on
+        while len(last) == 1 and self.nodes[last[0]].type == "Output":  # of a nested graph
+            last = self.nodes[last[0]].sources
         direct = len(last) == 1 and self.nodes[last[0]].type in NEURONS
         for node in sorted(neurons, key=self._depth):
             is_output = direct and node.name == last[0]

@@ -12,7 +12,7 @@ from evsim.parts import mismatch
 
 TITLE = "PyTorch state_dict (HDF5)"
 OTHERS = {"node", "layer", "layers", "layer_names", "model_weights", "model_config"}
-OTHERS |= {"keras_version", "nb_layers"}
+OTHERS |= {"keras_version", "nb_layers", "populations", "synapses"}
 MOST, DEEPEST = 50_000, 64  # arrays of a file, groups inside each other
 LAST = ("weight", "bias", "running_mean", "running_var")
 
