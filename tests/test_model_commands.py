@@ -134,6 +134,16 @@ def test_rates_of_one_layer_are_the_closed_form(said, folder):
     assert np.abs(counts - wanted).max() <= 1
 
 
+def test_what_cannot_be_converted_names_file_and_layer(said, folder):
+    text = (folder / "small.toml").read_text().replace('kind = "relu"', 'kind = "stochastic"')
+    (folder / "drawn.toml").write_text(text)
+    line = ("convert", "m.h5", "-o", "n.h5", "--topology", "drawn.toml", "--calibrate", "d.h5")
+    status, out, err = said(*line)
+    assert (status, out) == (2, "")
+    assert err.startswith("evsim: m.h5: layers/relu: found a layer of kind 'stochastic'")
+    assert not (folder / "n.h5").exists()
+
+
 def test_compare_sets_networks_and_the_ann_side_by_side(said, folder):
     converted(said, "--quiet")
     said("convert", "m.h5", "-o", "o.h5", *OPTIONS, "--calibrate", "d.h5", "--reset", "zero", "-T",
@@ -168,8 +178,8 @@ def test_compare_sets_networks_and_the_ann_side_by_side(said, folder):
         ("convert m.h5 -o n.h5 --topology small.toml --calibrate g.h5", "expected shape (4, 4, 3)"),
         ("convert m.h5 -o n.h5 --topology small.toml --calibrate z.h5", "found no samples"),
         ("convert m.h5 -o n.h5 --topology small.toml --calibrate d.h5 --samples 3:3", "--samples"),
-        ("convert m.h5 -o n.h5 --topology small.toml --calibrate d.h5 --method mse", "mse"),
-        ("convert m.h5 -o n.h5 --topology small.toml --calibrate d.h5 --percentile 9", "50 to 100"),
+        ("convert m.h5 -o n.h5 --topology small.toml --calibrate d.h5 --method mse", "--method: found 'mse'"),
+        ("convert m.h5 -o n.h5 --topology small.toml --calibrate d.h5 --percentile 9", "--percentile: found 9.0"),
         ("convert m.h5 -o n.h5 --topology small.toml --calibrate d.h5 --scheme burst", "--scheme"),
         ("convert m.h5 -o n.h5 --topology small.toml --calibrate d.h5 --reset soft", "--reset"),
         ("convert m.h5 -o n.h5 --topology smal", "--topology: found 'smal'"),

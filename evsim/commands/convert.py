@@ -80,7 +80,7 @@ def convert(
         choices |= {"reset": reset} if reset else {}
         with _images(calibrate, samples) as (data, some), model_options.of_data(calibrate):
             silent = quiet or as_json
-            found = _convert(read, data, some, choices, jobs, network, overwrite, silent)
+            found = _convert(read, model, data, some, choices, jobs, network, overwrite, silent)
             if diagnose:
                 picture = picture or network.with_suffix(".png")
                 found |= _diagnose(read, network, data, some, jobs, picture, silent)
@@ -112,7 +112,7 @@ def _images(path: Path, samples: str | None):
         yield data, sample_range(samples or f":{SAMPLES}", data.samples)
 
 
-def _convert(model, data, some, choices, jobs, path: Path, overwrite: bool, quiet: bool) -> dict:
+def _convert(model, file, data, some, choices, jobs, path, overwrite, quiet) -> dict:
     """Convert, write the network, and say what was written."""
     from evsim.convert import convert
     from evsim.convert.units import notes
@@ -120,14 +120,14 @@ def _convert(model, data, some, choices, jobs, path: Path, overwrite: bool, quie
 
     images = data.images.part(some)
     with announced_compilation(quiet), gauge("calibration", quiet) as show:
-        made = convert(
-            model,
-            images,
-            first_sample=some.start,
-            jobs=jobs,
-            progress=show,
-            **choices,
-        )
+        try:
+            made = convert(
+                model, images, first_sample=some.start, jobs=jobs, progress=show, **choices
+            )
+        except EvsimError as error:
+            if error.place in choices:
+                raise EvsimError(error.problem, f"--{error.place.replace('_', '-')}") from None
+            raise error if "images" in error.place else error.within(file=str(file)) from None
     found = _write(path, made.network, overwrite, notes(made.units))
     rows = [
         {

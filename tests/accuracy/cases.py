@@ -93,5 +93,5 @@ CONVERSIONS = (
     ),
     Conversion("cifar10-resnet20.torch-state.h5", CHANNELS, {64: 1.0, 256: 0.3}, 256),
     Conversion("cifar10-vgg16.torch-state.h5", CHANNELS, {64: 1.0, 256: 0.3}, 256),
-    Conversion("cifar10-resnet56.torch-state.h5", CHANNELS, {128: 1.0}, 128),
+    Conversion("cifar10-resnet56.torch-state.h5", ("--method", "percentile"), {128: 1.0}, 128),
 )
