@@ -12,6 +12,7 @@ from evsim.cli import run_command
 from evsim.convert.units import stored
 
 OPTIONS = ("--topology", "small.toml")
+CONVERT = "convert m.h5 -o n.h5 --topology small.toml"
 
 
 @pytest.fixture
@@ -173,15 +174,15 @@ def test_compare_sets_networks_and_the_ann_side_by_side(said, folder):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("convert m.h5 -o n.h5 --topology small.toml", "--calibrate: found none, expected images"),
-        ("convert m.h5 -o n.h5 --topology small.toml --calibrate e.h5", "/events: found events"),
-        ("convert m.h5 -o n.h5 --topology small.toml --calibrate g.h5", "expected shape (4, 4, 3)"),
-        ("convert m.h5 -o n.h5 --topology small.toml --calibrate z.h5", "found no samples"),
-        ("convert m.h5 -o n.h5 --topology small.toml --calibrate d.h5 --samples 3:3", "--samples"),
-        ("convert m.h5 -o n.h5 --topology small.toml --calibrate d.h5 --method mse", "--method: found"),
-        ("convert m.h5 -o n.h5 --topology small.toml --calibrate d.h5 --percentile 9", "--percentile: f"),
-        ("convert m.h5 -o n.h5 --topology small.toml --calibrate d.h5 --scheme burst", "--scheme"),
-        ("convert m.h5 -o n.h5 --topology small.toml --calibrate d.h5 --reset soft", "--reset"),
+        ("{c}", "--calibrate: found none, expected images"),
+        ("{c} --calibrate e.h5", "/events: found events"),
+        ("{c} --calibrate g.h5", "expected shape (4, 4, 3)"),
+        ("{c} --calibrate z.h5", "found no samples"),
+        ("{c} --calibrate d.h5 --samples 3:3", "--samples"),
+        ("{c} --calibrate d.h5 --method mse", "--method: found 'mse'"),
+        ("{c} --calibrate d.h5 --percentile 9", "--percentile: found 9.0"),
+        ("{c} --calibrate d.h5 --scheme burst", "--scheme"),
+        ("{c} --calibrate d.h5 --reset soft", "--reset"),
         ("convert m.h5 -o n.h5 --topology smal", "--topology: found 'smal'"),
         ("ann m.h5 d.h5 --topology small.toml --mean 1,x", "--mean: found '1,x'"),
         ("ann m.h5 d.h5 --topology small.toml --mean 1,2", "mean"),
@@ -201,7 +202,7 @@ def test_mistakes_are_one_line(line, expected, said, folder):
     with h5py.File("z.h5", "w") as file:
         file["images"] = np.zeros((0, 4, 4, 3), np.uint8)
     before = sorted(path.name for path in folder.iterdir())
-    status, out, err = said(*line.split())
+    status, out, err = said(*line.replace("{c}", CONVERT).split())
     assert (status, out) == (2, "")
     assert err.startswith("evsim: ")
     assert err.count("\n") == 1
