@@ -30,7 +30,15 @@ POPULATION_FACTS = {
     "peak": "most events in one timestep",
 }
 GATE = "maxpool"  # the kind that compares events instead of integrating them
-GATE_FACTS = {"gate_updates": "events compared with the running sums of a window (maxpool)"}
+OWN_FACTS = {  # of a kind
+    "input": {"clipped": "inputs beyond [-1, 1] that coding switch clips"},
+    GATE: {"gate_updates": "events compared with the running sums of a window"},
+    "switch": {
+        "drains": "thresholds subtracted (online)",
+        "lost_synops": "synaptic operations on neurons that are off for good (online)",
+        "near": "v / threshold + rounding within 1e-9 of a duration (window)",
+    },
+}
 ACTIONS = {
     "event_pop": "an event is taken from a queue",
     "event_push": "an event is put into a queue",
@@ -94,7 +102,7 @@ def facts_of(kind: str, of_set: bool) -> dict[str, str]:
     """The facts that a part of a kind records, and what they mean."""
     if of_set:
         return SET_FACTS
-    return POPULATION_FACTS | GATE_FACTS if kind == GATE else POPULATION_FACTS
+    return POPULATION_FACTS | OWN_FACTS.get(kind, {})
 
 
 def set_actions(part: dict, facts: dict, machine: Machine, target: dict) -> dict[str, np.ndarray]:
@@ -114,9 +122,16 @@ def set_actions(part: dict, facts: dict, machine: Machine, target: dict) -> dict
         where = "potential"
     elif target.get("current_leak"):  # the synaptic current takes the potential's place
         where = where and "current"
+    elif sloped(target) and where == "potential":
+        where = "slope"
     if where:
         done[f"{where}_read"] = done[f"{where}_write"] = additions
     return done
+
+
+def sloped(part: dict) -> bool:
+    """Whether events add to a slope of this population."""
+    return part["kind"] == "switch" or part["slope"]
 
 
 def population_actions(part: dict, facts: dict, machine: Machine) -> dict[str, np.ndarray]:
@@ -141,6 +156,10 @@ def population_actions(part: dict, facts: dict, machine: Machine) -> dict[str, n
         done["current_write"] = cleared + updates
         done["commit_add"] = done.get("commit_add", 0) + updates
         done["leak"] = updates
+    if sloped(part):  # the slope is what the arrivals change; the potential takes it every time
+        done["slope_read"] = done["slope_add"] = updates
+        if machine.accumulate != "direct":
+            done["slope_write"] = updates
     biases = int(part["bias"]) + int(part.get("current_bias", False))
     if biases:
         done["bias_read"] = done["bias_add"] = biases * updates
@@ -149,7 +168,8 @@ def population_actions(part: dict, facts: dict, machine: Machine) -> dict[str, n
     if part["leak"]:
         done["leak"] = done.get("leak", 0) + updates
     if part["reset"]:
-        done["reset_subtract" if part["reset"] == "subtract" else "reset_write"] = facts["spikes"]
+        resets = facts["drains" if part["kind"] == "switch" else "spikes"]
+        done["reset_subtract" if part["reset"] == "subtract" else "reset_write"] = resets
     return done
 
 

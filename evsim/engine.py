@@ -1,23 +1,20 @@
-"""The windowed engine: one sample, and many samples on threads."""
+"""The windowed engine: one sample on its way through a network."""
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from evsim.arrivals import Arrivals
+from evsim.codings import codings
 from evsim.counts import facts_of
-from evsim.events import Stream
-from evsim.memory import Space, cores
-from evsim.parts import EvsimError, kernel, mismatch
-from evsim.plan import INT32_MAX, Delivery, Plan
-from evsim.settings import Settings, values_of
-from evsim.synapses import Turns
+from evsim.events import Pairs, Stream
+from evsim.memory import Space
+from evsim.neurons._slope import listening
+from evsim.parts import EvsimError, kernel
+from evsim.plan import Plan
 
 
 class Stopped(Exception):
@@ -36,10 +33,10 @@ class Sample:
     spikes: dict[str, tuple] = field(default_factory=dict)
     trace: dict[str, np.ndarray] = field(default_factory=dict)
     queues: dict[str, np.ndarray] = field(default_factory=dict)
-    rates: dict[str, np.ndarray] = field(default_factory=dict)  # events of each neuron
+    rates: dict[str, np.ndarray] = field(default_factory=dict)  # events a timestep, or durations
 
 
-class Simulation:
+class Simulation(Arrivals):
     """One sample on its way through a network."""
 
     def __init__(self, plan: Plan, index: int, values, space: Space, stop: threading.Event):
@@ -54,12 +51,13 @@ class Simulation:
         for name, part in populations.items():
             if part.sends:
                 repeats = name == self.network.input and plan.coding.REPEATS
+                kind = Pairs if name in plan.starts else Stream
                 stream = space.held.setdefault(
-                    f"events of {name}", Stream(part.positions, part.channels)
+                    f"{kind.__name__} of {name}", kind(part.positions, part.channels)
                 )
                 stream.clear(self._valued(name), repeats)
                 self.streams[name] = stream
-            if name != self.network.input:
+            if name != self.network.input and not (part.passes and name in plan.starts):
                 self.states[name] = plan.neurons[name].begin()
             if part.sends:
                 self.out[name] = self.streams[name]
@@ -79,12 +77,16 @@ class Simulation:
             for n in traced
             if "potential" in self.states[n]
         }
+        for name in self.trace.keys() & plan.starts.keys():  # at rest before it listens
+            self.trace[name][:] = self.states[name]["potential"].reshape(1, -1)
         queued = synapses if "queues" in plan.record else ()
         self.queues = {name: np.zeros(plan.timesteps, np.int64) for name in queued}
 
     def _valued(self, name: str):
         """The dtype of a population's event values; None where all are +1."""
         name = self.network.origin(name)
+        if name in self.plan.starts or self.network.populations[name].signed:
+            return self.plan.dtype
         if name != self.network.input:
             return None
         coding, values = self.plan.coding, self.values
@@ -117,74 +119,109 @@ class Simulation:
 
     def advance(self, name: str, first: int, last: int) -> None:
         """Advance one population from timestep `first` to before `last`, block by block."""
+        part = self.network.populations[name]
         if name == self.network.input:
             self.encode(first, last)
             return
-        part, facts = self.network.populations[name], self.facts[name]
+        if name in self.plan.starts:
+            self.listen(name, first, last)
+            return
         for a in range(first, last, self.plan.block(name)):
             if self.stop.is_set():
                 raise Stopped
             b = min(a + self.plan.block(name), last)
-            if part.passes:
-                self.pass_on(name, a, b)
-                continue
-            shape = (b - a, part.positions, part.channels)
-            currents = self.space.array("currents", shape, self.plan.currents_dtype[name])
-            currents.fill(0)
-            neurons = self.plan.neurons[name]
             try:
-                reached = self.arrive(name, a, b, currents)
-                if neurons.all_restless:  # nobody asks who was reached
-                    reached = reached[:, :0]
-                active = neurons.advance(self.states[name], currents, reached, a, self.out[name])
+                if part.passes:
+                    self.pass_on(name, a, b)
+                else:
+                    self.update(name, a, b)
             except EvsimError as error:
                 raise error.within(f"populations/{name}, sample {self.index}") from None
-            facts["updates"] += (b - a) * part.neurons
-            facts["active_updates"] += active
-            if name in self.trace:
-                self.trace[name][a:b] = self.states[name]["potential"].reshape(1, -1)
+
+    def update(self, name: str, first: int, last: int) -> None:
+        """Advance one population by a block: arrive, integrate, fire, reset, send."""
+        part, facts = self.network.populations[name], self.facts[name]
+        neurons, state = self.plan.neurons[name], self.states[name]
+        currents = self.currents(name, last - first)
+        reached = self.arrive(name, first, last, currents)
+        if neurons.all_restless:  # nobody asks who was reached
+            reached = reached[:, :0]
+        if neurons.counts_arrivals:
+            reached = self.arrived(name, first, last)
+        done = neurons.advance(state, currents, reached, first, self.out[name])
+        facts["updates"] += part.updates(first, last) * part.neurons
+        for fact, count in (done if isinstance(done, dict) else {"active_updates": done}).items():
+            facts[fact] += count
+        if name in self.trace:
+            self.trace[name][first:last] = state["potential"].reshape(1, -1)
 
     def encode(self, first: int, last: int) -> None:
         """Append the events of the input population."""
-        plan, stream = self.plan, self.streams[self.network.input]
-        self.facts[self.network.input]["draws"] += (
-            plan.coding.DRAWS * (last - first) * stream.positions * stream.width
-        )
+        plan, name = self.plan, self.network.input
+        stream, facts = self.streams[name], self.facts[name]
+        if name in plan.starts:
+            if stream.charges is None:
+                stream.fill(0, self.network.schedule.window, self.input_charges())
+            return
+        facts["draws"] += plan.coding.DRAWS * (last - first) * stream.positions * stream.width
         if stream.repeats and stream.steps:
             return
         key = (plan.seed, self.index, plan.population_index)
         plan.coding.encode(self.values, first, last - first, key, stream)
 
-    def arrive(self, name: str, first: int, last: int, currents: np.ndarray) -> np.ndarray:
-        """Add the events that arrive in the block to `currents`; returns who was reached."""
-        incoming = self.plan.incoming[name]
-        whole = all(d.connections.whole_positions for d in incoming)
-        steps, positions, channels = currents.shape
-        reached = self.space.array(
-            "reached", (steps, positions, 1 if whole else channels), np.uint8
-        )
-        reached.fill(0)
-        for delivery in incoming:
-            marks = reached
-            if len(incoming) > 1:
-                width = 1 if delivery.connections.whole_positions else channels
-                marks = self.space.array("marks", (steps, positions, width), np.uint8)
-                marks.fill(0)
-            self.deliver(delivery, first, last, currents, marks)
-            touched = marked(marks, channels)
-            self.facts[delivery.name]["touched"] += touched
-            if len(incoming) > 1:
-                reached |= marks
-        if len(incoming) != 1:
-            touched = marked(reached, channels)
-        self.facts[name]["touched"] += touched
-        return reached
+    def input_charges(self) -> np.ndarray:
+        """The charges of the input population, from an image or from events."""
+        switch, window = codings()["switch"], self.network.schedule.window
+        if self.plan.coding is not switch:
+            neurons = self.network.populations[self.network.input].neurons
+            try:
+                return switch.charges_of_events(self.values, neurons, window)
+            except EvsimError as error:
+                raise error.within(f"sample {self.index}") from None
+        charges, clipped = switch.charges(self.values, window)
+        self.facts[self.network.input]["clipped"] += clipped
+        return charges
+
+    def listen(self, name: str, first: int, last: int) -> None:
+        """Advance a population that decides once, after the window in which it listens."""
+        part, own, facts = self.network.populations[name], self.streams[name], self.facts[name]
+        neurons, start = self.plan.neurons[name], self.plan.starts[name]
+        if part.passes:
+            [delivery] = self.plan.incoming[name]
+            source = self.streams[delivery.part.source].charges
+            if own.charges is None and source is not None:
+                own.fill(start, self.network.schedule.window, neurons.largest(source))
+            before = self.facts[delivery.name]["synops"]
+            self.arrive(name, first, last, None)
+            facts["gate_updates"] += self.facts[delivery.name]["synops"] - before
+            return
+        begin, end = listening(first, last, start, part.window)
+        stepwise = name in self.trace or not neurons.all_restless
+        block = self.plan.block(name) if stepwise else part.window
+        for a in range(begin, end, block):
+            b = min(a + block, end)
+            currents = self.currents(name, b - a) if stepwise else None
+            reached = self.arrive(name, a, b, currents)
+            facts["updates"] += (b - a) * part.neurons
+            if not stepwise:
+                facts["active_updates"] += (b - a) * part.neurons
+                continue
+            state = self.states[name]
+            facts["active_updates"] += neurons.listen(state, currents, reached, start - a)
+            if name in self.trace:
+                self.trace[name][a:] = state["potential"].reshape(1, -1)
+        if first < start <= last:
+            charges, near = neurons.decide(self.states[name], self.charge(name))
+            own.fill(start, part.window, charges)
+            facts["near"] += near
+            if name in self.trace:
+                self.trace[name][start - 1 :] = self.states[name]["potential"].reshape(1, -1)
 
     def pass_on(self, name: str, first: int, last: int) -> None:
         """Let the events of its one set that arrive in the block through a max pool."""
         [delivery] = self.plan.incoming[name]
         facts, own = self.facts[delivery.name], self.facts[name]
-        stream, window, begin = self.take(delivery, first, last)
+        stream, window, begin, _ = self.take(delivery, first, last)
         turns, touched = self.plan.neurons[name].advance(
             self.states[name], window, stream.repeats, last - first, begin - first, self.out[name]
         )
@@ -193,84 +230,18 @@ class Simulation:
         for touching in (facts, own):
             touching["touched"] += touched
 
-    def take(self, delivery: Delivery, first: int, last: int):
-        """Take the events of a set that arrive from timestep `first` to before `last`.
-
-        Returns (stream, window, the first timestep at which any of them could arrive).
-        """
-        part, stream = delivery.part, self.streams[delivery.part.source]
-        begin = max(first, part.delay)
-        if begin >= last:
-            return stream, stream.window(stream.first, stream.first), last
-        window = stream.window(begin - part.delay, last - part.delay)
-        arrivals = int(window.offsets[-1] - window.offsets[0])
-        times = last - begin if stream.repeats else 1
-        self.facts[delivery.name]["arrivals"] += arrivals * times
-        if self.queues:
-            per_timestep = stream.per_timestep(begin - part.delay, last - part.delay)
-            self.queues[delivery.name][begin:last] = per_timestep
-        return stream, window, begin
-
-    def deliver(self, delivery: Delivery, first: int, last: int, currents, marks) -> None:
-        """Deliver the events of one set that arrive from timestep `first` to before `last`."""
-        stream, window, begin = self.take(delivery, first, last)
-        if begin == last:
-            return
-        facts, arriving = self.facts[delivery.name], slice(begin - first, None)
-        if stream.repeats:
-            turns = self.repeat(delivery, stream, last - begin, currents[arriving], marks[arriving])
-        else:
-            turns = self.add(delivery, window, currents[arriving], marks[arriving], begin)
-        facts["rows"] += turns.rows
-        facts["macs" if delivery.graded else "synops"] += turns.additions
-        facts["zero_synops"] += turns.zeros
-
-    def add(self, delivery: Delivery, window, currents, marks, first: int = 0) -> Turns:
-        """Add the events of a window to the currents, through the set's scale if it has one.
-
-        `first` is the timestep at which they begin.
-        """
-        if window.values is not None and window.values.dtype != delivery.dtype:
-            window = window._replace(values=window.values.astype(delivery.dtype))
-        if delivery.scale is None:
-            return delivery.deliver(window, currents, marks, self.space)
-        own = self.space.array("unscaled", currents.shape, delivery.dtype)
-        own.fill(0)
-        turns = delivery.deliver(window, own, marks, self.space)
-        outside = own.dtype == np.int64 and (own > INT32_MAX) | (own < -INT32_MAX - 1)
-        if np.any(outside):
-            t, position, channel = np.argwhere(outside)[0]
-            raise mismatch(
-                f"a current of {own[t, position, channel]} from {delivery.name!r} at timestep "
-                f"{first + t}, neuron {position * own.shape[2] + channel}",
-                "values within int32",
-            )
-        currents += own.astype(self.plan.dtype) * delivery.scale
-        return turns
-
-    def repeat(self, delivery: Delivery, stream: Stream, steps: int, currents, marks) -> Turns:
-        """The same for a source that sends the same events at every timestep."""
-        if delivery.name not in self.repeated:
-            current = np.zeros((1, *currents.shape[1:]), currents.dtype)
-            mark = np.zeros((1, *marks.shape[1:]), np.uint8)
-            turns = self.add(delivery, stream.window(0, 1), current, mark)
-            self.repeated[delivery.name] = current, mark, turns
-        current, mark, turns = self.repeated[delivery.name]
-        currents += current
-        marks |= mark
-        return Turns(*(steps * n for n in turns))
-
     def collect(self, first: int, last: int) -> None:
         """Take the facts of a finished window from the event queues; drop what is done with."""
         for name, stream in self.streams.items():
             facts, outgoing = self.facts[name], self.plan.outgoing[name]
-            per_timestep = stream.per_timestep(first, last)
+            a, b = stream.within(first, last)
+            per_timestep = stream.per_timestep(a, b)
             facts["spikes"] += int(per_timestep.sum())
             facts["peak"] = max(facts["peak"], int(per_timestep.max(initial=0)))
             for delay in {d.part.delay for d in outgoing}:
                 self.carry(name, delay, first, last)
             if name in self.spikes or name == self.network.output:
-                timesteps, neurons, values = stream.events(first, last)
+                timesteps, neurons, values = stream.events(a, b)
                 if name in self.spikes:
                     self.spikes[name].append((timesteps, neurons, values))
                 if name == self.network.output:
@@ -281,7 +252,7 @@ class Simulation:
     def carry(self, name: str, delay: int, first: int, last: int) -> None:
         """Count the events of each neuron in the window that a delay lets arrive in time."""
         stream, carried = self.streams[name], self.carried[name, delay]
-        end = min(last, self.plan.timesteps - delay)
+        first, end = stream.within(first, min(last, self.plan.timesteps - delay))
         if end <= first:
             return
         window = stream.window(first, end)
@@ -306,7 +277,6 @@ class Simulation:
             ).astype(np.int64)
             for name, s in network.synapses.items()
         }
-        rates = {source: n for (source, delay), n in self.carried.items() if not delay}
         joined = {
             name: tuple(np.concatenate(c) for c in zip(*found, strict=True))
             for name, found in self.spikes.items()
@@ -320,8 +290,17 @@ class Simulation:
             joined,
             self.trace,
             self.queues,
-            rates if "rates" in self.plan.record else {},
+            self.rates() if "rates" in self.plan.record else {},
         )
+
+    def rates(self) -> dict[str, np.ndarray]:
+        """Events per timestep of each source neuron, or its duration as a share of the longest."""
+        window = self.network.schedule and self.network.schedule.window
+        each = self.carried.items()
+        found = {name: n / self.plan.timesteps for (name, delay), n in each if not delay}
+        for name in self.plan.starts:
+            found[name] = self.streams[name].charges / (window - 1)
+        return found
 
 
 @kernel
@@ -331,55 +310,3 @@ def tally(channels, offsets, times, carried):
         row = carried[source % carried.shape[0]]
         for k in range(offsets[source], offsets[source + 1]):
             row[channels[k]] += times
-
-
-def marked(reached: np.ndarray, channels: int) -> int:
-    """How many neurons are marked; a mark is one neuron's or a whole position's."""
-    return int(np.count_nonzero(reached.view(bool))) * (channels // reached.shape[2])
-
-
-def warm(plan: Plan, values) -> None:
-    """Advance one sample by a timestep: compiles, or loads, every kernel it calls."""
-    with contextlib.suppress(EvsimError):  # the run meets it too, where it is no other sample's
-        Simulation(plan, 0, values, Space(), threading.Event()).advance_all(1)
-
-
-def simulate(
-    plan: Plan, inputs, settings: Settings, jobs: int | None, stop: threading.Event, skip: int = 0
-) -> Iterator[Sample]:
-    """Run all samples on `jobs` threads and yield them in order.
-
-    When `stop` is set, what is finished is still yielded, then Stopped is raised.
-    """
-    part = plan.network.populations[plan.network.input]
-    spaces: dict[int, Space] = {}
-
-    def one(index: int, values) -> Sample:
-        space = spaces.setdefault(threading.get_ident(), Space())
-        return Simulation(plan, index, values, space, stop).run()
-
-    jobs = min(jobs or cores(), settings.samples)
-    pending: deque[Future] = deque()
-    todo = iter(range(skip, settings.samples))
-    with ThreadPoolExecutor(jobs) as pool:
-        try:
-            while not stop.is_set():
-                while len(pending) < 2 * jobs and (index := next(todo, None)) is not None:
-                    values = values_of(part, inputs, index, plan.dtype)
-                    pending.append(pool.submit(one, settings.first_sample + index, values))
-                if not pending:
-                    return
-                try:
-                    sample = pending[0].result(timeout=0.1)
-                except TimeoutError:
-                    continue
-                pending.popleft()
-                yield sample
-        finally:
-            stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-        for future in pending:
-            if future.cancelled() or future.exception() is not None:
-                break
-            yield future.result()
-        raise Stopped

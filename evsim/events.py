@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evsim.parts import mismatch, shown
+from evsim.parts import kernel, mismatch, shown
 
 SCAN = 1 << 20  # events checked in one go
 SPARE = 16  # readers and writers may touch so many events past the last one
@@ -97,6 +97,10 @@ class Stream:
             self.count - events,
         )
 
+    def within(self, start: int, stop: int) -> tuple[int, int]:
+        """The part of start .. stop - 1 in which there may be events."""
+        return start, stop
+
     def window(self, start: int, stop: int) -> Window:
         """The events of timesteps start .. stop - 1."""
         if self.repeats:
@@ -119,6 +123,75 @@ class Stream:
         neurons = cell % self.positions * self.width + window.channels[part]
         values = np.ones(neurons.size) if window.values is None else window.values[part].copy()
         return start + cell // self.positions, neurons, values
+
+
+class Pairs(Stream):
+    """The events of neurons that send two in a window of timesteps, or none.
+
+    A neuron with charge q sends the sign of q in the first timestep of the window, and the
+    opposite sign |q| timesteps later. `charges` (neurons,) are those of a filled stream.
+    """
+
+    charges: np.ndarray | None = None
+
+    def clear(self, valued=None, repeats: bool = False) -> None:
+        super().clear(valued, repeats)
+        self.charges = None
+
+    def fill(self, start: int, duration: int, charges: np.ndarray) -> None:
+        """Take over the charges (neurons,) of the window of `duration` timesteps from `start`."""
+        self.charges, self.first, self.steps = charges, start, duration
+        self.count = 2 * int(np.count_nonzero(charges))
+        if self.channels.size < self.count + SPARE:
+            self.channels = np.zeros(self.count + SPARE, np.int32)
+            self.values = np.zeros(self.channels.size, self.values.dtype)
+        cells = duration * self.positions
+        if self.offsets.size < cells + 2:
+            self.offsets = np.zeros(cells + 2, np.int64)
+        grid = charges.reshape(self.positions, self.width)
+        list_pairs(grid, self.channels, self.values, self.offsets[: cells + 2])
+
+    def within(self, start: int, stop: int) -> tuple[int, int]:
+        start, stop = max(start, self.first), min(stop, self.first + self.steps)
+        return (start, stop) if start < stop else (self.first, self.first)
+
+    def forget(self, before: int) -> None:
+        """Nothing: two events a neuron are little."""
+
+    def charged(self) -> Window:
+        """Every charge as the value of one event, all in one timestep."""
+        neurons = np.flatnonzero(self.charges)
+        per_position = np.bincount(neurons // self.width, minlength=self.positions)
+        offsets = np.concatenate([[0], per_position.cumsum()])
+        channels = np.zeros(neurons.size + SPARE, np.int32)
+        channels[: neurons.size] = neurons % self.width
+        return Window(channels, self.charges[neurons], offsets)
+
+
+@kernel
+def list_pairs(charges, channels, values, offsets):
+    """List the events of charges (positions, channels) by timestep and neuron.
+
+    Afterwards those of timestep t and position p are from offsets[t * positions + p] on.
+    """
+    positions = charges.shape[0]
+    offsets[:] = 0
+    for p in range(positions):
+        for c in range(charges.shape[1]):
+            if charges[p, c] != 0:
+                offsets[p + 2] += 1
+                offsets[abs(charges[p, c]) * positions + p + 2] += 1
+    for cell in range(2, offsets.shape[0]):
+        offsets[cell] += offsets[cell - 1]
+    for p in range(positions):
+        for c in range(charges.shape[1]):
+            if charges[p, c] != 0:
+                sign = 1 if charges[p, c] > 0 else -1
+                for end in range(2):
+                    cell = end * abs(charges[p, c]) * positions + p + 1
+                    channels[offsets[cell]] = c
+                    values[offsets[cell]] = sign if end == 0 else -sign
+                    offsets[cell] += 1
 
 
 def _grown(old: np.ndarray, need: int, used: int) -> np.ndarray:

@@ -9,12 +9,13 @@ import threading
 import time
 from pathlib import Path
 
-from evsim.engine import Stopped, simulate, warm
+from evsim.engine import Stopped
 from evsim.formats.result import ResultFile, header_of
 from evsim.parts import EvsimError, mismatch
 from evsim.plan import Plan
 from evsim.runs import Run
 from evsim.settings import settle, values_of
+from evsim.threads import simulate, warm
 
 
 class Interrupted(Exception):

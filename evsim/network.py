@@ -14,6 +14,7 @@ from evsim.memory import address
 from evsim.neurons import Neurons
 from evsim.parts import EvsimError, mismatch, nearest
 from evsim.synapses import Synapses
+from evsim.windows import schedule
 
 WORDS = ("coding", "name", "description", "source")
 COUNTS = {"timesteps": 1, "window": 2, "seed": 0}
@@ -54,6 +55,8 @@ class Network:
         self._check_names()
         self._check_ends()
         self._check_passing()
+        parts = self.populations, self.synapses
+        self.schedule = schedule(*parts, self.input, self.attributes.get("window"))
         self.connections = MappingProxyType(dict(self._connect()))
         self.stages = _stages(self.populations, self.synapses)
 
@@ -159,6 +162,14 @@ class Network:
                 break
             name = self.synapses[self.incoming(name)[0]].source
         return name
+
+    def delay_from_origin(self, name: str) -> int:
+        """The delays of the sets between a max pool and the population whose events these are."""
+        delay = 0
+        while self.populations[name].passes:
+            into = self.synapses[self.incoming(name)[0]]
+            name, delay = into.source, delay + into.delay
+        return delay
 
     def integer_populations(self, graded_input: bool) -> set[str]:
         """The populations whose currents and potentials are int32."""

@@ -158,6 +158,18 @@ def flag(default: bool):
     return _field(check, default)
 
 
+def fraction(default: float):
+    """A number from 0 to below 1."""
+
+    def check(part, value):
+        value = numbers(value)
+        if value.size != 1 or not 0 <= value.item() < 1:
+            raise mismatch(shown(value), "a number from 0 to below 1")
+        return float(value.item())
+
+    return _field(check, default)
+
+
 def per_neuron(default=dataclasses.MISSING, positive: bool = False):
     """A scalar, one value per channel, the population's shape, or that shape flattened."""
 

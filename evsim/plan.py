@@ -34,6 +34,7 @@ class Plan:
         self.record = record
         self.floats, self.integers = Weights(self.dtype), Weights()
         self.integer = network.integer_populations(self.graded_input)
+        self.starts = self._starts()
         self.deliveries = {name: Delivery(self, name) for name in network.synapses}
         self.incoming = {
             name: [self.deliveries[s] for s in network.incoming(name)]
@@ -48,8 +49,23 @@ class Plan:
             if name != network.input:
                 self._prepare(name, part)
         self.population_index = list(network.populations).index(network.input)
-        per_timestep = sum(4 * p.neurons + 8 * p.positions for p in network.populations.values())
-        self.window = window or max(1, memory // per_timestep)
+        per_timestep = sum(
+            4 * part.neurons + 8 * part.positions
+            for name, part in network.populations.items()
+            if name not in self.starts
+        )
+        self.window = window or max(1, memory // max(per_timestep, 1))
+
+    def _starts(self) -> dict[str, int]:
+        """The first timestep of the one window in which a population sends pairs of events."""
+        network = self.network
+        starts = dict(network.schedule.starts) if network.schedule else {}
+        if self.coding is codings()["switch"]:
+            starts[network.input] = 0
+            for name, part in network.populations.items():
+                if part.passes and network.origin(name) == network.input:
+                    starts[name] = network.delay_from_origin(name)
+        return starts
 
     def _prepare(self, name: str, part) -> None:
         dtype, bound = self.dtype, 0
@@ -64,6 +80,7 @@ class Plan:
             bound = sum(
                 d.connections.fan_in * self.largest_weight(d.part) for d in self.incoming[name]
             )
+            bound *= self.largest_value(name)
         wide = bound > INT32_MAX
         self.currents_dtype[name] = np.dtype(np.int64) if wide else dtype
         if wide:
@@ -80,6 +97,11 @@ class Plan:
         if weights is None:
             return 1
         return max(int(weights.max(initial=0)), -int(weights.min(initial=0)))
+
+    def largest_value(self, name: str) -> int:
+        """The largest value with which an event reaches a population: 1, or a whole duration."""
+        part = self.network.populations[name]
+        return part.window if part.sloped and part.sends and name in self.starts else 1
 
     def block(self, name: str) -> int:
         """Timesteps whose currents are computed in one go."""
@@ -102,7 +124,17 @@ class Delivery:
         self.dtype = plan.dtype  # of the currents it adds to
         if whole:
             largest = self.connections.fan_in * plan.largest_weight(self.part)
+            largest *= plan.largest_value(self.part.target)
             self.dtype = np.dtype(np.int32 if largest <= INT32_MAX else np.int64)
         scale = self.part.scale_of(target)
         self.scale = None if scale is None else rounded(scale, plan.dtype, f"synapses/{name}/scale")
         self.deliver = self.connections.start(plan.integers if whole else plan.floats)
+        self.count = None
+        if getattr(plan.network.populations[self.part.target], "firing", "") == "online":
+            self.count = self._counting(plan)
+
+    def _counting(self, plan: Plan):
+        """What delivers 1 for every synapse, as the weights do."""
+        network, part = plan.network, self.part
+        ends = network.populations[part.source], network.populations[part.target]
+        return part.counting().connect(*ends).start(plan.integers)

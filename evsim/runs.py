@@ -9,12 +9,13 @@ from array import array
 import numpy as np
 
 from evsim import counts as counting
-from evsim.engine import Sample, simulate, warm
+from evsim.engine import Sample
 from evsim.events import Events
 from evsim.network import Network
 from evsim.parts import mismatch
 from evsim.plan import MEMORY, Plan
 from evsim.settings import RECORDS, Settings, settle, values_of
+from evsim.threads import simulate, warm
 
 
 class Run:

@@ -56,8 +56,11 @@ def settle(
         if coding == "events":
             expected = "a coding of images (the data holds no events)"
             raise mismatch("'events'", expected, "coding")
+    graded = inputs.graded if events else codings()[coding].GRADED
+    _check_windows(network, coding, graded)
+    needed = network.schedule and network.schedule.timesteps
     if timesteps is None:
-        timesteps = network.timesteps or (inputs.timesteps if events else 64)
+        timesteps = network.timesteps or needed or (inputs.timesteps if events else 64)
     if seed is None:
         seed = network.seed or 0
     bounds = [("timesteps", timesteps, 1, 2**31), ("seed", seed, 0, 2**64)]
@@ -70,10 +73,26 @@ def settle(
     if not len(inputs):
         raise mismatch("no samples", "at least one", "data")
     check_shape(network.populations[network.input], inputs)
-    graded = inputs.graded if events else codings()[coding].GRADED
+    if needed and timesteps != needed:
+        windows = f"{needed}, the timesteps of all windows of {network.schedule.window}"
+        raise mismatch(timesteps, windows, "timesteps")
     return Settings(
         int(timesteps), coding, int(seed), str(dtype), first_sample, len(inputs), graded
     )
+
+
+def _check_windows(network: Network, coding: str, graded: bool) -> None:
+    """Raise an error where populations take switch events and the coding sends others."""
+    schedule = network.schedule
+    if schedule is None and coding == "switch":
+        expected = "another coding, or a network with the attribute 'window'"
+        raise mismatch("'switch'", expected, "coding")
+    if schedule is not None and schedule.coded:
+        if coding not in ("switch", "events"):
+            expected = "'switch', as populations of the network take switch events only"
+            raise mismatch(repr(coding), expected, "coding")
+        if graded:
+            raise mismatch("graded events", "switch events, +1 and -1", "coding")
 
 
 def check_shape(part, inputs) -> None:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from geometry import connections, has_integer_weights, neurons, per_neuron, weights_of
-from stimulus import encode, is_graded, uniform
+from naive_switch import PairPool, Slope
+from naive_switch import encode as encode_pairs
+from stimulus import encode, is_graded, scaled_image, uniform
 
 INT32 = np.iinfo(np.int32)
 SET_FACTS = ("arrivals", "undelivered", "synops", "macs", "zero_synops", "rows", "touched")
@@ -104,7 +106,7 @@ class Neurons:
         """Whether `v` reaches the threshold of neuron j."""
         return v > self.threshold[j] if self.compare == "gt" else v >= self.threshold[j]
 
-    def is_active(self, j, reached):
+    def is_active(self, j, reached, current, t):
         """Whether a lazy machine must update neuron j now; `v` is still the old one."""
         return (
             reached
@@ -163,7 +165,7 @@ class FixedPoint:
         self.u, self.v = [0] * self.count, [0] * self.count
         self.rests_until = [-1] * self.count
 
-    def is_active(self, j, reached):
+    def is_active(self, j, reached, current, t):
         return True
 
     def visit(self, j, current, t):
@@ -293,11 +295,19 @@ def spike_facts(network, population, events):
 # The run
 
 
+def law_of(fields):
+    """What a population of these fields does."""
+    if fields["kind"] == "cuba":
+        return FixedPoint
+    return Slope if fields["kind"] == "switch" or fields.get("slope") else Neurons
+
+
 class Sample:
     """One sample on its way through the network."""
 
-    def __init__(self, network, timesteps, dtype, graded):
+    def __init__(self, network, timesteps, dtype, graded, paired=False):
         self.network, self.timesteps, self.dtype, self.graded = network, timesteps, dtype, graded
+        self.paired = paired  # the input sends two events, or none
         self.populations, self.sets = network["populations"], network["synapses"]
         self.numbers = {
             name: int if is_integer(network, name, graded) else dtype for name in self.populations
@@ -308,17 +318,28 @@ class Sample:
             for name, fields in self.sets.items()
         }
         self.state = {
-            name: (FixedPoint if fields["kind"] == "cuba" else Neurons)(fields, self.numbers[name])
+            name: law_of(fields)(fields, self.numbers[name])
             for name, fields in self.populations.items()
             if fields["kind"] not in ("input", "maxpool")
         }
         self.pools = {
-            name: MaxPool(self.synapses[incoming(network, name)[0]], dtype)
+            name: (PairPool if self.pairs(name) else MaxPool)(
+                self.synapses[incoming(network, name)[0]], dtype
+            )
             for name, fields in self.populations.items()
             if fields["kind"] == "maxpool"
         }
         self.trace = {name: [] for name in self.state}
         self.active = dict.fromkeys(self.state, 0)
+
+    def pairs(self, name):
+        """Whether a max pool is fed by neurons that send two events, or none."""
+        source = origin(self.network, name)
+        fields = self.populations[source]
+        if source == self.network["input"]:
+            windows = [p for p in self.populations.values() if p["kind"] == "switch"]
+            return self.paired or any(p.get("firing", "window") == "window" for p in windows)
+        return fields["kind"] == "switch" and fields.get("firing", "window") == "window"
 
     def shapes(self, fields):
         """The shapes of the source and the target of a set."""
@@ -354,13 +375,20 @@ class Sample:
             return
         own = self.state[name]
         current, reached = self.arrive(name, t)
+        if isinstance(own, Slope):
+            for incoming_name in incoming(self.network, name):
+                for source, _ in self.arriving(incoming_name, t):
+                    for synapse in self.synapses[incoming_name][source]:
+                        own.lose(synapse.target)
         for j in range(own.count):
-            is_active = own.is_active(j, j in reached)
+            is_active = own.is_active(j, j in reached, current[j], t)
             self.active[name] += int(is_active)
-            if lazy and not is_active:
+            decided = isinstance(own, Slope) and own.firing == "window" and t >= own.start
+            if lazy and not is_active and not decided:
                 continue
-            if own.visit(j, checked(current[j]), t):
-                self.sent[name][t].append((j, 1))
+            value = int(own.visit(j, checked(current[j]), t))
+            if value:
+                self.sent[name][t].append((j, value))
         self.trace[name].append(list(own.v))
 
     def spikes(self, name):
@@ -391,10 +419,16 @@ class Sample:
             facts[name]["touched"] = len(touched[name])
         for name, own in self.state.items():
             facts[name]["updates"] = own.count * self.timesteps
+            if isinstance(own, Slope):
+                listening = [t for t in range(self.timesteps) if own.listens(t)]
+                facts[name]["updates"] = own.count * len(listening)
+            if self.populations[name]["kind"] == "switch":
+                counted = {"drains": own.drains, "lost_synops": own.lost, "near": own.near}
+                facts[name] |= counted
             facts[name]["active_updates"] = self.active[name]
         for name, pool in self.pools.items():
             facts[name]["gate_updates"] = pool.comparisons
-        facts[self.network["input"]]["draws"] = draws
+        facts[self.network["input"]] |= {"draws": draws, "clipped": self.clipped}
         trace = self.traces()
         decisions = decide(self.network, trace, spikes, self.timesteps)
         return Record(spikes, trace, facts, accesses, queue, decisions, decisions[-1])
@@ -438,8 +472,15 @@ def simulate(
         return uniform(seed, neuron, t, sample, position)
 
     graded = is_graded(coding, inputs, graded)
-    run = Sample(network, timesteps, dtype, graded)
-    run.sent[network["input"]] = encode(network, inputs, timesteps, coding, draw, dtype, graded)
+    run = Sample(network, timesteps, dtype, graded, paired=coding == "switch")
+    run.clipped = 0
+    if coding == "switch":
+        values = scaled_image(network["populations"][network["input"]], inputs, dtype)
+        run.clipped = sum(abs(x) > 1 for x in values)
+        run.sent[network["input"]] = encode_pairs(values, network["window"], timesteps)
+    else:
+        sent = encode(network, inputs, timesteps, coding, draw, dtype, graded)
+        run.sent[network["input"]] = sent
     for t in range(timesteps):
         for name in visiting_order(network):
             if name != network["input"]:

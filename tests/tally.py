@@ -9,7 +9,9 @@ from contextlib import contextmanager
 
 from geometry import connections, neurons, weights_of
 from naive import FixedPoint, Neurons, incoming, origin, scale_of, visiting_order
-from stimulus import encode, is_graded, uniform
+from naive_switch import PairPool, Slope
+from naive_switch import encode as encode_pairs
+from stimulus import encode, is_graded, scaled_image, uniform
 
 ACTIONS = (
     *("event_pop", "event_push", "synaptic_add", "synaptic_mac", "weight_read", "index_read"),
@@ -235,7 +237,7 @@ class Integrator:
     def step(self, j, t, arrived, cached):
         """Update one neuron, also a resting one, whose outcome is thrown away; True if it fires."""
         law, before = self.law, self.law.v[j]
-        if self.update == "active" and not law.is_active(j, arrived):
+        if self.update == "active" and not law.is_active(j, arrived, 0, t):
             return False
         v = self.potential[j]
         if not self.direct:
@@ -313,11 +315,58 @@ class TwoStates(Integrator):
         return fired
 
 
+class Sloping(Integrator):
+    """One population whose events add to a slope: kind switch, a readout with a slope."""
+
+    def __init__(self, ledger, fields, incoming_sets, accumulate, update):
+        self.ledger, self.incoming, self.update = ledger, incoming_sets, update
+        self.law, self.direct = Slope(fields, float), accumulate == "direct"
+        place = {"direct": "slope", "buffer": "current"}.get(accumulate)
+        store = Memory if place else Registers
+        self.accumulator = store(ledger, place, [0.0] * self.law.count)
+        self.buffered = accumulate == "buffer"
+
+    def visit(self, name, t):
+        """One timestep: the events of the neurons that switch."""
+        arrived, sent = set(), []
+        for set_name, synapses in self.incoming.items():
+            with self.ledger.at_work(set_name):
+                arrived |= self.arrive(synapses, t)
+        with self.ledger.at_work(name):
+            for j in range(self.law.count):
+                value = self.switch(j, t, j in arrived)
+                if value:
+                    sent.append((j, value))
+        return sent
+
+    def switch(self, j, t, arrived):
+        """Update one neuron by the law; what it costs is booked beside it."""
+        law, book = self.law, self.ledger.book
+        current, self.accumulator.values[j] = self.accumulator.values[j], 0.0
+        if law.listens(t) and (self.update == "clock" or law.is_active(j, arrived, current, t)):
+            actions = ["slope_read", "potential_read", "slope_add", "potential_write"]
+            if not self.direct:
+                actions += ["slope_write", "commit_add"]
+            if self.buffered:
+                actions += ["current_read"] + ["current_write"] * arrived
+            if law.has_bias:
+                actions += ["bias_read", "bias_add"]
+            if law.kind == "switch":
+                actions.append("compare")
+            for action in actions:
+                book(action)
+        before = law.drains
+        value = law.visit(j, current, t)
+        if law.drains > before:
+            book("reset_subtract")
+        return value
+
+
 class MaxPool:
     """One population of kind maxpool: running sums in a memory, compared event by event."""
 
     def __init__(self, ledger, neurons, incoming_sets):
-        self.ledger, self.neurons = ledger, neurons
+        self.ledger, self.neurons, self.pairs = ledger, neurons, None
         [(self.set_name, self.set)] = incoming_sets.items()
         self.sums = Memory(ledger, "potential", [0.0] * len(self.set.synapses))
         self.members = {}
@@ -350,7 +399,7 @@ class MaxPool:
                 if target not in passed and self.largest(target) == source:
                     passed[target] = value
             self.sums.values[source] = before + value
-        return sorted(passed.items())
+        return sorted(passed.items()) if self.pairs is None else self.pairs.visit(events)
 
     def largest(self, target):
         """The source of a window with the largest sum, the first of them."""
@@ -385,6 +434,13 @@ def measure(
             into = {set_name: synapses[set_name] for set_name in incoming(network, name)}
             if fields["kind"] == "maxpool":
                 integrators[name] = MaxPool(ledger, neurons(fields["shape"]), into)
+                first = populations[origin(network, name)]
+                window = first["kind"] == "switch" and first.get("firing", "window") == "window"
+                if window or (coding == "switch" and first["kind"] == "input"):
+                    [only] = into.values()
+                    integrators[name].pairs = PairPool(only.synapses, float)
+            elif fields["kind"] == "switch" or fields.get("slope"):
+                integrators[name] = Sloping(ledger, fields, into, accumulate, update)
             elif fields["kind"] in ("cuba", "cubalif") or "current_leak" in fields:
                 integrators[name] = TwoStates(ledger, fields, into, accumulate, update)
             else:
@@ -395,7 +451,11 @@ def measure(
         return uniform(seed, neuron, t, sample, sorted(populations).index(source))
 
     with ledger.at_work(source):
-        stimulus = encode(network, inputs, timesteps, coding, draw, float, graded)
+        if coding == "switch":
+            values = scaled_image(populations[source], inputs, float)
+            stimulus = encode_pairs(values, network["window"], timesteps)
+        else:
+            stimulus = encode(network, inputs, timesteps, coding, draw, float, graded)
     spikes = {name: [] for name in populations}
     for t in range(timesteps):
         for name in visiting_order(network):

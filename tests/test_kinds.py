@@ -42,7 +42,7 @@ NEURONS = {
         {"threshold": 1, "refractory": 2, "bias": np.array([0, 1])},
     ],
     "lif": [{"threshold": 1, "leak": 0.5}, {"threshold": 1, "leak": 1, "refractory": 1}],
-    "maxpool": [{}],
+    "maxpool": [{}, {"window": 3}],  # of the network
     "cubalif": [
         {"threshold": 1, "leak": 0.5, "current_leak": np.array([0.5, 1])},
         {"threshold": 1, "leak": 1, "current_leak": 0, "bias": 0.25, "refractory": 1}
@@ -62,6 +62,13 @@ NEURONS = {
         {"bias": np.arange(8) % 3, "v_init": 1},
         {"leak": np.array([0.5, 1])},
         {"leak": 0.5, "current_leak": 0.5, "current_bias": np.array([0.25, 0])},
+        {"slope": True, "window": 4, "start": 4, "bias": np.array([0, 1])},
+    ],
+    "switch": [
+        {"threshold": 1, "window": 2, "start": 2},
+        {"threshold": np.array([1, 2]), "window": 2, "start": 2, "bias": 1, "rounding": 0.5},
+        {"threshold": 1, "window": 3, "firing": "online", "bias": np.arange(8) % 2},
+        {"threshold": 2, "window": 3, "firing": "online", "onset": 1, "v_init": 1},
     ],
 }
 # Shapes of source and target, fields; `weight` and `data` say how many weights there are.
@@ -103,6 +110,7 @@ STIMULI = {
     "constant": {"image": range(-2, 5)},
     "poisson": {"ones": range(5), "signs": range(-4, 5)},
     "events": {"ones": [1], "signs": [1, -1], "graded": [1, -1, 0.25, -0.75]},
+    "switch": {"ones": range(5), "signs": range(-5, 6)},
 }
 EXAMPLES = {"neurons": NEURONS, "synapses": SYNAPSES, "codings": STIMULI}
 SET_KEYS = {"kind", "source", "target", "delay", "synapses", "row_length", "weighted"}
@@ -160,6 +168,7 @@ def stimulus(shape, coding, name, seed):
 def neuron_network(kind, fields, form):
     """in -> n -> out, and n -> n two timesteps later, with n of the kind (or in)."""
     shape = (2, 2, 2)
+    window = {"window": fields["window"]} if "window" in fields else {}
     populations = {
         "in": {"kind": "input", "shape": shape},
         "n": {"kind": "iaf", "shape": shape, "threshold": 1},
@@ -169,15 +178,19 @@ def neuron_network(kind, fields, form):
         populations["in"]["shape"] = (3, 3, 2)
         populations["n"] = {"kind": kind, "shape": shape}
         pool = ("pool", {"kernel": (2, 2), "stride": (1, 1)})
-        return described(populations, {"in-n": pool, "n-out": ("dense", {"weight": (8, 3)})}, form)
+        synapses = {"in-n": pool, "n-out": ("dense", {"weight": (8, 3)})}
+        return described(populations, synapses, form) | window
     name = "in" if kind == "input" else "n"
     populations[name] = {"kind": kind, "shape": shape, **fields}
     synapses = {"in-n": ("dense", {"weight": (8, 8)})}
-    if KINDS["neurons"][populations["n"]["kind"]].sends:
+    once = kind == "switch" and fields.get("firing") != "online"
+    if once:
+        synapses["n-out"] = ("dense", {"weight": (8, 3)})
+    elif KINDS["neurons"][populations["n"]["kind"]].sends:
         synapses |= {"n-n": ("identity", {"delay": 2}), "n-out": ("dense", {"weight": (8, 3)})}
     else:
         del populations["out"]
-    return described(populations, synapses, form)
+    return described(populations, synapses, form) | window
 
 
 def set_network(kind, source, target, fields, form):
@@ -233,11 +246,13 @@ def cases(folder, kind, every=False):
     if folder == "codings":
         for form, name in product(FORMS, STIMULI.get(kind, ())):
             network = neuron_network("iaf", {"threshold": 1}, form)
+            network |= {"window": 3} if kind == "switch" else {}
             yield form, case_of(network, kind, name, 0)
         return
     turns = (0,) if QUICK else (0, 3)
-    stimuli = [s for s in EVERY_STIMULUS if kind != "cuba" or s[1] in ("ones", "signs")]
+    each = [s for s in EVERY_STIMULUS if kind != "cuba" or s[1] in ("ones", "signs")]
     for i, (form, network) in enumerate(networks(folder, kind)):
+        stimuli = [s for s in each if (s[0] == "switch") == ("window" in network)]
         for coding, name in stimuli if every else [stimuli[(i + k) % len(stimuli)] for k in turns]:
             yield form, case_of(network, coding, name, i)
 
@@ -340,7 +355,18 @@ def fields_of(part):
 
 # One compiled signature per dtype. The names of the arguments whose dtype is that of a run or of
 # weights; any other array, and any other number, has one dtype in all of evsim.
-VALUES = {"currents", "potential", "constants", "history", "weight", "data", "out", "values"}
+VALUES = {
+    "slope",
+    "bias",
+    "currents",
+    "potential",
+    "constants",
+    "history",
+    "weight",
+    "data",
+    "out",
+    "values",
+}
 VALUES |= {"row_values", "signs", "matrix[0]", "sums", "kept", "out_values", "leak", "synaptic"}
 
 

@@ -11,7 +11,7 @@ from evsim.ann import INPUT, Model
 from evsim.convert._build import Scales
 from evsim.convert._graph import Graph, Node
 from evsim.convert._statistics import Largest, LeastError, Percentile
-from evsim.engine import cores
+from evsim.memory import cores
 
 
 class Finish:

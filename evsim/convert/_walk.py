@@ -11,8 +11,8 @@ import numpy as np
 from evsim.ann import INPUT
 from evsim.convert._build import Scales, build
 from evsim.convert._graph import Graph, Node
-from evsim.engine import Simulation, cores
-from evsim.memory import Space
+from evsim.engine import Simulation
+from evsim.memory import Space, cores
 from evsim.neurons.input import Input
 from evsim.plan import Plan
 from evsim.settings import settle, values_of

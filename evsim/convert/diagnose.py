@@ -101,19 +101,19 @@ class Diagnosis:
             self._held = []
 
     def _compare(self, some: slice) -> None:
-        model, timesteps = self.model, len(self.decisions[0])
+        model = self.model
         values, labels = model.scaled(self.images[some]), self.labels[some]
         truth = model.forward(values, [layer.unit.layer for layer in self.layers] + [model.output])
         self.artificial[some] = _decided(truth[model.output])
         given, before = {}, self.artificial[some] == labels
         for layer in self.layers:
             unit, activation = layer.unit, truth[layer.unit.layer]
-            counts = np.stack([rates[unit.population] for rates in self._held])
-            counts = counts.reshape(len(values), -1, unit.scale.size)
-            rate = (counts / timesteps * unit.scale).reshape(activation.shape)
+            shares = np.stack([rates[unit.population] for rates in self._held])
+            shares = shares.reshape(len(values), -1, unit.scale.size)
+            rate = (shares * unit.scale).reshape(activation.shape)
             layer.add(activation, rate)
-            layer.saturated += int(np.count_nonzero(counts >= timesteps))
-            layer.silent += int(np.count_nonzero(counts == 0))
+            layer.saturated += int(np.count_nonzero(shares >= 1))
+            layer.silent += int(np.count_nonzero(shares == 0))
             given[unit.layer] = rate.astype(np.float32)
             right = _decided(model.forward(values, given=given)[model.output]) == labels
             layer.lost += int((before & ~right).sum())

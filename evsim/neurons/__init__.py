@@ -23,6 +23,8 @@ class Neurons(Part):
     sends: ClassVar[bool] = True  # may be the source of a set
     listens: ClassVar[bool] = True  # may be the target of a set
     graded: ClassVar[bool] = False  # its events carry any value
+    signed: ClassVar[bool] = False  # its events are +1 and -1
+    sloped: ClassVar[bool] = False  # events add to a slope, the slope to the potential
     compares: ClassVar[bool] = False  # compares every update with a threshold
     passes: ClassVar[bool] = False  # hands events of its one pool on, has no potential
 
@@ -45,6 +47,10 @@ class Neurons(Part):
         if value.ndim == 0 or value.shape == (self.channels,) != (self.neurons,):
             return np.broadcast_to(value, (1, self.channels))
         return value.reshape(self.positions, self.channels)
+
+    def updates(self, first: int, last: int) -> int:
+        """In how many of the timesteps first .. last - 1 the neurons are updated."""
+        return last - first
 
     def describe(self) -> dict:
         """What a machine needs to know of this population to turn facts into actions."""

@@ -68,6 +68,8 @@ class PotentialWindow:
     `current_bound` is the largest current the weights of an integer population allow.
     """
 
+    counts_arrivals = False  # asks how many events reach each neuron
+
     def __init__(self, neurons: Integrating, dtype, constants: np.ndarray, current_bound: int):
         self.neurons, self.dtype, self.constants = neurons, np.dtype(dtype), constants
         self.initial = neurons.constants(dtype, v_init=neurons.v_init)[0]

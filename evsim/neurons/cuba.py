@@ -62,6 +62,7 @@ class CubaWindow:
     """Advances fixed-point neurons by windows."""
 
     all_restless = True  # both states decay at every timestep
+    counts_arrivals = False
 
     def __init__(self, neurons: Cuba):
         self.neurons = neurons

@@ -63,6 +63,16 @@ class Gate:
         out.commit(steps, events)
         return turns, touched
 
+    def largest(self, charges: np.ndarray) -> np.ndarray:
+        """The charge (neurons,) of every window whose sources have these charges.
+
+        +1 passes with the first +1 of a window, -1 with its last -1: that is the largest charge
+        other than 0.
+        """
+        pooled = np.zeros((self.neurons.positions, self.neurons.channels), charges.dtype)
+        largest_of(charges.reshape(self.source.positions, -1), self.geometry, pooled)
+        return pooled.ravel()
+
 
 @kernel
 def let_through(
@@ -140,3 +150,18 @@ def _largest(sums, own, c, geometry, a, b):
             if sums[other, c] > sums[own, c] or (other < own and sums[other, c] == sums[own, c]):
                 return False
     return True
+
+
+@kernel
+def largest_of(charges, geometry, pooled):
+    """pooled[p, c] = the largest charge other than 0 in the window of p; 0 where there is none."""
+    height, width, out_width = geometry[0], geometry[1], geometry[3]
+    for p in range(pooled.shape[0]):
+        top = p // out_width * geometry[6] - geometry[8]
+        left = p % out_width * geometry[7] - geometry[9]
+        for y in range(max(top, 0), min(top + geometry[4], height)):
+            for x in range(max(left, 0), min(left + geometry[5], width)):
+                for c in range(pooled.shape[1]):
+                    charge = charges[y * width + x, c]
+                    if charge != 0 and (pooled[p, c] == 0 or charge > pooled[p, c]):
+                        pooled[p, c] = charge

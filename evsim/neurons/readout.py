@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from evsim.neurons._potential import Integrating, PotentialWindow, integrate
+from evsim.neurons._slope import listening, ramp
 from evsim.parts import EvsimError, flag, mismatch, per_neuron, whole
 
 
@@ -16,6 +17,8 @@ class Readout(Integrating):
     """v = ((leak * v) + current) + bias.
 
     With a current_leak, v takes u = ((current_leak * u) + current) + current_bias for the current.
+    With `slope`, events add to a slope in the `window` timesteps before `start`: v = v + slope,
+    then + bias but in the last of them.
     """
 
     sends: ClassVar[bool] = False
@@ -27,6 +30,10 @@ class Readout(Integrating):
     window: int | None = whole(None, least=2)
     start: int | None = whole(None)
 
+    @property
+    def sloped(self) -> bool:
+        return self.slope
+
     def check(self) -> None:
         if self.leak is not None and (self.leak > 1).any():
             raise mismatch(self.leak.max(), "a value in (0, 1]", "leak")
@@ -35,16 +42,25 @@ class Readout(Integrating):
         kept = np.zeros(1) if self.current_leak is None else self.current_leak
         if (kept < 0).any() or (kept > 1).any():
             raise mismatch(kept.max(), "values in [0, 1]", "current_leak")
-        if self.slope:
-            raise EvsimError("a readout with a slope is not supported yet, expected false", "slope")
         for name in ("window", "start"):
+            if (getattr(self, name) is not None) != self.slope:
+                which = "only a readout with slope = true takes this field"
+                missing = f"missing field {name!r}, required by slope = true"
+                raise EvsimError(missing if self.slope else which, "" if self.slope else name)
+        for name in ("leak", "current_leak") if self.slope else ():
             if getattr(self, name) is not None:
-                raise EvsimError("only a readout with slope = true takes this field", name)
+                raise EvsimError("a readout with a slope does not take this field", name)
+
+    def updates(self, first: int, last: int) -> int:
+        if self.slope:
+            first, last = listening(first, last, self.start, self.window)
+        return last - first
 
     def prepare(self, dtype, current_bound: int = 0) -> ReadoutWindow:
         """What runs this population in arithmetic of `dtype`."""
         constants = self.constants(dtype, leak=self.leak_factor(dtype), bias=self.added_bias(dtype))
-        return ReadoutWindow(self, dtype, constants, current_bound)
+        kind = SlopeWindow if self.slope else ReadoutWindow
+        return kind(self, dtype, constants, current_bound)
 
 
 class ReadoutWindow(PotentialWindow):
@@ -58,3 +74,35 @@ class ReadoutWindow(PotentialWindow):
         if not reached.shape[1]:
             return steps * self.neurons.neurons
         return int(np.count_nonzero((reached != 0) | (self.restless != 0)))
+
+
+class SlopeWindow(PotentialWindow):
+    """Advances a readout with a slope; keeps the potential of every timestep."""
+
+    def __init__(self, neurons: Readout, dtype, constants: np.ndarray, current_bound: int):
+        super().__init__(neurons, dtype, constants, current_bound)
+        self.step_bound *= neurons.window  # a slope is the sum of so many currents
+        self.all_restless = False
+        self.bias = np.ascontiguousarray(constants[1] + np.zeros((), dtype))
+
+    def begin(self) -> dict[str, np.ndarray]:
+        """The state at rest."""
+        state = super().begin()
+        return state | {"slope": np.zeros_like(state["potential"])}
+
+    def check_int32(self, state, current, timestep: int) -> None:
+        """Raise an error where the current or the potential of a timestep leaves int32."""
+        super().check_int32(state, state["slope"].astype(np.int64) + current, timestep)
+
+    def step(self, state, currents, reached, first: int, history) -> int:
+        """Advance without checks; `history` (timesteps, neurons) takes the potentials."""
+        neurons, potential = self.neurons, state["potential"]
+        kept = history[first : first + len(currents)].reshape(currents.shape)
+        a, b = listening(first, first + len(currents), neurons.start, neurons.window)
+        a, b = a - first, b - first
+        kept[:a] = potential
+        rules = np.array([neurons.start - first - a], np.int64)
+        some = currents[a:b], reached[a:b], state["slope"], potential
+        active = ramp(*some, self.bias, rules, kept[a:b])
+        kept[b:] = potential
+        return active

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import NamedTuple
 
@@ -29,7 +29,7 @@ class Connections:
     `deliver(window, currents, reached, space) -> Turns` turns the events of a window into
     currents. It adds to `currents` (timesteps, positions, channels) of the target and marks
     `reached` (timesteps, positions, 1 or channels): 1 where `whole_positions`, as then all
-    channels of a position are reached together.
+    channels of a position are reached together. There `currents` may be None: nothing is added.
     """
 
     start: Callable[[Callable], Callable[..., Turns]]
@@ -61,6 +61,16 @@ class Synapses(Part):
     def scaled(self) -> bool:
         """Whether a weight means scale x integer."""
         return getattr(self, "scale", None) is not None
+
+    def counting(self) -> Synapses:
+        """The same connections with weights of 1."""
+        weights = {
+            field: np.ones(value.shape, np.int8)
+            for field in ("weight", "data")
+            if isinstance(value := getattr(self, field, None), np.ndarray)
+        }
+        plain = dict.fromkeys({"scale", "bits"} & {f.name for f in fields(self)})
+        return replace(self, **weights, **plain)
 
     def connect(self, source, target) -> Connections:
         """The connections between two populations; an error where the shapes do not fit."""

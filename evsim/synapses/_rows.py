@@ -15,6 +15,16 @@ LIST = 1 << 17  # rows listed before they are added
 SPARE = 16  # rows a list may be written past its end
 
 
+NOTHING = np.empty(0, np.float32)
+
+
+def values_of(window, currents) -> np.ndarray:
+    """The values of a window's events, of no length where all are +1."""
+    if window.values is not None:
+        return window.values
+    return NOTHING if currents is None else currents[:0, 0, 0]
+
+
 class Rows:
     """The rows (rows, columns) of a set in the run's arithmetic."""
 
@@ -25,7 +35,7 @@ class Rows:
         self.zeros = zeros if zeros.any() else None
 
     def deliver(self, lister, window, targets: int, longest: int, out, space) -> Turns:
-        """Add to out[i] the rows that `lister` lists for target i, for all targets.
+        """Add to out[i] the rows that `lister` lists for target i, for all targets; unless None.
 
         `lister(first, rows, values, starts)` lists targets from `first` on until `rows` is full,
         marks those it lists something for, and returns the next target; `longest` is the longest
@@ -33,13 +43,16 @@ class Rows:
         """
         valued = window.values is not None
         rows = space.array("rows", LIST + longest + SPARE, np.uint32)
-        values = space.array("row values", rows.size if valued else 0, out.dtype)
+        values = space.array(
+            "row values", rows.size if valued else 0, np.float32 if out is None else out.dtype
+        )
         starts = space.array("starts", targets + 1, np.int64)
         first = count = zeros = 0
         while first < targets:
             last = lister(first, rows, values, starts)
             some = starts[: last - first + 1]
-            self.add(rows, values, some, out[first:last], space)
+            if out is not None:
+                self.add(rows, values, some, out[first:last], space)
             count += int(some[-1])
             if self.zeros is not None:
                 zeros += sum_of(self.zeros, rows, some[-1])

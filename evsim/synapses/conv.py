@@ -9,7 +9,7 @@ import numpy as np
 from evsim.geometry import fan_out, output_size, over_cells
 from evsim.parts import array, kernel, mismatch, whole, wholes
 from evsim.synapses import Connections, Turns, Weighted, require_rank3, require_shape
-from evsim.synapses._rows import Rows
+from evsim.synapses._rows import Rows, values_of
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -81,7 +81,7 @@ def _by_rows(weight, weights, geometry):
     longest = taps * depth * int(geometry[13] * geometry[14])
 
     def deliver(window, currents, reached, space):
-        values = window.values if window.values is not None else currents[:0, 0, 0]
+        values = values_of(window, currents)
         channels, offsets = window.channels, window.offsets
 
         def lister(first, listed, listed_values, starts):
@@ -89,9 +89,9 @@ def _by_rows(weight, weights, geometry):
                 channels, values, offsets, geometry, first, listed, listed_values, starts, marks
             )
 
-        flat = currents.reshape(-1, out)
-        marks = reached.reshape(len(flat), -1)
-        return rows.deliver(lister, window, len(flat), longest, flat, space)
+        flat = None if currents is None else currents.reshape(-1, out)
+        marks = reached.reshape(reached.shape[0] * reached.shape[1], -1)
+        return rows.deliver(lister, window, len(marks), longest, flat, space)
 
     return deliver
 

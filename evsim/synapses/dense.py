@@ -9,7 +9,7 @@ import numpy as np
 from evsim.geometry import over_cells
 from evsim.parts import array, kernel, mismatch, wholes
 from evsim.synapses import Connections, Weighted
-from evsim.synapses._rows import Rows
+from evsim.synapses._rows import Rows, values_of
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -45,16 +45,16 @@ class Dense(Weighted):
             rows = Rows(self.weight, weights)
 
             def deliver(window, currents, reached, space):
-                steps = len(currents)
+                steps = len(reached)
                 channels, offsets = window.channels, window.offsets
-                values = window.values if window.values is not None else currents[:0, 0, 0]
+                values = values_of(window, currents)
 
                 def lister(first, listed, listed_values, starts):
                     return list_rows(
                         channels, values, offsets, base, first, listed, listed_values, starts, marks
                     )
 
-                flat = currents.reshape(steps, -1)
+                flat = None if currents is None else currents.reshape(steps, -1)
                 longest = source.neurons
                 marks = reached.reshape(steps, -1)
                 return rows.deliver(lister, window, steps, longest, flat, space)

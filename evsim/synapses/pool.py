@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -20,6 +20,14 @@ class Pool(Synapses):
     stride: tuple[int, int] | None = wholes(2, None, least=1)  # kernel, where absent
     padding: tuple[int, int, int, int] = wholes(4, (0, 0, 0, 0))  # top, bottom, left, right
 
+    @property
+    def constant(self) -> float:
+        """The weight of all connections."""
+        return 1 / (self.kernel[0] * self.kernel[1])
+
+    def counting(self) -> Counting:
+        return Counting(**{field.name: getattr(self, field.name) for field in fields(self)})
+
     def connect(self, source, target) -> Connections:
         require_rank3(source, target, self.kind)
         height, width, channels = source.shape
@@ -35,7 +43,7 @@ class Pool(Synapses):
         geometry = self.geometry(source, target)
 
         def start(weights):
-            weight = weights(np.array(1 / (self.kernel[0] * self.kernel[1])))[()]
+            weight = weights(np.array(self.constant))[()]
 
             def deliver(window, currents, reached, space):
                 values = window.values if window.values is not None else currents[:0, 0, 0]
@@ -57,6 +65,13 @@ class Pool(Synapses):
 
     def nominal(self, source, target) -> tuple[int, int]:
         return 1, 0
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Counting(Pool):
+    """The same connections with weights of 1."""
+
+    constant = 1
 
 
 @compiled

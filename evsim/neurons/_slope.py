@@ -1,0 +1,35 @@
+"""What the kinds with a slope share: every timestep the potential grows by it."""
+
+from __future__ import annotations
+
+from evsim.parts import kernel
+
+
+def listening(first: int, last: int, start: int, window: int) -> tuple[int, int]:
+    """The part of timesteps first .. last - 1 that lies in the window before `start`."""
+    first = max(first, start - window)
+    return first, max(first, min(last, start))
+
+
+@kernel
+def ramp(currents, reached, slope, potential, bias, rules, history):
+    """slope += current; v = v + slope, then + bias but in the last listening timestep.
+
+    `reached` (timesteps, positions, 1 or channels); `rules`: how many timesteps are left to
+    listen. Returns the active neurons; v is kept for every timestep in `history`.
+    """
+    active = 0
+    for t in range(currents.shape[0]):
+        last = t == rules[0] - 1
+        for p in range(currents.shape[1]):
+            q = p if bias.shape[0] > 1 else 0
+            r, v, current, kept = slope[p], potential[p], currents[t, p], history[t, p]
+            for c in range(v.shape[0]):
+                r[c] += current[c]
+                v[c] = v[c] + r[c]
+                if not last:
+                    v[c] = v[c] + bias[q, c]
+                kept[c] = v[c]
+                mark = reached[t, p, c if reached.shape[2] > 1 else 0]
+                active += last or mark != 0 or bias[q, c] != 0 or r[c] != 0
+    return active

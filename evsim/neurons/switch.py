@@ -1,0 +1,217 @@
+"""Neurons of temporal switch coding: two events, and the time between them is the value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from evsim.neurons._potential import INT32, Integrating
+from evsim.neurons._slope import listening, ramp
+from evsim.parts import EvsimError, choice, fraction, kernel, mismatch, per_neuron, whole
+
+NEAR = 1e-9  # of an integer: there another order of summation may give another duration
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Switch(Integrating):
+    """An event adds value * weight to the slope; v += slope.
+
+    firing "window": in the `window` N timesteps before `start` it listens, adding the bias in the
+    first N - 1; then D = clip(floor(v / threshold + rounding), 0, N - 1), and where D >= 1 it
+    sends +1 at `start` and -1 at start + D. firing "online": v += slope + bias; off and
+    v >= onset: send +1, v -= threshold, be on; on and v >= threshold: v -= threshold; on and
+    v < threshold: send -1, be off for good. Source: Han and Roy, Deep Spiking Neural Network:
+    Energy Efficiency Through Time Based Coding, ECCV 2020; how a neuron fires is ours.
+    """
+
+    compares: ClassVar[bool] = True
+    signed: ClassVar[bool] = True
+    sloped: ClassVar[bool] = True
+
+    threshold: np.ndarray = per_neuron(positive=True)
+    window: int = whole(least=2)
+    start: int | None = whole(None)  # required with firing "window"
+    firing: str = choice("window", "online")
+    rounding: float = fraction(0.0)
+    onset: np.ndarray | None = per_neuron(None)  # online; the threshold, where absent
+
+    def check(self) -> None:
+        if self.firing == "window":
+            if self.start is None:
+                raise EvsimError("missing field 'start', required by firing 'window'")
+            if self.onset is not None:
+                raise mismatch("firing 'window'", "'online', which alone takes this field", "onset")
+        elif self.rounding:
+            raise mismatch("firing 'online'", "'window', which alone takes this field", "rounding")
+
+    def describe(self) -> dict:
+        return super().describe() | {"reset": "subtract" if self.firing == "online" else ""}
+
+    def updates(self, first: int, last: int) -> int:
+        if self.firing == "online":
+            return last - first
+        first, last = listening(first, last, self.start, self.window)
+        return last - first
+
+    def prepare(self, dtype, current_bound: int = 0) -> SwitchWindow | OnlineWindow:
+        """What runs this population in arithmetic of `dtype`."""
+        if self.firing == "online":
+            return OnlineWindow(self, dtype, current_bound)
+        return SwitchWindow(self, dtype)
+
+
+class SwitchWindow:
+    """Decides once, at the end of the window in which a population listens."""
+
+    def __init__(self, neurons: Switch, dtype):
+        self.neurons, self.dtype = neurons, np.dtype(dtype)
+        bias = np.zeros(()) if neurons.bias is None else neurons.bias
+        fields = {"bias": bias, "v_init": neurons.v_init, "threshold": neurons.threshold}
+        self.bias, self.initial, self.threshold = neurons.constants(dtype, **fields)
+        self.all_restless = bool((self.bias != 0).all())
+
+    def begin(self) -> dict[str, np.ndarray]:
+        """The state at rest."""
+        shape = (self.neurons.positions, self.neurons.channels)
+        initial = np.array(np.broadcast_to(self.initial, shape), self.dtype, order="C")
+        return {"potential": initial, "slope": np.zeros(shape, self.dtype)}
+
+    def listen(self, state, currents, reached, left: int) -> int:
+        """Advance by timesteps in the window, of which so many are left; returns active updates.
+
+        Only what is counted and traced needs this: the decision has a closed form.
+        """
+        rules = np.array([left], np.int64)
+        currents = currents.astype(self.dtype, copy=False)
+        history = np.empty(currents.shape, self.dtype)
+        return ramp(
+            currents, reached, state["slope"], state["potential"], self.bias, rules, history
+        )
+
+    def decide(self, state, total: np.ndarray) -> tuple[np.ndarray, int]:
+        """The durations (neurons,) of (positions, channels) sums of charges times weights.
+
+        v = v_init + total + (N - 1) bias, which is what the slope adds up to. Returns also for
+        how many v / threshold + rounding lies near a duration, where rounding errors decide.
+        """
+        window = self.neurons.window
+        if self.dtype == np.int32:
+            total = np.int64(total)
+        v = (self.initial + total) + (window - 1) * self.bias
+        if self.dtype == np.int32 and ((v < INT32.min) | (v > INT32.max)).any():
+            neuron = int(np.flatnonzero((v < INT32.min) | (v > INT32.max))[0])
+            found = f"a potential of {v.flat[neuron]} of neuron {neuron} before timestep "
+            raise mismatch(f"{found}{self.neurons.start}", "values within int32")
+        state["potential"][...] = v
+        x = np.float64(state["potential"]) / np.float64(self.threshold) + self.neurons.rounding
+        durations = np.clip(np.floor(x), 0, window - 1).astype(np.int32)
+        nearest = np.rint(x)
+        near = (np.abs(x - nearest) <= NEAR) & (nearest >= 1) & (nearest < window)
+        return durations.ravel(), int(np.count_nonzero(near))
+
+
+class OnlineWindow:
+    """Advances neurons that switch on and off while they listen."""
+
+    all_restless = False
+    counts_arrivals = True  # those that are lost on a neuron that is off for good
+
+    def __init__(self, neurons: Switch, dtype, current_bound: int):
+        self.neurons, self.dtype = neurons, np.dtype(dtype)
+        bias = np.zeros(()) if neurons.bias is None else neurons.bias
+        onset = neurons.threshold if neurons.onset is None else neurons.onset
+        fields = {"bias": bias, "threshold": neurons.threshold, "onset": onset}
+        self.constants = neurons.constants(dtype, **fields, v_init=neurons.v_init)
+        self.bound = current_bound + int(np.abs(self.constants[:3]).max())
+
+    def begin(self) -> dict[str, np.ndarray]:
+        """The state at rest; phase 0 has never been on, 1 is on, 2 is off for good."""
+        shape = (self.neurons.positions, self.neurons.channels)
+        initial = np.array(np.broadcast_to(self.constants[3], shape), self.dtype, order="C")
+        return {
+            "potential": initial,
+            "slope": np.zeros(shape, self.dtype),
+            "phase": np.zeros(shape, np.uint8),
+        }
+
+    def advance(self, state, currents, arrivals, first: int, stream) -> dict[str, int]:
+        """Advance `state` by the window from timestep `first`; returns facts.
+
+        `arrivals`: how many events reached each neuron, like `currents`.
+        """
+        steps = len(currents)
+        if self.dtype == np.int32 and self.may_overflow(state, steps):
+            if steps > 1:
+                ones = [slice(i, i + 1) for i in range(steps)]
+                done = [
+                    self.advance(state, currents[i], arrivals[i], first + i.start, stream)
+                    for i in ones
+                ]
+                return {fact: sum(facts[fact] for facts in done) for fact in done[0]}
+            self.check_int32(state, currents[0], first)
+        channels, offsets, values = stream.reserve(steps)
+        rules = np.array([first, self.neurons.start or 0], np.int64)
+        currents = currents.astype(self.dtype, copy=False)
+        room = channels, values, offsets
+        events, *facts = toggle(currents, arrivals, *state.values(), self.constants, rules, *room)
+        stream.commit(steps, events)
+        return dict(zip(("active_updates", "drains", "lost_synops"), facts, strict=True))
+
+    def may_overflow(self, state, steps: int) -> bool:
+        """Whether a slope or potential might leave int32 in so many timesteps."""
+        potential, slope = (int(np.abs(np.int64(state[n])).max()) for n in ("potential", "slope"))
+        return potential + (slope + self.bound * steps) * steps > INT32.max
+
+    def check_int32(self, state, current, timestep: int) -> None:
+        """Raise an error where the slope or the potential of a timestep leaves int32."""
+        slope = np.int64(state["slope"]) + current
+        potential = state["potential"] + (slope + np.int64(self.constants[0]))
+        for what, value in (("slope", slope), ("potential", potential)):
+            outside = (value < INT32.min) | (value > INT32.max)
+            if outside.any():
+                neuron = int(np.flatnonzero(outside)[0])
+                found = f"a {what} of {value.flat[neuron]} at timestep {timestep}, neuron {neuron}"
+                raise mismatch(found, "values within int32")
+
+
+@kernel
+def toggle(
+    currents, arrivals, potential, slope, phase, constants, rules, channels, values, offsets
+):
+    """slope += current; v += slope + bias; then on or off; returns (events, active, drains, lost).
+
+    `constants`: bias, threshold, onset. `rules`: first timestep, start.
+    """
+    events, active, drains, lost, cell = np.int64(0), 0, 0, 0, 0
+    for t in range(currents.shape[0]):
+        for p in range(currents.shape[1]):
+            q = p if constants.shape[1] > 1 else 0
+            bias, threshold, onset = constants[0, q], constants[1, q], constants[2, q]
+            for c in range(currents.shape[2]):
+                arrived = arrivals[t, p, c]
+                if phase[p, c] == 2:
+                    lost += arrived
+                waiting = phase[p, c] == 0 and potential[p, c] >= onset[c]
+                slope[p, c] += currents[t, p, c]
+                moving = slope[p, c] != 0 or phase[p, c] == 1 or bias[c] != 0
+                active += waiting or moving or arrived > 0
+                v = potential[p, c] + (slope[p, c] + bias[c])
+                if phase[p, c] == 0 and v >= onset[c] and rules[0] + t >= rules[1]:
+                    phase[p, c] = 1
+                    channels[events], values[events] = c, 1
+                    events += 1
+                    v -= threshold[c]
+                    drains += 1
+                elif phase[p, c] == 1 and v >= threshold[c]:
+                    v -= threshold[c]
+                    drains += 1
+                elif phase[p, c] == 1:
+                    phase[p, c] = 2
+                    channels[events], values[events] = c, -1
+                    events += 1
+                potential[p, c] = v
+            cell += 1
+            offsets[cell] = offsets[0] + events
+    return events, active, drains, lost

@@ -1,0 +1,66 @@
+"""Many samples, each on one of some threads."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
+
+from evsim.engine import Sample, Simulation, Stopped
+from evsim.memory import Space, cores
+from evsim.parts import EvsimError
+from evsim.plan import Plan
+from evsim.settings import Settings, values_of
+
+
+def warm(plan: Plan, values) -> None:
+    """Advance one sample by a timestep: compiles, or loads, every kernel it calls.
+
+    Neurons that decide at the end of a window need all timesteps for that.
+    """
+    with contextlib.suppress(EvsimError):  # the run meets it too, where it is no other sample's
+        one = Simulation(plan, 0, values, Space(), threading.Event())
+        one.advance_all(plan.timesteps if plan.starts else 1)
+
+
+def simulate(
+    plan: Plan, inputs, settings: Settings, jobs: int | None, stop: threading.Event, skip: int = 0
+) -> Iterator[Sample]:
+    """Run all samples on `jobs` threads and yield them in order.
+
+    When `stop` is set, what is finished is still yielded, then Stopped is raised.
+    """
+    part = plan.network.populations[plan.network.input]
+    spaces: dict[int, Space] = {}
+
+    def one(index: int, values) -> Sample:
+        space = spaces.setdefault(threading.get_ident(), Space())
+        return Simulation(plan, index, values, space, stop).run()
+
+    jobs = min(jobs or cores(), settings.samples)
+    pending: deque[Future] = deque()
+    todo = iter(range(skip, settings.samples))
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            while not stop.is_set():
+                while len(pending) < 2 * jobs and (index := next(todo, None)) is not None:
+                    values = values_of(part, inputs, index, plan.dtype)
+                    pending.append(pool.submit(one, settings.first_sample + index, values))
+                if not pending:
+                    return
+                try:
+                    sample = pending[0].result(timeout=0.1)
+                except TimeoutError:
+                    continue
+                pending.popleft()
+                yield sample
+        finally:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+        for future in pending:
+            if future.cancelled() or future.exception() is not None:
+                break
+            yield future.result()
+        raise Stopped

@@ -1,0 +1,67 @@
+"""Temporal switch coding equals the law written as plain loops, timestep by timestep."""
+
+import build
+import numpy as np
+from effort import examples
+from hypothesis import given
+from hypothesis import strategies as st
+from naive import simulate
+from tally import tally
+from test_engine import MACHINES, assert_equal, events_of
+from window_networks import online_cases, window_cases
+
+
+@examples(300)
+@given(window_cases())
+def test_a_window_equals_the_law(case):
+    record = simulate(**case._asdict())
+    assert_equal(build.run(case), record, case)
+
+
+@examples(200)
+@given(online_cases())
+def test_switching_online_equals_the_law(case):
+    record = simulate(**case._asdict())
+    assert_equal(build.run(case), record, case)
+
+
+@examples(150)
+@given(st.one_of(window_cases(), online_cases()), st.integers(1, 9), st.integers(1, 4))
+def test_no_window_of_the_engine_changes_a_bit(case, window, jobs):
+    record = simulate(**case._asdict())
+    assert_equal(build.run(case, window=window, jobs=jobs), record, case)
+    for options in ({"window": window}, {}):
+        run = build.run(case, record=("spikes",), **options)
+        for name, facts in record.facts.items():
+            assert {f: n.tolist() for f, n in run.work[name].items()} == {
+                f: [n] for f, n in facts.items()
+            }, name
+        for name in run.spikes:
+            assert events_of(run, name) == [tuple(map(float, e)) for e in record.spikes[name]]
+        assert run.predictions_by_timestep[0].tolist() == record.decisions
+
+
+@examples(100)
+@given(st.one_of(window_cases(), online_cases()), st.sampled_from(MACHINES))
+def test_actions_equal_those_of_a_simulator_that_tallies(case, machine):
+    accumulate, update, input = machine
+    run = build.run(case, record=())
+    wanted = tally(**case._asdict(), accumulate=accumulate, update=update, input=input)
+    assert run.counts(accumulate, update, input)["parts"] == wanted
+
+
+@examples(100)
+@given(st.one_of(window_cases(), online_cases()))
+def test_skipping_neurons_that_are_not_active_changes_nothing(case):
+    lazy, full = (simulate(**case._asdict(), lazy=lazy) for lazy in (True, False))
+    assert lazy.spikes == full.spikes
+    assert lazy.decisions == full.decisions
+
+
+@examples(100)
+@given(window_cases())
+def test_no_neuron_sends_more_than_two_events(case):
+    run = build.run(case)
+    for events in run.spikes.values():
+        assert np.bincount(events["neuron"]).max(initial=0) <= 2
+    assert run.counts()["accesses_per_synapse"]["M1"]["max"] <= 2
