@@ -11,7 +11,7 @@ import typer
 
 from evsim.commands import _model as model_options
 from evsim.commands import _options as options
-from evsim.parts import EvsimError, mismatch
+from evsim.parts import EvsimError, mismatch, nearest
 
 SAMPLES = 600  # to calibrate with, unless asked otherwise
 Method = Annotated[str | None, typer.Option(metavar="max|percentile|spike-norm|mmse")]
@@ -19,6 +19,9 @@ Percentile = Annotated[float | None, typer.Option(**model_options.number("--perc
 Factor = Annotated[float | None, typer.Option(**model_options.number("--threshold-scale"))]
 Start = Annotated[
     float | None, typer.Option(help="of a threshold", **model_options.number("--v-init", True))
+]
+Rounding = Annotated[
+    float | None, typer.Option(help="switch [0.5]", **model_options.number("--rounding", True))
 ]
 Balance = Annotated[str | None, typer.Option(metavar="weights|thresholds")]
 Pooling = Annotated[str | None, typer.Option(metavar="prepool|neurons", help="average pools")]
@@ -52,7 +55,10 @@ def convert(
     stagger: Annotated[int | None, typer.Option(**options.whole("--stagger", 0))] = None,
     coding: options.Coding = None,
     seed: options.Seed = None,
-    scheme: Annotated[str, typer.Option(help="rate")] = "rate",
+    scheme: Annotated[str, typer.Option(metavar="rate|switch")] = "rate",
+    window: Annotated[int | None, typer.Option(**options.whole("--window", 2))] = None,
+    firing: Annotated[str | None, typer.Option(metavar="window|online", help="switch")] = None,
+    rounding: Rounding = None,
     diagnose: Annotated[bool, typer.Option("--diagnose", help="rates beside activations")] = False,
     picture: Annotated[Path | None, typer.Option(help="of the diagnosis [OUT.png]")] = None,
     jobs: options.Jobs = None,
@@ -63,8 +69,7 @@ def convert(
     """From a trainer's file to a network."""
     given = dict(locals())
     choices = {name: given[name] for name in CHOICES if given[name] not in (None, False)}
-    if scheme != "rate":
-        raise mismatch(repr(scheme), "rate", "--scheme")
+    _check_scheme(scheme, choices, reset)
     if network.exists() and not overwrite:
         raise EvsimError("exists already (--overwrite replaces it)", file=str(network))
     asked = {name: given[name] for name in model_options.NAMES}
@@ -80,7 +85,8 @@ def convert(
         choices |= {"reset": reset} if reset else {}
         with _images(calibrate, samples) as (data, some), model_options.of_data(calibrate):
             silent = quiet or as_json
-            found = _convert(read, model, data, some, choices, jobs, network, overwrite, silent)
+            target = scheme, choices, network, overwrite
+            found = _convert(read, model, data, some, target, jobs, silent)
             if diagnose:
                 picture = picture or network.with_suffix(".png")
                 found |= _diagnose(read, network, data, some, jobs, picture, silent)
@@ -90,6 +96,27 @@ def convert(
 
 CHOICES = ("method", "percentile", "per_channel", "threshold_scale", "timesteps", "v_init")
 CHOICES += ("balance", "pooling", "correct_bias", "stagger", "coding", "seed")
+CHOICES += ("window", "firing", "rounding")
+OF_SWITCHES = ("method", "percentile", "per_channel", "threshold_scale", "pooling")
+OF_SWITCHES += ("window", "firing", "rounding")
+SCHEMES = {  # the options of each
+    "rate": tuple(name for name in CHOICES if name not in ("window", "firing", "rounding")),
+    "switch": OF_SWITCHES,
+}
+
+
+def _check_scheme(scheme: str, choices: dict, reset: str | None) -> None:
+    """Raise an error for an unknown scheme, or an option that it has no use for."""
+    if scheme not in SCHEMES:
+        known = f"{' or '.join(SCHEMES)}{nearest(scheme, SCHEMES)}"
+        raise mismatch(repr(scheme), known, "--scheme")
+    given = choices | ({"reset": reset} if reset and scheme != "rate" else {})
+    for name in given:
+        if name not in SCHEMES[scheme]:
+            option = f"--{name.replace('_', '-')}"
+            raise EvsimError(f"found --scheme {scheme}, expected no such option", option)
+    if scheme == "switch" and "window" not in choices:
+        raise mismatch("none", "the timesteps of a window (--scheme switch)", "--window")
 
 
 def _refuse(what: str, asked: list[str]) -> None:
@@ -112,18 +139,20 @@ def _images(path: Path, samples: str | None):
         yield data, sample_range(samples or f":{SAMPLES}", data.samples)
 
 
-def _convert(model, file, data, some, choices, jobs, path, overwrite, quiet) -> dict:
+def _convert(model, file, data, some, target, jobs, quiet) -> dict:
     """Convert, write the network, and say what was written."""
-    from evsim.convert import convert
+    from evsim.convert import convert, convert_to_switches
     from evsim.convert.units import notes
     from evsim.job import announced_compilation, gauge
 
+    scheme, choices, path, overwrite = target
     images = data.images.part(some)
+    if scheme == "rate":
+        choices = choices | {"first_sample": some.start}
+    make = convert if scheme == "rate" else convert_to_switches
     with announced_compilation(quiet), gauge("calibration", quiet) as show:
         try:
-            made = convert(
-                model, images, first_sample=some.start, jobs=jobs, progress=show, **choices
-            )
+            made = make(model, images, jobs=jobs, progress=show, **choices)
         except EvsimError as error:
             if error.place in choices:
                 raise EvsimError(error.problem, f"--{error.place.replace('_', '-')}") from None

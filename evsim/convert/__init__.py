@@ -13,6 +13,7 @@ from evsim.convert._fold import fold
 from evsim.convert._graph import Graph
 from evsim.convert._scales import Finish, from_activations, spread
 from evsim.convert._spike_norm import spike_norm
+from evsim.convert._switch import Switching, build_switching
 from evsim.convert._walk import Choices, Walk
 from evsim.convert.units import Unit
 from evsim.network import Network
@@ -110,6 +111,55 @@ def convert(
         timesteps=timesteps,
         seed=seed or None,
         description=model.description or None,
+    )
+    units = [Unit(node.name, node.layer, scales[node.name]) for node in _spiking(graph)]
+    return Conversion(network, tuple(units), (*model.notes, *graph.notes))
+
+
+def convert_to_switches(
+    model: Model,
+    images=None,
+    *,
+    window: int,
+    firing: str = "window",
+    rounding: float = 0.5,
+    method: str = "percentile",
+    percentile: float = 99.9,
+    per_channel: bool = False,
+    threshold_scale: float = 1.0,
+    pooling: str = "prepool",
+    jobs: int | None = None,
+    progress=None,
+) -> Conversion:
+    """The network of temporal switch coding of an artificial one, scales measured on `images`.
+
+    `window`: the timesteps in which a value is told; `firing` and `rounding` as of kind switch.
+    `method` (max, percentile or mmse at so many levels) and the others: as for `convert`. Raises
+    EvsimError.
+    """
+    switching = Switching(window, firing, rounding)
+    _check_words({"method": method, "pooling": pooling})
+    if method == "spike-norm":
+        raise mismatch("'spike-norm', which measures rates", "max, percentile or mmse", "method")
+    _check_numbers(percentile, threshold_scale, 0, 1, 0)
+    graph = fold(model, pooling)
+    _check_images(graph, model, images)
+    found = from_activations(
+        graph,
+        model,
+        images,
+        method=method,
+        percentile=percentile,
+        per_channel=per_channel,
+        timesteps=window - 1,
+        v_init=rounding if firing == "window" else 0.0,
+        jobs=jobs,
+        progress=progress or (lambda done, total: None),
+    )
+    scales = spread(graph, found, threshold_scale)
+    description = model.description or None
+    network = build_switching(
+        graph, scales, model.input, switching, images, description=description
     )
     units = [Unit(node.name, node.layer, scales[node.name]) for node in _spiking(graph)]
     return Conversion(network, tuple(units), (*model.notes, *graph.notes))

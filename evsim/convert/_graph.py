@@ -65,13 +65,20 @@ class Graph:
         """The nodes with a scale of their own."""
         return [node for node in self.nodes.values() if node.measured]
 
-    def starts(self, stagger: int) -> dict[str, int]:
-        """The first timestep in which each node may fire: `stagger` later than its sources."""
+    def depths(self) -> dict[str, int]:
+        """How many populations with a potential are on the longest path to each node, itself too.
+
+        A max pool is none.
+        """
         depths = {}
         for node in self.nodes.values():
             depth = max((depths[source] for source, _ in node.terms), default=-1)
             depths[node.name] = depth + (node.kind != "maxpool")
-        return {name: stagger * max(depth - 1, 0) for name, depth in depths.items()}
+        return depths
+
+    def starts(self, stagger: int) -> dict[str, int]:
+        """The first timestep in which each node may fire: `stagger` later than its sources."""
+        return {name: stagger * max(depth - 1, 0) for name, depth in self.depths().items()}
 
     def add(self, wish: str, **fields) -> str:
         """A new node with a name like `wish`, which is returned."""
