@@ -227,8 +227,8 @@ def counts(
 ) -> dict:
     """Actions by part, their totals, per synapse, and beside them the nominal numbers.
 
-    Sums over samples, Python integers. `histograms[set][k]`: how many synapses carried k events
-    in a sample, over all samples.
+    Sums over samples, Python integers. `histograms[part][k]`: how many synapses of a set carried,
+    how many neurons of a population sent k events in a sample, over all samples.
     """
     per_sample = actions_per_sample(parts, work, machine, timesteps, constant)
     by_part = {
@@ -246,6 +246,8 @@ def counts(
     samples = len(next(iter(work.values()))["touched"])
     synapses = sum(part["synapses"] for part in parts.values() if is_set(part))
     over = samples * synapses
+    sets = [name for name in histograms if is_set(parts[name])]
+    populations = [name for name in histograms if not is_set(parts[name])]
     each = {"additions": total["additions"], "M1": m1, "M2": m2, "M3": m3}
     return {
         "machine": asdict(machine),
@@ -253,6 +255,8 @@ def counts(
         "total": total,
         "per_synapse": {name: n / over if over else 0.0 for name, n in each.items()},
         "accesses_per_synapse": _histograms(parts, machine, histograms),
+        "additions_per_synapse": _distribution(histograms, dict.fromkeys(sets, 1)),
+        "events_per_neuron": _distribution(histograms, dict.fromkeys(populations, 1)),
         "nominal": {
             name: _nominal(part, work[name], samples)
             for name, part in parts.items()
@@ -270,20 +274,29 @@ def _nominal(part: dict, facts: dict, samples: int) -> dict[str, int]:
 
 
 def _histograms(parts, machine: Machine, histograms) -> dict:
-    """Maximum and histogram of the accesses of one synapse in one sample, for M1 and M2."""
+    """Accesses of one synapse in one sample, for M1 and M2."""
     views = {}
     for view in ("M1", "M2"):
-        found: dict[int, int] = {}
-        for name, histogram in histograms.items():
-            each = int(parts[name]["weighted"])
+        each = {}
+        for name in filter(lambda name: is_set(parts[name]), histograms):
+            each[name] = int(parts[name]["weighted"])
             gate = parts[parts[name]["target"]]["kind"] == GATE
             if view == "M2" and (gate or machine.accumulate != "register"):
-                each += 2
-            for events in np.flatnonzero(histogram):
-                key = int(events) * each
-                found[key] = found.get(key, 0) + int(histogram[events])
-        views[view] = {
-            "max": max(found, default=0),
-            "histogram": {str(key): found[key] for key in sorted(found)},
-        }
+                each[name] += 2
+        views[view] = _distribution(histograms, each)
     return views
+
+
+def _distribution(histograms, each: dict[str, int]) -> dict:
+    """Maximum, mean and histogram of so many of something per event, over some parts."""
+    found: dict[int, int] = {}
+    for name, factor in each.items():
+        for events in np.flatnonzero(histograms[name]):
+            key = int(events) * factor
+            found[key] = found.get(key, 0) + int(histograms[name][events])
+    total = sum(found.values())
+    return {
+        "max": max(found, default=0),
+        "mean": sum(key * n for key, n in found.items()) / total if total else 0.0,
+        "histogram": {str(key): found[key] for key in sorted(found)},
+    }

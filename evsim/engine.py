@@ -27,7 +27,8 @@ class Sample:
 
     index: int  # in the data file
     facts: dict[str, dict[str, int]]
-    histograms: dict[str, np.ndarray]  # set: synapses by the number of events they carried
+    # Synapses of a set, neurons of a population by the number of events they carried, sent.
+    histograms: dict[str, np.ndarray]
     potential: np.ndarray  # of the output population, or the sums of its event values
     decisions: np.ndarray  # by timestep
     spikes: dict[str, tuple] = field(default_factory=dict)
@@ -273,10 +274,15 @@ class Simulation(Arrivals):
             name: np.bincount(
                 self.carried[s.source, s.delay],
                 weights=network.connections[name].fan_out,
-                minlength=self.plan.timesteps + 1,
+                minlength=self.most(s.source) + 1,
             ).astype(np.int64)
             for name, s in network.synapses.items()
         }
+        for name in self.streams:
+            sent = [n for (source, _), n in self.carried.items() if source == name]
+            if sent:
+                most = max(sent, key=np.sum)  # the longer a delay, the more arrive too late
+                histograms[name] = np.bincount(most, minlength=self.most(name) + 1)
         joined = {
             name: tuple(np.concatenate(c) for c in zip(*found, strict=True))
             for name, found in self.spikes.items()
@@ -293,6 +299,16 @@ class Simulation(Arrivals):
             self.rates() if "rates" in self.plan.record else {},
         )
 
+    def most(self, name: str) -> int:
+        """The most events that a neuron of a population can send."""
+        if name not in self.plan.starts:
+            return self.plan.timesteps
+        sent = max(
+            (n.max() for (source, _), n in self.carried.items() if source == name), default=0
+        )
+        assert sent <= 2, f"{name!r} sent {sent} events in its window"
+        return 2
+
     def rates(self) -> dict[str, np.ndarray]:
         """Events per timestep of each source neuron, or its duration as a share of the longest."""
         window = self.network.schedule and self.network.schedule.window
@@ -300,6 +316,9 @@ class Simulation(Arrivals):
         found = {name: n / self.plan.timesteps for (name, delay), n in each if not delay}
         for name in self.plan.starts:
             found[name] = self.streams[name].charges / (window - 1)
+        for name, state in self.states.items():
+            if "durations" in state:
+                found[name] = state["durations"].ravel() / (window - 1)
         return found
 
 

@@ -148,6 +148,13 @@ class Job:
                 text = f"{late} events at or after timestep {self.settings.timesteps}"
                 print(f"evsim: {text} are not simulated", file=sys.stderr)
 
+    @property
+    def latency(self) -> dict[str, int]:
+        """The timesteps of a sample, and after how many the next may follow it."""
+        schedule, timesteps = self.network.schedule, self.settings.timesteps
+        windows = schedule is not None and schedule.timesteps
+        return {"timesteps": timesteps, "pipelined": schedule.window if windows else timesteps}
+
     def summary(self, machine: dict) -> dict:
         """What `run --json` prints."""
         run, settings = self.run, self.settings
@@ -158,6 +165,7 @@ class Job:
             "samples": len(run.samples),
             "first_sample": settings.first_sample,
             "timesteps": settings.timesteps,
+            "latency": self.latency,
             "seed": settings.seed,
             "dtype": settings.dtype,
             "coding": settings.coding,
@@ -190,6 +198,7 @@ class Job:
             f"{network.synapse_count:,} synapses, {run.seconds:.2f} s ({rate:,.0f} samples/s)",
             soft_wrap=True,
         )
+        self._show_windows(out)
         if self.labels is not None:
             right = int((run.predictions == self.labels).sum())
             accuracy, ann = run.accuracy(self.labels), network.ann_accuracy
@@ -199,6 +208,23 @@ class Job:
         counts = run.counts(**machine)
         out.print(tables.layer_table(network.order, run.parts, run.work, counts, samples))
         out.print(tables.total_table(counts, samples, network.synapse_count))
+
+    def _show_windows(self, out) -> None:
+        """Print what only networks of switch events have."""
+        schedule, work = self.network.schedule, self.run.work
+        if schedule is not None and schedule.timesteps:
+            windows = f"{schedule.timesteps // schedule.window} windows of {schedule.window}"
+            out.print(
+                f"latency {schedule.timesteps} timesteps ({windows}); pipelined, a sample every "
+                f"{schedule.window}"
+            )
+        for fact, text in (
+            ("clipped", "inputs beyond [-1, 1], clipped"),
+            ("near", "durations within 1e-9 of the next: rounding errors decide"),
+        ):
+            count = sum(int(facts[fact].sum()) for facts in work.values() if fact in facts)
+            if count:
+                out.print(f"{count:,} {text}")
 
 
 @contextlib.contextmanager

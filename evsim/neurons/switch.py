@@ -127,13 +127,17 @@ class OnlineWindow:
         self.bound = current_bound + int(np.abs(self.constants[:3]).max())
 
     def begin(self) -> dict[str, np.ndarray]:
-        """The state at rest; phase 0 has never been on, 1 is on, 2 is off for good."""
+        """The state at rest; phase 0 has never been on, 1 is on, 2 is off for good.
+
+        `durations`: for how many timesteps a neuron has been on.
+        """
         shape = (self.neurons.positions, self.neurons.channels)
         initial = np.array(np.broadcast_to(self.constants[3], shape), self.dtype, order="C")
         return {
             "potential": initial,
             "slope": np.zeros(shape, self.dtype),
             "phase": np.zeros(shape, np.uint8),
+            "durations": np.zeros(shape, np.int32),
         }
 
     def advance(self, state, currents, arrivals, first: int, stream) -> dict[str, int]:
@@ -154,10 +158,12 @@ class OnlineWindow:
         channels, offsets, values = stream.reserve(steps)
         rules = np.array([first, self.neurons.start or 0], np.int64)
         currents = currents.astype(self.dtype, copy=False)
-        room = channels, values, offsets
-        events, *facts = toggle(currents, arrivals, *state.values(), self.constants, rules, *room)
+        room = rules, channels, values, offsets
+        before = int(state["durations"].sum())
+        events, active, lost = toggle(currents, arrivals, *state.values(), self.constants, *room)
         stream.commit(steps, events)
-        return dict(zip(("active_updates", "drains", "lost_synops"), facts, strict=True))
+        drains = int(state["durations"].sum()) - before
+        return {"active_updates": active, "drains": drains, "lost_synops": lost}
 
     def may_overflow(self, state, steps: int) -> bool:
         """Whether a slope or potential might leave int32 in so many timesteps."""
@@ -178,13 +184,23 @@ class OnlineWindow:
 
 @kernel
 def toggle(
-    currents, arrivals, potential, slope, phase, constants, rules, channels, values, offsets
+    currents,
+    arrivals,
+    potential,
+    slope,
+    phase,
+    durations,
+    constants,
+    rules,
+    channels,
+    values,
+    offsets,
 ):
-    """slope += current; v += slope + bias; then on or off; returns (events, active, drains, lost).
+    """slope += current; v += slope + bias; then on or off; returns (events, active, lost).
 
     `constants`: bias, threshold, onset. `rules`: first timestep, start.
     """
-    events, active, drains, lost, cell = np.int64(0), 0, 0, 0, 0
+    events, active, lost, cell = np.int64(0), 0, 0, 0
     for t in range(currents.shape[0]):
         for p in range(currents.shape[1]):
             q = p if constants.shape[1] > 1 else 0
@@ -203,10 +219,10 @@ def toggle(
                     channels[events], values[events] = c, 1
                     events += 1
                     v -= threshold[c]
-                    drains += 1
+                    durations[p, c] += 1
                 elif phase[p, c] == 1 and v >= threshold[c]:
                     v -= threshold[c]
-                    drains += 1
+                    durations[p, c] += 1
                 elif phase[p, c] == 1:
                     phase[p, c] = 2
                     channels[events], values[events] = c, -1
@@ -214,4 +230,4 @@ def toggle(
                 potential[p, c] = v
             cell += 1
             offsets[cell] = offsets[0] + events
-    return events, active, drains, lost
+    return events, active, lost
