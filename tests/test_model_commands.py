@@ -166,6 +166,7 @@ def test_compare_sets_networks_and_the_ann_side_by_side(said, folder):
         assert [layer["population"] for layer in row["layers"]] == ["conv1"]
     assert (folder / "c.png").exists()
     assert (folder / "c-2.png").exists()
+    assert (folder / "c-comparison.png").exists()
     status, out, _ = said(*line)
     assert "n" in out
     assert "both right" in out
@@ -189,7 +190,8 @@ def test_compare_sets_networks_and_the_ann_side_by_side(said, folder):
         ("ann m.h5 d.h5 --topology small.toml --scale 0", "--scale: found '0'"),
         ("ann m.h5 g.h5 --topology small.toml", "images: found samples of shape (5, 4, 3)"),
         ("ann d.h5 d.h5", "expected a trainer's file"),
-        ("compare n.h5 d.h5 --picture p.png", "--picture: found no --ann"),
+        ("compare n.h5 d.h5 --prices horowitz45nm", "--prices: found 'horowitz45nm', expected"),
+        ("compare n.h5 d.h5 --prices p.toml", "p.toml: cannot be read"),
         ("compare d.h5 d.h5", "expected format 'evsim-network'"),
     ],
 )  # fmt: skip
