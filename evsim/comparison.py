@@ -178,7 +178,7 @@ class Comparison:
         """What every network costs where it first reaches what the first one reaches in the end."""
         if len(self.columns) < 2:
             return
-        self.matched = self.columns[0].row["accuracy"] - POINTS
+        self.matched = max(0.0, self.columns[0].row["accuracy"] - POINTS)
         for column in self.columns:
             column.row["matched"] = self._matched(column)
         first = self.columns[0].row["matched"]

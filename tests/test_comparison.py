@@ -202,11 +202,19 @@ def test_the_picture_has_two_panels_and_every_network(said, tmp_path):
     found = compared(said, "--picture", "p.png")
     assert [run["timesteps"] for run in found["networks"][1]["runs"]][-4:] == [3, 6, 12, 24]
     pixels = imread(tmp_path / "p.png")[:, :, :3]
-    assert pixels.shape == (480, 1200, 3)
-    for half in (pixels[:, :600], pixels[:, 600:]):
+    assert pixels.shape == (520, 1200, 3)
+    for half in (pixels[:440, :600], pixels[:440, 600:]):  # without the legend
         for colour in ((0x1F, 0x77, 0xB4), (0xFF, 0x7F, 0x0E)):  # of the first and second line
             near = np.abs(half - np.array(colour) / 255).max(axis=-1) < 0.02
             assert near.sum() > 50
+
+
+def test_one_timestep_without_a_spike_is_drawn_too(said, tmp_path):
+    with h5py.File("d.h5", "r+") as file:
+        file["images"][...] = 0
+    line = ("compare", "digits-dense.h5", "digits-dense.h5", "d.h5", "-T", "1", "--quiet")
+    assert said(*line, "--coding", "poisson", "--picture", "p.png") == (0, "", "")
+    assert (tmp_path / "p.png").exists()
 
 
 def test_without_labels_there_is_no_accuracy_to_match_or_draw(said):

@@ -95,7 +95,7 @@ def _ratio(row: dict, first: dict, name: str) -> str:
 
 def draw(found: dict, path) -> None:
     """Write the picture: accuracy against additions, and against timesteps."""
-    figure = figures().figure(figsize=(12, 4.8), layout="constrained")
+    figure = figures().figure(figsize=(12, 5.2), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     rows = found["networks"]
     for k, row in enumerate(rows):
@@ -116,12 +116,13 @@ def draw(found: dict, path) -> None:
     lowest = min(row["accuracy"] for row in rows)
     highest = max([row["accuracy"] for row in rows] + [accuracy for _, accuracy, _ in lines])
     left.set(xlabel="additions per inference", ylabel="accuracy, %", xscale="log")
-    left.set_ylim(max(0.0, 100 * lowest - BELOW), 100 * highest + 1)
+    bottom = max(0.0, 100 * lowest - BELOW)
+    left.set_ylim(bottom, 100 * highest + max(1.0, 0.04 * (100 * highest - bottom)))
     left.set_title("Accuracy against additions (a marker is a run)")
     right.set_xscale("log", base=2)
     right.set(xlabel="timesteps", title="Accuracy against timesteps")
     right.xaxis.set_major_formatter("{x:.0f}")
-    right.legend(fontsize=8, loc="lower right")
+    figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=5)
     write(figure, path)
 
 

@@ -33,7 +33,7 @@ def show(out, found: Diagnosis) -> None:
     both = agreement(*found.right)
     out.print(", ".join(f"{what}: {n}" for what, n in both.items()), soft_wrap=True)
     first = found.first_loss()
-    where = f"from {first.population!r} on" if first else "nowhere by more than chance"
+    where = f"from {first.unit.population!r} on" if first else "nowhere by more than chance"
     out.print(f"accuracy is lost {where}")
 
 
