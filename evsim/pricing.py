@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import tomllib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,14 +91,12 @@ def find(name: str) -> Path:
 def price(counts: dict, profile: Profile) -> dict:
     """What `Run.counts` costs, in picojoule: in total, by action, by part and by evidence.
 
-    `unpriced`: how often actions were done that have no price; where there are any, the total is
-    a lower bound.
+    `unpriced`: how often actions were done that have no price, or are included in that of
+    actions which their part does not do; where there are any, the total is a lower bound.
     """
     each = {action: charge for charge in profile.charges for action in charge.action}
-    paid = {action for charge in profile.charges for action in charge.includes}
-    total = {action: counts["total"][action] for action in ACTIONS}
-    by_action = {action: total[action] * charge.pj for action, charge in each.items()}
-    unpriced = {a: n for a, n in total.items() if n and a not in each and a not in paid}
+    by_action = {a: counts["total"][a] * charge.pj for a, charge in each.items()}
+    unpriced = _unpriced(counts["parts"], profile, each)
     return {
         "profile": profile.name,
         "total": math.fsum(by_action.values()),
@@ -113,6 +112,17 @@ def price(counts: dict, profile: Profile) -> dict:
             for kind in EVIDENCE
         },
     }
+
+
+def _unpriced(parts: dict, profile: Profile, each: dict[str, Charge]) -> dict[str, int]:
+    """How often each action was done that nothing pays for."""
+    with_others = {name: charge.action for charge in profile.charges for name in charge.includes}
+    found = Counter()
+    for done in parts.values():
+        for action, n in done.items():
+            if action not in each and not any(done[a] for a in with_others.get(action, ())):
+                found[action] += n
+    return {action: n for action, n in found.items() if n}
 
 
 def _charge(fields) -> Charge:

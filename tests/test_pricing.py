@@ -61,6 +61,14 @@ def test_energy_by_hand(tmp_path):
     assert (priced["total"], priced["unpriced"], priced["lower_bound"]) == (6, {}, False)
 
 
+def test_what_is_included_is_paid_only_where_its_action_is_done(tmp_path):
+    profile = Profile.read(written(tmp_path, GOOD))
+    one = {"synaptic_add": 5, "weight_read": 5}
+    other = {"synaptic_mac": 3, "weight_read": 3}
+    found = price(counted(one=one, other=other), profile)
+    assert (found["total"], found["unpriced"]) == (10, {"synaptic_mac": 3, "weight_read": 3})
+
+
 @pytest.mark.parametrize(
     ("name", "addition", "mac", "multiply"),
     [("horowitz-45nm", 0.9, 4.6, 3.7), ("horowitz-45nm-int32", 0.1, 3.2, 3.1)],
