@@ -211,7 +211,7 @@ class Comparison:
         if not column.may_be_shortened or timesteps in column.runs:
             return column.runs.get(timesteps)
         choices = column.choices | {"timesteps": timesteps}
-        job = Job(column.network, self.data, samples=self.samples, **choices)
+        job = Job(column.network, self.data, samples=self.samples, shortened=True, **choices)
         job.simulate(**self.how)
         before = column.predictions[:, :timesteps]
         if not np.array_equal(job.run.predictions_by_timestep, before):

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import files
 import h5py
 import numpy as np
 import pytest
@@ -207,6 +208,16 @@ def test_the_picture_has_two_panels_and_every_network(said, tmp_path):
         for colour in ((0x1F, 0x77, 0xB4), (0xFF, 0x7F, 0x0E)):  # of the first and second line
             near = np.abs(half - np.array(colour) / 255).max(axis=-1) < 0.02
             assert near.sum() > 50
+
+
+def test_events_that_a_shorter_run_leaves_out_are_not_complained_of(said):
+    files.network("n.h5")
+    files.events("e.h5")
+    status, out, err = said("compare", "n.h5", "n.h5", "e.h5", "--json", "--picture", "p.png")
+    assert (status, err) == (0, "")
+    for row in json.loads(out)["networks"]:
+        assert [run["timesteps"] for run in row["runs"]] == [1, 2, 5, 10, 20]
+    assert "events at or after timestep 3 " in said("compare", "n.h5", "e.h5", "-T", "3")[2]
 
 
 def test_one_timestep_without_a_spike_is_drawn_too(said, tmp_path):
