@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,26 +10,61 @@ import numpy as np
 from evsim.convert.diagnose import Diagnosis, agreement
 from evsim.convert.units import stored
 from evsim.job import Job, sample_range
-from evsim.parts import EvsimError, mismatch
-from evsim.report import diagnosis as report
-from evsim.report import tables
+from evsim.network import Network
+from evsim.parts import mismatch
+from evsim.pricing import Profile, price
+from evsim.report import comparison as report
+from evsim.report import diagnosis as diagnosis_report
+from evsim.report.comparison import COSTS
+from evsim.runs import Run
 
-COLUMNS = ("network", "accuracy", "timesteps", "spikes", "synops", "macs", "additions")
-COLUMNS += ("M1", "M2", "M3", "seconds")
+POINTS = 0.005  # half a point of accuracy: what counts as the same
+ROUNDING = 1e-9
+NOT_NEURONS = ("input", "readout", "maxpool")  # for spikes per neuron
+
+
+def settled(by_timestep: np.ndarray) -> int:
+    """The first timestep from which on accuracy stays within half a point of the last one."""
+    outside = np.flatnonzero(np.abs(by_timestep - by_timestep[-1]) > POINTS + ROUNDING)
+    return int(outside[-1]) + 2 if outside.size else 1
+
+
+def reached(by_timestep: np.ndarray, accuracy: float) -> int | None:
+    """The first timestep with at least this accuracy, or None."""
+    enough = np.flatnonzero(by_timestep >= accuracy - ROUNDING)
+    return int(enough[0]) + 1 if enough.size else None
+
+
+@dataclass
+class Column:
+    """A network of the comparison: what is said of it, and its runs by number of timesteps."""
+
+    network: Network
+    choices: dict
+    row: dict
+    predictions: np.ndarray  # (samples, timesteps)
+    runs: dict[int, dict]
+    may_be_shortened: bool
 
 
 class Comparison:
-    """What the networks give on the samples `samples` (a:b or None) of an open data file."""
+    """What the networks give on the samples `samples` (a:b or None) of an open data file.
 
-    def __init__(self, data, samples: str | None):
+    `machine` turns facts into actions, `profile` prices them; `how` holds jobs, memory (bytes)
+    and quiet of every run.
+    """
+
+    def __init__(self, data, samples: str | None, machine: dict, profile: Profile, **how):
         self.data, self.samples = data, samples
+        self.machine, self.profile, self.how = machine, profile, how
         self.some = sample_range(samples, data.samples)
         self.labels = None if data.labels is None else data.labels[self.some]
         self.model, self.ann, self.right = None, None, None
-        self.networks: list[dict] = []
+        self.columns: list[Column] = []
         self.diagnoses: dict[str, Diagnosis] = {}
+        self.matched: float | None = None
 
-    def add_artificial(self, model, path: str, jobs: int | None, finished) -> None:
+    def add_artificial(self, model, path: str, finished) -> None:
         """Run the artificial network; every network added later is compared with it."""
         if self.data.images is None:
             error = mismatch("events", "images, which an artificial network takes", "/events")
@@ -36,7 +72,7 @@ class Comparison:
         predictions = model.predictions(
             self.data.images.part(self.some),
             first_sample=self.some.start,
-            jobs=jobs,
+            jobs=self.how["jobs"],
             finished=finished,
         )
         self.model, self.ann = model, {"path": path, "predictions": predictions.tolist()}
@@ -45,7 +81,7 @@ class Comparison:
             self.right = predictions == self.labels
             self.ann["accuracy"] = float(self.right.mean())
 
-    def add(self, network, machine: dict, jobs, memory: int, quiet: bool, **choices) -> None:
+    def add(self, network: Network, **choices) -> None:
         """Run a network over the samples."""
         units = stored(network.path) if self.right is not None else []
         record = ("rates",) if units else ()
@@ -55,75 +91,167 @@ class Comparison:
             images = self.data.images.part(self.some)
             diagnosis = Diagnosis(self.model, network, units, images, job.labels)
             self.diagnoses[network.path] = diagnosis
-        job.simulate(jobs, memory, quiet=quiet, observe=diagnosis and diagnosis.add)
+        job.simulate(**self.how, observe=diagnosis and diagnosis.add)
         if diagnosis:
             diagnosis.finish()
-        self.networks.append(self._row(job, machine, diagnosis))
+        column = Column(
+            network,
+            choices,
+            self._row(job, diagnosis),
+            job.run.predictions_by_timestep,
+            runs={job.settings.timesteps: self._costs(job.run)},
+            may_be_shortened=network.window is None,
+        )
+        self.columns.append(column)
 
-    def _row(self, job: Job, machine: dict, diagnosis: Diagnosis | None) -> dict:
-        run, total = job.run, job.run.counts(**machine)["total"]
-        samples = len(run.samples)
-        each = {"spikes": sum(int(f["spikes"].sum()) for f in run.work.values() if "spikes" in f)}
-        each |= {"synops": total["synaptic_add"], "macs": total["synaptic_mac"]}
-        each |= {"additions": total["additions"], **total["memory_accesses"]}
+    def _row(self, job: Job, diagnosis: Diagnosis | None) -> dict:
+        run = job.run
         row = {"network": job.network.path, "accuracy": None}
         row |= {"timesteps": job.settings.timesteps}
-        row |= {name: n / samples for name, n in each.items()} | {"seconds": run.seconds}
+        row |= {"timesteps_to_final": None, "timesteps_to_best": None}
+        row |= self._costs(run) | {"seconds": run.seconds}
+        row |= self._energy(run)
         row |= {"predictions": run.predictions.tolist(), "accuracy_by_timestep": None}
+        row["matched"] = None
         if self.labels is not None:
             row["accuracy"] = run.accuracy(self.labels)
-            row["accuracy_by_timestep"] = run.accuracy_by_timestep(self.labels).tolist()
+            by_timestep = run.accuracy_by_timestep(self.labels)
+            row["accuracy_by_timestep"] = by_timestep.tolist()
+            row["timesteps_to_final"] = settled(by_timestep)
         if self.right is not None:
             row["agreement"] = agreement(self.right, run.predictions == self.labels)
         if diagnosis:
-            row |= report.as_dict(diagnosis)
+            row |= diagnosis_report.as_dict(diagnosis)
         return row
+
+    def _costs(self, run: Run) -> dict:
+        """What a run costs, mean over samples; peak and most weight reads: the largest of any."""
+        counts, samples = run.counts(**self.machine), len(run.samples)
+        total, work = counts["total"], run.work
+        spikes = {name: int(f["spikes"].sum()) for name, f in work.items() if "spikes" in f}
+        neurons = [name for name in spikes if run.parts[name]["kind"] not in NOT_NEURONS]
+        count = sum(run.parts[name]["neurons"] for name in neurons)
+        each = {"spikes": sum(spikes.values()), "synops": total["synaptic_add"]}
+        each |= {"macs": total["synaptic_mac"], "additions": total["additions"]}
+        found = {name: n / samples for name, n in (each | total["memory_accesses"]).items()}
+        of_neurons = sum(spikes[name] for name in neurons)
+        found["spikes_per_neuron"] = of_neurons / samples / count if count else None
+        found["most_weight_reads"] = counts["accesses_per_synapse"]["M1"]["max"]
+        found["peak"] = max(int(work[name]["peak"].max()) for name in spikes)
+        priced = price(counts, self.profile)
+        found["energy_uj"] = priced["total"] / samples / 1e6
+        found["unpriced"] = list(priced["unpriced"])
+        return found
+
+    def _energy(self, run: Run) -> dict:
+        """Energy in microjoule an inference by action, by part and by evidence of the price."""
+        priced = price(run.counts(**self.machine), self.profile)
+        return {
+            f"energy_uj_by_{of}": {
+                name: pj / len(run.samples) / 1e6 for name, pj in priced[key].items()
+            }
+            for of, key in (("action", "actions"), ("part", "parts"), ("evidence", "evidence"))
+        }
+
+    def finish(self, curves: bool = False) -> None:
+        """Set the networks side by side; `curves`: also run each at T / 2, T / 4, ..."""
+        rows = [column.row for column in self.columns]
+        for row in rows:
+            row["relative"] = relative(row, rows[0])
+        if self.labels is not None:
+            best = self.ann["accuracy"] if self.ann else max(row["accuracy"] for row in rows)
+            for row in rows:
+                by_timestep = np.array(row["accuracy_by_timestep"])
+                row["timesteps_to_best"] = reached(by_timestep, best - POINTS)
+            self._match()
+            for column in self.columns if curves else ():
+                timesteps = column.row["timesteps"]
+                while column.may_be_shortened and (timesteps := timesteps // 2):
+                    self._shortened(column, timesteps)
+        for column in self.columns:
+            runs = sorted(column.runs.items())
+            column.row["runs"] = [
+                {"timesteps": t, "accuracy": self._accuracy(column, t)} | run for t, run in runs
+            ]
+
+    def _match(self) -> None:
+        """What every network costs where it first reaches what the first one reaches in the end."""
+        if len(self.columns) < 2:
+            return
+        self.matched = max(0.0, self.columns[0].row["accuracy"] - POINTS)
+        for column in self.columns:
+            column.row["matched"] = self._matched(column)
+        first = self.columns[0].row["matched"]
+        for column in self.columns:
+            matched = column.row["matched"]
+            matched["relative"] = matched["timesteps"] and relative(matched, first)
+
+    def _matched(self, column: Column) -> dict:
+        whole = column.row["timesteps"]
+        timesteps = reached(np.array(column.row["accuracy_by_timestep"]), self.matched)
+        run, how = None, "whole run"
+        if timesteps not in (None, whole):
+            run = self._shortened(column, timesteps)
+            how = "run again" if run else "whole run, not to be shortened"
+        if run is None and (timesteps is None or column.row["accuracy"] < self.matched - ROUNDING):
+            return {"timesteps": None, "accuracy": None, "counted": "not reached"}
+        timesteps = timesteps if run else whole
+        found = {"timesteps": timesteps, "accuracy": self._accuracy(column, timesteps)}
+        return found | {"counted": how} | (run or column.runs[whole])
+
+    def _accuracy(self, column: Column, timesteps: int) -> float | None:
+        by_timestep = column.row["accuracy_by_timestep"]
+        return by_timestep and by_timestep[timesteps - 1]
+
+    def _shortened(self, column: Column, timesteps: int) -> dict | None:
+        """What a run of fewer timesteps costs; None where it is not the beginning of the whole.
+
+        It is not where the network has a window, or decides otherwise than the whole run did then.
+        """
+        if not column.may_be_shortened or timesteps in column.runs:
+            return column.runs.get(timesteps)
+        choices = column.choices | {"timesteps": timesteps}
+        job = Job(column.network, self.data, samples=self.samples, shortened=True, **choices)
+        job.simulate(**self.how)
+        before = column.predictions[:, :timesteps]
+        if not np.array_equal(job.run.predictions_by_timestep, before):
+            column.may_be_shortened = False
+            column.runs = {t: run for t, run in column.runs.items() if t == column.row["timesteps"]}
+            return None
+        return column.runs.setdefault(timesteps, self._costs(job.run))
 
     def as_dict(self) -> dict:
         """What `compare --json` prints."""
         data = {"path": self.data.path, "sha256": self.data.sha256}
         first, count = self.some.start, self.some.stop - self.some.start
-        found = {"data": data, "samples": count, "first_sample": first}
-        return found | {"ann": self.ann, "networks": self.networks}
+        found = {"data": data, "samples": count, "first_sample": first, "ann": self.ann}
+        found |= {"profile": self.profile.name, "matched_accuracy": self.matched}
+        return found | {"networks": [column.row for column in self.columns]}
 
     def show(self) -> None:
         """Print the networks side by side, then the layers of each beside the artificial one."""
-        out, rows = tables.Output(), []
-        if self.ann:
-            accuracy = self.ann["accuracy"]
-            blank = [""] * (len(COLUMNS) - 2)
-            rows.append([_name(self.ann["path"]) + " (ANN)", _percent(accuracy), *blank])
-        for row in self.networks:
-            numbers = [f"{row[name]:,.{0 if row[name] >= 1000 else 1}f}" for name in COLUMNS[3:]]
-            first = [_name(row["network"]), _percent(row["accuracy"]), str(row["timesteps"])]
-            rows.append(first + numbers)
-        out.print(tables.table("Per inference (mean over samples)", list(COLUMNS), rows))
-        for row in self.networks:
-            if row["accuracy_by_timestep"] is None:
-                continue
-            out.print(f"{_name(row['network'])}:", soft_wrap=True)
-            if row["network"] in self.diagnoses:
-                report.show(out, self.diagnoses[row["network"]])
-                continue
-            ann = self.ann and self.ann["accuracy"]
-            out.print(tables.accuracy_table(np.array(row["accuracy_by_timestep"]), ann))
-            if "agreement" in row:
-                both = (f"{what}: {n}" for what, n in row["agreement"].items())
-                out.print(", ".join(both), soft_wrap=True)
+        report.show(self.as_dict(), self.profile.title, self.diagnoses)
 
     def draw(self, path: Path) -> None:
-        """Write the picture of each diagnosis: to `path`, further ones to names with a number."""
-        if not self.diagnoses:
-            expected = "one that evsim converted from the model of --ann, and labels"
-            raise EvsimError(f"no network to draw, expected {expected}", "--picture")
+        """Write the picture of the comparison to `path`.
+
+        Where there are diagnoses, theirs take `path` and names with a number, and that of the
+        comparison one with "comparison".
+        """
         for k, diagnosis in enumerate(self.diagnoses.values(), 1):
             own = path if k == 1 else path.with_name(f"{path.stem}-{k}{path.suffix}")
-            report.draw(diagnosis, own)
+            diagnosis_report.draw(diagnosis, own)
+        if self.diagnoses:
+            path = path.with_name(f"{path.stem}-comparison{path.suffix}")
+        report.draw(self.as_dict(), path)
 
 
-def _name(path: str) -> str:
-    return Path(path).stem
-
-
-def _percent(fraction: float | None) -> str:
-    return "" if fraction is None else tables.percent(fraction)
+def relative(row: dict, first: dict) -> dict:
+    """What a network takes as a multiple of what the first one takes; None where unknown."""
+    found = {}
+    for name in COSTS:
+        known = row.get(name) is not None and first.get(name)
+        if name == "energy_uj" and row.get("unpriced") and first.get("unpriced"):
+            known = False  # the ratio of two lower bounds says nothing
+        found[name] = row[name] / first[name] if known else None
+    return found

@@ -47,10 +47,13 @@ def sample_range(text: str | None, length: int) -> slice:
 
 
 class Job:
-    """One run of a command: what is run, and what is said of it."""
+    """One run of a command: what is run, and what is said of it.
 
-    def __init__(self, network, data, *, samples=None, record=(), **choices):
-        self.network, self.data = network, data
+    `shortened`: the beginning of a longer run, so that later events are left out without a word.
+    """
+
+    def __init__(self, network, data, *, samples=None, record=(), shortened=False, **choices):
+        self.network, self.data, self.shortened = network, data, shortened
         some = sample_range(samples, data.samples)
         if data.images is None:
             self.inputs = data.events[some]
@@ -142,7 +145,7 @@ class Job:
         return f"interrupted: {done}{kept}"
 
     def _say_what_is_left_out(self) -> None:
-        if self.data.images is None:
+        if self.data.images is None and not self.shortened:
             late = self.inputs.at_or_after(self.settings.timesteps)
             if late:
                 text = f"{late} events at or after timestep {self.settings.timesteps}"

@@ -101,6 +101,15 @@ def test_every_method_is_a_choice(method, said):
     assert json.loads(said("run", "n.h5", "d.h5", "--json")[1])["timesteps"] == 8
 
 
+def test_the_layer_that_loses_accuracy_is_named(said):
+    with h5py.File("d.h5", "r+") as file:  # what the artificial network says is right
+        found = json.loads(said("ann", "m.h5", "d.h5", *OPTIONS, "--json")[1])
+        file["labels"][...] = found["predictions"]
+    converted(said, "--threshold-scale", "1000", "--quiet")
+    out = said("compare", "n.h5", "d.h5", "--ann", "m.h5", *OPTIONS)[1]
+    assert "accuracy is lost from 'conv1' on" in out
+
+
 def test_a_diagnosis_is_a_table_and_a_picture(said, folder):
     status, out, _ = converted(said, "--diagnose", "--samples", ":12")
     assert status == 0
@@ -150,7 +159,8 @@ def test_compare_sets_networks_and_the_ann_side_by_side(said, folder):
     said("convert", "m.h5", "-o", "o.h5", *OPTIONS, "--calibrate", "d.h5", "--reset", "zero", "-T",
          "16", "--quiet")  # fmt: skip
     line = ("compare", "n.h5", "o.h5", "d.h5", "--ann", "m.h5", *OPTIONS, "--samples", ":10")
-    status, out, _ = said(*line, "--json", "--picture", "c.png")
+    status, out, err = said(*line, "--json", "--picture", "c.png")
+    assert err == ""
     found = json.loads(out)
     assert status == 0
     assert found["samples"] == len(found["ann"]["predictions"]) == 10
@@ -166,6 +176,7 @@ def test_compare_sets_networks_and_the_ann_side_by_side(said, folder):
         assert [layer["population"] for layer in row["layers"]] == ["conv1"]
     assert (folder / "c.png").exists()
     assert (folder / "c-2.png").exists()
+    assert (folder / "c-comparison.png").exists()
     status, out, _ = said(*line)
     assert "n" in out
     assert "both right" in out
@@ -189,7 +200,8 @@ def test_compare_sets_networks_and_the_ann_side_by_side(said, folder):
         ("ann m.h5 d.h5 --topology small.toml --scale 0", "--scale: found '0'"),
         ("ann m.h5 g.h5 --topology small.toml", "images: found samples of shape (5, 4, 3)"),
         ("ann d.h5 d.h5", "expected a trainer's file"),
-        ("compare n.h5 d.h5 --picture p.png", "--picture: found no --ann"),
+        ("compare n.h5 d.h5 --prices horowitz45nm", "--prices: found 'horowitz45nm', expected"),
+        ("compare n.h5 d.h5 --prices p.toml", "p.toml: cannot be read"),
         ("compare d.h5 d.h5", "expected format 'evsim-network'"),
     ],
 )  # fmt: skip

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from evsim.cli import run_command
+from evsim.pricing import Profile
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -28,6 +29,12 @@ def test_the_example_writes_a_network_that_runs(tmp_path, monkeypatch, capsys):
     exec(compile(code, "README.md", "exec"), {})
     assert run_command(["run", "network.h5", "data.h5", "--json"]) == 0
     assert '"accuracy": 1.0' in capsys.readouterr().out
+
+
+def test_the_profile_is_read(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(re.search(r"```toml\n(schema.*?)```", README, re.S)[1])
+    assert Profile.read(path).charges[0].pj == 0.9
 
 
 def test_ci_runs_the_readme_s_test_command():

@@ -12,6 +12,7 @@ from evsim.commands import _model as model_options
 from evsim.commands import _options as options
 from evsim.job import byte_count, counted
 from evsim.parts import mismatch
+from evsim.pricing import DEFAULT, Profile, find
 
 
 def compare(
@@ -35,7 +36,10 @@ def compare(
     accumulate: options.Accumulate = "direct",
     update: options.Update = "clock",
     input_machine: options.InputMachine = "recompute",
-    picture: Annotated[Path | None, typer.Option(help="of the diagnosis, with --ann")] = None,
+    prices: Annotated[str, typer.Option(metavar="NAME|FILE", help="of actions")] = DEFAULT,
+    picture: Annotated[
+        Path | None, typer.Option(help="accuracy against cost; with --ann the diagnosis, too")
+    ] = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -49,19 +53,22 @@ def compare(
 
     silent = quiet or as_json
     machine = options.checked_machine(accumulate, update, input_machine)
-    if picture is not None and ann is None:
-        raise mismatch("no --ann", "an artificial network to compare with", "--picture")
+    profile = Profile.read(find(prices))
     reading = None if ann is None else model_options.artificial(ann, **asked)
     loaded = [guarded(path, load) for path in networks]
     choices = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
     with guarded(data, open_data) as opened:
-        compared = Comparison(opened, samples)
+        how = {"jobs": jobs, "memory": byte_count(memory), "quiet": silent}
+        compared = Comparison(opened, samples, machine, profile, **how)
+        if picture is not None and compared.labels is None:
+            raise mismatch("no labels", "labels, to draw accuracy", "--picture")
         if reading is not None:
             count = compared.some.stop - compared.some.start
             with counted("samples", count, silent) as finished, model_options.of_data(data):
-                compared.add_artificial(reading.content, str(ann), jobs, finished)
+                compared.add_artificial(reading.content, str(ann), finished)
         for network in loaded:
-            compared.add(network, machine, jobs, byte_count(memory), silent, **choices)
+            compared.add(network, **choices)
+        compared.finish(curves=picture is not None)
         if reading is not None:
             model_options.tell(reading, silent)
         if picture is not None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 
 from evsim.convert.diagnose import Diagnosis, agreement
-from evsim.parts import EvsimError
 from evsim.report import tables
+from evsim.report.figures import figures, write
 
 POINTS = 4000  # of a layer, in the picture
 COLUMNS = 6  # of scatter plots
@@ -36,7 +33,7 @@ def show(out, found: Diagnosis) -> None:
     both = agreement(*found.right)
     out.print(", ".join(f"{what}: {n}" for what, n in both.items()), soft_wrap=True)
     first = found.first_loss()
-    where = f"from {first.population!r} on" if first else "nowhere by more than chance"
+    where = f"from {first.unit.population!r} on" if first else "nowhere by more than chance"
     out.print(f"accuracy is lost {where}")
 
 
@@ -58,15 +55,10 @@ def as_dict(found: Diagnosis) -> dict:
 
 def draw(found: Diagnosis, path) -> None:
     """Write the picture: accuracy against T, the layers' agreement, rates against activations."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     shown = found.layers
     lines = -(-len(shown) // COLUMNS)
     size = (16, 4.2 + 2.6 * lines)
-    figure = plt.figure(figsize=size, layout="constrained")
+    figure = figures().figure(figsize=size, layout="constrained")
     top, bottom = figure.subfigures(2, 1, height_ratios=[4.2, 2.6 * max(lines, 1)])
     left, right = top.subplots(1, 2)
     _accuracy(left, found)
@@ -77,17 +69,7 @@ def draw(found: Diagnosis, path) -> None:
     for axis in axes[len(shown) :]:
         axis.axis("off")
     bottom.suptitle("rate x scale against activation (one batch; dashed: equal)", fontsize=10)
-    path = Path(path)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        figure.savefig(temporary, format=path.suffix.removeprefix(".") or "png", dpi=100)
-        temporary.replace(path)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise EvsimError(f"cannot be written: {reason}", file=str(path)) from None
-    finally:
-        plt.close(figure)
-        temporary.unlink(missing_ok=True)
+    write(figure, path)
 
 
 def _accuracy(axis, found: Diagnosis) -> None:
