@@ -31,7 +31,6 @@ POPULATION_FACTS = {
 }
 GATE = "maxpool"  # the kind that compares events instead of integrating them
 OWN_FACTS = {  # of a kind
-    "input": {"clipped": "inputs beyond [-1, 1] that coding switch clips"},
     GATE: {"gate_updates": "events compared with the running sums of a window"},
     "switch": {
         "drains": "thresholds subtracted (online)",

@@ -48,6 +48,8 @@ class Simulation(Arrivals):
             name: dict.fromkeys(facts_of(part.kind, name in synapses), 0)
             for name, part in (*populations.items(), *synapses.items())
         }
+        if plan.coding is codings()["switch"]:
+            self.facts[self.network.input]["clipped"] = 0  # inputs beyond [-1, 1]
         self.streams, self.states, self.out = {}, {}, {}
         for name, part in populations.items():
             if part.sends:

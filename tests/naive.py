@@ -428,7 +428,9 @@ class Sample:
             facts[name]["active_updates"] = self.active[name]
         for name, pool in self.pools.items():
             facts[name]["gate_updates"] = pool.comparisons
-        facts[self.network["input"]] |= {"draws": draws, "clipped": self.clipped}
+        facts[self.network["input"]]["draws"] = draws
+        if self.paired:
+            facts[self.network["input"]]["clipped"] = self.clipped
         trace = self.traces()
         decisions = decide(self.network, trace, spikes, self.timesteps)
         return Record(spikes, trace, facts, accesses, queue, decisions, decisions[-1])

@@ -192,6 +192,7 @@ def test_json_is_one_object_and_nothing_else(said):
     assert set(found) == {
         "network", "data", "samples", "first_sample", "timesteps", "seed", "dtype", "coding",
         "accuracy", "accuracy_by_timestep", "predictions", "synapses", "seconds", "work", "counts",
+        "latency",
     }  # fmt: skip
     assert (found["samples"], found["first_sample"], found["timesteps"]) == (4, 1, 7)
     assert (found["coding"], found["dtype"], found["seed"]) == ("constant", "float32", 0)
