@@ -61,6 +61,8 @@ class Simulation:
                 self.streams[name] = stream
             if name != self.network.input:
                 self.states[name] = plan.neurons[name].begin()
+            if part.draws:
+                self.states[name]["key"] = self._key(name)
             if part.sends:
                 self.out[name] = self.streams[name]
             else:
@@ -86,12 +88,16 @@ class Simulation:
         """The dtype of a population's event values; None where all are +1."""
         name = self.network.origin(name)
         if name != self.network.input:
-            return None
+            return self.plan.dtype if self.network.populations[name].valued else None
         coding, values = self.plan.coding, self.values
         if coding.GRADED:
             return self.plan.dtype
         signs = (values < 0).any() if coding.DRAWS else (values[2] != 1).any()
         return self.plan.dtype if signs else None
+
+    def _key(self, name: str) -> tuple[int, int, int]:
+        """What the random numbers of a population depend on: (seed, sample, population)."""
+        return self.plan.seed, self.index, self.plan.population_index[name]
 
     def _recorded(self) -> list[str]:
         if "spikes" not in self.plan.record:
@@ -128,7 +134,8 @@ class Simulation:
             if part.passes:
                 self.pass_on(name, a, b)
                 continue
-            shape = (b - a, part.positions, part.channels)
+            places = part.listening
+            shape = (b - a, places.positions, places.channels)
             currents = self.space.array("currents", shape, self.plan.currents_dtype[name])
             currents.fill(0)
             neurons = self.plan.neurons[name]
@@ -139,7 +146,8 @@ class Simulation:
                 active = neurons.advance(self.states[name], currents, reached, a, self.out[name])
             except EvsimError as error:
                 raise error.within(f"populations/{name}, sample {self.index}") from None
-            facts["updates"] += (b - a) * part.neurons
+            facts["updates"] += (b - a) * places.neurons
+            facts["draws"] += (b - a) * part.neurons * part.draws
             facts["active_updates"] += active
             if name in self.trace:
                 self.trace[name][a:b] = self.states[name]["potential"].reshape(1, -1)
@@ -152,7 +160,7 @@ class Simulation:
         )
         if stream.repeats and stream.steps:
             return
-        key = (plan.seed, self.index, plan.population_index)
+        key = self._key(self.network.input)
         plan.coding.encode(self.values, first, last - first, key, stream)
 
     def arrive(self, name: str, first: int, last: int, currents: np.ndarray) -> np.ndarray:

@@ -47,7 +47,7 @@ class Plan:
         for name, part in network.populations.items():
             if name != network.input:
                 self._prepare(name, part)
-        self.population_index = list(network.populations).index(network.input)
+        self.population_index = {name: i for i, name in enumerate(network.populations)}
         per_timestep = sum(4 * p.neurons + 8 * p.positions for p in network.populations.values())
         self.window = window or max(1, memory // per_timestep)
 
@@ -85,8 +85,8 @@ class Plan:
         """Timesteps whose currents are computed in one go."""
         if "trace" in self.record:
             return 1
-        bytes_each = self.network.populations[name].neurons * self.currents_dtype[name].itemsize
-        return max(1, BLOCK // bytes_each)
+        places = self.network.populations[name].listening.neurons
+        return max(1, BLOCK // (places * self.currents_dtype[name].itemsize))
 
 
 class Delivery:
@@ -96,7 +96,7 @@ class Delivery:
         network = plan.network
         self.name, self.part = name, network.synapses[name]
         self.connections = network.connections[name]
-        target = network.populations[self.part.target]
+        _, target = network.ends(self.part)
         self.graded = network.graded(self.part.source, plan.graded_input)
         whole = self.part.target in plan.integer or (self.part.scaled and not self.graded)
         self.dtype = plan.dtype  # of the currents it adds to

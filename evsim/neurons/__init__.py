@@ -25,6 +25,8 @@ class Neurons(Part):
     graded: ClassVar[bool] = False  # its events carry any value
     compares: ClassVar[bool] = False  # compares every update with a threshold
     passes: ClassVar[bool] = False  # hands events of its one pool on, has no potential
+    valued: ClassVar[bool] = False  # not all of its events are +1
+    draws: ClassVar[int] = 0  # random numbers per neuron and timestep
 
     shape: tuple[int, ...] = wholes(None, least=1)
 
@@ -40,6 +42,11 @@ class Neurons(Part):
     def positions(self) -> int:
         return self.neurons // self.channels
 
+    @property
+    def listening(self) -> Neurons:
+        """What sets see as their target: the neurons, unless several places feed each of them."""
+        return self
+
     def grid(self, value: np.ndarray) -> np.ndarray:
         """A per-neuron field as (1, channels) or (positions, channels)."""
         if value.ndim == 0 or value.shape == (self.channels,) != (self.neurons,):
@@ -51,6 +58,7 @@ class Neurons(Part):
         return {
             "kind": self.kind,
             "neurons": self.neurons,
+            "places": self.listening.neurons,
             "bias": getattr(self, "bias", None) is not None,
             "leak": getattr(self, "leak", None) is not None,
             "current_leak": getattr(self, "current_leak", None) is not None,
