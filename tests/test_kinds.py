@@ -15,7 +15,7 @@ import numba
 import numpy as np
 import pytest
 from effort import QUICK
-from geometry import neurons
+from geometry import listening, neurons
 from naive import simulate
 from numba.core.dispatcher import Dispatcher
 from strategies import Case
@@ -43,6 +43,18 @@ NEURONS = {
     ],
     "lif": [{"threshold": 1, "leak": 0.5}, {"threshold": 1, "leak": 1, "refractory": 1}],
     "maxpool": [{}],
+    "analog": [
+        {},
+        {"bias": np.array([1, -1])},
+        {"bias": np.arange(8) % 3 - 1, "pool": (2, 1)},
+    ],
+    "stochastic": [
+        {},
+        {"bias": np.arange(8) % 3, "probability": "hardtanh", "output": "bipolar"},
+        {"bias": -1, "output": "bipolar", "pool": (1, 2)},
+        {"bias": np.array([0, 1]), "sampled": False, "pool": (2, 2)},
+        {"probability": "hardtanh", "sampled": False},
+    ],
     "cubalif": [
         {"threshold": 1, "leak": 0.5, "current_leak": np.array([0.5, 1])},
         {"threshold": 1, "leak": 1, "current_leak": 0, "bias": 0.25, "refractory": 1}
@@ -172,7 +184,12 @@ def neuron_network(kind, fields, form):
         return described(populations, {"in-n": pool, "n-out": ("dense", {"weight": (8, 3)})}, form)
     name = "in" if kind == "input" else "n"
     populations[name] = {"kind": kind, "shape": shape, **fields}
-    synapses = {"in-n": ("dense", {"weight": (8, 8)})}
+    places = neurons(listening(populations["n"]))
+    synapses = {"in-n": ("dense", {"weight": (8, places)})}
+    if places > 8:  # several for each neuron
+        synapses |= {"n-n": ("dense", {"weight": (8, places), "delay": 2})}
+        synapses |= {"n-out": ("dense", {"weight": (8, 3)})}
+        return described(populations, synapses, form)
     if KINDS["neurons"][populations["n"]["kind"]].sends:
         synapses |= {"n-n": ("identity", {"delay": 2}), "n-out": ("dense", {"weight": (8, 3)})}
     else:
