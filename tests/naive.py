@@ -183,7 +183,7 @@ class Stateless:
                 self.biases[place] = 0 if self.bias is None else self.bias[j]
 
     def is_active(self, place, reached):
-        return self.kind == "stochastic" or reached or self.biases[place] != 0
+        return self.kind == "stochastic" or reached or bool(self.biases[place] != 0)
 
     def visit(self, j, currents, t):
         """The value that neuron j sends, 0 where it sends nothing."""

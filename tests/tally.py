@@ -346,7 +346,9 @@ class Sender(Integrator):
         sent = []
         with self.ledger.at_work(name):
             cached = self.read_cache(t)
-            sums = [self.take(place, place in arrived, cached[place]) for place in range(len(cached))]
+            sums = [
+                self.take(place, place in arrived, cached[place]) for place in range(len(cached))
+            ]
             for j, places in enumerate(self.law.places):
                 currents = [sums[place] for place in places if sums[place] is not None]
                 if currents and (value := self.law.visit(j, currents, t)):

@@ -13,7 +13,7 @@ from itertools import product
 import build
 import numpy as np
 from effort import examples
-from geometry import connections, neurons, per_neuron
+from geometry import connections, listening, neurons, per_neuron
 from hypothesis import given
 from hypothesis import strategies as st
 from naive import POPULATION_FACTS, SET_FACTS, simulate
@@ -29,7 +29,8 @@ MACHINES = list(
 
 def shapes(network, fields):
     """The shapes of the source and the target of a set."""
-    return [network["populations"][fields[end]]["shape"] for end in ("source", "target")]
+    source, target = (network["populations"][fields[end]] for end in ("source", "target"))
+    return source["shape"], listening(target)
 
 
 def work_of(run):
@@ -118,7 +119,7 @@ def alone(network, name):
     kinds = evsim.neuron_kinds()
     populations = {
         "in": kinds["input"](shape=network.populations[network.synapses[name].source].shape),
-        "out": kinds["readout"](shape=network.populations[network.synapses[name].target].shape),
+        "out": kinds["readout"](shape=network.ends(network.synapses[name])[1].shape),
     }
     return evsim.Network(populations, {"set": part})
 

@@ -57,8 +57,10 @@ class Stateless(Biased):
         if self.pool == (1, 1) or len(field) == 1:
             return field
         grid = field.reshape(*self.shape)
-        return grid.repeat(self.pool[0], axis=0).repeat(self.pool[1], axis=1).reshape(
-            -1, self.channels
+        return (
+            grid.repeat(self.pool[0], axis=0)
+            .repeat(self.pool[1], axis=1)
+            .reshape(-1, self.channels)
         )
 
 
