@@ -323,7 +323,7 @@ class TwoStates(Integrator):
 
 
 class Sender(Integrator):
-    """One population of kind analog or stochastic: a sum for each place, cleared when it is read."""
+    """One population of kind analog or stochastic: a sum for each place, cleared when read."""
 
     def __init__(self, ledger, fields, incoming_sets, accumulate, update, draw):
         self.ledger, self.incoming, self.update = ledger, incoming_sets, update

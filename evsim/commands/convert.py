@@ -11,7 +11,7 @@ import typer
 
 from evsim.commands import _model as model_options
 from evsim.commands import _options as options
-from evsim.parts import EvsimError, mismatch
+from evsim.parts import EvsimError, mismatch, nearest
 
 SAMPLES = 600  # to calibrate with, unless asked otherwise
 Method = Annotated[str | None, typer.Option(metavar="max|percentile|spike-norm|mmse")]
@@ -52,7 +52,7 @@ def convert(
     stagger: Annotated[int | None, typer.Option(**options.whole("--stagger", 0))] = None,
     coding: options.Coding = None,
     seed: options.Seed = None,
-    scheme: Annotated[str, typer.Option(help="rate")] = "rate",
+    scheme: Annotated[str, typer.Option(metavar="rate|stochastic")] = "rate",
     diagnose: Annotated[bool, typer.Option("--diagnose", help="rates beside activations")] = False,
     picture: Annotated[Path | None, typer.Option(help="of the diagnosis [OUT.png]")] = None,
     jobs: options.Jobs = None,
@@ -63,8 +63,10 @@ def convert(
     """From a trainer's file to a network."""
     given = dict(locals())
     choices = {name: given[name] for name in CHOICES if given[name] not in (None, False)}
-    if scheme != "rate":
-        raise mismatch(repr(scheme), "rate", "--scheme")
+    if scheme not in SCHEMES:
+        raise mismatch(
+            repr(scheme), f"{' or '.join(SCHEMES)}{nearest(scheme, SCHEMES)}", "--scheme"
+        )
     if network.exists() and not overwrite:
         raise EvsimError("exists already (--overwrite replaces it)", file=str(network))
     asked = {name: given[name] for name in model_options.NAMES}
@@ -72,8 +74,13 @@ def convert(
     read = reading.content
     if hasattr(read, "populations"):
         spiking = {**choices, "calibrate": calibrate, "samples": samples, "diagnose": diagnose}
+        spiking["scheme"] = scheme != "rate"
         _refuse(reading.format, [name for name, value in spiking.items() if value])
         found = _write(network, read, overwrite) | {"notes": reading.notes}
+    elif scheme == "stochastic":
+        unused = {**choices, "calibrate": calibrate, "samples": samples, "diagnose": diagnose}
+        unused |= {"reset": reset, "picture": picture}
+        found = _convert_to_passes(read, model, choices, unused, network, overwrite)
     elif calibrate is None:
         raise mismatch("none", "images to balance the thresholds with", "--calibrate")
     else:
@@ -90,6 +97,8 @@ def convert(
 
 CHOICES = ("method", "percentile", "per_channel", "threshold_scale", "timesteps", "v_init")
 CHOICES += ("balance", "pooling", "correct_bias", "stagger", "coding", "seed")
+SCHEMES = ("rate", "stochastic")
+OF_PASSES = ("timesteps", "pooling", "seed")  # the options that --scheme stochastic takes
 
 
 def _refuse(what: str, asked: list[str]) -> None:
@@ -142,6 +151,25 @@ def _convert(model, file, data, some, choices, jobs, path, overwrite, quiet) -> 
     ]
     calibrated = f"{some.start}:{some.stop} of {data.path}"
     return found | {"calibrated with": calibrated, "notes": list(made.notes), "units": rows}
+
+
+def _convert_to_passes(model, file, choices, asked, path, overwrite) -> dict:
+    """Convert for passes, where nothing is measured; an error for an option about rates."""
+    from evsim.convert import convert_to_passes
+
+    for name, value in asked.items():
+        if value and name not in OF_PASSES:
+            found = "--scheme stochastic, which needs no rates"
+            raise EvsimError(
+                f"found {found}, expected no such option", f"--{name.replace('_', '-')}"
+            )
+    try:
+        made = convert_to_passes(model, **choices)
+    except EvsimError as error:
+        if error.place in choices:
+            raise EvsimError(error.problem, f"--{error.place.replace('_', '-')}") from None
+        raise error.within(file=str(file)) from None
+    return _write(path, made.network, overwrite) | {"notes": list(made.notes)}
 
 
 def _write(path: Path, network, overwrite: bool, notes: dict | None = None) -> dict:
