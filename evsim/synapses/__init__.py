@@ -62,6 +62,12 @@ class Synapses(Part):
         """Whether a weight means scale x integer."""
         return getattr(self, "scale", None) is not None
 
+    @property
+    def weight_bits(self) -> int:
+        """The bits of a stored weight, 0 without any: declared, else those of the array."""
+        weights = self.weights()
+        return 0 if weights is None else getattr(self, "bits", None) or 8 * weights.itemsize
+
     def connect(self, source, target) -> Connections:
         """The connections between two populations; an error where the shapes do not fit."""
         raise NotImplementedError
