@@ -234,6 +234,11 @@ def counts(
         "total": total,
         "per_synapse": {name: n / over if over else 0.0 for name, n in each.items()},
         "accesses_per_synapse": _histograms(parts, machine, histograms),
+        "weight_bits": {
+            name: by_part[name]["weight_read"] * part.get("weight_bits", 0)
+            for name, part in parts.items()
+            if is_set(part)
+        },
         "nominal": {
             name: _nominal(part, work[name], samples)
             for name, part in parts.items()

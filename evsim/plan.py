@@ -105,4 +105,8 @@ class Delivery:
             self.dtype = np.dtype(np.int32 if largest <= INT32_MAX else np.int64)
         scale = self.part.scale_of(target)
         self.scale = None if scale is None else rounded(scale, plan.dtype, f"synapses/{name}/scale")
-        self.deliver = self.connections.start(plan.integers if whole else plan.floats)
+        source, signs = network.populations[self.part.source], self.connections.start_signs
+        if whole and signs and source.sends_signs and getattr(self.part, "bits", None) == 1:
+            self.deliver = signs()
+        else:
+            self.deliver = self.connections.start(plan.integers if whole else plan.floats)

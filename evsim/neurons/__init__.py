@@ -26,6 +26,7 @@ class Neurons(Part):
     compares: ClassVar[bool] = False  # compares every update with a threshold
     passes: ClassVar[bool] = False  # hands events of its one pool on, has no potential
     valued: ClassVar[bool] = False  # not all of its events are +1
+    sends_signs: ClassVar[bool] = False  # every neuron sends +1 or -1 at every timestep
     draws: ClassVar[int] = 0  # random numbers per neuron and timestep
 
     shape: tuple[int, ...] = wholes(None, least=1)

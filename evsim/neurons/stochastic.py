@@ -31,6 +31,10 @@ class Stochastic(Stateless):
         return self.output == "bipolar"
 
     @property
+    def sends_signs(self) -> bool:
+        return self.output == "bipolar"
+
+    @property
     def draws(self) -> int:
         return int(self.sampled)
 

@@ -37,6 +37,7 @@ class Connections:
     fan_in: int  # at most so many events reach a target in one timestep
     whole_positions: bool
     row_length: int  # 0: rows differ in length, or there are none
+    start_signs: Callable | None = None  # the same for bits, where every source sends +1 or -1
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -90,6 +91,7 @@ class Synapses(Part):
             "synapses": int(connections.fan_out.sum()),
             "row_length": connections.row_length,
             "weighted": self.weights() is not None,
+            "weight_bits": self.weight_bits,
         }
 
 
