@@ -224,7 +224,12 @@ def test_everything_is_counted_in_whole_numbers(case):
     assert all(total[name] == sum(part[name] for part in parts.values()) for name in ACTIONS)
     numbers = [*total.values(), *total["memory_accesses"].values()]
     numbers += [n for part in (parts | counts["nominal"]).values() for n in part.values()]
+    numbers += counts["weight_bits"].values()
     assert {type(n) for n in numbers} == {int, dict}
+    for name, fields in network["synapses"].items():
+        stored = fields.get("data" if fields["kind"] == "sparse" else "weight")
+        bits = 0 if stored is None else 8 * stored.dtype.itemsize
+        assert counts["weight_bits"][name] == bits * parts[name]["weight_read"]
 
 
 @examples(60)

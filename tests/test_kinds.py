@@ -81,12 +81,20 @@ SYNAPSES = {
     "dense": [
         ((6,), (5,), {"weight": (6, 5)}),
         ((3, 2, 2), (130,), {"weight": (4, 130), "prepool": (2, 1)}),
+        ((70,), (5,), {"weight": (70, 5), "bits": 1}),
     ],
     "conv": [
         ((4, 3, 2), (4, 3, 3), {"weight": (3, 3, 2, 3), "padding": (1, 1, 1, 1)}),
         ((4, 4, 2), (2, 2, 64), {"weight": (2, 2, 2, 64), "stride": (2, 2)}),
         ((4, 4, 2), (3, 3, 4), {"weight": (2, 2, 1, 4), "groups": 2}),
         ((4, 4, 1), (2, 2, 2), {"weight": (1, 1, 1, 2), "prepool": (2, 2)}),
+        ((2, 3, 65), (2, 2, 3), {"weight": (2, 2, 65, 3), "padding": (1, 0, 0, 0), "bits": 1}),
+        (
+            (4, 4, 2),
+            (2, 2, 3),
+            {"weight": (1, 2, 2, 3), "stride": (2, 1), "dilation": (1, 2)} | {"bits": 1},
+        ),
+        ((4, 4, 2), (3, 3, 4), {"weight": (2, 2, 1, 4), "groups": 2, "bits": 1}),
     ],
     "pool": [((4, 4, 2), (2, 2, 2), {"kernel": (2, 2)})],
     "identity": [
@@ -154,6 +162,8 @@ def weighted(form, fields):
     fields = dict(fields)
     for name in {"weight", "data"} & fields.keys():
         fields[name] = weights(form, fields[name])
+        if "bits" in fields:
+            fields[name] = np.where(fields[name] > 0, 1, -1).astype(form.weights)
         if form.scale:
             fields["scale"] = form.scale
     return fields
@@ -198,7 +208,10 @@ def neuron_network(kind, fields, form):
 
 
 def set_network(kind, source, target, fields, form):
-    """in -> n twice, the second time a timestep later with the same weights, and n -> out."""
+    """in -> n twice, the second time a timestep later with the same weights, and n -> out.
+
+    Where weights are bits, in -> s -> n twice with s that sends +1 or -1 at every timestep.
+    """
     populations = {
         "in": {"kind": "input", "shape": source},
         "n": {"kind": "iaf", "shape": target, "threshold": 1},
@@ -207,6 +220,11 @@ def set_network(kind, source, target, fields, form):
     out = {"weight": (neurons(target), 2)}
     network = described(populations, {"in-n": (kind, fields), "n-out": ("dense", out)}, form)
     network["synapses"]["in-n late"] = {**network["synapses"]["in-n"], "delay": 1}
+    if "bits" in fields:
+        populations["s"] = {"kind": "stochastic", "shape": source, "output": "bipolar"}
+        for name in ("in-n", "in-n late"):
+            network["synapses"][name]["source"] = "s"
+        network["synapses"]["in-s"] = {"kind": "identity", "source": "in", "target": "s"}
     return network
 
 
@@ -241,7 +259,7 @@ def networks(folder, kind):
     for form, example in product(FORMS, EXAMPLES[folder].get(kind, ())):
         if folder == "neurons" and takes(kind, example, form):
             yield form, neuron_network(kind, example, form)
-        elif folder == "synapses":
+        elif folder == "synapses" and (form.weights == np.int8 or "bits" not in example[2]):
             yield form, set_network(kind, *example, form)
 
 

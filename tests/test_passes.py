@@ -167,6 +167,9 @@ def test_binary_weights_are_bits_and_a_scale(gain, tmp_path):
         assert file["synapses/input-c/weight"].size == 3 * 3 * 2
     x = images_for(model)
     found = evsim.run(evsim.load(tmp_path / "n.h5"), x)
+    counts = found.counts()
+    for name in ("input-c", "c-out"):
+        assert counts["weight_bits"][name] == counts["parts"][name]["weight_read"] > 0
     np.testing.assert_allclose(found.potential, forward(model, x)["out"], rtol=1e-5)
 
 
