@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from evsim.neurons import Neurons
 from evsim.neurons._potential import INT32, Biased
-from evsim.parts import mismatch, wholes
+from evsim.parts import NEURONS, mismatch, wholes
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -28,6 +29,9 @@ class Stateless(Biased):
         if self.pool != (1, 1) and len(self.shape) != 3:
             expected = "1, 1 for a population without rows and columns"
             raise mismatch(self.pool, expected, "pool")
+        places = self.neurons * math.prod(self.pool)
+        if places > NEURONS:
+            raise mismatch(f"{places} places", f"at most {NEURONS}", "pool")
 
     @property
     def listening(self) -> Neurons:
@@ -106,14 +110,15 @@ class StatelessWindow:
         raise NotImplementedError
 
     def check_int32(self, currents: np.ndarray, first: int) -> None:
-        """Raise an error where a current, or its sum with the bias, leaves int32."""
-        biases = self.neurons.at_places(self.bias).astype(np.int64)
-        for what, value in (("current", currents), ("sum", currents.astype(np.int64) + biases)):
+        """Raise an error where the current of a place, or the sum of a neuron, leaves int32."""
+        sums = self.neurons.largest(currents).astype(np.int64) + self.bias
+        for what, value in (("current", currents), ("sum", sums)):
             outside = (value < INT32.min) | (value > INT32.max)
             if outside.any():
                 step, place, channel = np.argwhere(outside)[0]
                 raise mismatch(
                     f"a {what} of {value[step, place, channel]} at timestep {first + step}, "
-                    f"place {place * value.shape[2] + channel}",
+                    f"{'place' if what == 'current' else 'neuron'} "
+                    f"{place * value.shape[2] + channel}",
                     "values within int32",
                 )
