@@ -117,13 +117,17 @@ class Network:
 
     def _connect(self):
         for name, part in self.synapses.items():
-            source, target = self.populations[part.source], self.populations[part.target]
+            source, target = self.ends(part)
             try:
                 connections = part.connect(source, target)
                 part.scale_of(target)
             except EvsimError as error:
                 raise error.within(f"synapses/{name}") from None
             yield name, connections
+
+    def ends(self, part: Synapses) -> tuple[Neurons, Neurons]:
+        """The source of a set, and its target as sets see it."""
+        return self.populations[part.source], self.populations[part.target].listening
 
     @property
     def synapse_count(self) -> int:
@@ -190,7 +194,7 @@ class Network:
         parts = {name: part.describe() for name, part in self.populations.items()}
         for name, part in self.synapses.items():
             parts[name] = part.describe(self.connections[name])
-            source, target = self.populations[part.source], self.populations[part.target]
+            source, target = self.ends(part)
             per_arrival, macs = part.nominal(source, target)
             parts[name] |= {"nominal_fan_out": per_arrival, "nominal_macs": macs}
         return parts

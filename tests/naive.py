@@ -1,15 +1,25 @@
 """The law of a timestep as plain loops, from the specification alone: one sample at a time."""
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
-from geometry import connections, has_integer_weights, neurons, per_neuron, weights_of
+from geometry import (
+    connections,
+    has_integer_weights,
+    listening,
+    neurons,
+    per_neuron,
+    places_of,
+    weights_of,
+)
 from naive_switch import PairPool, Slope
 from naive_switch import encode as encode_pairs
 from stimulus import encode, is_graded, scaled_image, uniform
 
 INT32 = np.iinfo(np.int32)
+STATELESS = ("analog", "stochastic")
 SET_FACTS = ("arrivals", "undelivered", "synops", "macs", "zero_synops", "rows", "touched")
 POPULATION_FACTS = ("updates", "active_updates", "touched", "spikes", "pushes", "draws", "peak")
 
@@ -57,11 +67,19 @@ def is_integer(network, population, graded):
     sets = [network["synapses"][name] for name in incoming(network, population)]
     fits = []
     for fields in sets:
-        spiking = origin(network, fields["source"]) != network["input"] or not graded
+        spiking = not is_graded_source(network, fields["source"], graded)
         unscaled = has_integer_weights(fields) and "scale" not in fields
         plain = fields["kind"] == "identity" and weights_of(fields) is None
         fits.append(spiking and (unscaled or plain))
     return any(has_integer_weights(fields) for fields in sets) and all(fits)
+
+
+def is_graded_source(network, population, graded):
+    """Whether the events of a population are graded; `graded`: those of the input are."""
+    population = origin(network, population)
+    if population == network["input"]:
+        return graded
+    return network["populations"][population]["kind"] == "analog"
 
 
 # One visit
@@ -72,6 +90,14 @@ def checked(value):
     if isinstance(value, int) and not INT32.min <= value <= INT32.max:
         raise OverflowError(f"{value} leaves int32")
     return value
+
+
+def field(value, shape, number):
+    """A field of every neuron in the arithmetic of its population."""
+    values = per_neuron(value, shape)
+    if number is int and any(x != int(x) for x in values):
+        raise ValueError("a field of an integer population is not a whole number")
+    return [number(x) for x in values]
 
 
 class Neurons:
@@ -95,12 +121,7 @@ class Neurons:
         self.u = [number(0)] * self.count
 
     def field(self, value, shape):
-        if value is None:
-            return None
-        values = per_neuron(value, shape)
-        if self.number is int and any(x != int(x) for x in values):
-            raise ValueError("a field of an integer population is not a whole number")
-        return [self.number(x) for x in values]
+        return None if value is None else field(value, shape, self.number)
 
     def meets(self, j, v):
         """Whether `v` reaches the threshold of neuron j."""
@@ -143,6 +164,48 @@ class Neurons:
         self.v[j] = self.v_reset[j] if self.reset == "zero" else self.v[j] - self.threshold[j]
         self.rests_until[j] = t + self.refractory
         return True
+
+
+class Stateless:
+    """A population of kind analog or stochastic; `draw(neuron, t)` is a random number.
+
+    The currents, and what is counted, are those of its places.
+    """
+
+    def __init__(self, fields, number, event, draw):
+        self.kind, self.fields, self.event, self.draw = fields["kind"], fields, event, draw
+        self.count, self.neurons = neurons(listening(fields)), neurons(fields["shape"])
+        self.places = [places_of(fields, j) for j in range(self.neurons)]
+        self.bias = None
+        if "bias" in fields:
+            self.bias = field(fields["bias"], fields["shape"], number)
+        self.biases = [0] * self.count  # of the neuron of each place
+        for j, places in enumerate(self.places):
+            for place in places:
+                self.biases[place] = 0 if self.bias is None else self.bias[j]
+
+    def is_active(self, place, reached):
+        return self.kind == "stochastic" or reached or bool(self.biases[place] != 0)
+
+    def visit(self, j, currents, t):
+        """The value that neuron j sends, 0 where it sends nothing."""
+        z = max(currents)
+        if self.bias is not None:
+            z = checked(z + self.bias[j])
+        if self.kind == "analog":
+            return self.event(z) if z > 0 else 0
+        p = probability(float(z), self.fields.get("probability", "sigmoid"))
+        fires = self.draw(j, t) < p if self.fields.get("sampled", True) else p > 0.5
+        if fires:
+            return 1
+        return -1 if self.fields.get("output") == "bipolar" else 0
+
+
+def probability(z, which):
+    """The probability of firing."""
+    if which == "hardtanh":
+        return (min(max(z, -1.0), 1.0) + 1.0) / 2.0
+    return 1.0 / (1.0 + math.exp(-z)) if z > -700 else 0.0
 
 
 def decayed(x, decay):
@@ -305,7 +368,7 @@ def law_of(fields):
 class Sample:
     """One sample on its way through the network."""
 
-    def __init__(self, network, timesteps, dtype, graded, paired=False):
+    def __init__(self, network, timesteps, dtype, graded, draw, paired=False):
         self.network, self.timesteps, self.dtype, self.graded = network, timesteps, dtype, graded
         self.paired = paired  # the input sends two events, or none
         self.populations, self.sets = network["populations"], network["synapses"]
@@ -317,8 +380,10 @@ class Sample:
             name: connections(fields, *self.shapes(fields), dtype)
             for name, fields in self.sets.items()
         }
+        self.draws = dict.fromkeys(self.populations, 0)
+        self.draw = draw
         self.state = {
-            name: law_of(fields)(fields, self.numbers[name])
+            name: self.start(name, fields)
             for name, fields in self.populations.items()
             if fields["kind"] not in ("input", "maxpool")
         }
@@ -329,7 +394,7 @@ class Sample:
             for name, fields in self.populations.items()
             if fields["kind"] == "maxpool"
         }
-        self.trace = {name: [] for name in self.state}
+        self.trace = {n: [] for n, own in self.state.items() if not isinstance(own, Stateless)}
         self.active = dict.fromkeys(self.state, 0)
 
     def pairs(self, name):
@@ -341,13 +406,25 @@ class Sample:
             return self.paired or any(p.get("firing", "window") == "window" for p in windows)
         return fields["kind"] == "switch" and fields.get("firing", "window") == "window"
 
+    def start(self, name, fields):
+        """A population at rest."""
+        if fields["kind"] not in STATELESS:
+            return law_of(fields)(fields, self.numbers[name])
+
+        def draw(neuron, t):
+            self.draws[name] += 1
+            return self.draw(name, neuron, t)
+
+        return Stateless(fields, self.numbers[name], self.dtype, draw)
+
     def shapes(self, fields):
-        """The shapes of the source and the target of a set."""
-        return [self.populations[fields[end]]["shape"] for end in ("source", "target")]
+        """The shapes of the source of a set and of its target as it sees it."""
+        source, target = (self.populations[fields[end]] for end in ("source", "target"))
+        return source["shape"], listening(target)
 
     def is_graded(self, fields):
         """Whether the source of a set is graded."""
-        return self.graded and origin(self.network, fields["source"]) == self.network["input"]
+        return is_graded_source(self.network, fields["source"], self.graded)
 
     def arriving(self, name, t):
         """The events of a set that arrive at `t`."""
@@ -361,7 +438,7 @@ class Sample:
         for incoming_name in incoming(self.network, name):
             fields, synapses = self.sets[incoming_name], self.synapses[incoming_name]
             events = self.arriving(incoming_name, t)
-            scale = scale_of(fields, self.populations[name]["shape"], self.dtype)
+            scale = scale_of(fields, listening(self.populations[name]), self.dtype)
             deliver(events, synapses, scale, self.is_graded(fields), current, number)
             for source, _ in events:
                 reached |= {synapse.target for synapse in synapses[source]}
@@ -375,6 +452,9 @@ class Sample:
             return
         own = self.state[name]
         current, reached = self.arrive(name, t)
+        if isinstance(own, Stateless):
+            self.sent[name][t] = self.send(name, [checked(x) for x in current], reached, t, lazy)
+            return
         if isinstance(own, Slope):
             for incoming_name in incoming(self.network, name):
                 for source, _ in self.arriving(incoming_name, t):
@@ -391,6 +471,17 @@ class Sample:
                 self.sent[name][t].append((j, value))
         self.trace[name].append(list(own.v))
 
+    def send(self, name, current, reached, t, lazy):
+        """The events of a population without a potential."""
+        own, sent = self.state[name], []
+        active = [own.is_active(place, place in reached) for place in range(own.count)]
+        self.active[name] += sum(active)
+        for j, places in enumerate(own.places):
+            currents = [current[place] for place in places if active[place] or not lazy]
+            if currents and (value := own.visit(j, currents, t)):
+                sent.append((j, value))
+        return sent
+
     def spikes(self, name):
         """The events of a population: [(timestep, neuron, value)]."""
         return [(t, j, value) for t, events in enumerate(self.sent[name]) for j, value in events]
@@ -401,7 +492,7 @@ class Sample:
             for name, rows in self.trace.items()
         }
 
-    def record(self, draws):
+    def record(self):
         """Everything that is known at the end."""
         facts, accesses, queue = {}, {}, {}
         touched = {name: set() for name in self.populations}
@@ -428,7 +519,8 @@ class Sample:
             facts[name]["active_updates"] = self.active[name]
         for name, pool in self.pools.items():
             facts[name]["gate_updates"] = pool.comparisons
-        facts[self.network["input"]]["draws"] = draws
+        for name, drawn in self.draws.items():
+            facts[name]["draws"] = drawn
         if self.paired:
             facts[self.network["input"]]["clipped"] = self.clipped
         trace = self.traces()
@@ -465,26 +557,26 @@ def simulate(
     `lazy` really skips every neuron that is not active. `graded` is what an event file says of
     itself; without it all its values decide.
     """
-    draws = 0
-    position = sorted(network["populations"]).index(network["input"])
+    order = sorted(network["populations"])
 
-    def draw(neuron, t):
-        nonlocal draws
-        draws += 1
-        return uniform(seed, neuron, t, sample, position)
+    def draw(population, neuron, t):
+        return uniform(seed, neuron, t, sample, order.index(population))
 
-    graded = is_graded(coding, inputs, graded)
-    run = Sample(network, timesteps, dtype, graded, paired=coding == "switch")
+    def input_draw(neuron, t):
+        run.draws[source] += 1
+        return draw(source, neuron, t)
+
+    graded, source = is_graded(coding, inputs, graded), network["input"]
+    run = Sample(network, timesteps, dtype, graded, draw, paired=coding == "switch")
     run.clipped = 0
     if coding == "switch":
-        values = scaled_image(network["populations"][network["input"]], inputs, dtype)
+        values = scaled_image(network["populations"][source], inputs, dtype)
         run.clipped = sum(abs(x) > 1 for x in values)
-        run.sent[network["input"]] = encode_pairs(values, network["window"], timesteps)
+        run.sent[source] = encode_pairs(values, network["window"], timesteps)
     else:
-        sent = encode(network, inputs, timesteps, coding, draw, dtype, graded)
-        run.sent[network["input"]] = sent
+        run.sent[source] = encode(network, inputs, timesteps, coding, input_draw, dtype, graded)
     for t in range(timesteps):
         for name in visiting_order(network):
             if name != network["input"]:
                 run.visit(name, t, lazy)
-    return run.record(draws)
+    return run.record()

@@ -7,8 +7,18 @@ go straight into a potential.
 
 from contextlib import contextmanager
 
-from geometry import connections, neurons, weights_of
-from naive import FixedPoint, Neurons, incoming, origin, scale_of, visiting_order
+from geometry import connections, listening, neurons, weights_of
+from naive import (
+    STATELESS,
+    FixedPoint,
+    Neurons,
+    Stateless,
+    incoming,
+    is_graded_source,
+    origin,
+    scale_of,
+    visiting_order,
+)
 from naive_switch import PairPool, Slope
 from naive_switch import encode as encode_pairs
 from stimulus import encode, is_graded, scaled_image, uniform
@@ -362,6 +372,56 @@ class Sloping(Integrator):
         return value
 
 
+class Sender(Integrator):
+    """One population of kind analog or stochastic: a sum for each place, cleared when read."""
+
+    def __init__(self, ledger, fields, incoming_sets, accumulate, update, draw):
+        self.ledger, self.incoming, self.update = ledger, incoming_sets, update
+        self.law = Stateless(fields, float, float, draw)
+        self.direct = accumulate == "direct"
+        nothing = [0.0] * self.law.count
+        self.potential = Memory(ledger, "potential", list(nothing))
+        place = Memory if accumulate == "buffer" else Registers
+        self.current = place(ledger, "current", list(nothing))
+        self.accumulator = self.potential if self.direct else self.current
+        self.cache, self.fresh = Memory(ledger, "current", list(nothing)), []
+        self.bias = None if self.law.bias is None else Memory(ledger, "bias", self.law.biases)
+
+    def visit(self, name, t):
+        """One timestep: the events of the neurons that send."""
+        arrived = set()
+        for set_name, synapses in self.incoming.items():
+            with self.ledger.at_work(set_name):
+                arrived |= self.arrive(synapses, t)
+        sent = []
+        with self.ledger.at_work(name):
+            cached = self.read_cache(t)
+            sums = [
+                self.take(place, place in arrived, cached[place]) for place in range(len(cached))
+            ]
+            for j, places in enumerate(self.law.places):
+                currents = [sums[place] for place in places if sums[place] is not None]
+                if currents and (value := self.law.visit(j, currents, t)):
+                    sent.append((j, value))
+        self.fill_cache()
+        return sent
+
+    def take(self, place, arrived, cached):
+        """Read, compare and clear the sum of a place, which is returned; None if it is skipped."""
+        if self.update == "active" and not self.law.is_active(place, arrived):
+            return None
+        total = self.potential[place]
+        if not self.direct:
+            total = total + self.current[place]
+            if arrived:
+                self.current[place] = Number(self.ledger, 0.0, "current")
+        total = total.like(total.value + cached)
+        z = total if self.bias is None else total + self.bias[place]
+        z > Number(self.ledger, 0.0, "potential")  # noqa: B015
+        self.potential[place] = z.like(0.0)
+        return total.value
+
+
 class MaxPool:
     """One population of kind maxpool: running sums in a memory, compared event by event."""
 
@@ -424,10 +484,18 @@ def measure(
     ledger = Ledger([*populations, *sets])
     synapses = {}
     for name, fields in sets.items():
-        shapes = [populations[fields[end]]["shape"] for end in ("source", "target")]
+        shapes = populations[fields["source"]]["shape"], listening(populations[fields["target"]])
         cached = fields["source"] == source and coding == "constant" and input == "cached"
-        from_input = origin(network, fields["source"]) == source
-        synapses[name] = Synapses(ledger, fields, shapes, graded and from_input, cached)
+        valued = is_graded_source(network, fields["source"], graded)
+        synapses[name] = Synapses(ledger, fields, shapes, valued, cached)
+
+    def drawing(name):
+        def draw(neuron, t):
+            ledger.book("random_draw")
+            return uniform(seed, neuron, t, sample, sorted(populations).index(name))
+
+        return draw
+
     integrators = {}
     for name, fields in populations.items():
         if name != source:
@@ -441,21 +509,20 @@ def measure(
                     integrators[name].pairs = PairPool(only.synapses, float)
             elif fields["kind"] == "switch" or fields.get("slope"):
                 integrators[name] = Sloping(ledger, fields, into, accumulate, update)
+            elif fields["kind"] in STATELESS:
+                own = fields, into, accumulate, update, drawing(name)
+                integrators[name] = Sender(ledger, *own)
             elif fields["kind"] in ("cuba", "cubalif") or "current_leak" in fields:
                 integrators[name] = TwoStates(ledger, fields, into, accumulate, update)
             else:
                 integrators[name] = Integrator(ledger, fields, into, accumulate, update)
-
-    def draw(neuron, t):
-        ledger.book("random_draw")
-        return uniform(seed, neuron, t, sample, sorted(populations).index(source))
 
     with ledger.at_work(source):
         if coding == "switch":
             values = scaled_image(populations[source], inputs, float)
             stimulus = encode_pairs(values, network["window"], timesteps)
         else:
-            stimulus = encode(network, inputs, timesteps, coding, draw, float, graded)
+            stimulus = encode(network, inputs, timesteps, coding, drawing(source), float, graded)
     spikes = {name: [] for name in populations}
     for t in range(timesteps):
         for name in visiting_order(network):

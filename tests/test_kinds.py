@@ -15,7 +15,7 @@ import numba
 import numpy as np
 import pytest
 from effort import QUICK
-from geometry import neurons
+from geometry import listening, neurons
 from naive import simulate
 from numba.core.dispatcher import Dispatcher
 from strategies import Case
@@ -43,6 +43,18 @@ NEURONS = {
     ],
     "lif": [{"threshold": 1, "leak": 0.5}, {"threshold": 1, "leak": 1, "refractory": 1}],
     "maxpool": [{}, {"window": 3}],  # of the network
+    "analog": [
+        {},
+        {"bias": np.array([1, -1])},
+        {"bias": np.arange(8) % 3 - 1, "pool": (2, 1)},
+    ],
+    "stochastic": [
+        {},
+        {"bias": np.arange(8) % 3, "probability": "hardtanh", "output": "bipolar"},
+        {"bias": -1, "output": "bipolar", "pool": (1, 2)},
+        {"bias": np.array([0, 1]), "sampled": False, "pool": (2, 2)},
+        {"probability": "hardtanh", "sampled": False},
+    ],
     "cubalif": [
         {"threshold": 1, "leak": 0.5, "current_leak": np.array([0.5, 1])},
         {"threshold": 1, "leak": 1, "current_leak": 0, "bias": 0.25, "refractory": 1}
@@ -76,12 +88,20 @@ SYNAPSES = {
     "dense": [
         ((6,), (5,), {"weight": (6, 5)}),
         ((3, 2, 2), (130,), {"weight": (4, 130), "prepool": (2, 1)}),
+        ((70,), (5,), {"weight": (70, 5), "bits": 1}),
     ],
     "conv": [
         ((4, 3, 2), (4, 3, 3), {"weight": (3, 3, 2, 3), "padding": (1, 1, 1, 1)}),
         ((4, 4, 2), (2, 2, 64), {"weight": (2, 2, 2, 64), "stride": (2, 2)}),
         ((4, 4, 2), (3, 3, 4), {"weight": (2, 2, 1, 4), "groups": 2}),
         ((4, 4, 1), (2, 2, 2), {"weight": (1, 1, 1, 2), "prepool": (2, 2)}),
+        ((2, 3, 65), (2, 2, 3), {"weight": (2, 2, 65, 3), "padding": (1, 0, 0, 0), "bits": 1}),
+        (
+            (4, 4, 2),
+            (2, 2, 3),
+            {"weight": (1, 2, 2, 3), "stride": (2, 1), "dilation": (1, 2)} | {"bits": 1},
+        ),
+        ((4, 4, 2), (3, 3, 4), {"weight": (2, 2, 1, 4), "groups": 2, "bits": 1}),
     ],
     "pool": [((4, 4, 2), (2, 2, 2), {"kernel": (2, 2)})],
     "identity": [
@@ -150,6 +170,8 @@ def weighted(form, fields):
     fields = dict(fields)
     for name in {"weight", "data"} & fields.keys():
         fields[name] = weights(form, fields[name])
+        if "bits" in fields:
+            fields[name] = np.where(fields[name] > 0, 1, -1).astype(form.weights)
         if form.scale:
             fields["scale"] = form.scale
     return fields
@@ -182,9 +204,13 @@ def neuron_network(kind, fields, form):
         return described(populations, synapses, form) | window
     name = "in" if kind == "input" else "n"
     populations[name] = {"kind": kind, "shape": shape, **fields}
-    synapses = {"in-n": ("dense", {"weight": (8, 8)})}
+    places = neurons(listening(populations["n"]))
+    synapses = {"in-n": ("dense", {"weight": (8, places)})}
     once = kind == "switch" and fields.get("firing") != "online"
-    if once:
+    if places > 8:  # several for each neuron
+        synapses |= {"n-n": ("dense", {"weight": (8, places), "delay": 2})}
+        synapses |= {"n-out": ("dense", {"weight": (8, 3)})}
+    elif once:
         synapses["n-out"] = ("dense", {"weight": (8, 3)})
     elif KINDS["neurons"][populations["n"]["kind"]].sends:
         synapses |= {"n-n": ("identity", {"delay": 2}), "n-out": ("dense", {"weight": (8, 3)})}
@@ -194,7 +220,10 @@ def neuron_network(kind, fields, form):
 
 
 def set_network(kind, source, target, fields, form):
-    """in -> n twice, the second time a timestep later with the same weights, and n -> out."""
+    """in -> n twice, the second time a timestep later with the same weights, and n -> out.
+
+    Where weights are bits, in -> s -> n twice with s that sends +1 or -1 at every timestep.
+    """
     populations = {
         "in": {"kind": "input", "shape": source},
         "n": {"kind": "iaf", "shape": target, "threshold": 1},
@@ -203,6 +232,11 @@ def set_network(kind, source, target, fields, form):
     out = {"weight": (neurons(target), 2)}
     network = described(populations, {"in-n": (kind, fields), "n-out": ("dense", out)}, form)
     network["synapses"]["in-n late"] = {**network["synapses"]["in-n"], "delay": 1}
+    if "bits" in fields:
+        populations["s"] = {"kind": "stochastic", "shape": source, "output": "bipolar"}
+        for name in ("in-n", "in-n late"):
+            network["synapses"][name]["source"] = "s"
+        network["synapses"]["in-s"] = {"kind": "identity", "source": "in", "target": "s"}
     return network
 
 
@@ -237,7 +271,7 @@ def networks(folder, kind):
     for form, example in product(FORMS, EXAMPLES[folder].get(kind, ())):
         if folder == "neurons" and takes(kind, example, form):
             yield form, neuron_network(kind, example, form)
-        elif folder == "synapses":
+        elif folder == "synapses" and (form.weights == np.int8 or "bits" not in example[2]):
             yield form, set_network(kind, *example, form)
 
 

@@ -1,7 +1,7 @@
 """The strategies: legal, exact, and reaching every kind and field."""
 
 import numpy as np
-from geometry import connections, has_integer_weights, neurons, weights_of
+from geometry import connections, has_integer_weights, listening, neurons, weights_of
 from hypothesis import given, settings
 from naive import is_integer, simulate, visiting_order
 from stimulus import is_graded
@@ -14,6 +14,8 @@ WANTED = {
     *(("lif", field) for field in (*NEURON_FIELDS, "refractory", "leak")),
     *(("readout", field) for field in ("bias", "v_init", "leak")),
     *(("input", field) for field in ("scale", "mean", "std")),
+    *(("analog", field) for field in ("bias", "pool")),
+    *(("stochastic", field) for field in ("bias", "pool", "probability", "output", "sampled")),
     *(("dense", field) for field in ("weight", "prepool", "scale", "delay")),
     *(("conv", field) for field in ("weight", "stride", "padding", "dilation", "groups")),
     *(("conv", field) for field in ("prepool", "scale", "delay")),
@@ -26,8 +28,8 @@ WANTED = {
     *(("coding", coding, graded) for coding in CODINGS for graded in (True, False)),
     *(("leak", leak) for leak in (1.0, 0.5, 0.25)),
     *(("image", kind) for kind in ("uint8", "float32", "float64")),
-    *(("integer population", kind) for kind in ("iaf", "lif", "readout")),
-    *(("output", kind) for kind in ("iaf", "lif", "readout")),
+    *(("integer population", kind) for kind in ("iaf", "lif", "readout", "stochastic")),
+    *(("output", kind) for kind in ("iaf", "lif", "readout", "analog", "stochastic")),
     *(("delay", delay) for delay in range(4)),
     *(("timesteps", timesteps) for timesteps in range(1, 9)),
     *((word,) for word in ("depthwise", "self-loop", "cycle", "branch", "join", "shared", "mixed")),
@@ -71,7 +73,7 @@ def population_features(network, name, graded):
 
 def set_features(network, fields, graded):
     kind, populations = fields["kind"], network["populations"]
-    shapes = [populations[fields[end]]["shape"] for end in ("source", "target")]
+    shapes = populations[fields["source"]]["shape"], listening(populations[fields["target"]])
     synapses = connections(fields, *shapes)
     yield from ((kind, field) for field in fields)
     yield "delay", fields.get("delay", 0)

@@ -13,6 +13,7 @@ from evsim.convert._fold import fold
 from evsim.convert._graph import Graph
 from evsim.convert._scales import Finish, from_activations, spread
 from evsim.convert._spike_norm import spike_norm
+from evsim.convert._stochastic import network_of
 from evsim.convert._switch import Switching, build_switching
 from evsim.convert._walk import Choices, Walk
 from evsim.convert.units import Unit
@@ -21,6 +22,7 @@ from evsim.parts import EvsimError, mismatch, nearest
 from evsim.settings import check_shape
 
 WORDS = {
+    "scheme": ("rate", "stochastic"),
     "method": ("max", "percentile", "spike-norm", "mmse"),
     "reset": ("subtract", "zero"),
     "balance": ("weights", "thresholds"),
@@ -165,6 +167,20 @@ def convert_to_switches(
     return Conversion(network, tuple(units), (*model.notes, *graph.notes))
 
 
+def convert_to_passes(
+    model: Model, *, timesteps: int = 1, pooling: str = "prepool", seed: int = 0
+) -> Conversion:
+    """The network of a ReLU or stochastic model that runs all its layers in every timestep.
+
+    Its output sums so many passes; nothing is measured. `pooling`: as for `fold`. Raises
+    EvsimError.
+    """
+    _check_words({"pooling": pooling})
+    _check_numbers(timesteps=timesteps)
+    network, notes = network_of(model, timesteps=timesteps, pooling=pooling, seed=seed)
+    return Conversion(network, (), notes)
+
+
 def _spiking(graph: Graph):
     return [node for node in graph.nodes.values() if node.kind not in ("input", "readout")]
 
@@ -176,7 +192,7 @@ def _check_words(given: dict[str, str]) -> None:
             raise mismatch(repr(value), known, name)
 
 
-def _check_numbers(percentile, threshold_scale, v_init, timesteps, stagger) -> None:
+def _check_numbers(percentile=50, threshold_scale=1, v_init=0, timesteps=1, stagger=0) -> None:
     bounds = {
         "percentile": (percentile, 50 <= percentile <= 100, "50 to 100"),
         "threshold_scale": (threshold_scale, 0 < threshold_scale < np.inf, "above 0"),

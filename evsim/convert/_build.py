@@ -78,6 +78,8 @@ def _population(
         fields["bias"] = np.float32(node.offset / unit)
     if node.kind == "readout":
         return kinds["readout"](**fields)
+    if node.kind in ("analog", "stochastic"):
+        return kinds[node.kind](**fields, **node.fields)
     threshold = np.float64(scales[node.name] / unit)
     if threshold.ndim and (threshold == threshold[0]).all():
         threshold = threshold[0]

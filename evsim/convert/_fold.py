@@ -15,7 +15,7 @@ from evsim.linear.compose import average, ungrouped, windows
 from evsim.linear.maps import Average, Matrix, Shift, Taps
 from evsim.parts import EvsimError, mismatch
 
-WORKS = "ReLU (also clipped or quantised)"
+WORKS = "ReLU (also clipped or quantised; --scheme stochastic takes plain and stochastic ones)"
 
 
 def fold(model: Model, pooling: str = "prepool") -> Graph:
@@ -24,10 +24,10 @@ def fold(model: Model, pooling: str = "prepool") -> Graph:
     `pooling`: prepool folds average pools into the next layer where that is exact, neurons gives
     them neurons. Raises EvsimError naming the layer that cannot be converted.
     """
-    return _Fold(model, pooling).graph
+    return Fold(model, pooling).graph
 
 
-class _Fold:
+class Fold:
     """Nodes made so far, and the results of layers as sums of their rates."""
 
     def __init__(self, model: Model, pooling: str):

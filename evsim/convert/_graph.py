@@ -17,7 +17,8 @@ class Node:
     """A population whose firing rate, times a scale, is the rectified sum of its terms.
 
     `kind`: input, neurons, pool (neurons that pass the average of one term on), maxpool (the
-    maximum over the windows of its one term) or readout (the sum itself).
+    maximum over the windows of its one term), readout (the sum itself), or a kind of neurons
+    without a potential, whose values are the activations.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Node:
     ceiling: np.ndarray | None = None  # per channel: what the rectifier is clipped at
     levels: int | None = None  # of a quantised rectifier
     rounding: np.ndarray | None = None
+    fields: dict = field(default_factory=dict)  # of its population, that nothing above says
 
     @property
     def channels(self) -> int:
