@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from evsim.codings import Key
 from evsim.counts import facts_of
 from evsim.events import Stream
 from evsim.memory import Space, cores
@@ -87,11 +88,7 @@ class Simulation:
         name = self.network.origin(name)
         if name != self.network.input:
             return None
-        coding, values = self.plan.coding, self.values
-        if coding.GRADED:
-            return self.plan.dtype
-        signs = (values < 0).any() if coding.DRAWS else (values[2] != 1).any()
-        return self.plan.dtype if signs else None
+        return self.plan.dtype if self.plan.coding.signed(self.values) else None
 
     def _recorded(self) -> list[str]:
         if "spikes" not in self.plan.record:
@@ -152,7 +149,8 @@ class Simulation:
         )
         if stream.repeats and stream.steps:
             return
-        key = (plan.seed, self.index, plan.population_index)
+        rest = plan.timesteps, self.network.window
+        key = Key(plan.seed, self.index, plan.population_index, *rest)
         plan.coding.encode(self.values, first, last - first, key, stream)
 
     def arrive(self, name: str, first: int, last: int, currents: np.ndarray) -> np.ndarray:

@@ -379,7 +379,7 @@ def event_lists(draw, shape, timesteps):
 
 
 @st.composite
-def cases(draw, codings=("constant", "poisson", "events")):
+def cases(draw, codings=("constant", "poisson", "latency", "events")):
     """A network with an input and the settings of a run."""
     timesteps = draw(st.integers(1, 8))
     network = draw(networks(timesteps))

@@ -102,6 +102,7 @@ SYNAPSES = {
 STIMULI = {
     "constant": {"image": range(-2, 5)},
     "poisson": {"ones": range(5), "signs": range(-4, 5)},
+    "latency": {"image": range(-2, 6)},
     "events": {"ones": [1], "signs": [1, -1], "graded": [1, -1, 0.25, -0.75]},
 }
 EXAMPLES = {"neurons": NEURONS, "synapses": SYNAPSES, "codings": STIMULI}

@@ -7,7 +7,7 @@ from naive import is_integer, simulate, visiting_order
 from stimulus import is_graded
 from strategies import cases
 
-CODINGS = ("constant", "poisson", "events")
+CODINGS = ("constant", "poisson", "latency", "events")
 NEURON_FIELDS = ("threshold", "bias", "v_init", "v_min", "v_reset", "compare", "reset", "start")
 WANTED = {
     *(("iaf", field) for field in (*NEURON_FIELDS, "refractory")),
@@ -34,7 +34,7 @@ WANTED = {
     *((word,) for word in ("unreachable with bias", "graded with integer weights", "late event")),
     *((word,) for word in ("fan-out 0", "asymmetric padding", "zero weight", "scale per channel")),
     *((word,) for word in ("several spiking layers", "undelivered")),
-} - {("coding", "constant", False), ("coding", "poisson", True)}
+} - {("coding", "constant", False), ("coding", "poisson", True), ("coding", "latency", True)}
 
 
 def spread_of(fields, name):
@@ -135,7 +135,7 @@ def features(case, record):
 def test_strategies_reach_everything():
     found = set()
 
-    @settings(deadline=None, max_examples=400, derandomize=True, database=None)
+    @settings(deadline=None, max_examples=600, derandomize=True, database=None)
     @given(cases())
     def look(case):
         found.update(features(case, simulate(**case._asdict())))
