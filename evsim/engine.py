@@ -87,7 +87,8 @@ class Simulation:
         """The dtype of a population's event values; None where all are +1."""
         name = self.network.origin(name)
         if name != self.network.input:
-            return None
+            part = self.network.populations[name]
+            return self.plan.dtype if part.graded or part.signed else None
         return self.plan.dtype if self.plan.coding.signed(self.values) else None
 
     def _recorded(self) -> list[str]:

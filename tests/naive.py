@@ -7,6 +7,7 @@ import numpy as np
 from geometry import connections, has_integer_weights, neurons, per_neuron, weights_of
 from stimulus import encode, is_graded, uniform
 
+GRADED = ("burst", "phase")  # kinds whose events may have any value
 INT32 = np.iinfo(np.int32)
 SET_FACTS = ("arrivals", "undelivered", "synops", "macs", "zero_synops", "rows", "touched")
 POPULATION_FACTS = ("updates", "active_updates", "touched", "spikes", "pushes", "draws", "peak")
@@ -55,7 +56,7 @@ def is_integer(network, population, graded):
     sets = [network["synapses"][name] for name in incoming(network, population)]
     fits = []
     for fields in sets:
-        spiking = origin(network, fields["source"]) != network["input"] or not graded
+        spiking = not sends_values(network, fields["source"], graded)
         unscaled = has_integer_weights(fields) and "scale" not in fields
         plain = fields["kind"] == "identity" and weights_of(fields) is None
         fits.append(spiking and (unscaled or plain))
@@ -78,7 +79,7 @@ class Neurons:
     def __init__(self, fields, number):
         self.kind, self.number = fields["kind"], number
         self.count = neurons(fields["shape"])
-        self.fires = self.kind in ("iaf", "lif", "cubalif")
+        self.fires = self.kind != "readout"
         names = ("threshold", "leak", "bias", "v_min", "v_reset", "v_init", "current_leak")
         names += ("current_bias",)
         for name in names:
@@ -127,20 +128,46 @@ class Neurons:
         self.v[j] = v
 
     def visit(self, j, current, t):
-        """Integrate, fire, reset; True if neuron j fired."""
+        """Integrate, fire, reset; the value of the event of neuron j, 0 for none."""
         if self.current_leak is not None:
             current = self.current_leak[j] * self.u[j] + current
             if self.current_bias is not None:
                 current = current + self.current_bias[j]
             self.u[j] = current
         if t <= self.rests_until[j]:
-            return False
+            return 0
         self.integrate(j, current)
-        if not self.fires or t < self.start or not self.meets(j, self.v[j]):
-            return False
+        return self.send(j, t) if self.fires and t >= self.start else 0
+
+    def send(self, j, t):
+        """Fire and reset; the value of the event, 0 for none."""
+        if not self.meets(j, self.v[j]):
+            return 0
         self.v[j] = self.v_reset[j] if self.reset == "zero" else self.v[j] - self.threshold[j]
         self.rests_until[j] = t + self.refractory
-        return True
+        return 1
+
+
+class Signed(Neurons):
+    """Signed neurons with the sum of what each has sent."""
+
+    def __init__(self, fields, number):
+        super().__init__(fields, number)
+        lowest = fields.get("negative_threshold", fields["threshold"])
+        self.negative_threshold = self.field(lowest, fields["shape"])
+        self.sent = [0] * self.count
+
+    def takes_back(self, j):
+        return self.sent[j] > 0 and self.v[j] <= -self.negative_threshold[j]
+
+    def is_active(self, j, reached):
+        return super().is_active(j, reached) or self.takes_back(j)
+
+    def send(self, j, t):
+        value = 1 if self.v[j] >= self.threshold[j] else -1 if self.takes_back(j) else 0
+        self.v[j] -= self.number(value) * self.threshold[j]
+        self.sent[j] += value
+        return value
 
 
 def decayed(x, decay):
@@ -167,17 +194,20 @@ class FixedPoint:
         return True
 
     def visit(self, j, current, t):
-        """Decay, integrate, fire, reset; True if neuron j fired."""
+        """Decay, integrate, fire, reset; 1 if neuron j fired."""
         self.u[j] = decayed(self.u[j], self.current_decay[j]) + 64 * current
         if t <= self.rests_until[j]:
-            return False
+            return 0
         v = decayed(self.v[j], self.potential_decay[j]) + self.u[j]
         v += 64 * self.bias[j] if t > 0 else 0
         self.v[j] = min(max(v, 1 - 2**23), 2**23 - 1)
         if self.v[j] <= 64 * self.threshold[j]:
-            return False
+            return 0
         self.v[j], self.rests_until[j] = 0, t + self.refractory
-        return True
+        return 1
+
+
+LAWS = {"cuba": FixedPoint, "signed": Signed}  # other kinds that integrate: Neurons
 
 
 class MaxPool:
@@ -212,6 +242,16 @@ def origin(network, population):
         [name] = incoming(network, population)
         population = network["synapses"][name]["source"]
     return population
+
+
+def sends_values(network, population, graded):
+    """Whether the events of a population may have any value; `graded`: those of the input."""
+    source = origin(network, population)
+    return graded if source == network["input"] else kind_of(network, source) in GRADED
+
+
+def kind_of(network, population):
+    return network["populations"][population]["kind"]
 
 
 def scale_of(fields, target_shape, dtype):
@@ -308,7 +348,7 @@ class Sample:
             for name, fields in self.sets.items()
         }
         self.state = {
-            name: (FixedPoint if fields["kind"] == "cuba" else Neurons)(fields, self.numbers[name])
+            name: LAWS.get(fields["kind"], Neurons)(fields, self.numbers[name])
             for name, fields in self.populations.items()
             if fields["kind"] not in ("input", "maxpool")
         }
@@ -326,7 +366,7 @@ class Sample:
 
     def is_graded(self, fields):
         """Whether the source of a set is graded."""
-        return self.graded and origin(self.network, fields["source"]) == self.network["input"]
+        return sends_values(self.network, fields["source"], self.graded)
 
     def arriving(self, name, t):
         """The events of a set that arrive at `t`."""
@@ -359,8 +399,9 @@ class Sample:
             self.active[name] += int(is_active)
             if lazy and not is_active:
                 continue
-            if own.visit(j, checked(current[j]), t):
-                self.sent[name][t].append((j, 1))
+            value = own.visit(j, checked(current[j]), t)
+            if value:
+                self.sent[name][t].append((j, value))
         self.trace[name].append(list(own.v))
 
     def spikes(self, name):

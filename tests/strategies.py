@@ -71,21 +71,24 @@ def maybe(draw, fields, name, choices, shape, percent=40):
 
 def integrator(draw, shape, leaks, whole):
     """The fields of a population that is not the input; `whole`: fit for an integer one."""
-    kind = draw(st.sampled_from(["iaf", "iaf", "lif", "lif", "readout"]))
+    kind = draw(st.sampled_from(["iaf", "iaf", "lif", "lif", "readout", "signed"]))
     fields = {"kind": kind, "shape": shape}
     leaks = [1.0] if whole else leaks
     maybe(draw, fields, "bias", [0, 1, -1] if whole else [0, 3 / 64, 0.125, -2 / 64], shape)
     maybe(draw, fields, "v_init", [0, 1, 2] if whole else [0, 0.125, -0.25, 0.75], shape)
-    maybe(draw, fields, "leak", leaks, shape, {"iaf": 0, "lif": 100, "readout": 50}[kind])
+    maybe(draw, fields, "leak", leaks, shape, {"lif": 100, "readout": 50}.get(kind, 0))
     if kind == "readout":
         return fields
     fields["threshold"] = spread(draw, [1, 2, 3.0] if whole else [0.25, 13 / 64, 0.5, 1], shape)
+    add(draw, fields, "start", draw(st.sampled_from([0, 0, 1, 3])), 0)
+    if kind == "signed":
+        maybe(draw, fields, "negative_threshold", [1, 2] if whole else [3 / 64, 0.5], shape)
+        return fields
     maybe(draw, fields, "v_min", [-1, -4] if whole else [-0.25, -0.5, -1], shape)
     add(draw, fields, "compare", draw(st.sampled_from(["ge", "gt"])), "ge")
     add(draw, fields, "reset", draw(st.sampled_from(["subtract", "zero"])), "subtract")
     if fields.get("reset") == "zero":
         maybe(draw, fields, "v_reset", [0, -1] if whole else [0, 0.125, -0.25], shape)
-    add(draw, fields, "start", draw(st.sampled_from([0, 0, 1, 3])), 0)
     add(draw, fields, "refractory", draw(st.sampled_from([0, 0, 1, 2])), 0)
     return fields
 

@@ -8,7 +8,7 @@ go straight into a potential.
 from contextlib import contextmanager
 
 from geometry import connections, neurons, weights_of
-from naive import FixedPoint, Neurons, incoming, origin, scale_of, visiting_order
+from naive import LAWS, FixedPoint, Neurons, incoming, scale_of, sends_values, visiting_order
 from stimulus import encode, is_graded, uniform
 
 ACTIONS = (
@@ -202,9 +202,9 @@ class Integrator:
                 arrived |= self.arrive(synapses, t)
         with self.ledger.at_work(name):
             cached = self.read_cache(t)
-            fired = [j for j in range(self.law.count) if self.step(j, t, j in arrived, cached[j])]
+            sent = [(j, self.step(j, t, j in arrived, cached[j])) for j in range(self.law.count)]
         self.fill_cache()
-        return [(j, 1) for j in fired]
+        return [(j, value) for j, value in sent if value]
 
     def arrive(self, synapses, t):
         """Deliver the events of one set; the neurons that they reach."""
@@ -233,10 +233,10 @@ class Integrator:
         self.fresh = []
 
     def step(self, j, t, arrived, cached):
-        """Update one neuron, also a resting one, whose outcome is thrown away; True if it fires."""
+        """Update one neuron, also a resting one, whose outcome is thrown away; what it sends."""
         law, before = self.law, self.law.v[j]
         if self.update == "active" and not law.is_active(j, arrived):
-            return False
+            return 0
         v = self.potential[j]
         if not self.direct:
             if law.leak is not None:
@@ -250,14 +250,19 @@ class Integrator:
         if law.v_min is not None:
             v = v.like(max(v.value, law.v_min[j]))
         resting = t <= law.rests_until[j]
-        fires = law.fires and self.compare(v, j) and t >= law.start and not resting
-        if fires:
-            v = self.reset(v, j)
-            law.rests_until[j] = t + law.refractory
+        v, value = self.fire(v, j, t, resting)
         if self.direct and law.leak is not None:
             v = v * self.constant("leak", j)
         self.potential[j] = v.like(before) if resting else v
-        return fires
+        return value
+
+    def fire(self, v, j, t, resting):
+        """The potential after the reset, and 1 if the neuron fires."""
+        law = self.law
+        if not (law.fires and self.compare(v, j) and t >= law.start and not resting):
+            return v, 0
+        law.rests_until[j] = t + law.refractory
+        return self.reset(v, j), 1
 
     def compare(self, v, j):
         threshold = self.constant("threshold", j)
@@ -267,6 +272,22 @@ class Integrator:
         if self.law.reset == "zero":
             return v.overwritten(self.constant("v_reset", j))
         return v - self.constant("threshold", j)
+
+
+class Sender(Integrator):
+    """One population whose law decides the value of an event; one comparison, one subtraction."""
+
+    def __init__(self, ledger, fields, incoming_sets, accumulate, update):
+        super().__init__(ledger, fields, incoming_sets, accumulate, update)
+        self.law = LAWS[fields["kind"]](fields, float)
+
+    def fire(self, v, j, t, resting):
+        self.ledger.book("compare")
+        self.law.v[j] = v.value
+        value = self.law.send(j, t) if t >= self.law.start else 0
+        if value:
+            self.ledger.book("reset_subtract")
+        return v.like(self.law.v[j]), value
 
 
 class TwoStates(Integrator):
@@ -377,8 +398,8 @@ def measure(
     for name, fields in sets.items():
         shapes = [populations[fields[end]]["shape"] for end in ("source", "target")]
         cached = fields["source"] == source and coding == "constant" and input == "cached"
-        from_input = origin(network, fields["source"]) == source
-        synapses[name] = Synapses(ledger, fields, shapes, graded and from_input, cached)
+        values = sends_values(network, fields["source"], graded)
+        synapses[name] = Synapses(ledger, fields, shapes, values, cached)
     integrators = {}
     for name, fields in populations.items():
         if name != source:
@@ -387,6 +408,8 @@ def measure(
                 integrators[name] = MaxPool(ledger, neurons(fields["shape"]), into)
             elif fields["kind"] in ("cuba", "cubalif") or "current_leak" in fields:
                 integrators[name] = TwoStates(ledger, fields, into, accumulate, update)
+            elif fields["kind"] in LAWS:
+                integrators[name] = Sender(ledger, fields, into, accumulate, update)
             else:
                 integrators[name] = Integrator(ledger, fields, into, accumulate, update)
 

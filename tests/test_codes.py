@@ -70,3 +70,56 @@ def test_latency_takes_the_window_of_the_network():
     options = {"timesteps": 12, "coding": "latency", "record": ("spikes",)}
     run = evsim.run(silent, np.array([[1.0, 2**-20]]), **options)
     assert sent(run, "in") == [(0, 0, 1.0), (4, 1, 1.0)]
+
+
+# Signed neurons: what was sent too early is taken back, so that the sum is that of a rectifier
+
+QUIET = 80  # timesteps without a current, in which all that can be is sent or taken back
+
+
+def settled(neuron, currents, dtype="float32"):
+    """(sum of the event values, potential) of one neuron after these currents and silence."""
+    some = [(t, value) for t, value in enumerate(currents) if value]
+    times, values = [t for t, _ in some], [value for _, value in some]
+    events = evsim.Events(
+        np.zeros(len(some), int),
+        np.array(times, int),
+        np.zeros(len(some), int),
+        np.array(values, float),
+        shape=(1,),
+        samples=1,
+        timesteps=len(currents),
+        graded=True,
+    )
+    one = network({"shape": (1,), **neuron})
+    options = {"timesteps": len(currents) + QUIET, "record": ("spikes", "trace"), "dtype": dtype}
+    run = evsim.run(one, events, **options)
+    return sum(value for _, _, value in sent(run, "n")), run.trace["n"][0, -1, 0]
+
+
+def test_signed_neurons_by_hand():
+    currents = [1.0, 1.0, -1.0, -1.0]
+    assert settled({"kind": "iaf", "threshold": 1}, currents) == (2, -2)
+    assert settled({"kind": "signed", "threshold": 1}, currents) == (0, 0)
+    # Nothing is taken back that was not sent.
+    assert settled({"kind": "signed", "threshold": 1}, [-3.0, 0.5]) == (0, -2.5)
+
+
+sixtyfourths = st.integers(-128, 128).map(lambda n: n / 64)
+
+
+@examples(150)
+@given(
+    currents=st.lists(sixtyfourths, min_size=1, max_size=8),
+    v_init=st.sampled_from([0, 0.125, 0.5]),
+    threshold=st.sampled_from([0.25, 0.5, 1.0]),
+)
+def test_a_signed_neuron_sends_what_a_rectifier_of_the_sum_would(currents, v_init, threshold):
+    # Where the negative threshold is one step of the grid, v ends in [0, threshold).
+    fields = {"kind": "signed", "threshold": threshold, "v_init": v_init}
+    total, _ = settled(fields | {"negative_threshold": 1 / 64}, currents)
+    assert total == max(floor((v_init + sum(currents)) / threshold), 0)
+    # Elsewhere it is at most so much above, and one of the two next to the quotient if the same.
+    total, potential = settled(fields, currents)
+    assert total * threshold + potential == v_init + sum(currents)
+    assert total == 0 or -threshold < potential < threshold

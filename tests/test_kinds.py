@@ -43,6 +43,11 @@ NEURONS = {
     ],
     "lif": [{"threshold": 1, "leak": 0.5}, {"threshold": 1, "leak": 1, "refractory": 1}],
     "maxpool": [{}],
+    "signed": [
+        {"threshold": 1},
+        {"threshold": np.array([1, 2]), "negative_threshold": 1, "v_init": np.arange(8) % 2},
+        {"threshold": 1, "negative_threshold": 2, "bias": np.array([0, -1]), "start": 1},
+    ],
     "cubalif": [
         {"threshold": 1, "leak": 0.5, "current_leak": np.array([0.5, 1])},
         {"threshold": 1, "leak": 1, "current_leak": 0, "bias": 0.25, "refractory": 1}

@@ -12,6 +12,7 @@ NEURON_FIELDS = ("threshold", "bias", "v_init", "v_min", "v_reset", "compare", "
 WANTED = {
     *(("iaf", field) for field in (*NEURON_FIELDS, "refractory")),
     *(("lif", field) for field in (*NEURON_FIELDS, "refractory", "leak")),
+    *(("signed", field) for field in ("threshold", "negative_threshold", "bias", "v_init")),
     *(("readout", field) for field in ("bias", "v_init", "leak")),
     *(("input", field) for field in ("scale", "mean", "std")),
     *(("dense", field) for field in ("weight", "prepool", "scale", "delay")),
@@ -26,7 +27,7 @@ WANTED = {
     *(("coding", coding, graded) for coding in CODINGS for graded in (True, False)),
     *(("leak", leak) for leak in (1.0, 0.5, 0.25)),
     *(("image", kind) for kind in ("uint8", "float32", "float64")),
-    *(("integer population", kind) for kind in ("iaf", "lif", "readout")),
+    *(("integer population", kind) for kind in ("iaf", "lif", "readout", "signed")),
     *(("output", kind) for kind in ("iaf", "lif", "readout")),
     *(("delay", delay) for delay in range(4)),
     *(("timesteps", timesteps) for timesteps in range(1, 9)),

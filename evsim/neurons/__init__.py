@@ -23,6 +23,7 @@ class Neurons(Part):
     sends: ClassVar[bool] = True  # may be the source of a set
     listens: ClassVar[bool] = True  # may be the target of a set
     graded: ClassVar[bool] = False  # its events carry any value
+    signed: ClassVar[bool] = False  # its events are +1 and -1
     compares: ClassVar[bool] = False  # compares every update with a threshold
     passes: ClassVar[bool] = False  # hands events of its one pool on, has no potential
 
