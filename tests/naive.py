@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from math import floor
 
 import numpy as np
 from geometry import connections, has_integer_weights, neurons, per_neuron, weights_of
@@ -170,6 +171,29 @@ class Signed(Neurons):
         return value
 
 
+class Burst(Neurons):
+    """Burst neurons with the value of the next event of each."""
+
+    def __init__(self, fields, number):
+        super().__init__(fields, number)
+        self.rule, self.most = fields.get("rule", "double"), fields.get("most", 2**31 - 1)
+        self.size = [1] * self.count
+
+    def is_active(self, j, reached):
+        return super().is_active(j, reached) or self.size[j] != 1
+
+    def send(self, j, t):
+        value, self.size[j] = self.size[j], 1
+        if self.v[j] < self.threshold[j] * self.number(value):
+            return 0
+        if self.rule == "count":
+            value = min(floor(self.v[j] / self.threshold[j]), self.most)
+        else:
+            self.size[j] = 2 * value if 2 * value <= self.most else value
+        self.v[j] -= self.threshold[j] * self.number(value)
+        return value
+
+
 def decayed(x, decay):
     """A fixed-point number after a decay in parts of 4096; rounds towards 0."""
     size = abs(x) * (4096 - decay) // 4096
@@ -207,7 +231,7 @@ class FixedPoint:
         return 1
 
 
-LAWS = {"cuba": FixedPoint, "signed": Signed}  # other kinds that integrate: Neurons
+LAWS = {"cuba": FixedPoint, "signed": Signed, "burst": Burst}  # other kinds that integrate: Neurons
 
 
 class MaxPool:

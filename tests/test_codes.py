@@ -77,23 +77,28 @@ def test_latency_takes_the_window_of_the_network():
 QUIET = 80  # timesteps without a current, in which all that can be is sent or taken back
 
 
-def settled(neuron, currents, dtype="float32"):
-    """(sum of the event values, potential) of one neuron after these currents and silence."""
+def driven(neuron, currents, timesteps, **options):
+    """The run of one neuron that these currents reach, one in each timestep."""
     some = [(t, value) for t, value in enumerate(currents) if value]
-    times, values = [t for t, _ in some], [value for _, value in some]
     events = evsim.Events(
         np.zeros(len(some), int),
-        np.array(times, int),
+        np.array([t for t, _ in some], int),
         np.zeros(len(some), int),
-        np.array(values, float),
+        np.array([value for _, value in some], float),
         shape=(1,),
         samples=1,
         timesteps=len(currents),
         graded=True,
     )
-    one = network({"shape": (1,), **neuron})
-    options = {"timesteps": len(currents) + QUIET, "record": ("spikes", "trace"), "dtype": dtype}
-    run = evsim.run(one, events, **options)
+    record = ("spikes", "trace")
+    return evsim.run(
+        network({"shape": (1,), **neuron}), events, timesteps=timesteps, record=record, **options
+    )
+
+
+def settled(neuron, currents):
+    """(sum of the event values, potential) of one neuron after these currents and silence."""
+    run = driven(neuron, currents, len(currents) + QUIET)
     return sum(value for _, _, value in sent(run, "n")), run.trace["n"][0, -1, 0]
 
 
@@ -123,3 +128,53 @@ def test_a_signed_neuron_sends_what_a_rectifier_of_the_sum_would(currents, v_ini
     total, potential = settled(fields, currents)
     assert total * threshold + potential == v_init + sum(currents)
     assert total == 0 or -threshold < potential < threshold
+
+
+# Burst neurons: all that is there goes out, the faster the more it is
+
+
+def test_bursts_by_hand():
+    # 7 = 1 + 2 + 4; 8 has 1 left after it, which waits for the burst to be over.
+    whole = {7: [1, 2, 4], 8: [1, 2, 4, 0, 1], 12.5: [1, 2, 4, 0, 1, 2, 0, 1, 0, 1]}
+    for charge, values in whole.items():
+        one = network({"kind": "burst", "shape": (1,), "threshold": 0.5, "v_init": charge / 2})
+        run = evsim.run(one, np.zeros((1, 1)), timesteps=12, record=("spikes", "trace"))
+        assert sent(run, "n") == [(t, 0, float(g)) for t, g in enumerate(values) if g]
+        charge -= sum(values)
+        assert run.trace["n"][0, -1, 0] == charge / 2
+        events = sum(g > 0 for g in values)
+        assert run.counts()["parts"]["n"]["reset_subtract"] == events
+
+
+positive = st.lists(st.integers(0, 300).map(lambda n: n / 64), min_size=1, max_size=8)
+half = st.sampled_from([0, 0.125, 0.5])
+
+
+@examples(100)
+@given(currents=positive, v_init=half, threshold=st.sampled_from([0.25, 0.5, 1.0]))
+def test_a_burst_neuron_sends_the_quotient_of_positive_currents(currents, v_init, threshold):
+    for rule in ({}, {"rule": "count"}, {"most": 4}, {"rule": "count", "most": 3}):
+        fields = {"kind": "burst", "threshold": threshold, "v_init": v_init, **rule}
+        total, potential = settled(fields, currents)
+        assert total == floor((v_init + sum(currents)) / threshold)
+        assert potential == v_init + sum(currents) - threshold * total
+
+
+@examples(60)
+@given(count=st.integers(1, 20))
+def test_a_burst_of_n_timesteps_is_two_to_the_n_less_one(count):
+    one = network({"kind": "burst", "shape": (1,), "threshold": 1, "v_init": 2**count - 1})
+    run = evsim.run(one, np.zeros((1, 1)), timesteps=count, record=("spikes", "trace"))
+    assert sent(run, "n") == [(t, 0, 2.0**t) for t in range(count)]
+    assert run.trace["n"][0, -1, 0] == 0
+
+
+@examples(60)
+@given(currents=positive, v_init=half)
+def test_with_rule_count_the_quotient_is_sent_at_once(currents, v_init):
+    fields = {"kind": "burst", "threshold": 0.5, "v_init": v_init, "rule": "count"}
+    run = driven(fields, currents, len(currents))
+    so_far = np.zeros(len(currents))
+    for t, _, value in sent(run, "n"):
+        so_far[t:] += value
+    assert so_far.tolist() == [floor(v) for v in (v_init + np.cumsum(currents)) / 0.5]

@@ -43,6 +43,12 @@ NEURONS = {
     ],
     "lif": [{"threshold": 1, "leak": 0.5}, {"threshold": 1, "leak": 1, "refractory": 1}],
     "maxpool": [{}],
+    "burst": [
+        {"threshold": 1},
+        {"threshold": np.array([1, 2]), "most": 2, "bias": np.array([1, 3]), "v_init": 1},
+        {"threshold": 1, "rule": "count", "bias": np.arange(8) - 1},
+        {"threshold": np.arange(8) + 1, "rule": "count", "most": 2, "v_init": 5, "start": 1},
+    ],
     "signed": [
         {"threshold": 1},
         {"threshold": np.array([1, 2]), "negative_threshold": 1, "v_init": np.arange(8) % 2},
@@ -347,7 +353,17 @@ def fields_of(part):
 # One compiled signature per dtype. The names of the arguments whose dtype is that of a run or of
 # weights; any other array, and any other number, has one dtype in all of evsim.
 VALUES = {"currents", "potential", "constants", "history", "weight", "data", "out", "values"}
-VALUES |= {"row_values", "signs", "matrix[0]", "sums", "kept", "out_values", "leak", "synaptic"}
+VALUES |= {
+    "row_values",
+    "signs",
+    "matrix[0]",
+    "sums",
+    "kept",
+    "out_values",
+    "leak",
+    "synaptic",
+    "size",
+}
 
 
 def kernels():

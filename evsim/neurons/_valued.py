@@ -25,7 +25,7 @@ class Valued(Integrating):
         """The kernel: advances a window; returns (events, active neurons)."""
         raise NotImplementedError
 
-    def memory(self, shape) -> dict[str, np.ndarray]:
+    def memory(self, potential: np.ndarray) -> dict[str, np.ndarray]:
         """The state at rest beside the potential."""
         return {}
 
@@ -33,7 +33,7 @@ class Valued(Integrating):
         """What the kernel takes after the first timestep and the start."""
         return ()
 
-    def drops(self) -> dict[str, np.ndarray]:
+    def fields(self) -> dict[str, np.ndarray]:
         """The fields that the kernel takes after leak, bias and threshold."""
         return {}
 
@@ -44,7 +44,7 @@ class Valued(Integrating):
             leak=np.ones(()),
             bias=self.added_bias(dtype),
             threshold=self.threshold,
-            **self.drops(),
+            **self.fields(),
         )
         if (constants[2] <= 0).any():
             raise mismatch(self.threshold.min(), f"a threshold above 0 in {dtype}", "threshold")
@@ -56,7 +56,7 @@ class ValuedWindow(PotentialWindow):
 
     def begin(self) -> dict[str, np.ndarray]:
         state = super().begin()
-        return state | self.neurons.memory(state["potential"].shape)
+        return state | self.neurons.memory(state["potential"])
 
     def step(self, state, currents, reached, first: int, stream) -> int:
         """Advance without checks; the events are appended to `stream`."""

@@ -24,13 +24,13 @@ class Signed(Valued):
 
     negative_threshold: np.ndarray | None = per_neuron(None, positive=True)
 
-    def drops(self) -> dict[str, np.ndarray]:
+    def fields(self) -> dict[str, np.ndarray]:
         lowest = self.threshold if self.negative_threshold is None else self.negative_threshold
         # The threshold again: what -1 adds to v, which bounds where v lands.
         return {"negative_threshold": lowest, "drop": self.threshold}
 
-    def memory(self, shape) -> dict[str, np.ndarray]:
-        return {"sent": np.zeros(shape, np.int64)}
+    def memory(self, potential: np.ndarray) -> dict[str, np.ndarray]:
+        return {"sent": np.zeros(potential.shape, np.int64)}
 
     def law(self, *arrays) -> tuple[int, int]:
         return fire_signed(*arrays)
