@@ -106,7 +106,7 @@ class Neurons:
         """Whether `v` reaches the threshold of neuron j."""
         return v > self.threshold[j] if self.compare == "gt" else v >= self.threshold[j]
 
-    def is_active(self, j, reached):
+    def is_active(self, j, reached, t):
         """Whether a lazy machine must update neuron j now; `v` is still the old one."""
         return (
             reached
@@ -161,8 +161,8 @@ class Signed(Neurons):
     def takes_back(self, j):
         return self.sent[j] > 0 and self.v[j] <= -self.negative_threshold[j]
 
-    def is_active(self, j, reached):
-        return super().is_active(j, reached) or self.takes_back(j)
+    def is_active(self, j, reached, t):
+        return super().is_active(j, reached, t) or self.takes_back(j)
 
     def send(self, j, t):
         value = 1 if self.v[j] >= self.threshold[j] else -1 if self.takes_back(j) else 0
@@ -179,8 +179,8 @@ class Burst(Neurons):
         self.rule, self.most = fields.get("rule", "double"), fields.get("most", 2**31 - 1)
         self.size = [1] * self.count
 
-    def is_active(self, j, reached):
-        return super().is_active(j, reached) or self.size[j] != 1
+    def is_active(self, j, reached, t):
+        return super().is_active(j, reached, t) or self.size[j] != 1
 
     def send(self, j, t):
         value, self.size[j] = self.size[j], 1
@@ -192,6 +192,30 @@ class Burst(Neurons):
             self.size[j] = 2 * value if 2 * value <= self.most else value
         self.v[j] -= self.threshold[j] * self.number(value)
         return value
+
+
+class Phase(Neurons):
+    """Phase neurons, whose threshold halves from timestep to timestep of a period."""
+
+    def __init__(self, fields, number):
+        super().__init__(fields, number)
+        self.period = fields.get("period", 8)
+        if number is int and any(x % 2**self.period for x in self.threshold):
+            raise ValueError("a threshold is not a multiple of 2^period")
+
+    def level(self, j, t):
+        """The threshold of a timestep, which is a whole number where the potential is one."""
+        return self.number(self.threshold[j] / 2 ** (1 + t % self.period))
+
+    def is_active(self, j, reached, t):
+        biased = self.bias is not None and self.bias[j] != 0
+        return reached or biased or self.v[j] >= self.level(j, t)
+
+    def send(self, j, t):
+        if self.v[j] < self.level(j, t):
+            return 0
+        self.v[j] -= self.level(j, t)
+        return 0.5 ** (1 + t % self.period)
 
 
 def decayed(x, decay):
@@ -214,7 +238,7 @@ class FixedPoint:
         self.u, self.v = [0] * self.count, [0] * self.count
         self.rests_until = [-1] * self.count
 
-    def is_active(self, j, reached):
+    def is_active(self, j, reached, t):
         return True
 
     def visit(self, j, current, t):
@@ -231,7 +255,12 @@ class FixedPoint:
         return 1
 
 
-LAWS = {"cuba": FixedPoint, "signed": Signed, "burst": Burst}  # other kinds that integrate: Neurons
+LAWS = {
+    "cuba": FixedPoint,
+    "signed": Signed,
+    "burst": Burst,
+    "phase": Phase,
+}  # other kinds that integrate: Neurons
 
 
 class MaxPool:
@@ -419,7 +448,7 @@ class Sample:
         own = self.state[name]
         current, reached = self.arrive(name, t)
         for j in range(own.count):
-            is_active = own.is_active(j, j in reached)
+            is_active = own.is_active(j, j in reached, t)
             self.active[name] += int(is_active)
             if lazy and not is_active:
                 continue

@@ -235,7 +235,7 @@ class Integrator:
     def step(self, j, t, arrived, cached):
         """Update one neuron, also a resting one, whose outcome is thrown away; what it sends."""
         law, before = self.law, self.law.v[j]
-        if self.update == "active" and not law.is_active(j, arrived):
+        if self.update == "active" and not law.is_active(j, arrived, t):
             return 0
         v = self.potential[j]
         if not self.direct:

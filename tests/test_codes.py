@@ -178,3 +178,51 @@ def test_with_rule_count_the_quotient_is_sent_at_once(currents, v_init):
     for t, _, value in sent(run, "n"):
         so_far[t:] += value
     assert so_far.tolist() == [floor(v) for v in (v_init + np.cumsum(currents)) / 0.5]
+
+
+# Phase neurons: a period sends the bits of a value, the largest first
+
+
+@examples(150)
+@given(
+    value=st.integers(-40, 700).map(lambda n: n / 256),
+    period=st.integers(1, 10),
+    periods=st.integers(1, 3),
+    threshold=st.sampled_from([0.25, 1.0, 2.0]),
+    late=st.integers(0, 2),
+)
+def test_a_period_is_a_binary_expansion(value, period, periods, threshold, late):
+    # The whole value arrives at the first timestep of a period.
+    fields = {"kind": "phase", "period": period, "threshold": threshold}
+    currents = [0.0] * (late * period) + [value * threshold]
+    run = driven(fields, currents, (late + periods) * period)
+    events = sent(run, "n")
+    first = [2.0 ** -(1 + t % period) for t, _, _ in events if t < (late + 1) * period]
+    bits = min(max(floor(value * 2**period), 0), 2**period - 1)  # clipped to what a period holds
+    assert first == [2.0**-k for k in range(1, period + 1) if bits >> (period - k) & 1]
+    total = sum(g for _, _, g in events)
+    most = periods * (2**period - 1)
+    assert total == min(max(floor(value * 2**period), 0), most) / 2**period
+    assert run.trace["n"][0, -1, 0] == (value - total) * threshold
+
+
+def test_an_integer_phase_population_halves_whole_thresholds():
+    weight = np.array([[5]], np.int8)
+    description = {
+        "input": "in",
+        "output": "n",
+        "populations": {"in": {"kind": "input", "shape": (1,)}},
+        "synapses": {"s": {"kind": "dense", "source": "in", "target": "n", "weight": weight}},
+    }
+    one = evsim.Events(*[np.zeros(1, int)] * 3, shape=(1,), samples=1, timesteps=3)
+    options = {"timesteps": 3, "record": ("spikes", "trace")}
+    for threshold, period in ((8, 3), (4, 3)):
+        neuron = {"kind": "phase", "shape": (1,), "threshold": threshold, "period": period}
+        description["populations"]["n"] = neuron
+        if threshold == 8:  # 5 / 8 is 1/2 + 1/8
+            run = evsim.run(build.network(description), one, **options)
+            assert sent(run, "n") == [(0, 0, 0.5), (2, 0, 0.125)]
+            assert run.trace["n"].dtype == np.int32
+        else:
+            with pytest.raises(evsim.EvsimError, match=r"threshold at g = 2\^-3: found 0.5"):
+                evsim.run(build.network(description), one, **options)

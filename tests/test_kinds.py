@@ -49,6 +49,11 @@ NEURONS = {
         {"threshold": 1, "rule": "count", "bias": np.arange(8) - 1},
         {"threshold": np.arange(8) + 1, "rule": "count", "most": 2, "v_init": 5, "start": 1},
     ],
+    "phase": [
+        {"threshold": 4, "period": 2},
+        {"threshold": np.array([8, 16]), "period": 3, "bias": np.array([0, -1]), "start": 1},
+        {"threshold": 2, "period": 1, "v_init": np.arange(8) - 1, "bias": 1},
+    ],
     "signed": [
         {"threshold": 1},
         {"threshold": np.array([1, 2]), "negative_threshold": 1, "v_init": np.arange(8) % 2},
