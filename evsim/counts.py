@@ -114,6 +114,8 @@ def set_actions(part: dict, facts: dict, machine: Machine, target: dict) -> dict
         where = "potential"
     elif target.get("current_leak"):  # the synaptic current takes the potential's place
         where = where and "current"
+    elif target.get("slope") and where == "potential":
+        where = "slope"
     if where:
         done[f"{where}_read"] = done[f"{where}_write"] = additions
     return done
@@ -141,6 +143,10 @@ def population_actions(part: dict, facts: dict, machine: Machine) -> dict[str, n
         done["current_write"] = cleared + updates
         done["commit_add"] = done.get("commit_add", 0) + updates
         done["leak"] = updates
+    if part.get("slope"):
+        done["slope_read"] = done["slope_add"] = updates
+        if machine.accumulate != "direct":
+            done["slope_write"] = updates
     biases = int(part["bias"]) + int(part.get("current_bias", False))
     if biases:
         done["bias_read"] = done["bias_add"] = biases * updates

@@ -137,7 +137,7 @@ class Simulation:
                 active = neurons.advance(self.states[name], currents, reached, a, self.out[name])
             except EvsimError as error:
                 raise error.within(f"populations/{name}, sample {self.index}") from None
-            facts["updates"] += (b - a) * part.neurons
+            facts["updates"] += part.listening(a, b) * part.neurons
             facts["active_updates"] += active
             if name in self.trace:
                 self.trace[name][a:b] = self.states[name]["potential"].reshape(1, -1)

@@ -57,7 +57,7 @@ def settle(
             expected = "a coding of images (the data holds no events)"
             raise mismatch("'events'", expected, "coding")
     if timesteps is None:
-        timesteps = network.timesteps or (inputs.timesteps if events else 64)
+        timesteps = network.timesteps or network.ends or (inputs.timesteps if events else 64)
     if seed is None:
         seed = network.seed or 0
     bounds = [("timesteps", timesteps, 1, 2**31), ("seed", seed, 0, 2**64)]
@@ -65,6 +65,8 @@ def settle(
     for name, value, least, most in bounds:
         if not isinstance(value, int | np.integer) or not least <= value < most:
             raise mismatch(repr(value), f"a whole number from {least} to {most - 1}", name)
+    if network.ends not in (None, timesteps):
+        raise mismatch(timesteps, f"{network.ends}, with which its last window ends", "timesteps")
     if str(dtype) not in ("float32", "float64"):
         raise mismatch(repr(dtype), "float32 or float64", "dtype")
     if not len(inputs):

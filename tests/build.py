@@ -18,8 +18,6 @@ def network(description: dict, **attributes) -> evsim.Network:
             parts[name] = kinds[fields.pop("kind")].build(fields)
         folders.append(parts)
     ends = {"input": description["input"], "output": description["output"]}
-    if "window" in description:
-        attributes = {"window": description["window"], **attributes}
     return evsim.Network(*folders, **ends, **attributes)
 
 

@@ -102,6 +102,10 @@ class Neurons:
             raise ValueError("a field of an integer population is not a whole number")
         return [self.number(x) for x in values]
 
+    def listens(self, t):
+        """Whether the neurons are updated at `t`."""
+        return True
+
     def meets(self, j, v):
         """Whether `v` reaches the threshold of neuron j."""
         return v > self.threshold[j] if self.compare == "gt" else v >= self.threshold[j]
@@ -218,6 +222,36 @@ class Phase(Neurons):
         return 0.5 ** (1 + t % self.period)
 
 
+class FirstSpike(Neurons):
+    """Neurons that listen in one window and send at most one event in the next."""
+
+    def __init__(self, fields, number):
+        super().__init__(fields, number)
+        self.window = fields["window"]
+        self.rounding = [float(x) for x in per_neuron(fields.get("rounding", 0.5), fields["shape"])]
+        self.slope = [number(0)] * self.count
+
+    def listens(self, t):
+        return self.start - self.window <= t < self.start
+
+    def is_active(self, j, reached, t):
+        biased = self.bias is not None and self.bias[j] != 0
+        last = t == self.start - 1
+        return self.listens(t) and bool(reached or last or biased or self.slope[j] != 0)
+
+    def visit(self, j, current, t):
+        if not self.listens(t):
+            ratio = float(self.v[j]) / float(self.threshold[j])
+            left = min(max(floor(ratio + self.rounding[j]), 0), self.window - 1)
+            return int(left >= 1 and t == self.start + self.window - left)
+        self.slope[j] = checked(self.slope[j] + current)
+        self.v[j] = self.v[j] + self.slope[j]
+        if self.bias is not None and t < self.start - 1:
+            self.v[j] = self.v[j] + self.bias[j]
+        checked(self.v[j])
+        return 0
+
+
 def decayed(x, decay):
     """A fixed-point number after a decay in parts of 4096; rounds towards 0."""
     size = abs(x) * (4096 - decay) // 4096
@@ -237,6 +271,9 @@ class FixedPoint:
         self.current_decay, self.potential_decay, self.threshold, self.bias = values
         self.u, self.v = [0] * self.count, [0] * self.count
         self.rests_until = [-1] * self.count
+
+    def listens(self, t):
+        return True
 
     def is_active(self, j, reached, t):
         return True
@@ -260,6 +297,7 @@ LAWS = {
     "signed": Signed,
     "burst": Burst,
     "phase": Phase,
+    "ttfs": FirstSpike,
 }  # other kinds that integrate: Neurons
 
 
@@ -450,7 +488,7 @@ class Sample:
         for j in range(own.count):
             is_active = own.is_active(j, j in reached, t)
             self.active[name] += int(is_active)
-            if lazy and not is_active:
+            if lazy and own.listens(t) and not is_active:
                 continue
             value = own.visit(j, checked(current[j]), t)
             if value:
@@ -484,7 +522,7 @@ class Sample:
             facts[name] |= spike_facts(self.network, name, spikes[name])
             facts[name]["touched"] = len(touched[name])
         for name, own in self.state.items():
-            facts[name]["updates"] = own.count * self.timesteps
+            facts[name]["updates"] = own.count * sum(map(own.listens, range(self.timesteps)))
             facts[name]["active_updates"] = self.active[name]
         for name, pool in self.pools.items():
             facts[name]["gate_updates"] = pool.comparisons

@@ -87,6 +87,7 @@ def encode(network, inputs, timesteps, coding, draw, dtype, graded):
     if coding == "poisson":
         return [poisson(values, t, draw) for t in range(timesteps)]
     if coding == "latency":
-        window = network.get("window", timesteps)
+        windows = [own["window"] for own in network["populations"].values() if "window" in own]
+        window = windows[0] if windows else timesteps
         return (latency(values, window) + [[]] * timesteps)[:timesteps]
     raise ValueError(f"unknown coding {coding!r}")

@@ -290,6 +290,34 @@ class Sender(Integrator):
         return v.like(self.law.v[j]), value
 
 
+class Ramp(Integrator):
+    """One population of kind ttfs: its slope takes the potential's place on the arrival side."""
+
+    def __init__(self, ledger, fields, incoming_sets, accumulate, update):
+        super().__init__(ledger, fields, incoming_sets, accumulate, update)
+        self.law = LAWS[fields["kind"]](fields, float)
+        if self.direct:
+            self.accumulator = Memory(ledger, "slope", [0.0] * self.law.count)
+
+    def step(self, j, t, arrived, cached):
+        """Update one neuron by the law; what it costs is booked beside it."""
+        book, law = self.ledger.book, self.law
+        current = self.accumulator.values[j] + cached
+        self.accumulator.values[j] = 0.0
+        buffered = isinstance(self.accumulator, Memory) and not self.direct
+        if buffered and arrived:
+            book("current_write")
+        if law.listens(t) and (self.update == "clock" or law.is_active(j, arrived, t)):
+            actions = ["slope_read", "slope_add", "potential_read", "potential_write", "compare"]
+            actions += ["bias_read", "bias_add"] if self.bias is not None else []
+            actions += [] if self.direct else ["slope_write", "commit_add"]
+            for action in actions + ["current_read"] * buffered:
+                book(action)
+        value = law.visit(j, current, t)
+        self.potential.values[j] = law.v[j]
+        return value
+
+
 class TwoStates(Integrator):
     """One population with a synaptic current of its own: cubalif, cuba, a readout with one."""
 
@@ -408,6 +436,8 @@ def measure(
                 integrators[name] = MaxPool(ledger, neurons(fields["shape"]), into)
             elif fields["kind"] in ("cuba", "cubalif") or "current_leak" in fields:
                 integrators[name] = TwoStates(ledger, fields, into, accumulate, update)
+            elif fields["kind"] == "ttfs":
+                integrators[name] = Ramp(ledger, fields, into, accumulate, update)
             elif fields["kind"] in LAWS:
                 integrators[name] = Sender(ledger, fields, into, accumulate, update)
             else:

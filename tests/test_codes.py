@@ -8,8 +8,13 @@ import pytest
 from effort import examples
 from hypothesis import given
 from hypothesis import strategies as st
+from naive import simulate
+from strategies import Case
+from tally import tally
+from test_engine import MACHINES, assert_equal
 
 import evsim
+from evsim.layers.relu import Relu
 
 
 def network(neuron, weight=1.0, inputs=1, **attributes):
@@ -226,3 +231,144 @@ def test_an_integer_phase_population_halves_whole_thresholds():
         else:
             with pytest.raises(evsim.EvsimError, match=r"threshold at g = 2\^-3: found 0.5"):
                 evsim.run(build.network(description), one, **options)
+
+
+# Time to first spike in windows: an artificial network with quantised rectifiers
+
+WHOLE = {"theta": 3, "bias": [-2, 0, 3], "rounding": 0}
+GRID = {"theta": 0.75, "bias": [-0.25, 0.125, 0.5], "rounding": 0.5}
+
+
+def first_spike_network(window, arithmetic, seed):
+    """in -> a -> b -> out, and the shortcuts in -> b and a -> out, a window later."""
+    random = np.random.default_rng(seed)
+    fields = {"threshold": arithmetic["theta"], "window": window, "kind": "ttfs"}
+    fields |= {"rounding": arithmetic["rounding"]}
+    biases = random.choice(arithmetic["bias"], (2, 4))
+    populations = {
+        "in": {"kind": "input", "shape": (5,)},
+        "a": {**fields, "shape": (4,), "start": window, "bias": biases[0]},
+        "b": {**fields, "shape": (4,), "start": 2 * window, "bias": biases[1]},
+        "out": {"kind": "readout", "shape": (3,), "current_leak": 1},
+    }
+    delays = {"in-a": 1, "in-b": window + 1, "a-b": 0, "b-out": 0, "a-out": window}
+    synapses = {}
+    for name, delay in delays.items():
+        source, target = name.split("-")
+        size = [populations[end]["shape"][0] for end in (source, target)]
+        weight = random.integers(-6, 10, size, endpoint=True)
+        into_readout = target == "out" or arithmetic is GRID  # which takes no whole numbers
+        weight = (weight / 8).astype(np.float32) if into_readout else weight.astype(np.int8)
+        ends = {"source": source, "target": target, "delay": delay}
+        synapses[name] = {"kind": "dense", "weight": weight, **ends}
+    return {"input": "in", "output": "out", "populations": populations, "synapses": synapses}
+
+
+def values_of(network, image):
+    """What every population of such a network stands for: whole numbers, then the readout."""
+    sets = network["synapses"]
+    most = network["populations"]["a"]["window"] - 1
+    found = {"in": [most - floor((1 - min(x, 1)) * most + 0.5) if x > 0 else 0 for x in image]}
+    for name in ("a", "b", "out"):
+        own = network["populations"][name]
+        into = [s for s in sets.values() if s["target"] == name]
+        v = sum(np.array(found[s["source"]]) @ s["weight"].astype(float) for s in into)
+        if name != "out":
+            v = v + most * own["bias"]
+            v = np.clip(np.floor(v / own["threshold"] + own["rounding"]), 0, most)
+        found[name] = v.tolist()
+    return found
+
+
+images = st.lists(st.integers(-2, 10).map(lambda n: n / 8), min_size=5, max_size=5)
+arithmetics = st.sampled_from([WHOLE, GRID])
+
+
+@examples(80)
+@given(image=images, window=st.integers(2, 17), arithmetic=arithmetics, seed=st.integers(0, 999))
+def test_first_spikes_are_a_network_of_quantised_rectifiers(image, window, arithmetic, seed):
+    description = first_spike_network(window, arithmetic, seed)
+    network = build.network(description)
+    assert network.window == window
+    run = evsim.run(network, np.array([image]), coding="latency", record=("spikes", "trace"))
+    assert run.settings.timesteps == 3 * window
+    assert run.trace["a"].dtype == (np.int32 if arithmetic is WHOLE else np.float32)
+    values = values_of(description, image)
+    for name, start in (("a", window), ("b", 2 * window)):
+        left = {j: start + window - t for t, j, _ in sent(run, name)}
+        assert len(left) == len(sent(run, name))  # one event at most
+        assert [left.get(j, 0) for j in range(4)] == values[name]
+    assert run.potential[0].tolist() == values["out"]
+    for name, own in description["synapses"].items():  # one addition per active input and synapse
+        active = np.count_nonzero(values[own["source"]])
+        if own["source"] != "in":
+            assert run.work[name]["synops"] == [active * own["weight"].shape[1]]
+    assert run.work["a"]["updates"] == [4 * window]
+
+
+@examples(40)
+@given(
+    image=images,
+    window=st.integers(2, 4),
+    arithmetic=arithmetics,
+    seed=st.integers(0, 999),
+    coding=st.sampled_from(["latency", "constant", "poisson"]),
+    machine=st.sampled_from(MACHINES),
+)
+def test_first_spikes_equal_the_law(image, window, arithmetic, seed, coding, machine):
+    network = first_spike_network(window, arithmetic, seed)
+    case = Case(network, np.array(image), 3 * window, coding)
+    record = simulate(**case._asdict())
+    assert simulate(**case._asdict(), lazy=True).spikes == record.spikes
+    for length in (None, 1, 3):
+        run = build.run(case, window=length)
+        assert_equal(run, record, case)
+    named = dict(zip(("accumulate", "update", "input"), machine, strict=True))
+    assert run.counts(*machine)["parts"] == tally(**case._asdict(), **named)
+
+
+@examples(60)
+@given(potential=st.integers(-50, 300), levels=st.sampled_from([1, 2, 4, 8, 16]))
+def test_a_first_spike_is_the_quantised_rectifier_of_the_artificial_network(potential, levels):
+    v = np.float32(potential / 16)
+    neuron = {"kind": "ttfs", "shape": (1,), "threshold": 0.5, "v_init": v}
+    one = network(neuron | {"window": levels + 1, "start": levels + 1})
+    run = evsim.run(one, np.zeros((1, 1)), coding="latency", record=("spikes",))
+    relu = Relu(sources="x", ceiling=0.5 * levels, levels=levels, rounding=0.5)
+    left = [2 * (levels + 1) - t for t, _, _ in sent(run, "n")]
+    assert 0.5 * sum(left) == relu.forward(v[None])[0]
+
+
+BAD_WINDOWS = {
+    "too early": ({"a": {"start": 3}}, "start: found 3, expected at least the window, 4"),
+    "no window": ({"a": {"window": 1}}, "window: found 1, expected a whole number of at least 2"),
+    "another": ({"a": {"window": 3}}, "populations/b/window: found 4, expected 3, as elsewhere"),
+    "late": ({"b": {"start": 9}}, "synapses/a-b: found a window that arrives in timesteps 4 to 7,"),
+    "delay": ({"a_b": {"delay": 1}}, "a window that arrives in timesteps 5 to 8, expected 4 to 7,"),
+    "rates": ({"a": {"kind": "iaf", "threshold": 1}}, "synapses/a-b: found a source of kind 'iaf'"),
+    "rounding": ({"a": {"rounding": 1}}, "rounding: found 1, expected values from 0 to below 1"),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), BAD_WINDOWS.values(), ids=BAD_WINDOWS)
+def test_windows_that_do_not_line_up(changes, message):
+    network = first_spike_network(4, GRID, 0)
+    for part, fields in changes.items():
+        folder = "synapses" if "_" in part else "populations"
+        own = network[folder][part.replace("_", "-")]
+        own.update(fields)
+        for name in ("window", "start", "rounding") if own.get("kind") == "iaf" else ():
+            own.pop(name)
+    with pytest.raises(evsim.EvsimError) as error:
+        build.network(network)
+    assert message in str(error.value)
+
+
+def test_a_run_ends_with_the_last_window():
+    network = first_spike_network(4, GRID, 0)
+    image = np.zeros((1, 5))
+    with pytest.raises(evsim.EvsimError, match="timesteps: found 13, expected 12"):
+        evsim.run(build.network(network), image, coding="latency", timesteps=13)
+    with pytest.raises(evsim.EvsimError, match="window: found 4, expected 5"):
+        build.network(network, window=5)
+    assert build.network(network, window=4).window == 4

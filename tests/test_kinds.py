@@ -54,6 +54,11 @@ NEURONS = {
         {"threshold": np.array([8, 16]), "period": 3, "bias": np.array([0, -1]), "start": 1},
         {"threshold": 2, "period": 1, "v_init": np.arange(8) - 1, "bias": 1},
     ],
+    "ttfs": [
+        {"threshold": 1, "window": 2, "start": 2},
+        {"threshold": np.array([1, 2]), "bias": 1, "rounding": 0, "v_init": np.arange(8) - 2}
+        | {"window": 2, "start": 2},
+    ],
     "signed": [
         {"threshold": 1},
         {"threshold": np.array([1, 2]), "negative_threshold": 1, "v_init": np.arange(8) % 2},
@@ -191,7 +196,9 @@ def neuron_network(kind, fields, form):
     populations[name] = {"kind": kind, "shape": shape, **fields}
     synapses = {"in-n": ("dense", {"weight": (8, 8)})}
     if KINDS["neurons"][populations["n"]["kind"]].sends:
-        synapses |= {"n-n": ("identity", {"delay": 2}), "n-out": ("dense", {"weight": (8, 3)})}
+        synapses["n-out"] = ("dense", {"weight": (8, 3)})
+        if kind != "ttfs":  # which listens to others only
+            synapses["n-n"] = ("identity", {"delay": 2})
     else:
         del populations["out"]
     return described(populations, synapses, form)
@@ -368,6 +375,7 @@ VALUES |= {
     "leak",
     "synaptic",
     "size",
+    "slope",
 }
 
 
