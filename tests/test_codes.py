@@ -14,7 +14,11 @@ from tally import tally
 from test_engine import MACHINES, assert_equal
 
 import evsim
+from evsim.ann import INPUT, Model
+from evsim.convert import convert
+from evsim.layers.dense import Dense
 from evsim.layers.relu import Relu
+from evsim.neurons.input import Input
 
 
 def network(neuron, weight=1.0, inputs=1, **attributes):
@@ -372,3 +376,40 @@ def test_a_run_ends_with_the_last_window():
     with pytest.raises(evsim.EvsimError, match="window: found 4, expected 5"):
         build.network(network, window=5)
     assert build.network(network, window=4).window == 4
+
+
+# QCFS: a rectifier with a ceiling (their lambda), levels (L) and rounding 1/2; no kind of its own
+
+
+@examples(60)
+@given(
+    currents=st.lists(st.integers(-40, 160).map(lambda n: n / 32), min_size=1, max_size=6),
+    ceiling=st.sampled_from([0.5, 1.0, 2.0]),
+    levels=st.sampled_from([1, 2, 4, 8]),
+    timesteps=st.integers(1, 20),
+)
+def test_quantisation_clip_floor_shift(currents, ceiling, levels, timesteps):
+    # Bu et al. 2022: lambda clip(floor(z L / lambda + 1/2) / L, 0, 1); converted, at any T,
+    # theta clip(floor((z T + theta / 2) / theta) / T, 0, 1): the same at T = L.
+    x, many = np.array([currents], np.float32), len(currents)
+    layers = {
+        "a": Dense(sources=(INPUT,), weight=np.eye(many, dtype=np.float32)),
+        "r": Relu(sources=("a",), ceiling=ceiling, levels=levels, rounding=0.5),
+        "out": Dense(sources=("r",), weight=np.eye(many, dtype=np.float32)),
+    }
+    model = Model(layers, Input(shape=(many,), scale=1))
+
+    def qcfs(steps):
+        return [
+            ceiling * min(max(floor(z * steps / ceiling + 0.5) / steps, 0), 1) for z in currents
+        ]
+
+    assert Relu(sources=("a",), ceiling=ceiling, levels=levels).forward(x)[0].tolist() == (
+        qcfs(levels)
+    )
+    made = convert(model, timesteps=timesteps, balance="thresholds")
+    for steps in (timesteps, levels):
+        run = evsim.run(made.network, x, timesteps=steps, record=("spikes",))
+        [hidden] = set(run.spikes) - {"input", made.network.input}
+        counts = np.bincount(run.spikes[hidden]["neuron"], minlength=many)
+        assert (ceiling * counts / steps).tolist() == qcfs(steps)
