@@ -52,7 +52,8 @@ def convert(
     stagger: Annotated[int | None, typer.Option(**options.whole("--stagger", 0))] = None,
     coding: options.Coding = None,
     seed: options.Seed = None,
-    scheme: Annotated[str, typer.Option(help="rate")] = "rate",
+    scheme: Annotated[str | None, typer.Option(metavar="rate|signed|burst|phase|ttfs")] = None,
+    window: Annotated[int | None, typer.Option(**options.whole("--window", 2))] = None,
     diagnose: Annotated[bool, typer.Option("--diagnose", help="rates beside activations")] = False,
     picture: Annotated[Path | None, typer.Option(help="of the diagnosis [OUT.png]")] = None,
     jobs: options.Jobs = None,
@@ -63,8 +64,8 @@ def convert(
     """From a trainer's file to a network."""
     given = dict(locals())
     choices = {name: given[name] for name in CHOICES if given[name] not in (None, False)}
-    if scheme != "rate":
-        raise mismatch(repr(scheme), "rate", "--scheme")
+    if diagnose and scheme not in (None, "rate"):
+        raise mismatch(f"scheme {scheme!r}", "'rate', whose rates stand for it", "--diagnose")
     if network.exists() and not overwrite:
         raise EvsimError("exists already (--overwrite replaces it)", file=str(network))
     asked = {name: given[name] for name in model_options.NAMES}
@@ -89,7 +90,7 @@ def convert(
 
 
 CHOICES = ("method", "percentile", "per_channel", "threshold_scale", "timesteps", "v_init")
-CHOICES += ("balance", "pooling", "correct_bias", "stagger", "coding", "seed")
+CHOICES += ("balance", "pooling", "correct_bias", "stagger", "coding", "seed", "scheme", "window")
 
 
 def _refuse(what: str, asked: list[str]) -> None:
@@ -128,7 +129,8 @@ def _convert(model, file, data, some, choices, jobs, path, overwrite, quiet) -> 
             if error.place in choices:
                 raise EvsimError(error.problem, f"--{error.place.replace('_', '-')}") from None
             raise error if "images" in error.place else error.within(file=str(file)) from None
-    found = _write(path, made.network, overwrite, notes(made.units))
+    rates = choices.get("scheme", "rate") == "rate"  # times scale, they are activations
+    found = _write(path, made.network, overwrite, notes(made.units) if rates else None)
     rows = [
         {
             "population": unit.population,
