@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from evsim.arrivals import Arrivals
-from evsim.codings import codings
+from evsim.codings import Key, codings
 from evsim.counts import facts_of
 from evsim.events import Pairs, Stream
 from evsim.memory import Space
@@ -94,15 +94,13 @@ class Simulation(Arrivals):
             return self.plan.dtype
         if name != self.network.input:
             return self.plan.dtype if self.network.populations[name].valued else None
-        coding, values = self.plan.coding, self.values
-        if coding.GRADED:
-            return self.plan.dtype
-        signs = (values < 0).any() if coding.DRAWS else (values[2] != 1).any()
-        return self.plan.dtype if signs else None
+        return self.plan.dtype if self.plan.coding.signed(self.values) else None
 
-    def _key(self, name: str) -> tuple[int, int, int]:
-        """What the random numbers of a population depend on: (seed, sample, population)."""
-        return self.plan.seed, self.index, self.plan.population_index[name]
+    def _key(self, name: str) -> Key:
+        """What the random numbers and the coding of a population depend on."""
+        plan, network = self.plan, self.network
+        window = network.window if network.last_window_end is not None else None
+        return Key(plan.seed, self.index, plan.population_index[name], plan.timesteps, window)
 
     def _recorded(self) -> list[str]:
         if "spikes" not in self.plan.record:

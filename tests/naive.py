@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from dataclasses import dataclass
+from math import floor
 
 import numpy as np
 from geometry import (
@@ -18,6 +19,7 @@ from naive_switch import PairPool, Slope
 from naive_switch import encode as encode_pairs
 from stimulus import encode, is_graded, scaled_image, uniform
 
+GRADED = ("analog", "burst", "phase")  # kinds whose events may have any value
 INT32 = np.iinfo(np.int32)
 STATELESS = ("analog", "stochastic")
 SET_FACTS = ("arrivals", "undelivered", "synops", "macs", "zero_synops", "rows", "touched")
@@ -67,19 +69,11 @@ def is_integer(network, population, graded):
     sets = [network["synapses"][name] for name in incoming(network, population)]
     fits = []
     for fields in sets:
-        spiking = not is_graded_source(network, fields["source"], graded)
+        spiking = not sends_values(network, fields["source"], graded)
         unscaled = has_integer_weights(fields) and "scale" not in fields
         plain = fields["kind"] == "identity" and weights_of(fields) is None
         fits.append(spiking and (unscaled or plain))
     return any(has_integer_weights(fields) for fields in sets) and all(fits)
-
-
-def is_graded_source(network, population, graded):
-    """Whether the events of a population are graded; `graded`: those of the input are."""
-    population = origin(network, population)
-    if population == network["input"]:
-        return graded
-    return network["populations"][population]["kind"] == "analog"
 
 
 # One visit
@@ -106,7 +100,7 @@ class Neurons:
     def __init__(self, fields, number):
         self.kind, self.number = fields["kind"], number
         self.count = neurons(fields["shape"])
-        self.fires = self.kind in ("iaf", "lif", "cubalif")
+        self.fires = self.kind != "readout"
         names = ("threshold", "leak", "bias", "v_min", "v_reset", "v_init", "current_leak")
         names += ("current_bias",)
         for name in names:
@@ -122,6 +116,10 @@ class Neurons:
 
     def field(self, value, shape):
         return None if value is None else field(value, shape, self.number)
+
+    def listens(self, t):
+        """Whether the neurons are updated at `t`."""
+        return True
 
     def meets(self, j, v):
         """Whether `v` reaches the threshold of neuron j."""
@@ -150,20 +148,123 @@ class Neurons:
         self.v[j] = v
 
     def visit(self, j, current, t):
-        """Integrate, fire, reset; True if neuron j fired."""
+        """Integrate, fire, reset; the value of the event of neuron j, 0 for none."""
         if self.current_leak is not None:
             current = self.current_leak[j] * self.u[j] + current
             if self.current_bias is not None:
                 current = current + self.current_bias[j]
             self.u[j] = current
         if t <= self.rests_until[j]:
-            return False
+            return 0
         self.integrate(j, current)
-        if not self.fires or t < self.start or not self.meets(j, self.v[j]):
-            return False
+        return self.send(j, t) if self.fires and t >= self.start else 0
+
+    def send(self, j, t):
+        """Fire and reset; the value of the event, 0 for none."""
+        if not self.meets(j, self.v[j]):
+            return 0
         self.v[j] = self.v_reset[j] if self.reset == "zero" else self.v[j] - self.threshold[j]
         self.rests_until[j] = t + self.refractory
-        return True
+        return 1
+
+
+class Signed(Neurons):
+    """Signed neurons with the sum of what each has sent."""
+
+    def __init__(self, fields, number):
+        super().__init__(fields, number)
+        lowest = fields.get("negative_threshold", fields["threshold"])
+        self.negative_threshold = self.field(lowest, fields["shape"])
+        self.sent = [0] * self.count
+
+    def takes_back(self, j):
+        return self.sent[j] > 0 and self.v[j] <= -self.negative_threshold[j]
+
+    def is_active(self, j, reached, current, t):
+        return super().is_active(j, reached, current, t) or self.takes_back(j)
+
+    def send(self, j, t):
+        value = 1 if self.v[j] >= self.threshold[j] else -1 if self.takes_back(j) else 0
+        self.v[j] -= self.number(value) * self.threshold[j]
+        self.sent[j] += value
+        return value
+
+
+class Burst(Neurons):
+    """Burst neurons with the value of the next event of each."""
+
+    def __init__(self, fields, number):
+        super().__init__(fields, number)
+        self.rule, self.most = fields.get("rule", "double"), fields.get("most", 2**31 - 1)
+        self.size = [1] * self.count
+
+    def is_active(self, j, reached, current, t):
+        return super().is_active(j, reached, current, t) or self.size[j] != 1
+
+    def send(self, j, t):
+        value, self.size[j] = self.size[j], 1
+        if self.v[j] < self.threshold[j] * self.number(value):
+            return 0
+        if self.rule == "count":
+            value = min(floor(self.v[j] / self.threshold[j]), self.most)
+        else:
+            self.size[j] = 2 * value if 2 * value <= self.most else value
+        self.v[j] -= self.threshold[j] * self.number(value)
+        return value
+
+
+class Phase(Neurons):
+    """Phase neurons, whose threshold halves from timestep to timestep of a period."""
+
+    def __init__(self, fields, number):
+        super().__init__(fields, number)
+        self.period = fields.get("period", 8)
+        if number is int and any(x % 2**self.period for x in self.threshold):
+            raise ValueError("a threshold is not a multiple of 2^period")
+
+    def level(self, j, t):
+        """The threshold of a timestep, which is a whole number where the potential is one."""
+        return self.number(self.threshold[j] / 2 ** (1 + t % self.period))
+
+    def is_active(self, j, reached, current, t):
+        biased = self.bias is not None and self.bias[j] != 0
+        return reached or biased or self.v[j] >= self.level(j, t)
+
+    def send(self, j, t):
+        if self.v[j] < self.level(j, t):
+            return 0
+        self.v[j] -= self.level(j, t)
+        return 0.5 ** (1 + t % self.period)
+
+
+class FirstSpike(Neurons):
+    """Neurons that listen in one window and send at most one event in the next."""
+
+    def __init__(self, fields, number):
+        super().__init__(fields, number)
+        self.window = fields["window"]
+        self.rounding = [float(x) for x in per_neuron(fields.get("rounding", 0.5), fields["shape"])]
+        self.slope = [number(0)] * self.count
+
+    def listens(self, t):
+        return self.start - self.window <= t < self.start
+
+    def is_active(self, j, reached, current, t):
+        biased = self.bias is not None and self.bias[j] != 0
+        last = t == self.start - 1
+        return self.listens(t) and bool(reached or last or biased or self.slope[j] != 0)
+
+    def visit(self, j, current, t):
+        if not self.listens(t):
+            ratio = float(self.v[j]) / float(self.threshold[j])
+            left = min(max(floor(ratio + self.rounding[j]), 0), self.window - 1)
+            return int(left >= 1 and t == self.start + self.window - left)
+        self.slope[j] = checked(self.slope[j] + current)
+        self.v[j] = self.v[j] + self.slope[j]
+        if self.bias is not None and t < self.start - 1:
+            self.v[j] = self.v[j] + self.bias[j]
+        checked(self.v[j])
+        return 0
 
 
 class Stateless:
@@ -183,6 +284,9 @@ class Stateless:
         for j, places in enumerate(self.places):
             for place in places:
                 self.biases[place] = 0 if self.bias is None else self.bias[j]
+
+    def listens(self, t):
+        return True
 
     def is_active(self, place, reached):
         return self.kind == "stochastic" or reached or bool(self.biases[place] != 0)
@@ -228,21 +332,33 @@ class FixedPoint:
         self.u, self.v = [0] * self.count, [0] * self.count
         self.rests_until = [-1] * self.count
 
+    def listens(self, t):
+        return True
+
     def is_active(self, j, reached, current, t):
         return True
 
     def visit(self, j, current, t):
-        """Decay, integrate, fire, reset; True if neuron j fired."""
+        """Decay, integrate, fire, reset; 1 if neuron j fired."""
         self.u[j] = decayed(self.u[j], self.current_decay[j]) + 64 * current
         if t <= self.rests_until[j]:
-            return False
+            return 0
         v = decayed(self.v[j], self.potential_decay[j]) + self.u[j]
         v += 64 * self.bias[j] if t > 0 else 0
         self.v[j] = min(max(v, 1 - 2**23), 2**23 - 1)
         if self.v[j] <= 64 * self.threshold[j]:
-            return False
+            return 0
         self.v[j], self.rests_until[j] = 0, t + self.refractory
-        return True
+        return 1
+
+
+LAWS = {
+    "cuba": FixedPoint,
+    "signed": Signed,
+    "burst": Burst,
+    "phase": Phase,
+    "ttfs": FirstSpike,
+}  # other kinds that integrate: Neurons
 
 
 class MaxPool:
@@ -277,6 +393,16 @@ def origin(network, population):
         [name] = incoming(network, population)
         population = network["synapses"][name]["source"]
     return population
+
+
+def sends_values(network, population, graded):
+    """Whether the events of a population may have any value; `graded`: those of the input."""
+    source = origin(network, population)
+    return graded if source == network["input"] else kind_of(network, source) in GRADED
+
+
+def kind_of(network, population):
+    return network["populations"][population]["kind"]
 
 
 def scale_of(fields, target_shape, dtype):
@@ -360,9 +486,9 @@ def spike_facts(network, population, events):
 
 def law_of(fields):
     """What a population of these fields does."""
-    if fields["kind"] == "cuba":
-        return FixedPoint
-    return Slope if fields["kind"] == "switch" or fields.get("slope") else Neurons
+    if fields["kind"] == "switch" or fields.get("slope"):
+        return Slope
+    return LAWS.get(fields["kind"], Neurons)
 
 
 class Sample:
@@ -424,7 +550,7 @@ class Sample:
 
     def is_graded(self, fields):
         """Whether the source of a set is graded."""
-        return is_graded_source(self.network, fields["source"], self.graded)
+        return sends_values(self.network, fields["source"], self.graded)
 
     def arriving(self, name, t):
         """The events of a set that arrive at `t`."""
@@ -463,10 +589,9 @@ class Sample:
         for j in range(own.count):
             is_active = own.is_active(j, j in reached, current[j], t)
             self.active[name] += int(is_active)
-            decided = isinstance(own, Slope) and own.firing == "window" and t >= own.start
-            if lazy and not is_active and not decided:
+            if lazy and own.listens(t) and not is_active:  # what it decided before it still sends
                 continue
-            value = int(own.visit(j, checked(current[j]), t))
+            value = own.visit(j, checked(current[j]), t)
             if value:
                 self.sent[name][t].append((j, value))
         self.trace[name].append(list(own.v))
@@ -509,10 +634,7 @@ class Sample:
             facts[name] |= spike_facts(self.network, name, spikes[name])
             facts[name]["touched"] = len(touched[name])
         for name, own in self.state.items():
-            facts[name]["updates"] = own.count * self.timesteps
-            if isinstance(own, Slope):
-                listening = [t for t in range(self.timesteps) if own.listens(t)]
-                facts[name]["updates"] = own.count * len(listening)
+            facts[name]["updates"] = own.count * sum(map(own.listens, range(self.timesteps)))
             if self.populations[name]["kind"] == "switch":
                 counted = {"drains": own.drains, "lost_synops": own.lost, "near": own.near}
                 facts[name] |= counted

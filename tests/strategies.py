@@ -73,7 +73,7 @@ def maybe(draw, fields, name, choices, shape, percent=40):
 
 def integrator(draw, shape, leaks, whole):
     """The fields of a population that is not the input; `whole`: fit for an integer one."""
-    kinds = ["iaf", "iaf", "lif", "lif", "readout", "stochastic"]
+    kinds = ["iaf", "iaf", "lif", "lif", "readout", "signed", "stochastic"]
     kind = draw(st.sampled_from(kinds if whole else [*kinds, "analog"]))
     fields = {"kind": kind, "shape": shape}
     leaks = [1.0] if whole else leaks
@@ -81,16 +81,19 @@ def integrator(draw, shape, leaks, whole):
     if kind in STATELESS:
         return fields | stateless(draw, kind, shape)
     maybe(draw, fields, "v_init", [0, 1, 2] if whole else [0, 0.125, -0.25, 0.75], shape)
-    maybe(draw, fields, "leak", leaks, shape, {"iaf": 0, "lif": 100, "readout": 50}[kind])
+    maybe(draw, fields, "leak", leaks, shape, {"lif": 100, "readout": 50}.get(kind, 0))
     if kind == "readout":
         return fields
     fields["threshold"] = spread(draw, [1, 2, 3.0] if whole else [0.25, 13 / 64, 0.5, 1], shape)
+    add(draw, fields, "start", draw(st.sampled_from([0, 0, 1, 3])), 0)
+    if kind == "signed":
+        maybe(draw, fields, "negative_threshold", [1, 2] if whole else [3 / 64, 0.5], shape)
+        return fields
     maybe(draw, fields, "v_min", [-1, -4] if whole else [-0.25, -0.5, -1], shape)
     add(draw, fields, "compare", draw(st.sampled_from(["ge", "gt"])), "ge")
     add(draw, fields, "reset", draw(st.sampled_from(["subtract", "zero"])), "subtract")
     if fields.get("reset") == "zero":
         maybe(draw, fields, "v_reset", [0, -1] if whole else [0, 0.125, -0.25], shape)
-    add(draw, fields, "start", draw(st.sampled_from([0, 0, 1, 3])), 0)
     add(draw, fields, "refractory", draw(st.sampled_from([0, 0, 1, 2])), 0)
     return fields
 
@@ -417,7 +420,7 @@ def event_lists(draw, shape, timesteps):
 
 
 @st.composite
-def cases(draw, codings=("constant", "poisson", "events")):
+def cases(draw, codings=("constant", "poisson", "latency", "events")):
     """A network with an input and the settings of a run."""
     timesteps = draw(st.integers(1, 8))
     network = draw(networks(timesteps))

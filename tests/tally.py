@@ -9,14 +9,15 @@ from contextlib import contextmanager
 
 from geometry import connections, listening, neurons, weights_of
 from naive import (
+    LAWS,
     STATELESS,
     FixedPoint,
     Neurons,
     Stateless,
     incoming,
-    is_graded_source,
     origin,
     scale_of,
+    sends_values,
     visiting_order,
 )
 from naive_switch import PairPool, Slope
@@ -214,9 +215,9 @@ class Integrator:
                 arrived |= self.arrive(synapses, t)
         with self.ledger.at_work(name):
             cached = self.read_cache(t)
-            fired = [j for j in range(self.law.count) if self.step(j, t, j in arrived, cached[j])]
+            sent = [(j, self.step(j, t, j in arrived, cached[j])) for j in range(self.law.count)]
         self.fill_cache()
-        return [(j, 1) for j in fired]
+        return [(j, value) for j, value in sent if value]
 
     def arrive(self, synapses, t):
         """Deliver the events of one set; the neurons that they reach."""
@@ -245,10 +246,10 @@ class Integrator:
         self.fresh = []
 
     def step(self, j, t, arrived, cached):
-        """Update one neuron, also a resting one, whose outcome is thrown away; True if it fires."""
+        """Update one neuron, also a resting one, whose outcome is thrown away; what it sends."""
         law, before = self.law, self.law.v[j]
         if self.update == "active" and not law.is_active(j, arrived, 0, t):
-            return False
+            return 0
         v = self.potential[j]
         if not self.direct:
             if law.leak is not None:
@@ -262,14 +263,19 @@ class Integrator:
         if law.v_min is not None:
             v = v.like(max(v.value, law.v_min[j]))
         resting = t <= law.rests_until[j]
-        fires = law.fires and self.compare(v, j) and t >= law.start and not resting
-        if fires:
-            v = self.reset(v, j)
-            law.rests_until[j] = t + law.refractory
+        v, value = self.fire(v, j, t, resting)
         if self.direct and law.leak is not None:
             v = v * self.constant("leak", j)
         self.potential[j] = v.like(before) if resting else v
-        return fires
+        return value
+
+    def fire(self, v, j, t, resting):
+        """The potential after the reset, and 1 if the neuron fires."""
+        law = self.law
+        if not (law.fires and self.compare(v, j) and t >= law.start and not resting):
+            return v, 0
+        law.rests_until[j] = t + law.refractory
+        return self.reset(v, j), 1
 
     def compare(self, v, j):
         threshold = self.constant("threshold", j)
@@ -279,6 +285,50 @@ class Integrator:
         if self.law.reset == "zero":
             return v.overwritten(self.constant("v_reset", j))
         return v - self.constant("threshold", j)
+
+
+class Valued(Integrator):
+    """One population whose law decides the value of an event; one comparison, one subtraction."""
+
+    def __init__(self, ledger, fields, incoming_sets, accumulate, update):
+        super().__init__(ledger, fields, incoming_sets, accumulate, update)
+        self.law = LAWS[fields["kind"]](fields, float)
+
+    def fire(self, v, j, t, resting):
+        self.ledger.book("compare")
+        self.law.v[j] = v.value
+        value = self.law.send(j, t) if t >= self.law.start else 0
+        if value:
+            self.ledger.book("reset_subtract")
+        return v.like(self.law.v[j]), value
+
+
+class Ramp(Integrator):
+    """One population of kind ttfs: its slope takes the potential's place on the arrival side."""
+
+    def __init__(self, ledger, fields, incoming_sets, accumulate, update):
+        super().__init__(ledger, fields, incoming_sets, accumulate, update)
+        self.law = LAWS[fields["kind"]](fields, float)
+        if self.direct:
+            self.accumulator = Memory(ledger, "slope", [0.0] * self.law.count)
+
+    def step(self, j, t, arrived, cached):
+        """Update one neuron by the law; what it costs is booked beside it."""
+        book, law = self.ledger.book, self.law
+        current = self.accumulator.values[j] + cached
+        self.accumulator.values[j] = 0.0
+        buffered = isinstance(self.accumulator, Memory) and not self.direct
+        if buffered and arrived:
+            book("current_write")
+        if law.listens(t) and (self.update == "clock" or law.is_active(j, arrived, 0, t)):
+            actions = ["slope_read", "slope_add", "potential_read", "potential_write", "compare"]
+            actions += ["bias_read", "bias_add"] if self.bias is not None else []
+            actions += [] if self.direct else ["slope_write", "commit_add"]
+            for action in actions + ["current_read"] * buffered:
+                book(action)
+        value = law.visit(j, current, t)
+        self.potential.values[j] = law.v[j]
+        return value
 
 
 class TwoStates(Integrator):
@@ -486,8 +536,8 @@ def measure(
     for name, fields in sets.items():
         shapes = populations[fields["source"]]["shape"], listening(populations[fields["target"]])
         cached = fields["source"] == source and coding == "constant" and input == "cached"
-        valued = is_graded_source(network, fields["source"], graded)
-        synapses[name] = Synapses(ledger, fields, shapes, valued, cached)
+        values = sends_values(network, fields["source"], graded)
+        synapses[name] = Synapses(ledger, fields, shapes, values, cached)
 
     def drawing(name):
         def draw(neuron, t):
@@ -514,6 +564,10 @@ def measure(
                 integrators[name] = Sender(ledger, *own)
             elif fields["kind"] in ("cuba", "cubalif") or "current_leak" in fields:
                 integrators[name] = TwoStates(ledger, fields, into, accumulate, update)
+            elif fields["kind"] == "ttfs":
+                integrators[name] = Ramp(ledger, fields, into, accumulate, update)
+            elif fields["kind"] in LAWS:
+                integrators[name] = Valued(ledger, fields, into, accumulate, update)
             else:
                 integrators[name] = Integrator(ledger, fields, into, accumulate, update)
 

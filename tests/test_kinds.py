@@ -55,6 +55,27 @@ NEURONS = {
         {"bias": np.array([0, 1]), "sampled": False, "pool": (2, 2)},
         {"probability": "hardtanh", "sampled": False},
     ],
+    "burst": [
+        {"threshold": 1},
+        {"threshold": np.array([1, 2]), "most": 2, "bias": np.array([1, 3]), "v_init": 1},
+        {"threshold": 1, "rule": "count", "bias": np.arange(8) - 1},
+        {"threshold": np.arange(8) + 1, "rule": "count", "most": 2, "v_init": 5, "start": 1},
+    ],
+    "phase": [
+        {"threshold": 4, "period": 2},
+        {"threshold": np.array([8, 16]), "period": 3, "bias": np.array([0, -1]), "start": 1},
+        {"threshold": 2, "period": 1, "v_init": np.arange(8) - 1, "bias": 1},
+    ],
+    "ttfs": [
+        {"threshold": 1, "window": 2, "start": 2},
+        {"threshold": np.array([1, 2]), "bias": 1, "rounding": 0, "v_init": np.arange(8) - 2}
+        | {"window": 2, "start": 2},
+    ],
+    "signed": [
+        {"threshold": 1},
+        {"threshold": np.array([1, 2]), "negative_threshold": 1, "v_init": np.arange(8) % 2},
+        {"threshold": 1, "negative_threshold": 2, "bias": np.array([0, -1]), "start": 1},
+    ],
     "cubalif": [
         {"threshold": 1, "leak": 0.5, "current_leak": np.array([0.5, 1])},
         {"threshold": 1, "leak": 1, "current_leak": 0, "bias": 0.25, "refractory": 1}
@@ -129,6 +150,7 @@ SYNAPSES = {
 STIMULI = {
     "constant": {"image": range(-2, 5)},
     "poisson": {"ones": range(5), "signs": range(-4, 5)},
+    "latency": {"image": range(-2, 6)},
     "events": {"ones": [1], "signs": [1, -1], "graded": [1, -1, 0.25, -0.75]},
     "switch": {"ones": range(5), "signs": range(-5, 6)},
 }
@@ -190,7 +212,7 @@ def stimulus(shape, coding, name, seed):
 def neuron_network(kind, fields, form):
     """in -> n -> out, and n -> n two timesteps later, with n of the kind (or in)."""
     shape = (2, 2, 2)
-    window = {"window": fields["window"]} if "window" in fields else {}
+    window = {"window": fields["window"]} if "window" in fields and kind != "ttfs" else {}
     populations = {
         "in": {"kind": "input", "shape": shape},
         "n": {"kind": "iaf", "shape": shape, "threshold": 1},
@@ -206,11 +228,11 @@ def neuron_network(kind, fields, form):
     populations[name] = {"kind": kind, "shape": shape, **fields}
     places = neurons(listening(populations["n"]))
     synapses = {"in-n": ("dense", {"weight": (8, places)})}
-    once = kind == "switch" and fields.get("firing") != "online"
+    once = kind == "ttfs" or (kind == "switch" and fields.get("firing") != "online")
     if places > 8:  # several for each neuron
         synapses |= {"n-n": ("dense", {"weight": (8, places), "delay": 2})}
         synapses |= {"n-out": ("dense", {"weight": (8, 3)})}
-    elif once:
+    elif once:  # listens to others only
         synapses["n-out"] = ("dense", {"weight": (8, 3)})
     elif KINDS["neurons"][populations["n"]["kind"]].sends:
         synapses |= {"n-n": ("identity", {"delay": 2}), "n-out": ("dense", {"weight": (8, 3)})}
@@ -287,6 +309,8 @@ def cases(folder, kind, every=False):
     each = [s for s in EVERY_STIMULUS if kind != "cuba" or s[1] in ("ones", "signs")]
     for i, (form, network) in enumerate(networks(folder, kind)):
         stimuli = [s for s in each if (s[0] == "switch") == ("window" in network)]
+        if kind == "ttfs":  # takes first spikes only
+            stimuli = [s for s in each if s[0] == "latency" or s == ("events", "ones")]
         for coding, name in stimuli if every else [stimuli[(i + k) % len(stimuli)] for k in turns]:
             yield form, case_of(network, coding, name, i)
 
@@ -389,19 +413,9 @@ def fields_of(part):
 
 # One compiled signature per dtype. The names of the arguments whose dtype is that of a run or of
 # weights; any other array, and any other number, has one dtype in all of evsim.
-VALUES = {
-    "slope",
-    "bias",
-    "currents",
-    "potential",
-    "constants",
-    "history",
-    "weight",
-    "data",
-    "out",
-    "values",
-}
-VALUES |= {"row_values", "signs", "matrix[0]", "sums", "kept", "out_values", "leak", "synaptic"}
+VALUES = {"slope", "bias", "currents", "potential", "constants", "history", "weight", "data"}
+VALUES |= {"out", "values", "row_values", "signs", "matrix[0]", "sums", "kept", "out_values"}
+VALUES |= {"leak", "synaptic", "size"}
 
 
 def kernels():

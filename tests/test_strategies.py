@@ -7,11 +7,12 @@ from naive import is_integer, simulate, visiting_order
 from stimulus import is_graded
 from strategies import cases
 
-CODINGS = ("constant", "poisson", "events")
+CODINGS = ("constant", "poisson", "latency", "events")
 NEURON_FIELDS = ("threshold", "bias", "v_init", "v_min", "v_reset", "compare", "reset", "start")
 WANTED = {
     *(("iaf", field) for field in (*NEURON_FIELDS, "refractory")),
     *(("lif", field) for field in (*NEURON_FIELDS, "refractory", "leak")),
+    *(("signed", field) for field in ("threshold", "negative_threshold", "bias", "v_init")),
     *(("readout", field) for field in ("bias", "v_init", "leak")),
     *(("input", field) for field in ("scale", "mean", "std")),
     *(("analog", field) for field in ("bias", "pool")),
@@ -28,7 +29,7 @@ WANTED = {
     *(("coding", coding, graded) for coding in CODINGS for graded in (True, False)),
     *(("leak", leak) for leak in (1.0, 0.5, 0.25)),
     *(("image", kind) for kind in ("uint8", "float32", "float64")),
-    *(("integer population", kind) for kind in ("iaf", "lif", "readout", "stochastic")),
+    *(("integer population", kind) for kind in ("iaf", "lif", "readout", "signed", "stochastic")),
     *(("output", kind) for kind in ("iaf", "lif", "readout", "analog", "stochastic")),
     *(("delay", delay) for delay in range(4)),
     *(("timesteps", timesteps) for timesteps in range(1, 9)),
@@ -36,7 +37,7 @@ WANTED = {
     *((word,) for word in ("unreachable with bias", "graded with integer weights", "late event")),
     *((word,) for word in ("fan-out 0", "asymmetric padding", "zero weight", "scale per channel")),
     *((word,) for word in ("several spiking layers", "undelivered")),
-} - {("coding", "constant", False), ("coding", "poisson", True)}
+} - {("coding", "constant", False), ("coding", "poisson", True), ("coding", "latency", True)}
 
 
 def spread_of(fields, name):
@@ -137,7 +138,7 @@ def features(case, record):
 def test_strategies_reach_everything():
     found = set()
 
-    @settings(deadline=None, max_examples=400, derandomize=True, database=None)
+    @settings(deadline=None, max_examples=900, derandomize=True, database=None)
     @given(cases())
     def look(case):
         found.update(features(case, simulate(**case._asdict())))

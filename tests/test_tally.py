@@ -147,7 +147,7 @@ def actions_of_population(fields, facts, accumulate, update):
         "compare": 0 if fields["kind"] == "readout" else u,
         "leak": u if "leak" in fields else 0,
         "random_draw": facts["draws"],
-        reset: facts["spikes"] if fields["kind"] in ("iaf", "lif") else 0,
+        reset: facts["spikes"] if fields["kind"] in ("iaf", "lif", "signed") else 0,
     }
 
 

@@ -55,7 +55,7 @@ def convert(
     stagger: Annotated[int | None, typer.Option(**options.whole("--stagger", 0))] = None,
     coding: options.Coding = None,
     seed: options.Seed = None,
-    scheme: Annotated[str, typer.Option(metavar="rate|switch|stochastic")] = "rate",
+    scheme: Annotated[str, typer.Option(metavar="rate|switch|stochastic|...")] = "rate",
     window: Annotated[int | None, typer.Option(**options.whole("--window", 2))] = None,
     firing: Annotated[str | None, typer.Option(metavar="window|online", help="switch")] = None,
     rounding: Rounding = None,
@@ -100,22 +100,28 @@ def convert(
 CHOICES = ("method", "percentile", "per_channel", "threshold_scale", "timesteps", "v_init")
 CHOICES += ("balance", "pooling", "correct_bias", "stagger", "coding", "seed")
 CHOICES += ("window", "firing", "rounding")
-MEASURED = ("calibrate", "samples", "diagnose", "picture")
-OF_SWITCHES = ("method", "percentile", "per_channel", "threshold_scale", "pooling")
-OF_SWITCHES += ("window", "firing", "rounding")
+CALIBRATION = {"calibrate", "samples"}
+DIAGNOSIS = {"diagnose", "picture"}
+OF_RATES = {*CHOICES, *CALIBRATION, "reset"} - {"window", "firing", "rounding"}
+OF_SWITCHES = {"method", "percentile", "per_channel", "threshold_scale", "pooling"}
+OF_SWITCHES |= {"window", "firing", "rounding", *CALIBRATION}
 SCHEMES = {  # the options of each
-    "rate": {*CHOICES, *MEASURED, "reset"} - {"window", "firing", "rounding"},
-    "switch": {*OF_SWITCHES, *MEASURED},
+    "rate": OF_RATES | DIAGNOSIS,
+    "switch": OF_SWITCHES | DIAGNOSIS,
     "stochastic": {"timesteps", "pooling", "seed"},
+    "signed": OF_RATES,
+    "burst": OF_RATES,
+    "phase": OF_RATES | {"window"},
+    "ttfs": OF_RATES | {"window"},
 }
 
 
 def _check_scheme(scheme: str, given: dict) -> None:
     """Raise an error for an unknown scheme, or an option that it has no use for."""
     if scheme not in SCHEMES:
-        known = f"{' or '.join(SCHEMES)}{nearest(scheme, SCHEMES)}"
+        known = f"one of {', '.join(SCHEMES)}{nearest(scheme, SCHEMES)}"
         raise mismatch(repr(scheme), known, "--scheme")
-    for name in (*CHOICES, *MEASURED, "reset"):
+    for name in (*CHOICES, *CALIBRATION, *DIAGNOSIS, "reset"):
         if given[name] not in (None, False) and name not in SCHEMES[scheme]:
             option = f"--{name.replace('_', '-')}"
             raise EvsimError(f"found --scheme {scheme}, expected no such option", option)
@@ -151,9 +157,9 @@ def _convert(model, file, data, some, target, jobs, quiet) -> dict:
 
     scheme, choices, path, overwrite = target
     images = data.images.part(some)
-    if scheme == "rate":
-        choices = choices | {"first_sample": some.start}
-    make = convert if scheme == "rate" else convert_to_switches
+    make = convert_to_switches if scheme == "switch" else convert
+    if scheme != "switch":
+        choices = choices | {"first_sample": some.start, "scheme": scheme}
     with announced_compilation(quiet), gauge("calibration", quiet) as show:
         try:
             made = make(model, images, jobs=jobs, progress=show, **choices)
@@ -161,7 +167,8 @@ def _convert(model, file, data, some, target, jobs, quiet) -> dict:
             if error.place in choices:
                 raise EvsimError(error.problem, f"--{error.place.replace('_', '-')}") from None
             raise error if "images" in error.place else error.within(file=str(file)) from None
-    found = _write(path, made.network, overwrite, notes(made.units))
+    told = "diagnose" in SCHEMES[scheme]  # rates, or durations, times scales are activations
+    found = _write(path, made.network, overwrite, notes(made.units) if told else None)
     rows = [
         {
             "population": unit.population,

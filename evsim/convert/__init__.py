@@ -12,6 +12,7 @@ from evsim.convert._correction import correct
 from evsim.convert._fold import fold
 from evsim.convert._graph import Graph
 from evsim.convert._scales import Finish, from_activations, spread
+from evsim.convert._schemes import SCHEMES, recoded, settled
 from evsim.convert._spike_norm import spike_norm
 from evsim.convert._stochastic import network_of
 from evsim.convert._switch import Switching, build_switching
@@ -22,12 +23,12 @@ from evsim.parts import EvsimError, mismatch, nearest
 from evsim.settings import check_shape
 
 WORDS = {
-    "scheme": ("rate", "stochastic"),
     "method": ("max", "percentile", "spike-norm", "mmse"),
     "reset": ("subtract", "zero"),
     "balance": ("weights", "thresholds"),
     "pooling": ("prepool", "neurons"),
     "coding": ("constant", "poisson"),
+    "scheme": SCHEMES,
 }
 
 
@@ -48,15 +49,17 @@ def convert(
     percentile: float = 99.9,
     per_channel: bool = False,
     threshold_scale: float = 1.0,
-    timesteps: int = 64,
+    timesteps: int | None = None,
     reset: str = "subtract",
     v_init: float = 0.5,
     balance: str = "weights",
     pooling: str = "prepool",
-    coding: str = "constant",
+    coding: str | None = None,
     seed: int = 0,
     stagger: int = 0,
     correct_bias: bool = False,
+    scheme: str = "rate",
+    window: int | None = None,
     first_sample: int = 0,
     jobs: int | None = None,
     progress=None,
@@ -70,13 +73,19 @@ def convert(
     `v_init` is a share of the threshold. `balance`, `pooling`: as for `build` and `fold`.
     `stagger`: so many timesteps later than its sources a population begins to fire, when what
     arrives has settled. `correct_bias`: biases that make up for what rates miss on average, in a
-    run over the images. `progress` is called with what is done and in all. Raises EvsimError.
+    run over the images. `scheme`: rate, signed, burst, phase (with period `window`) or ttfs
+    (in windows of `window` timesteps); `timesteps` is 64, but for ttfs as its windows say.
+    `progress` is called with what is done and in all. Raises EvsimError.
     """
     given = {"method": method, "reset": reset, "balance": balance, "pooling": pooling}
-    _check_words(given | {"coding": coding})
+    _check_words(given | {"scheme": scheme})
+    given |= {"coding": coding, "stagger": stagger, "correct_bias": correct_bias}
+    coding, timesteps, window = settled(scheme, given, timesteps, window)
+    _check_words({"coding": coding})
     _check_numbers(percentile, threshold_scale, v_init, timesteps, stagger)
     graph = fold(model, pooling)
     _check_images(graph, model, images)
+    every = images
     if not any(node.levels is None for node in graph.measured):
         images = images[:0] if images is not None else ()
     tell = progress or (lambda done, total: None)
@@ -86,18 +95,9 @@ def convert(
         walk = Walk(graph, model.input, images, choices, jobs)
         found = spike_norm(walk, per_channel, Finish(graph), tell)
     else:
-        found = from_activations(
-            graph,
-            model,
-            images,
-            method=method,
-            percentile=percentile,
-            per_channel=per_channel,
-            timesteps=timesteps,
-            v_init=v_init,
-            jobs=jobs,
-            progress=tell,
-        )
+        rule = {"method": method, "percentile": percentile, "per_channel": per_channel}
+        rule |= {"timesteps": timesteps, "v_init": v_init}
+        found = from_activations(graph, model, images, **rule, jobs=jobs, progress=tell)
     scales = spread(graph, found, threshold_scale)
     if correct_bias and len(images):
         correct(Walk(graph, model.input, images, choices, jobs), scales, model, images, jobs, tell)
@@ -114,6 +114,7 @@ def convert(
         seed=seed or None,
         description=model.description or None,
     )
+    network = recoded(network, scheme, window, every)
     units = [Unit(node.name, node.layer, scales[node.name]) for node in _spiking(graph)]
     return Conversion(network, tuple(units), (*model.notes, *graph.notes))
 

@@ -34,6 +34,14 @@ class Neurons(Part):
     shape: tuple[int, ...] = wholes(None, least=1)
 
     @property
+    def ends(self) -> int | None:
+        """Where it sends in a window: the timestep after it, with which the run ends."""
+        return None
+
+    def check_source(self, source: Neurons, delay: int) -> None:
+        """Raise an error if it cannot take the events of a source after this delay."""
+
+    @property
     def neurons(self) -> int:
         return math.prod(self.shape)
 

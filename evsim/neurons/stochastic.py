@@ -48,7 +48,7 @@ class StochasticWindow(StatelessWindow):
 
     def send(self, state, currents, first: int, channels, values, offsets) -> int:
         neurons = self.neurons
-        seed, sample, population = state.get("key", (0, 0, 0))
+        seed, sample, population = state.get("key", (0, 0, 0))[:3]
         words = np.array([seed & 0xFFFFFFFF, seed >> 32, first, sample, population], np.uint32)
         rules = np.array([neurons.probability == "sigmoid", neurons.sampled], np.uint8)
         row = np.empty(neurons.channels)
