@@ -12,6 +12,7 @@ from naive import simulate
 from strategies import Case
 from tally import tally
 from test_engine import MACHINES, assert_equal
+from test_kinds import cases
 
 import evsim
 from evsim.ann import INPUT, Model
@@ -42,6 +43,31 @@ def network(neuron, weight=1.0, inputs=1, **attributes):
 def sent(run, name):
     """[(timestep, neuron, value)] of the first sample."""
     return [tuple(e)[1:] for e in run.spikes[name].tolist()]
+
+
+@pytest.mark.parametrize("kind", ["signed", "burst", "phase"])
+def test_a_lazy_machine_sends_the_same(kind):
+    skipped = 0
+    for form, case in cases("neurons", kind):
+        dtype = np.dtype(form.dtype).type
+        lazy, all_of_it = (simulate(**case._asdict(), dtype=dtype, lazy=lazy) for lazy in (1, 0))
+        assert lazy.spikes == all_of_it.spikes
+        assert (lazy.trace["n"] == all_of_it.trace["n"]).all()
+        skipped += lazy.facts["n"]["updates"] - lazy.facts["n"]["active_updates"]
+    assert skipped > 0
+
+
+def test_a_threshold_too_small_for_float32():
+    fields = {"shape": (1,), "threshold": 1e-40}
+    image = np.ones((1, 1))
+    for neuron in (
+        {"kind": "phase", "period": 30},
+        {"kind": "signed", "negative_threshold": 1e-50},
+    ):
+        one = network(fields | neuron)
+        assert evsim.run(one, image, timesteps=2, dtype="float64").settings.dtype == "float64"
+        with pytest.raises(evsim.EvsimError, match="threshold: found 1e-40, expected one that is"):
+            evsim.run(one, image, timesteps=2)
 
 
 # Coding latency

@@ -47,8 +47,9 @@ class Valued(Integrating):
             threshold=self.threshold,
             **self.fields(),
         )
-        if (constants[2] <= 0).any():
-            raise mismatch(self.threshold.min(), f"a threshold above 0 in {dtype}", "threshold")
+        if (constants[2:] <= 0).any():
+            expected = f"one that is above 0 in {dtype}, at every size of an event"
+            raise mismatch(self.threshold.min(), expected, "threshold")
         return ValuedWindow(self, dtype, constants, current_bound)
 
 
