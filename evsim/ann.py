@@ -62,7 +62,8 @@ class Model:
 
     `input`: shape and scaling of the image, as a network's input population has them.
     `shapes`: of every layer's result, and of the image. `notes`: what the reader had to decide.
-    `blocks`: which layers are turns of one block. Raises EvsimError with the place of what does not fit.
+    `blocks`: which layers are turns of one block. Raises EvsimError with the place of what does
+    not fit.
     """
 
     def __init__(
