@@ -64,6 +64,7 @@ class Unrolling:
 def mark(graph: Graph, model: Model) -> None:
     """Say of every node that belongs to a block where it is in it."""
     found, seen = {}, Counter()
+    graph.turns = {block.name: len(block.turns) for block in model.blocks}
     for block in model.blocks:
         for turn in range(len(block.turns)):
             layers = dict.fromkeys(block.turns[turn], "")
@@ -152,8 +153,8 @@ def unshared(graph: Graph, network: Network, model: Model) -> list[str]:
         found = len({weight.__array_interface__["data"][0] for weight in sets})
         if found > expected:
             notes.append(
-                f"block {block.name!r} has {found} arrays of weights instead of {expected}: what "
-                f"comes into it, or between its turns, is not an activation with one scale"
+                f"the populations of block {block.name!r} have {found} arrays of weights, its layers "
+                f"{expected}: what comes into it, or its result, is no activation with one scale"
             )
     return notes
 
@@ -168,11 +169,11 @@ def _recurrent(graph: Graph, scales: dict, delay: int) -> tuple[Graph, dict]:
         if node.place and node.place.turn is not None:
             own = node.place.block, node.place.turn
             turns.setdefault(own, {})[node.place.position] = node
-    last = dict(sorted(turns))
-    for (block, turn), nodes in turns.items():
-        if nodes.keys() != turns[block, 0].keys():
-            found = f"turn {turn + 1} of other populations than turn 1"
-            expected = "a block that begins behind an activation and ends with one"
+    for block, turn in ((b, t) for b, number in graph.turns.items() for t in range(number)):
+        own, first = turns.get((block, turn), {}), turns.get((block, 0), {})
+        if not own or own.keys() != first.keys():
+            found = f"turn {turn + 1} with {len(own)} populations, turn 1 with {len(first)}"
+            expected = "as many: a block that begins behind an activation and ends with one"
             raise mismatch(found, expected, f"layers/{block}")
     names = {name: name for name in graph.nodes}
     for (block, _), nodes in turns.items():
@@ -184,16 +185,17 @@ def _recurrent(graph: Graph, scales: dict, delay: int) -> tuple[Graph, dict]:
         place, more = node.place, {}
         if place and place.turn:
             continue
-        if place and place.turn == 0 and last[place.block]:
+        if place and place.turn == 0 and graph.turns[place.block] > 1:
             second = turns[place.block, 1][place.position]
             inside = {n.name for n in turns[place.block, 0].values()}
             more["feedback"] = _renamed(_fed_back(node, second, inside), names)
-            more["layer"] = turns[place.block, last[place.block]][place.position].layer
+            last = turns[place.block, graph.turns[place.block] - 1]
+            more["layer"] = last[place.position].layer
         terms = _renamed(node.terms, names)
         made.nodes[names[node.name]] = replace(node, name=names[node.name], terms=terms, **more)
-    for block in sorted(last):
+    for block, number in graph.turns.items():
         place = next(iter(turns[block, 0].values())).place
-        if place.inject == "replace" and last[block]:
+        if place.inject == "replace" and number > 1:
             made.notes.append(
                 f"block {block!r} replaces its input from the second turn on; as a recurrent block "
                 f"it adds the input in every timestep (--unroll copies replaces it)"

@@ -68,6 +68,7 @@ class Graph:
     nodes: dict[str, Node] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     delay: int = 0  # of what is fed back
+    turns: dict[str, int] = field(default_factory=dict)  # of the blocks that have some
 
     @property
     def output(self) -> Node:
