@@ -136,9 +136,10 @@ def test_turns_inside_turns():
 
 
 @pytest.mark.parametrize("inject", ["replace", "add_input"])
+@pytest.mark.parametrize("turns", [2, 4])
 @pytest.mark.parametrize(("width", "stride"), [(5, 1), (3, 2)])
-def test_a_block_whose_ends_do_not_fit(width, stride, inject):
-    use = f'use = "b", name = "back", turns = 2, inject = "{inject}"'
+def test_a_block_whose_ends_do_not_fit(width, stride, turns, inject):
+    use = f'use = "b", name = "back", turns = {turns}, inject = "{inject}"'
     text = f"input = [4, 4, 3]\nlayers = [{{ {use} }}]{BLOCK}"
     text = text.replace("padding = 1", f"padding = 1, stride = {stride}")
     with pytest.raises(EvsimError) as error:
@@ -320,6 +321,44 @@ layers = [{ name = "conv", kind = "conv", padding = 1 }, { name = "relu", kind =
     assert np.abs(found - wanted).max() <= 1e-5 * wanted.max()
     with pytest.raises(EvsimError, match="another bias in its first turn"):
         convert(model, images(6)[:, :4, :4], unroll="recurrent")
+
+
+@pytest.mark.parametrize("unroll", ["copies", "recurrent"])
+def test_two_blocks_behind_max_pools(unroll):
+    text = 'input = [8, 8, 3]\nlayers = [{ name = "stem", kind = "conv", padding = 1 }, '
+    text += '{ name = "relu", kind = "relu" }, '
+    text += '{ name = "pool", kind = "pool", operation = "max", kernel = 2 }, '
+    text += '{ use = "b", name = "back{i}", repeat = 2, turns = 2 }, '
+    text += '{ use = "b", name = "once", turns = 1 }, '
+    text += '{ name = "flatten", kind = "flatten" }, { name = "out", kind = "dense" }]'
+    text += BLOCK.replace("}]", '}, { name = "relu", kind = "relu" }]')
+    model = definition_of(text, drawn([*convs(4, 4, 4, 4), *denses(64, 10)], 2))
+    assert [block.name for block in model.blocks] == ["back0", "back1", "once"]
+    made = convert(model, images(), unroll=unroll)
+    assert len(weights_of(made.network)) == 5
+    delays = [part.delay for part in made.network.synapses.values()]
+    assert sum(delays) == (2 if unroll == "recurrent" else 0)
+    assert len(delays) == (1 + 1 + 2 * 2 + 1 + 1)
+    if unroll == "copies":
+        x = model.scaled(images(3))
+        found, wanted = rates(made.network, x), model.forward(x)[model.output]
+        assert np.allclose(found["out"] / found["out"].max(), wanted / wanted.max(), atol=1e-5)
+
+
+def test_a_max_pool_cannot_take_what_is_sent_back():
+    text = 'input = [4, 4, 3]\nlayers = [{ name = "stem", kind = "conv", padding = 1 }, '
+    text += '{ name = "relu", kind = "relu" }, { use = "b", name = "back", turns = 2 }, '
+    text += '{ name = "flatten", kind = "flatten" }, { name = "out", kind = "dense" }]'
+    text += BLOCK.replace("}]", '}, { name = "relu", kind = "relu" }]').replace(
+        "[{",
+        '[{ name = "max", kind = "pool", operation = "max", kernel = 3, stride = 1, '
+        "padding = 1 }, {",
+    )
+    model = definition_of(text, drawn([*convs(3, 3), *denses(48, 10)], 1))
+    some = images(4)[:, :4, :4]
+    assert len(weights_of(convert(model, some).network)) == 3
+    with pytest.raises(EvsimError, match=r"layers/back\.turn1\.max: found a max pool"):
+        convert(model, some, unroll="recurrent")
 
 
 @every_name

@@ -153,8 +153,8 @@ def unshared(graph: Graph, network: Network, model: Model) -> list[str]:
         found = len({weight.__array_interface__["data"][0] for weight in sets})
         if found > expected:
             notes.append(
-                f"the populations of block {block.name!r} have {found} arrays of weights, its layers "
-                f"{expected}: what comes into it, or its result, is no activation with one scale"
+                f"the populations of block {block.name!r} have {found} arrays of weights, its "
+                f"layers {expected}: what it takes or gives is no activation with one scale"
             )
     return notes
 

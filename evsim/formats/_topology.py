@@ -172,7 +172,7 @@ def _model(definition: Definition, pairing: Pairing, options: Options, trainer: 
     blocks = _blocks(pairing.entries)
     for entry in pairing.entries:
         for block in blocks:
-            if entry.name == block.turns[-1][0]:
+            if len(block.turns) > 1 and entry.name == block.turns[1][0]:
                 block.check_ends(shapes)
         sources = [shapes[source] for source in entry.sources]
         bundle = pairing.bundles.get(entry.weights)
