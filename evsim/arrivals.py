@@ -27,7 +27,7 @@ class Arrivals:
 
     def currents(self, name: str, steps: int, what: str = "currents", dtype=None) -> np.ndarray:
         """Zeros (timesteps, positions, channels) for the currents of a population."""
-        part = self.plan.network.populations[name]
+        part = self.plan.network.populations[name].listening
         shape = (steps, part.positions, part.channels)
         found = self.space.array(what, shape, dtype or self.plan.currents_dtype[name])
         found.fill(0)
@@ -38,7 +38,7 @@ class Arrivals:
 
         Without `currents` they are only counted.
         """
-        incoming, part = self.plan.incoming[name], self.plan.network.populations[name]
+        incoming, part = self.plan.incoming[name], self.plan.network.populations[name].listening
         whole = all(d.connections.whole_positions for d in incoming)
         shape, channels = (last - first, part.positions), part.channels
         reached = self.space.array("reached", (*shape, 1 if whole else channels), np.uint8)

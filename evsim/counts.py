@@ -21,7 +21,7 @@ SET_FACTS = {
     "touched": "(target neuron, timestep) pairs that received from this set",
 }
 POPULATION_FACTS = {
-    "updates": "neurons x timesteps",
+    "updates": "neurons (of a pooled current: places) x timesteps",
     "active_updates": "those that a lazy machine cannot skip",
     "touched": "(neuron, timestep) pairs that received from any set",
     "spikes": "events emitted, graded ones too",
@@ -211,7 +211,8 @@ def _cache_input(parts, work, machine, timesteps, constant, done) -> None:
         begins = np.where(work[name]["arrivals"] > 0, part["delay"], never)
         first[part["target"]] = np.minimum(first.get(part["target"], never), begins)
     for target, begins in first.items():
-        later = (timesteps - 1 - begins) * parts[target]["neurons"]
+        places = parts[target].get("places", parts[target]["neurons"])
+        later = (timesteps - 1 - begins) * places
         for action in ("current_read", "commit_add"):
             done[target][action] = done[target].get(action, 0) + later
 
@@ -256,6 +257,11 @@ def counts(
         "accesses_per_synapse": _histograms(parts, machine, histograms),
         "additions_per_synapse": _distribution(histograms, dict.fromkeys(sets, 1)),
         "events_per_neuron": _distribution(histograms, dict.fromkeys(populations, 1)),
+        "weight_bits": {
+            name: by_part[name]["weight_read"] * part.get("weight_bits", 0)
+            for name, part in parts.items()
+            if is_set(part)
+        },
         "nominal": {
             name: _nominal(part, work[name], samples)
             for name, part in parts.items()

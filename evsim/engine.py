@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from evsim.arrivals import Arrivals
-from evsim.codings import codings
+from evsim.codings import Key, codings
 from evsim.counts import facts_of
 from evsim.events import Pairs, Stream
 from evsim.memory import Space
@@ -62,6 +62,8 @@ class Simulation(Arrivals):
                 self.streams[name] = stream
             if name != self.network.input and not (part.passes and name in plan.starts):
                 self.states[name] = plan.neurons[name].begin()
+            if part.draws:
+                self.states[name]["key"] = self._key(name)
             if part.sends:
                 self.out[name] = self.streams[name]
             else:
@@ -88,15 +90,17 @@ class Simulation(Arrivals):
     def _valued(self, name: str):
         """The dtype of a population's event values; None where all are +1."""
         name = self.network.origin(name)
-        if name in self.plan.starts or self.network.populations[name].signed:
+        if name in self.plan.starts:
             return self.plan.dtype
         if name != self.network.input:
-            return None
-        coding, values = self.plan.coding, self.values
-        if coding.GRADED:
-            return self.plan.dtype
-        signs = (values < 0).any() if coding.DRAWS else (values[2] != 1).any()
-        return self.plan.dtype if signs else None
+            return self.plan.dtype if self.network.populations[name].valued else None
+        return self.plan.dtype if self.plan.coding.signed(self.values) else None
+
+    def _key(self, name: str) -> Key:
+        """What the random numbers and the coding of a population depend on."""
+        plan, network = self.plan, self.network
+        window = network.window if network.last_window_end is not None else None
+        return Key(plan.seed, self.index, plan.population_index[name], plan.timesteps, window)
 
     def _recorded(self) -> list[str]:
         if "spikes" not in self.plan.record:
@@ -149,10 +153,11 @@ class Simulation(Arrivals):
         reached = self.arrive(name, first, last, currents)
         if neurons.all_restless:  # nobody asks who was reached
             reached = reached[:, :0]
-        if neurons.counts_arrivals:
+        if part.counts_arrivals:
             reached = self.arrived(name, first, last)
         done = neurons.advance(state, currents, reached, first, self.out[name])
-        facts["updates"] += part.updates(first, last) * part.neurons
+        facts["updates"] += part.updates(first, last) * part.listening.neurons
+        facts["draws"] += (last - first) * part.neurons * part.draws
         for fact, count in (done if isinstance(done, dict) else {"active_updates": done}).items():
             facts[fact] += count
         if name in self.trace:
@@ -169,7 +174,7 @@ class Simulation(Arrivals):
         facts["draws"] += plan.coding.DRAWS * (last - first) * stream.positions * stream.width
         if stream.repeats and stream.steps:
             return
-        key = (plan.seed, self.index, plan.population_index)
+        key = self._key(self.network.input)
         plan.coding.encode(self.values, first, last - first, key, stream)
 
     def input_charges(self) -> np.ndarray:

@@ -54,6 +54,7 @@ class Network:
         self.attributes = MappingProxyType(_checked(attributes))
         self._check_names()
         self._check_ends()
+        self._check_window()
         self._check_passing()
         parts = self.populations, self.synapses
         self.schedule = schedule(*parts, self.input, self.attributes.get("window"))
@@ -107,6 +108,25 @@ class Network:
             if not target.listens:
                 expected = f"a target (kind {target.kind!r} takes no events)"
                 raise mismatch(repr(part.target), expected, f"synapses/{name}/target")
+            try:
+                target.check_source(source, part.delay)
+            except EvsimError as error:
+                raise error.within(f"synapses/{name}") from None
+
+    def _check_window(self) -> None:
+        """All windows are those of the network, which takes them where it has none."""
+        for name, part in self.populations.items():
+            if part.ends is not None and (self.window or part.window) != part.window:
+                raise mismatch(
+                    part.window, f"{self.window}, as elsewhere", f"populations/{name}/window"
+                )
+            if part.ends is not None:
+                self.attributes = MappingProxyType({**self.attributes, "window": part.window})
+
+    @property
+    def last_window_end(self) -> int | None:
+        """The timesteps of a run, where populations send their first spikes in windows."""
+        return max((p.ends for p in self.populations.values() if p.ends is not None), default=None)
 
     def _check_passing(self) -> None:
         for name, part in self.populations.items():
@@ -117,13 +137,17 @@ class Network:
 
     def _connect(self):
         for name, part in self.synapses.items():
-            source, target = self.populations[part.source], self.populations[part.target]
+            source, target = self.ends(part)
             try:
                 connections = part.connect(source, target)
                 part.scale_of(target)
             except EvsimError as error:
                 raise error.within(f"synapses/{name}") from None
             yield name, connections
+
+    def ends(self, part: Synapses) -> tuple[Neurons, Neurons]:
+        """The source of a set, and its target as sets see it."""
+        return self.populations[part.source], self.populations[part.target].listening
 
     @property
     def synapse_count(self) -> int:
@@ -190,7 +214,7 @@ class Network:
         parts = {name: part.describe() for name, part in self.populations.items()}
         for name, part in self.synapses.items():
             parts[name] = part.describe(self.connections[name])
-            source, target = self.populations[part.source], self.populations[part.target]
+            source, target = self.ends(part)
             per_arrival, macs = part.nominal(source, target)
             parts[name] |= {"nominal_fan_out": per_arrival, "nominal_macs": macs}
         return parts

@@ -48,7 +48,7 @@ class Plan:
         for name, part in network.populations.items():
             if name != network.input:
                 self._prepare(name, part)
-        self.population_index = list(network.populations).index(network.input)
+        self.population_index = {name: i for i, name in enumerate(network.populations)}
         per_timestep = sum(
             4 * part.neurons + 8 * part.positions
             for name, part in network.populations.items()
@@ -107,8 +107,8 @@ class Plan:
         """Timesteps whose currents are computed in one go."""
         if "trace" in self.record:
             return 1
-        bytes_each = self.network.populations[name].neurons * self.currents_dtype[name].itemsize
-        return max(1, BLOCK // bytes_each)
+        places = self.network.populations[name].listening.neurons
+        return max(1, BLOCK // (places * self.currents_dtype[name].itemsize))
 
 
 class Delivery:
@@ -118,7 +118,7 @@ class Delivery:
         network = plan.network
         self.name, self.part = name, network.synapses[name]
         self.connections = network.connections[name]
-        target = network.populations[self.part.target]
+        _, target = network.ends(self.part)
         self.graded = network.graded(self.part.source, plan.graded_input)
         whole = self.part.target in plan.integer or (self.part.scaled and not self.graded)
         self.dtype = plan.dtype  # of the currents it adds to
@@ -128,13 +128,16 @@ class Delivery:
             self.dtype = np.dtype(np.int32 if largest <= INT32_MAX else np.int64)
         scale = self.part.scale_of(target)
         self.scale = None if scale is None else rounded(scale, plan.dtype, f"synapses/{name}/scale")
-        self.deliver = self.connections.start(plan.integers if whole else plan.floats)
+        source, signs = network.populations[self.part.source], self.connections.start_signs
+        if whole and signs and source.sends_signs and getattr(self.part, "bits", None) == 1:
+            self.deliver = signs()
+        else:
+            self.deliver = self.connections.start(plan.integers if whole else plan.floats)
         self.count = None
-        if getattr(plan.network.populations[self.part.target], "firing", "") == "online":
+        if network.populations[self.part.target].counts_arrivals:
             self.count = self._counting(plan)
 
     def _counting(self, plan: Plan):
         """What delivers 1 for every synapse, as the weights do."""
-        network, part = plan.network, self.part
-        ends = network.populations[part.source], network.populations[part.target]
-        return part.counting().connect(*ends).start(plan.integers)
+        ends = plan.network.ends(self.part)
+        return self.part.counting().connect(*ends).start(plan.integers)

@@ -58,7 +58,7 @@ def settle(
             raise mismatch("'events'", expected, "coding")
     graded = inputs.graded if events else codings()[coding].GRADED
     _check_windows(network, coding, graded)
-    needed = network.schedule and network.schedule.timesteps
+    needed = (network.schedule and network.schedule.timesteps) or network.last_window_end
     if timesteps is None:
         timesteps = network.timesteps or needed or (inputs.timesteps if events else 64)
     if seed is None:
@@ -87,6 +87,9 @@ def _check_windows(network: Network, coding: str, graded: bool) -> None:
     if schedule is None and coding == "switch":
         expected = "another coding, or a network with the attribute 'window'"
         raise mismatch("'switch'", expected, "coding")
+    if network.last_window_end is not None and coding not in ("latency", "events"):
+        expected = "'latency', as populations of the network take first spikes only"
+        raise mismatch(repr(coding), expected, "coding")
     if schedule is not None and schedule.coded:
         if coding not in ("switch", "events"):
             expected = "'switch', as populations of the network take switch events only"

@@ -45,6 +45,8 @@ def _network(dtype) -> Network:
         "b": fires["lif"](**shape, threshold=1, leak=1.0 if dtype != np.float64 else 0.5),
         "pooled": fires["iaf"](shape=(1, 1, 2), threshold=1),
         "wide": fires["iaf"](shape=(64,), threshold=1),
+        "analog": fires["analog"](**shape),
+        "signs": fires["stochastic"](**shape, output="bipolar"),
         "output": fires["readout"](shape=(3,)),
     }
     kernel = weights(1, 1, 2, 2)
@@ -55,6 +57,14 @@ def _network(dtype) -> Network:
         "input-wide": ("dense", "input", "wide", {"weight": weights(8, 64)}),
         "input-output": ("dense", "input", "output", {"weight": weights(8, 3)}),
         "b-pooled": ("pool", "b", "pooled", {"kernel": (2, 2)}),
+        "a-analog": ("identity", "a", "analog", {"weight": weights(2)}),
+        "a-signs": ("identity", "a", "signs", {"weight": weights(2)}),
+        "signs-output": (
+            "dense",
+            "signs",
+            "output",
+            {"weight": np.ones((8, 3), np.int8), "bits": 1, "scale": 1.0},
+        ),
         "wide-output": (
             "sparse",
             "wide",

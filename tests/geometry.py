@@ -21,6 +21,24 @@ def neurons(shape):
     return count
 
 
+def listening(fields):
+    """The shape that sets into a population see: its own, with the places of pooled currents."""
+    down, across = fields.get("pool", (1, 1))
+    shape = tuple(fields["shape"])
+    return shape if len(shape) == 1 else (shape[0] * down, shape[1] * across, shape[2])
+
+
+def places_of(fields, neuron):
+    """The places, by index, whose largest current a neuron takes."""
+    down, across = fields.get("pool", (1, 1))
+    if (down, across) == (1, 1):
+        return [neuron]
+    shape = fields["shape"]
+    y, x, c = neuron // (shape[1] * shape[2]), neuron // shape[2] % shape[1], neuron % shape[2]
+    inner = [(a, b) for a in range(down) for b in range(across)]
+    return [index(listening(fields), y * down + a, x * across + b, c) for a, b in inner]
+
+
 def per_neuron(value, shape):
     """A scalar, `(channels,)`, `shape` or flattened field as one value per neuron."""
     values = np.ravel(np.asarray(value))

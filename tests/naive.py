@@ -1,15 +1,27 @@
 """The law of a timestep as plain loops, from the specification alone: one sample at a time."""
 
+import math
 from collections import Counter
 from dataclasses import dataclass
+from math import floor
 
 import numpy as np
-from geometry import connections, has_integer_weights, neurons, per_neuron, weights_of
+from geometry import (
+    connections,
+    has_integer_weights,
+    listening,
+    neurons,
+    per_neuron,
+    places_of,
+    weights_of,
+)
 from naive_switch import PairPool, Slope
 from naive_switch import encode as encode_pairs
 from stimulus import encode, is_graded, scaled_image, uniform
 
+GRADED = ("analog", "burst", "phase")  # kinds whose events may have any value
 INT32 = np.iinfo(np.int32)
+STATELESS = ("analog", "stochastic")
 SET_FACTS = ("arrivals", "undelivered", "synops", "macs", "zero_synops", "rows", "touched")
 POPULATION_FACTS = ("updates", "active_updates", "touched", "spikes", "pushes", "draws", "peak")
 
@@ -57,7 +69,7 @@ def is_integer(network, population, graded):
     sets = [network["synapses"][name] for name in incoming(network, population)]
     fits = []
     for fields in sets:
-        spiking = origin(network, fields["source"]) != network["input"] or not graded
+        spiking = not sends_values(network, fields["source"], graded)
         unscaled = has_integer_weights(fields) and "scale" not in fields
         plain = fields["kind"] == "identity" and weights_of(fields) is None
         fits.append(spiking and (unscaled or plain))
@@ -74,13 +86,21 @@ def checked(value):
     return value
 
 
+def field(value, shape, number):
+    """A field of every neuron in the arithmetic of its population."""
+    values = per_neuron(value, shape)
+    if number is int and any(x != int(x) for x in values):
+        raise ValueError("a field of an integer population is not a whole number")
+    return [number(x) for x in values]
+
+
 class Neurons:
     """The potentials and fields of one population, one entry per neuron."""
 
     def __init__(self, fields, number):
         self.kind, self.number = fields["kind"], number
         self.count = neurons(fields["shape"])
-        self.fires = self.kind in ("iaf", "lif", "cubalif")
+        self.fires = self.kind != "readout"
         names = ("threshold", "leak", "bias", "v_min", "v_reset", "v_init", "current_leak")
         names += ("current_bias",)
         for name in names:
@@ -95,12 +115,11 @@ class Neurons:
         self.u = [number(0)] * self.count
 
     def field(self, value, shape):
-        if value is None:
-            return None
-        values = per_neuron(value, shape)
-        if self.number is int and any(x != int(x) for x in values):
-            raise ValueError("a field of an integer population is not a whole number")
-        return [self.number(x) for x in values]
+        return None if value is None else field(value, shape, self.number)
+
+    def listens(self, t):
+        """Whether the neurons are updated at `t`."""
+        return True
 
     def meets(self, j, v):
         """Whether `v` reaches the threshold of neuron j."""
@@ -129,20 +148,168 @@ class Neurons:
         self.v[j] = v
 
     def visit(self, j, current, t):
-        """Integrate, fire, reset; True if neuron j fired."""
+        """Integrate, fire, reset; the value of the event of neuron j, 0 for none."""
         if self.current_leak is not None:
             current = self.current_leak[j] * self.u[j] + current
             if self.current_bias is not None:
                 current = current + self.current_bias[j]
             self.u[j] = current
         if t <= self.rests_until[j]:
-            return False
+            return 0
         self.integrate(j, current)
-        if not self.fires or t < self.start or not self.meets(j, self.v[j]):
-            return False
+        return self.send(j, t) if self.fires and t >= self.start else 0
+
+    def send(self, j, t):
+        """Fire and reset; the value of the event, 0 for none."""
+        if not self.meets(j, self.v[j]):
+            return 0
         self.v[j] = self.v_reset[j] if self.reset == "zero" else self.v[j] - self.threshold[j]
         self.rests_until[j] = t + self.refractory
+        return 1
+
+
+class Signed(Neurons):
+    """Signed neurons with the sum of what each has sent."""
+
+    def __init__(self, fields, number):
+        super().__init__(fields, number)
+        lowest = fields.get("negative_threshold", fields["threshold"])
+        self.negative_threshold = self.field(lowest, fields["shape"])
+        self.sent = [0] * self.count
+
+    def takes_back(self, j):
+        return self.sent[j] > 0 and self.v[j] <= -self.negative_threshold[j]
+
+    def is_active(self, j, reached, current, t):
+        return super().is_active(j, reached, current, t) or self.takes_back(j)
+
+    def send(self, j, t):
+        value = 1 if self.v[j] >= self.threshold[j] else -1 if self.takes_back(j) else 0
+        self.v[j] -= self.number(value) * self.threshold[j]
+        self.sent[j] += value
+        return value
+
+
+class Burst(Neurons):
+    """Burst neurons with the value of the next event of each."""
+
+    def __init__(self, fields, number):
+        super().__init__(fields, number)
+        self.rule, self.most = fields.get("rule", "double"), fields.get("most", 2**31 - 1)
+        self.size = [1] * self.count
+
+    def is_active(self, j, reached, current, t):
+        return super().is_active(j, reached, current, t) or self.size[j] != 1
+
+    def send(self, j, t):
+        value, self.size[j] = self.size[j], 1
+        if self.v[j] < self.threshold[j] * self.number(value):
+            return 0
+        if self.rule == "count":
+            value = min(floor(self.v[j] / self.threshold[j]), self.most)
+        else:
+            self.size[j] = 2 * value if 2 * value <= self.most else value
+        self.v[j] -= self.threshold[j] * self.number(value)
+        return value
+
+
+class Phase(Neurons):
+    """Phase neurons, whose threshold halves from timestep to timestep of a period."""
+
+    def __init__(self, fields, number):
+        super().__init__(fields, number)
+        self.period = fields.get("period", 8)
+        if number is int and any(x % 2**self.period for x in self.threshold):
+            raise ValueError("a threshold is not a multiple of 2^period")
+
+    def level(self, j, t):
+        """The threshold of a timestep, which is a whole number where the potential is one."""
+        return self.number(self.threshold[j] / 2 ** (1 + t % self.period))
+
+    def is_active(self, j, reached, current, t):
+        biased = self.bias is not None and self.bias[j] != 0
+        return reached or biased or self.v[j] >= self.level(j, t)
+
+    def send(self, j, t):
+        if self.v[j] < self.level(j, t):
+            return 0
+        self.v[j] -= self.level(j, t)
+        return 0.5 ** (1 + t % self.period)
+
+
+class FirstSpike(Neurons):
+    """Neurons that listen in one window and send at most one event in the next."""
+
+    def __init__(self, fields, number):
+        super().__init__(fields, number)
+        self.window = fields["window"]
+        self.rounding = [float(x) for x in per_neuron(fields.get("rounding", 0.5), fields["shape"])]
+        self.slope = [number(0)] * self.count
+
+    def listens(self, t):
+        return self.start - self.window <= t < self.start
+
+    def is_active(self, j, reached, current, t):
+        biased = self.bias is not None and self.bias[j] != 0
+        last = t == self.start - 1
+        return self.listens(t) and bool(reached or last or biased or self.slope[j] != 0)
+
+    def visit(self, j, current, t):
+        if not self.listens(t):
+            ratio = float(self.v[j]) / float(self.threshold[j])
+            left = min(max(floor(ratio + self.rounding[j]), 0), self.window - 1)
+            return int(left >= 1 and t == self.start + self.window - left)
+        self.slope[j] = checked(self.slope[j] + current)
+        self.v[j] = self.v[j] + self.slope[j]
+        if self.bias is not None and t < self.start - 1:
+            self.v[j] = self.v[j] + self.bias[j]
+        checked(self.v[j])
+        return 0
+
+
+class Stateless:
+    """A population of kind analog or stochastic; `draw(neuron, t)` is a random number.
+
+    The currents, and what is counted, are those of its places.
+    """
+
+    def __init__(self, fields, number, event, draw):
+        self.kind, self.fields, self.event, self.draw = fields["kind"], fields, event, draw
+        self.count, self.neurons = neurons(listening(fields)), neurons(fields["shape"])
+        self.places = [places_of(fields, j) for j in range(self.neurons)]
+        self.bias = None
+        if "bias" in fields:
+            self.bias = field(fields["bias"], fields["shape"], number)
+        self.biases = [0] * self.count  # of the neuron of each place
+        for j, places in enumerate(self.places):
+            for place in places:
+                self.biases[place] = 0 if self.bias is None else self.bias[j]
+
+    def listens(self, t):
         return True
+
+    def is_active(self, place, reached):
+        return self.kind == "stochastic" or reached or bool(self.biases[place] != 0)
+
+    def visit(self, j, currents, t):
+        """The value that neuron j sends, 0 where it sends nothing."""
+        z = max(currents)
+        if self.bias is not None:
+            z = checked(z + self.bias[j])
+        if self.kind == "analog":
+            return self.event(z) if z > 0 else 0
+        p = probability(float(z), self.fields.get("probability", "sigmoid"))
+        fires = self.draw(j, t) < p if self.fields.get("sampled", True) else p > 0.5
+        if fires:
+            return 1
+        return -1 if self.fields.get("output") == "bipolar" else 0
+
+
+def probability(z, which):
+    """The probability of firing."""
+    if which == "hardtanh":
+        return (min(max(z, -1.0), 1.0) + 1.0) / 2.0
+    return 1.0 / (1.0 + math.exp(-z)) if z > -700 else 0.0
 
 
 def decayed(x, decay):
@@ -165,21 +332,33 @@ class FixedPoint:
         self.u, self.v = [0] * self.count, [0] * self.count
         self.rests_until = [-1] * self.count
 
+    def listens(self, t):
+        return True
+
     def is_active(self, j, reached, current, t):
         return True
 
     def visit(self, j, current, t):
-        """Decay, integrate, fire, reset; True if neuron j fired."""
+        """Decay, integrate, fire, reset; 1 if neuron j fired."""
         self.u[j] = decayed(self.u[j], self.current_decay[j]) + 64 * current
         if t <= self.rests_until[j]:
-            return False
+            return 0
         v = decayed(self.v[j], self.potential_decay[j]) + self.u[j]
         v += 64 * self.bias[j] if t > 0 else 0
         self.v[j] = min(max(v, 1 - 2**23), 2**23 - 1)
         if self.v[j] <= 64 * self.threshold[j]:
-            return False
+            return 0
         self.v[j], self.rests_until[j] = 0, t + self.refractory
-        return True
+        return 1
+
+
+LAWS = {
+    "cuba": FixedPoint,
+    "signed": Signed,
+    "burst": Burst,
+    "phase": Phase,
+    "ttfs": FirstSpike,
+}  # other kinds that integrate: Neurons
 
 
 class MaxPool:
@@ -214,6 +393,16 @@ def origin(network, population):
         [name] = incoming(network, population)
         population = network["synapses"][name]["source"]
     return population
+
+
+def sends_values(network, population, graded):
+    """Whether the events of a population may have any value; `graded`: those of the input."""
+    source = origin(network, population)
+    return graded if source == network["input"] else kind_of(network, source) in GRADED
+
+
+def kind_of(network, population):
+    return network["populations"][population]["kind"]
 
 
 def scale_of(fields, target_shape, dtype):
@@ -297,15 +486,15 @@ def spike_facts(network, population, events):
 
 def law_of(fields):
     """What a population of these fields does."""
-    if fields["kind"] == "cuba":
-        return FixedPoint
-    return Slope if fields["kind"] == "switch" or fields.get("slope") else Neurons
+    if fields["kind"] == "switch" or fields.get("slope"):
+        return Slope
+    return LAWS.get(fields["kind"], Neurons)
 
 
 class Sample:
     """One sample on its way through the network."""
 
-    def __init__(self, network, timesteps, dtype, graded, paired=False):
+    def __init__(self, network, timesteps, dtype, graded, draw, paired=False):
         self.network, self.timesteps, self.dtype, self.graded = network, timesteps, dtype, graded
         self.paired = paired  # the input sends two events, or none
         self.populations, self.sets = network["populations"], network["synapses"]
@@ -317,8 +506,10 @@ class Sample:
             name: connections(fields, *self.shapes(fields), dtype)
             for name, fields in self.sets.items()
         }
+        self.draws = dict.fromkeys(self.populations, 0)
+        self.draw = draw
         self.state = {
-            name: law_of(fields)(fields, self.numbers[name])
+            name: self.start(name, fields)
             for name, fields in self.populations.items()
             if fields["kind"] not in ("input", "maxpool")
         }
@@ -329,7 +520,7 @@ class Sample:
             for name, fields in self.populations.items()
             if fields["kind"] == "maxpool"
         }
-        self.trace = {name: [] for name in self.state}
+        self.trace = {n: [] for n, own in self.state.items() if not isinstance(own, Stateless)}
         self.active = dict.fromkeys(self.state, 0)
 
     def pairs(self, name):
@@ -341,13 +532,25 @@ class Sample:
             return self.paired or any(p.get("firing", "window") == "window" for p in windows)
         return fields["kind"] == "switch" and fields.get("firing", "window") == "window"
 
+    def start(self, name, fields):
+        """A population at rest."""
+        if fields["kind"] not in STATELESS:
+            return law_of(fields)(fields, self.numbers[name])
+
+        def draw(neuron, t):
+            self.draws[name] += 1
+            return self.draw(name, neuron, t)
+
+        return Stateless(fields, self.numbers[name], self.dtype, draw)
+
     def shapes(self, fields):
-        """The shapes of the source and the target of a set."""
-        return [self.populations[fields[end]]["shape"] for end in ("source", "target")]
+        """The shapes of the source of a set and of its target as it sees it."""
+        source, target = (self.populations[fields[end]] for end in ("source", "target"))
+        return source["shape"], listening(target)
 
     def is_graded(self, fields):
         """Whether the source of a set is graded."""
-        return self.graded and origin(self.network, fields["source"]) == self.network["input"]
+        return sends_values(self.network, fields["source"], self.graded)
 
     def arriving(self, name, t):
         """The events of a set that arrive at `t`."""
@@ -361,7 +564,7 @@ class Sample:
         for incoming_name in incoming(self.network, name):
             fields, synapses = self.sets[incoming_name], self.synapses[incoming_name]
             events = self.arriving(incoming_name, t)
-            scale = scale_of(fields, self.populations[name]["shape"], self.dtype)
+            scale = scale_of(fields, listening(self.populations[name]), self.dtype)
             deliver(events, synapses, scale, self.is_graded(fields), current, number)
             for source, _ in events:
                 reached |= {synapse.target for synapse in synapses[source]}
@@ -375,6 +578,9 @@ class Sample:
             return
         own = self.state[name]
         current, reached = self.arrive(name, t)
+        if isinstance(own, Stateless):
+            self.sent[name][t] = self.send(name, [checked(x) for x in current], reached, t, lazy)
+            return
         if isinstance(own, Slope):
             for incoming_name in incoming(self.network, name):
                 for source, _ in self.arriving(incoming_name, t):
@@ -383,13 +589,23 @@ class Sample:
         for j in range(own.count):
             is_active = own.is_active(j, j in reached, current[j], t)
             self.active[name] += int(is_active)
-            decided = isinstance(own, Slope) and own.firing == "window" and t >= own.start
-            if lazy and not is_active and not decided:
+            if lazy and own.listens(t) and not is_active:  # what it decided before it still sends
                 continue
-            value = int(own.visit(j, checked(current[j]), t))
+            value = own.visit(j, checked(current[j]), t)
             if value:
                 self.sent[name][t].append((j, value))
         self.trace[name].append(list(own.v))
+
+    def send(self, name, current, reached, t, lazy):
+        """The events of a population without a potential."""
+        own, sent = self.state[name], []
+        active = [own.is_active(place, place in reached) for place in range(own.count)]
+        self.active[name] += sum(active)
+        for j, places in enumerate(own.places):
+            currents = [current[place] for place in places if active[place] or not lazy]
+            if currents and (value := own.visit(j, currents, t)):
+                sent.append((j, value))
+        return sent
 
     def spikes(self, name):
         """The events of a population: [(timestep, neuron, value)]."""
@@ -401,7 +617,7 @@ class Sample:
             for name, rows in self.trace.items()
         }
 
-    def record(self, draws):
+    def record(self):
         """Everything that is known at the end."""
         facts, accesses, queue = {}, {}, {}
         touched = {name: set() for name in self.populations}
@@ -418,17 +634,15 @@ class Sample:
             facts[name] |= spike_facts(self.network, name, spikes[name])
             facts[name]["touched"] = len(touched[name])
         for name, own in self.state.items():
-            facts[name]["updates"] = own.count * self.timesteps
-            if isinstance(own, Slope):
-                listening = [t for t in range(self.timesteps) if own.listens(t)]
-                facts[name]["updates"] = own.count * len(listening)
+            facts[name]["updates"] = own.count * sum(map(own.listens, range(self.timesteps)))
             if self.populations[name]["kind"] == "switch":
                 counted = {"drains": own.drains, "lost_synops": own.lost, "near": own.near}
                 facts[name] |= counted
             facts[name]["active_updates"] = self.active[name]
         for name, pool in self.pools.items():
             facts[name]["gate_updates"] = pool.comparisons
-        facts[self.network["input"]]["draws"] = draws
+        for name, drawn in self.draws.items():
+            facts[name]["draws"] = drawn
         if self.paired:
             facts[self.network["input"]]["clipped"] = self.clipped
         trace = self.traces()
@@ -465,26 +679,26 @@ def simulate(
     `lazy` really skips every neuron that is not active. `graded` is what an event file says of
     itself; without it all its values decide.
     """
-    draws = 0
-    position = sorted(network["populations"]).index(network["input"])
+    order = sorted(network["populations"])
 
-    def draw(neuron, t):
-        nonlocal draws
-        draws += 1
-        return uniform(seed, neuron, t, sample, position)
+    def draw(population, neuron, t):
+        return uniform(seed, neuron, t, sample, order.index(population))
 
-    graded = is_graded(coding, inputs, graded)
-    run = Sample(network, timesteps, dtype, graded, paired=coding == "switch")
+    def input_draw(neuron, t):
+        run.draws[source] += 1
+        return draw(source, neuron, t)
+
+    graded, source = is_graded(coding, inputs, graded), network["input"]
+    run = Sample(network, timesteps, dtype, graded, draw, paired=coding == "switch")
     run.clipped = 0
     if coding == "switch":
-        values = scaled_image(network["populations"][network["input"]], inputs, dtype)
+        values = scaled_image(network["populations"][source], inputs, dtype)
         run.clipped = sum(abs(x) > 1 for x in values)
-        run.sent[network["input"]] = encode_pairs(values, network["window"], timesteps)
+        run.sent[source] = encode_pairs(values, network["window"], timesteps)
     else:
-        sent = encode(network, inputs, timesteps, coding, draw, dtype, graded)
-        run.sent[network["input"]] = sent
+        run.sent[source] = encode(network, inputs, timesteps, coding, input_draw, dtype, graded)
     for t in range(timesteps):
         for name in visiting_order(network):
             if name != network["input"]:
                 run.visit(name, t, lazy)
-    return run.record(draws)
+    return run.record()

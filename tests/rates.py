@@ -13,7 +13,8 @@ def matrix(network, name):
     for i, synapses in enumerate(connections(fields, source.shape, target.shape)):
         for synapse in synapses:
             found[i, synapse.target] += synapse.weight
-    return found
+    scale = part.scale_of(target)
+    return found if scale is None else found * np.broadcast_to(scale, neurons(target)).ravel()
 
 
 def rates(network, x, limited=()):

@@ -1,5 +1,7 @@
 """Random numbers and codings: which events the input population emits."""
 
+from math import floor
+
 import numpy as np
 from geometry import neurons
 
@@ -51,6 +53,15 @@ def poisson(values, t, draw):
     return events
 
 
+def latency(values, timesteps):
+    """+1 at floor((1 - min(x, 1)) (T - 1) + 0.5), by timestep."""
+    events = [[] for _ in range(timesteps)]
+    for j, x in enumerate(values):
+        if x > 0:
+            events[floor((1 - min(float(x), 1)) * (timesteps - 1) + 0.5)].append((j, 1))
+    return events
+
+
 def listed(events, t, dtype, graded):
     """The events of a file at `t`."""
     number = dtype if graded else int
@@ -75,4 +86,8 @@ def encode(network, inputs, timesteps, coding, draw, dtype, graded):
         return [constant(values) for _ in range(timesteps)]
     if coding == "poisson":
         return [poisson(values, t, draw) for t in range(timesteps)]
+    if coding == "latency":
+        windows = [own["window"] for own in network["populations"].values() if "window" in own]
+        window = windows[0] if windows else timesteps
+        return (latency(values, window) + [[]] * timesteps)[:timesteps]
     raise ValueError(f"unknown coding {coding!r}")

@@ -4,7 +4,8 @@ Every value is a multiple of 2^-6 and small, so every sum is exact in float32: w
 17/64, inputs multiples of 2^-3 up to 3/2, and a set adds at most 40 weights to a neuron. A leak
 makes the grid finer with every timestep, so 1/4 is drawn for short runs only, and unscaled integer
 weights, which are larger, reach float populations only where nothing leaks. The area of a pool is
-a power of two.
+a power of two. What analog neurons send is as fine as what reaches them: it reaches them from
+spiking neurons and the input only, and goes by weights of -1, 0 and 1 to neurons without a leak.
 """
 
 from functools import cache
@@ -12,12 +13,13 @@ from math import gcd
 from typing import Any, NamedTuple
 
 import numpy as np
-from geometry import axis_length, neurons
+from geometry import axis_length, listening, neurons
 from hypothesis import strategies as st
 
 # Not in the order of creation, and not in the order of any locale either.
 NAMES = ["b", "a", "Z", "10", "9", "in put", "é", "c_1", "c_10", "c_2", "B", "zz", "0", "Ä", "aa"]
 NAMES += ["out", "d", "-", "y", "x", "q.1", "w", "k", "h", "µ"]
+STATELESS = ("analog", "stochastic")
 SHAPES = [(1,), (3,), (4,), (8,), (12,), (1, 1, 1), (2, 2, 2), (3, 2, 2), (2, 3, 4), (4, 4, 1)]
 SHAPES += [(4, 4, 2), (5, 3, 1), (5, 4, 2), (1, 5, 3), (3, 3, 4), (6, 5, 1), (4, 2, 4), (6, 6, 1)]
 MAX_EXTRA_SETS = 4
@@ -71,22 +73,44 @@ def maybe(draw, fields, name, choices, shape, percent=40):
 
 def integrator(draw, shape, leaks, whole):
     """The fields of a population that is not the input; `whole`: fit for an integer one."""
-    kind = draw(st.sampled_from(["iaf", "iaf", "lif", "lif", "readout"]))
+    kinds = ["iaf", "iaf", "lif", "lif", "readout", "signed", "stochastic"]
+    kind = draw(st.sampled_from(kinds if whole else [*kinds, "analog"]))
     fields = {"kind": kind, "shape": shape}
     leaks = [1.0] if whole else leaks
     maybe(draw, fields, "bias", [0, 1, -1] if whole else [0, 3 / 64, 0.125, -2 / 64], shape)
+    if kind in STATELESS:
+        return fields | stateless(draw, kind, shape)
     maybe(draw, fields, "v_init", [0, 1, 2] if whole else [0, 0.125, -0.25, 0.75], shape)
-    maybe(draw, fields, "leak", leaks, shape, {"iaf": 0, "lif": 100, "readout": 50}[kind])
+    maybe(draw, fields, "leak", leaks, shape, {"lif": 100, "readout": 50}.get(kind, 0))
     if kind == "readout":
         return fields
     fields["threshold"] = spread(draw, [1, 2, 3.0] if whole else [0.25, 13 / 64, 0.5, 1], shape)
+    add(draw, fields, "start", draw(st.sampled_from([0, 0, 1, 3])), 0)
+    if kind == "signed":
+        maybe(draw, fields, "negative_threshold", [1, 2] if whole else [3 / 64, 0.5], shape)
+        return fields
     maybe(draw, fields, "v_min", [-1, -4] if whole else [-0.25, -0.5, -1], shape)
     add(draw, fields, "compare", draw(st.sampled_from(["ge", "gt"])), "ge")
     add(draw, fields, "reset", draw(st.sampled_from(["subtract", "zero"])), "subtract")
     if fields.get("reset") == "zero":
         maybe(draw, fields, "v_reset", [0, -1] if whole else [0, 0.125, -0.25], shape)
-    add(draw, fields, "start", draw(st.sampled_from([0, 0, 1, 3])), 0)
     add(draw, fields, "refractory", draw(st.sampled_from([0, 0, 1, 2])), 0)
+    return fields
+
+
+def stateless(draw, kind, shape):
+    """The other fields of a population without a potential."""
+    fields = {}
+    pools = [(2, 2), (2, 1), (1, 3), (3, 1)] if len(shape) == 3 else []
+    pools = [pool for pool in pools if neurons(shape) * pool[0] * pool[1] <= 40]
+    add(draw, fields, "pool", draw(st.sampled_from([(1, 1), *pools])), (1, 1))
+    if kind == "stochastic":
+        for name, choices in (
+            ("probability", ["sigmoid", "hardtanh"]),
+            ("output", ["unipolar", "bipolar"]),
+            ("sampled", [True, False]),
+        ):
+            add(draw, fields, name, draw(st.sampled_from(choices)), choices[0])
     return fields
 
 
@@ -168,6 +192,9 @@ def possible_kinds(source, target, whole):
 def put_weights(draw, fields, shape, numeric, outputs):
     """Draw the weights, floats or integers, and for integers perhaps a `scale`."""
     name = "data" if fields["kind"] == "sparse" else "weight"
+    if numeric == "unit":
+        fields[name] = random_array(draw, -1, 1, shape).astype(np.float32)
+        return
     if numeric == "float":
         dtype = draw(st.sampled_from([np.float16, np.float32, np.float64]))
         fields[name] = (random_array(draw, -5, 17, shape) / 64).astype(dtype)
@@ -238,12 +265,20 @@ PUT = {
 }
 
 
-def is_maxpool(network, population):
-    return network["populations"][population]["kind"] == "maxpool"
+def is_a(kind, network, population):
+    return network["populations"][population]["kind"] == kind
 
 
-def numerics(network, target, whole):
+def goes_far(network, source, target):
+    """Whether a set from `source` would make numbers finer than float32 holds."""
+    leaks = np.any(np.asarray(network["populations"][target].get("leak", 1)) != 1)
+    return is_a("analog", network, source) and (leaks or is_a("analog", network, target))
+
+
+def numerics(network, source, target, whole):
     """The kinds of weights that a new set into `target` may have."""
+    if is_a("analog", network, source):
+        return ["unit"]
     if whole:
         return ["integer"]
     into = [fields for fields in network["synapses"].values() if fields["target"] == target]
@@ -262,11 +297,13 @@ def numerics(network, target, whole):
 
 def put_set(draw, network, name, source, target, delay, whole):
     """Add a set between two populations."""
-    shapes = [network["populations"][end]["shape"] for end in (source, target)]
+    populations = network["populations"]
+    shapes = populations[source]["shape"], listening(populations[target])
     fields = {"source": source, "target": target}
-    fields["kind"] = draw(st.sampled_from(possible_kinds(*shapes, whole)))
+    no_pool = whole or is_a("analog", network, source)
+    fields["kind"] = draw(st.sampled_from(possible_kinds(*shapes, no_pool)))
     add(draw, fields, "delay", delay, 0)
-    numeric = draw(st.sampled_from(numerics(network, target, whole)))
+    numeric = draw(st.sampled_from(numerics(network, source, target, whole)))
     PUT[fields["kind"]](draw, fields, *shapes, numeric)
     network["synapses"][name] = fields
 
@@ -285,7 +322,7 @@ def put_maxpool(draw, network, name, set_name, source, delay):
 
 def put_twin(draw, network, name, delay):
     """Add a set beside another one, with the same arrays."""
-    sets = [s for s in network["synapses"].values() if not is_maxpool(network, s["target"])]
+    sets = [s for s in network["synapses"].values() if not is_a("maxpool", network, s["target"])]
     if not sets:
         return
     other = draw(st.sampled_from(sets))
@@ -313,7 +350,9 @@ def networks(draw, timesteps=8):
         shape = draw(st.sampled_from(SHAPES))
         populations[name] = integrator(draw, shape, leaks, whole[name])
         sources = [n for n, p in populations.items() if p["kind"] != "readout" and n != name]
+        sources = [n for n in sources if not goes_far(network, n, name)]
         maps = [n for n in sources if len(populations[n]["shape"]) == 3]
+        maps = [n for n in maps if not is_a("analog", network, n)]
         if maps and chance(draw, 8):
             source = draw(st.sampled_from(maps))
             put_maxpool(draw, network, name, next(names), source, draw(st.sampled_from([0, 0, 2])))
@@ -330,10 +369,12 @@ def networks(draw, timesteps=8):
         if network["synapses"] and chance(draw, 25):
             put_twin(draw, network, next(names), delay)
             continue
-        targets = [name for name in order[1:] if not is_maxpool(network, name)]
+        targets = [name for name in order[1:] if not is_a("maxpool", network, name)]
         if not targets:
             continue
         source, target = draw(st.sampled_from(sources)), draw(st.sampled_from(targets))
+        if goes_far(network, source, target):
+            continue
         if order.index(source) >= order.index(target):
             delay = max(delay, 1)
         put_set(draw, network, next(names), source, target, delay, whole[target])
@@ -379,7 +420,7 @@ def event_lists(draw, shape, timesteps):
 
 
 @st.composite
-def cases(draw, codings=("constant", "poisson", "events")):
+def cases(draw, codings=("constant", "poisson", "latency", "events")):
     """A network with an input and the settings of a run."""
     timesteps = draw(st.integers(1, 8))
     network = draw(networks(timesteps))

@@ -7,8 +7,19 @@ go straight into a potential.
 
 from contextlib import contextmanager
 
-from geometry import connections, neurons, weights_of
-from naive import FixedPoint, Neurons, incoming, origin, scale_of, visiting_order
+from geometry import connections, listening, neurons, weights_of
+from naive import (
+    LAWS,
+    STATELESS,
+    FixedPoint,
+    Neurons,
+    Stateless,
+    incoming,
+    origin,
+    scale_of,
+    sends_values,
+    visiting_order,
+)
 from naive_switch import PairPool, Slope
 from naive_switch import encode as encode_pairs
 from stimulus import encode, is_graded, scaled_image, uniform
@@ -204,9 +215,9 @@ class Integrator:
                 arrived |= self.arrive(synapses, t)
         with self.ledger.at_work(name):
             cached = self.read_cache(t)
-            fired = [j for j in range(self.law.count) if self.step(j, t, j in arrived, cached[j])]
+            sent = [(j, self.step(j, t, j in arrived, cached[j])) for j in range(self.law.count)]
         self.fill_cache()
-        return [(j, 1) for j in fired]
+        return [(j, value) for j, value in sent if value]
 
     def arrive(self, synapses, t):
         """Deliver the events of one set; the neurons that they reach."""
@@ -235,10 +246,10 @@ class Integrator:
         self.fresh = []
 
     def step(self, j, t, arrived, cached):
-        """Update one neuron, also a resting one, whose outcome is thrown away; True if it fires."""
+        """Update one neuron, also a resting one, whose outcome is thrown away; what it sends."""
         law, before = self.law, self.law.v[j]
         if self.update == "active" and not law.is_active(j, arrived, 0, t):
-            return False
+            return 0
         v = self.potential[j]
         if not self.direct:
             if law.leak is not None:
@@ -252,14 +263,19 @@ class Integrator:
         if law.v_min is not None:
             v = v.like(max(v.value, law.v_min[j]))
         resting = t <= law.rests_until[j]
-        fires = law.fires and self.compare(v, j) and t >= law.start and not resting
-        if fires:
-            v = self.reset(v, j)
-            law.rests_until[j] = t + law.refractory
+        v, value = self.fire(v, j, t, resting)
         if self.direct and law.leak is not None:
             v = v * self.constant("leak", j)
         self.potential[j] = v.like(before) if resting else v
-        return fires
+        return value
+
+    def fire(self, v, j, t, resting):
+        """The potential after the reset, and 1 if the neuron fires."""
+        law = self.law
+        if not (law.fires and self.compare(v, j) and t >= law.start and not resting):
+            return v, 0
+        law.rests_until[j] = t + law.refractory
+        return self.reset(v, j), 1
 
     def compare(self, v, j):
         threshold = self.constant("threshold", j)
@@ -269,6 +285,50 @@ class Integrator:
         if self.law.reset == "zero":
             return v.overwritten(self.constant("v_reset", j))
         return v - self.constant("threshold", j)
+
+
+class Valued(Integrator):
+    """One population whose law decides the value of an event; one comparison, one subtraction."""
+
+    def __init__(self, ledger, fields, incoming_sets, accumulate, update):
+        super().__init__(ledger, fields, incoming_sets, accumulate, update)
+        self.law = LAWS[fields["kind"]](fields, float)
+
+    def fire(self, v, j, t, resting):
+        self.ledger.book("compare")
+        self.law.v[j] = v.value
+        value = self.law.send(j, t) if t >= self.law.start else 0
+        if value:
+            self.ledger.book("reset_subtract")
+        return v.like(self.law.v[j]), value
+
+
+class Ramp(Integrator):
+    """One population of kind ttfs: its slope takes the potential's place on the arrival side."""
+
+    def __init__(self, ledger, fields, incoming_sets, accumulate, update):
+        super().__init__(ledger, fields, incoming_sets, accumulate, update)
+        self.law = LAWS[fields["kind"]](fields, float)
+        if self.direct:
+            self.accumulator = Memory(ledger, "slope", [0.0] * self.law.count)
+
+    def step(self, j, t, arrived, cached):
+        """Update one neuron by the law; what it costs is booked beside it."""
+        book, law = self.ledger.book, self.law
+        current = self.accumulator.values[j] + cached
+        self.accumulator.values[j] = 0.0
+        buffered = isinstance(self.accumulator, Memory) and not self.direct
+        if buffered and arrived:
+            book("current_write")
+        if law.listens(t) and (self.update == "clock" or law.is_active(j, arrived, 0, t)):
+            actions = ["slope_read", "slope_add", "potential_read", "potential_write", "compare"]
+            actions += ["bias_read", "bias_add"] if self.bias is not None else []
+            actions += [] if self.direct else ["slope_write", "commit_add"]
+            for action in actions + ["current_read"] * buffered:
+                book(action)
+        value = law.visit(j, current, t)
+        self.potential.values[j] = law.v[j]
+        return value
 
 
 class TwoStates(Integrator):
@@ -362,6 +422,56 @@ class Sloping(Integrator):
         return value
 
 
+class Sender(Integrator):
+    """One population of kind analog or stochastic: a sum for each place, cleared when read."""
+
+    def __init__(self, ledger, fields, incoming_sets, accumulate, update, draw):
+        self.ledger, self.incoming, self.update = ledger, incoming_sets, update
+        self.law = Stateless(fields, float, float, draw)
+        self.direct = accumulate == "direct"
+        nothing = [0.0] * self.law.count
+        self.potential = Memory(ledger, "potential", list(nothing))
+        place = Memory if accumulate == "buffer" else Registers
+        self.current = place(ledger, "current", list(nothing))
+        self.accumulator = self.potential if self.direct else self.current
+        self.cache, self.fresh = Memory(ledger, "current", list(nothing)), []
+        self.bias = None if self.law.bias is None else Memory(ledger, "bias", self.law.biases)
+
+    def visit(self, name, t):
+        """One timestep: the events of the neurons that send."""
+        arrived = set()
+        for set_name, synapses in self.incoming.items():
+            with self.ledger.at_work(set_name):
+                arrived |= self.arrive(synapses, t)
+        sent = []
+        with self.ledger.at_work(name):
+            cached = self.read_cache(t)
+            sums = [
+                self.take(place, place in arrived, cached[place]) for place in range(len(cached))
+            ]
+            for j, places in enumerate(self.law.places):
+                currents = [sums[place] for place in places if sums[place] is not None]
+                if currents and (value := self.law.visit(j, currents, t)):
+                    sent.append((j, value))
+        self.fill_cache()
+        return sent
+
+    def take(self, place, arrived, cached):
+        """Read, compare and clear the sum of a place, which is returned; None if it is skipped."""
+        if self.update == "active" and not self.law.is_active(place, arrived):
+            return None
+        total = self.potential[place]
+        if not self.direct:
+            total = total + self.current[place]
+            if arrived:
+                self.current[place] = Number(self.ledger, 0.0, "current")
+        total = total.like(total.value + cached)
+        z = total if self.bias is None else total + self.bias[place]
+        z > Number(self.ledger, 0.0, "potential")  # noqa: B015
+        self.potential[place] = z.like(0.0)
+        return total.value
+
+
 class MaxPool:
     """One population of kind maxpool: running sums in a memory, compared event by event."""
 
@@ -424,10 +534,18 @@ def measure(
     ledger = Ledger([*populations, *sets])
     synapses = {}
     for name, fields in sets.items():
-        shapes = [populations[fields[end]]["shape"] for end in ("source", "target")]
+        shapes = populations[fields["source"]]["shape"], listening(populations[fields["target"]])
         cached = fields["source"] == source and coding == "constant" and input == "cached"
-        from_input = origin(network, fields["source"]) == source
-        synapses[name] = Synapses(ledger, fields, shapes, graded and from_input, cached)
+        values = sends_values(network, fields["source"], graded)
+        synapses[name] = Synapses(ledger, fields, shapes, values, cached)
+
+    def drawing(name):
+        def draw(neuron, t):
+            ledger.book("random_draw")
+            return uniform(seed, neuron, t, sample, sorted(populations).index(name))
+
+        return draw
+
     integrators = {}
     for name, fields in populations.items():
         if name != source:
@@ -441,21 +559,24 @@ def measure(
                     integrators[name].pairs = PairPool(only.synapses, float)
             elif fields["kind"] == "switch" or fields.get("slope"):
                 integrators[name] = Sloping(ledger, fields, into, accumulate, update)
+            elif fields["kind"] in STATELESS:
+                own = fields, into, accumulate, update, drawing(name)
+                integrators[name] = Sender(ledger, *own)
             elif fields["kind"] in ("cuba", "cubalif") or "current_leak" in fields:
                 integrators[name] = TwoStates(ledger, fields, into, accumulate, update)
+            elif fields["kind"] == "ttfs":
+                integrators[name] = Ramp(ledger, fields, into, accumulate, update)
+            elif fields["kind"] in LAWS:
+                integrators[name] = Valued(ledger, fields, into, accumulate, update)
             else:
                 integrators[name] = Integrator(ledger, fields, into, accumulate, update)
-
-    def draw(neuron, t):
-        ledger.book("random_draw")
-        return uniform(seed, neuron, t, sample, sorted(populations).index(source))
 
     with ledger.at_work(source):
         if coding == "switch":
             values = scaled_image(populations[source], inputs, float)
             stimulus = encode_pairs(values, network["window"], timesteps)
         else:
-            stimulus = encode(network, inputs, timesteps, coding, draw, float, graded)
+            stimulus = encode(network, inputs, timesteps, coding, drawing(source), float, graded)
     spikes = {name: [] for name in populations}
     for t in range(timesteps):
         for name in visiting_order(network):

@@ -189,6 +189,26 @@ FIELDS = {
         "/populations/d/shape: found 4611686018427387904 neurons, expected at most 2147483647",
     ),
     "refractory": (put("populations/a/refractory", 0.5), "a/refractory: found 0.5, expected a"),
+    "pool of a vector": (
+        new("populations/d", kind="analog", shape=(4,), pool=(2, 2)),
+        "/populations/d/pool: found (2, 2), expected 1, 1 for a population without rows",
+    ),
+    "pool of 0": (
+        new("populations/d", kind="analog", shape=(2, 2, 1), pool=(0, 2)),
+        "/populations/d/pool: found [0, 2], expected 2 whole numbers of at least 1",
+    ),
+    "too many places": (
+        new("populations/d", kind="stochastic", shape=(2**14, 2**14, 1), pool=(4, 4)),
+        "/populations/d/pool: found 4294967296 places, expected at most 2147483647",
+    ),
+    "probability": (
+        new("populations/d", kind="stochastic", shape=(4,), probability="tanh"),
+        "/populations/d/probability: found 'tanh', expected 'sigmoid' or 'hardtanh'",
+    ),
+    "sampled": (
+        new("populations/d", kind="stochastic", shape=(4,), sampled=0.5),
+        "/populations/d/sampled: found 0.5, expected true or false",
+    ),
 }  # fmt: skip
 ARRAYS = {
     "rank": (touch(f"{IN_A}/weight", np.ravel), "in-a/weight: found shape (54,), expected 4 axes"),

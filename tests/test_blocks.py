@@ -13,7 +13,7 @@ import evsim
 from evsim import EvsimError
 from evsim.ann import INPUT, Block, Model
 from evsim.cli import run_command
-from evsim.convert import convert, convert_to_switches
+from evsim.convert import convert, convert_to_passes, convert_to_switches
 from evsim.formats._trainer import Bundle
 from evsim.neurons.input import Input
 from evsim.report.info import describe
@@ -370,6 +370,42 @@ def test_switches_share_arrays_and_keep_decisions(name, inject):
     assert len(weights_of(network)) == 1 + layers + 1
     same = evsim.run(network, images(40)).predictions == model.predictions(images(40))
     assert same.mean() >= 0.9
+
+
+@pytest.mark.parametrize("scheme", ["signed", "burst", "phase", "ttfs"])
+def test_other_codes_take_copies(scheme):
+    model, some = small("vgg3x2", "replace", seed=3), images() / 255
+    made = convert(model, some, scheme=scheme)
+    assert len(weights_of(made.network)) == 5
+    assert evsim.run(made.network, some[:2]).predictions.size == 2
+    if scheme != "ttfs":
+        network = convert(model, some, scheme=scheme, unroll="recurrent").network
+        assert sum(part.delay for part in network.synapses.values()) == 1
+        assert evsim.run(network, some[:2]).predictions.size == 2
+    else:
+        with pytest.raises(EvsimError, match="unroll: found 'recurrent', expected 'copies' with"):
+            convert(model, some, scheme=scheme, unroll="recurrent")
+
+
+@pytest.mark.parametrize("weights", ["real", "sign"])
+def test_passes_share_arrays_and_compute_the_model(weights):
+    """Binary weights are bits and a scale of each filter: both are those of all turns."""
+    text = 'input = [8, 8, 3]\nlayers = [{ name = "stem", kind = "conv", padding = 1 }, '
+    text += '{ name = "relu", kind = "relu" }, { name = "pool", kind = "pool", kernel = 2 }, '
+    text += '{ use = "b", name = "back", turns = 3, inject = "add_input" }, '
+    text += '{ name = "flatten", kind = "flatten" }, { name = "out", kind = "dense" }]'
+    more = f', weights = "{weights}" }}, {{ name = "norm", kind = "normalize" }}, '
+    text += BLOCK.replace("}]", f'{more}{{ name = "relu", kind = "relu" }}]')
+    bundles = drawn([*convs(5, 5), *norms(5), *denses(80, 10)], 6)
+    model = definition_of(text, bundles)
+    network = convert_to_passes(model).network
+    assert len(weights_of(network)) == 3
+    bits = [part for part in network.synapses.values() if getattr(part, "bits", None) == 1]
+    assert len(bits) == (5 if weights == "sign" else 0)
+    assert len({part.scale.__array_interface__["data"][0] for part in bits}) == min(1, len(bits))
+    wanted = model.forward(model.scaled(images()))[model.output]
+    found = evsim.run(network, images(), timesteps=1).potential.reshape(wanted.shape)
+    assert np.abs(found - wanted).max() <= 1e-5 * np.abs(wanted).max()
 
 
 # Recurrent blocks

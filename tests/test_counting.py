@@ -13,7 +13,7 @@ from itertools import product
 import build
 import numpy as np
 from effort import examples
-from geometry import connections, neurons, per_neuron
+from geometry import connections, listening, neurons, per_neuron
 from hypothesis import given
 from hypothesis import strategies as st
 from naive import POPULATION_FACTS, SET_FACTS, simulate
@@ -29,7 +29,8 @@ MACHINES = list(
 
 def shapes(network, fields):
     """The shapes of the source and the target of a set."""
-    return [network["populations"][fields[end]]["shape"] for end in ("source", "target")]
+    source, target = (network["populations"][fields[end]] for end in ("source", "target"))
+    return source["shape"], listening(target)
 
 
 def work_of(run):
@@ -118,7 +119,7 @@ def alone(network, name):
     kinds = evsim.neuron_kinds()
     populations = {
         "in": kinds["input"](shape=network.populations[network.synapses[name].source].shape),
-        "out": kinds["readout"](shape=network.populations[network.synapses[name].target].shape),
+        "out": kinds["readout"](shape=network.ends(network.synapses[name])[1].shape),
     }
     return evsim.Network(populations, {"set": part})
 
@@ -223,7 +224,12 @@ def test_everything_is_counted_in_whole_numbers(case):
     assert all(total[name] == sum(part[name] for part in parts.values()) for name in ACTIONS)
     numbers = [*total.values(), *total["memory_accesses"].values()]
     numbers += [n for part in (parts | counts["nominal"]).values() for n in part.values()]
+    numbers += counts["weight_bits"].values()
     assert {type(n) for n in numbers} == {int, dict}
+    for name, fields in network["synapses"].items():
+        stored = fields.get("data" if fields["kind"] == "sparse" else "weight")
+        bits = 0 if stored is None else 8 * stored.dtype.itemsize
+        assert counts["weight_bits"][name] == bits * parts[name]["weight_read"]
 
 
 @examples(60)

@@ -156,6 +156,26 @@ def test_the_ends_of_int32_are_inside():
     assert build.run(scaled).trace["n"][0].tolist() == [[2.0**31, -(2.0**31)]] * 2
 
 
+def test_stateless_sums_leave_int32_where_the_law_says():
+    for kind, weights, bias, found, place in (
+        ("analog", [[0, TOP - 4], [0, 0]], 5, f"sum of {TOP + 1} at timestep 0", "neuron 0"),
+        ("stochastic", [[-TOP, -TOP], [0, 0]], -2, f"sum of {-TOP - 2} at timestep 0", "neuron 0"),
+        ("stochastic", [[0, 2**30], [0, 2**30]], 0, f"current of {2**31} at timestep 3", "place 1"),
+    ):
+        neuron = flat(kind, 1) | {"shape": (1, 1, 1), "pool": (1, 2), "bias": bias}
+        network = spikes_in(neuron, np.array(weights))
+        case = Case(network, [(0, 0, 1), (3, 0, 1), (3, 1, 1)], 5, "events", False)
+        least = case._replace(inputs=[(0, 1, 1)])
+        assert_equal(build.run(least), simulate(**least._asdict()), least)
+        with pytest.raises(OverflowError):
+            simulate(**case._asdict())
+        for window in (None, 1, 2):
+            with pytest.raises(evsim.EvsimError) as error:
+                build.run(case, window=window)
+            said = f"populations/n, sample 0: found a {found}, {place}, expected values within"
+            assert str(error.value).startswith(said)
+
+
 NEAR = [TOP, -TOP, 2**30, -(2**30), 2**29 - 1, 3, -3]
 
 

@@ -15,7 +15,7 @@ import numba
 import numpy as np
 import pytest
 from effort import QUICK
-from geometry import neurons
+from geometry import listening, neurons
 from naive import simulate
 from numba.core.dispatcher import Dispatcher
 from strategies import Case
@@ -43,6 +43,39 @@ NEURONS = {
     ],
     "lif": [{"threshold": 1, "leak": 0.5}, {"threshold": 1, "leak": 1, "refractory": 1}],
     "maxpool": [{}, {"window": 3}],  # of the network
+    "analog": [
+        {},
+        {"bias": np.array([1, -1])},
+        {"bias": np.arange(8) % 3 - 1, "pool": (2, 1)},
+    ],
+    "stochastic": [
+        {},
+        {"bias": np.arange(8) % 3, "probability": "hardtanh", "output": "bipolar"},
+        {"bias": -1, "output": "bipolar", "pool": (1, 2)},
+        {"bias": np.array([0, 1]), "sampled": False, "pool": (2, 2)},
+        {"probability": "hardtanh", "sampled": False},
+    ],
+    "burst": [
+        {"threshold": 1},
+        {"threshold": np.array([1, 2]), "most": 2, "bias": np.array([1, 3]), "v_init": 1},
+        {"threshold": 1, "rule": "count", "bias": np.arange(8) - 1},
+        {"threshold": np.arange(8) + 1, "rule": "count", "most": 2, "v_init": 5, "start": 1},
+    ],
+    "phase": [
+        {"threshold": 4, "period": 2},
+        {"threshold": np.array([8, 16]), "period": 3, "bias": np.array([0, -1]), "start": 1},
+        {"threshold": 2, "period": 1, "v_init": np.arange(8) - 1, "bias": 1},
+    ],
+    "ttfs": [
+        {"threshold": 1, "window": 2, "start": 2},
+        {"threshold": np.array([1, 2]), "bias": 1, "rounding": 0, "v_init": np.arange(8) - 2}
+        | {"window": 2, "start": 2},
+    ],
+    "signed": [
+        {"threshold": 1},
+        {"threshold": np.array([1, 2]), "negative_threshold": 1, "v_init": np.arange(8) % 2},
+        {"threshold": 1, "negative_threshold": 2, "bias": np.array([0, -1]), "start": 1},
+    ],
     "cubalif": [
         {"threshold": 1, "leak": 0.5, "current_leak": np.array([0.5, 1])},
         {"threshold": 1, "leak": 1, "current_leak": 0, "bias": 0.25, "refractory": 1}
@@ -76,12 +109,20 @@ SYNAPSES = {
     "dense": [
         ((6,), (5,), {"weight": (6, 5)}),
         ((3, 2, 2), (130,), {"weight": (4, 130), "prepool": (2, 1)}),
+        ((70,), (5,), {"weight": (70, 5), "bits": 1}),
     ],
     "conv": [
         ((4, 3, 2), (4, 3, 3), {"weight": (3, 3, 2, 3), "padding": (1, 1, 1, 1)}),
         ((4, 4, 2), (2, 2, 64), {"weight": (2, 2, 2, 64), "stride": (2, 2)}),
         ((4, 4, 2), (3, 3, 4), {"weight": (2, 2, 1, 4), "groups": 2}),
         ((4, 4, 1), (2, 2, 2), {"weight": (1, 1, 1, 2), "prepool": (2, 2)}),
+        ((2, 3, 65), (2, 2, 3), {"weight": (2, 2, 65, 3), "padding": (1, 0, 0, 0), "bits": 1}),
+        (
+            (4, 4, 2),
+            (2, 2, 3),
+            {"weight": (1, 2, 2, 3), "stride": (2, 1), "dilation": (1, 2)} | {"bits": 1},
+        ),
+        ((4, 4, 2), (3, 3, 4), {"weight": (2, 2, 1, 4), "groups": 2, "bits": 1}),
     ],
     "pool": [((4, 4, 2), (2, 2, 2), {"kernel": (2, 2)})],
     "identity": [
@@ -109,6 +150,7 @@ SYNAPSES = {
 STIMULI = {
     "constant": {"image": range(-2, 5)},
     "poisson": {"ones": range(5), "signs": range(-4, 5)},
+    "latency": {"image": range(-2, 6)},
     "events": {"ones": [1], "signs": [1, -1], "graded": [1, -1, 0.25, -0.75]},
     "switch": {"ones": range(5), "signs": range(-5, 6)},
 }
@@ -150,6 +192,8 @@ def weighted(form, fields):
     fields = dict(fields)
     for name in {"weight", "data"} & fields.keys():
         fields[name] = weights(form, fields[name])
+        if "bits" in fields:
+            fields[name] = np.where(fields[name] > 0, 1, -1).astype(form.weights)
         if form.scale:
             fields["scale"] = form.scale
     return fields
@@ -168,7 +212,7 @@ def stimulus(shape, coding, name, seed):
 def neuron_network(kind, fields, form):
     """in -> n -> out, and n -> n two timesteps later, with n of the kind (or in)."""
     shape = (2, 2, 2)
-    window = {"window": fields["window"]} if "window" in fields else {}
+    window = {"window": fields["window"]} if "window" in fields and kind != "ttfs" else {}
     populations = {
         "in": {"kind": "input", "shape": shape},
         "n": {"kind": "iaf", "shape": shape, "threshold": 1},
@@ -182,9 +226,13 @@ def neuron_network(kind, fields, form):
         return described(populations, synapses, form) | window
     name = "in" if kind == "input" else "n"
     populations[name] = {"kind": kind, "shape": shape, **fields}
-    synapses = {"in-n": ("dense", {"weight": (8, 8)})}
-    once = kind == "switch" and fields.get("firing") != "online"
-    if once:
+    places = neurons(listening(populations["n"]))
+    synapses = {"in-n": ("dense", {"weight": (8, places)})}
+    once = kind == "ttfs" or (kind == "switch" and fields.get("firing") != "online")
+    if places > 8:  # several for each neuron
+        synapses |= {"n-n": ("dense", {"weight": (8, places), "delay": 2})}
+        synapses |= {"n-out": ("dense", {"weight": (8, 3)})}
+    elif once:  # listens to others only
         synapses["n-out"] = ("dense", {"weight": (8, 3)})
     elif KINDS["neurons"][populations["n"]["kind"]].sends:
         synapses |= {"n-n": ("identity", {"delay": 2}), "n-out": ("dense", {"weight": (8, 3)})}
@@ -194,7 +242,10 @@ def neuron_network(kind, fields, form):
 
 
 def set_network(kind, source, target, fields, form):
-    """in -> n twice, the second time a timestep later with the same weights, and n -> out."""
+    """in -> n twice, the second time a timestep later with the same weights, and n -> out.
+
+    Where weights are bits, in -> s -> n twice with s that sends +1 or -1 at every timestep.
+    """
     populations = {
         "in": {"kind": "input", "shape": source},
         "n": {"kind": "iaf", "shape": target, "threshold": 1},
@@ -203,6 +254,11 @@ def set_network(kind, source, target, fields, form):
     out = {"weight": (neurons(target), 2)}
     network = described(populations, {"in-n": (kind, fields), "n-out": ("dense", out)}, form)
     network["synapses"]["in-n late"] = {**network["synapses"]["in-n"], "delay": 1}
+    if "bits" in fields:
+        populations["s"] = {"kind": "stochastic", "shape": source, "output": "bipolar"}
+        for name in ("in-n", "in-n late"):
+            network["synapses"][name]["source"] = "s"
+        network["synapses"]["in-s"] = {"kind": "identity", "source": "in", "target": "s"}
     return network
 
 
@@ -237,7 +293,7 @@ def networks(folder, kind):
     for form, example in product(FORMS, EXAMPLES[folder].get(kind, ())):
         if folder == "neurons" and takes(kind, example, form):
             yield form, neuron_network(kind, example, form)
-        elif folder == "synapses":
+        elif folder == "synapses" and (form.weights == np.int8 or "bits" not in example[2]):
             yield form, set_network(kind, *example, form)
 
 
@@ -253,6 +309,8 @@ def cases(folder, kind, every=False):
     each = [s for s in EVERY_STIMULUS if kind != "cuba" or s[1] in ("ones", "signs")]
     for i, (form, network) in enumerate(networks(folder, kind)):
         stimuli = [s for s in each if (s[0] == "switch") == ("window" in network)]
+        if kind == "ttfs":  # takes first spikes only
+            stimuli = [s for s in each if s[0] == "latency" or s == ("events", "ones")]
         for coding, name in stimuli if every else [stimuli[(i + k) % len(stimuli)] for k in turns]:
             yield form, case_of(network, coding, name, i)
 
@@ -355,19 +413,9 @@ def fields_of(part):
 
 # One compiled signature per dtype. The names of the arguments whose dtype is that of a run or of
 # weights; any other array, and any other number, has one dtype in all of evsim.
-VALUES = {
-    "slope",
-    "bias",
-    "currents",
-    "potential",
-    "constants",
-    "history",
-    "weight",
-    "data",
-    "out",
-    "values",
-}
-VALUES |= {"row_values", "signs", "matrix[0]", "sums", "kept", "out_values", "leak", "synaptic"}
+VALUES = {"slope", "bias", "currents", "potential", "constants", "history", "weight", "data"}
+VALUES |= {"out", "values", "row_values", "signs", "matrix[0]", "sums", "kept", "out_values"}
+VALUES |= {"leak", "synaptic", "size"}
 
 
 def kernels():

@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from geometry import axis_length, connections, neurons
+from geometry import axis_length, connections, listening, neurons
 from hypothesis import given, settings
 from naive import POPULATION_FACTS, SET_FACTS, simulate, visiting_order
 from stimulus import philox, scaled_image, uniform
@@ -315,10 +315,11 @@ def test_what_must_hold(case):
             [own] = [s for s, f in network["synapses"].items() if f["target"] == name]
             assert facts[name]["gate_updates"] == facts[own]["synops"] + facts[own]["macs"]
         elif name != network["input"]:
-            assert facts[name]["updates"] == case.timesteps * neurons(fields["shape"])
+            assert facts[name]["updates"] == case.timesteps * neurons(listening(fields))
             assert facts[name]["touched"] <= facts[name]["active_updates"] <= facts[name]["updates"]
     for name, fields in network["synapses"].items():
-        ends = [network["populations"][fields[end]]["shape"] for end in ("source", "target")]
+        source, target = (network["populations"][fields[end]] for end in ("source", "target"))
+        ends = source["shape"], listening(target)
         synapses, total = connections(fields, *ends), facts[name]["synops"] + facts[name]["macs"]
         arrived = [
             source

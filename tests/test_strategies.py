@@ -1,19 +1,22 @@
 """The strategies: legal, exact, and reaching every kind and field."""
 
 import numpy as np
-from geometry import connections, has_integer_weights, neurons, weights_of
+from geometry import connections, has_integer_weights, listening, neurons, weights_of
 from hypothesis import given, settings
 from naive import is_integer, simulate, visiting_order
 from stimulus import is_graded
 from strategies import cases
 
-CODINGS = ("constant", "poisson", "events")
+CODINGS = ("constant", "poisson", "latency", "events")
 NEURON_FIELDS = ("threshold", "bias", "v_init", "v_min", "v_reset", "compare", "reset", "start")
 WANTED = {
     *(("iaf", field) for field in (*NEURON_FIELDS, "refractory")),
     *(("lif", field) for field in (*NEURON_FIELDS, "refractory", "leak")),
+    *(("signed", field) for field in ("threshold", "negative_threshold", "bias", "v_init")),
     *(("readout", field) for field in ("bias", "v_init", "leak")),
     *(("input", field) for field in ("scale", "mean", "std")),
+    *(("analog", field) for field in ("bias", "pool")),
+    *(("stochastic", field) for field in ("bias", "pool", "probability", "output", "sampled")),
     *(("dense", field) for field in ("weight", "prepool", "scale", "delay")),
     *(("conv", field) for field in ("weight", "stride", "padding", "dilation", "groups")),
     *(("conv", field) for field in ("prepool", "scale", "delay")),
@@ -26,15 +29,15 @@ WANTED = {
     *(("coding", coding, graded) for coding in CODINGS for graded in (True, False)),
     *(("leak", leak) for leak in (1.0, 0.5, 0.25)),
     *(("image", kind) for kind in ("uint8", "float32", "float64")),
-    *(("integer population", kind) for kind in ("iaf", "lif", "readout")),
-    *(("output", kind) for kind in ("iaf", "lif", "readout")),
+    *(("integer population", kind) for kind in ("iaf", "lif", "readout", "signed", "stochastic")),
+    *(("output", kind) for kind in ("iaf", "lif", "readout", "analog", "stochastic")),
     *(("delay", delay) for delay in range(4)),
     *(("timesteps", timesteps) for timesteps in range(1, 9)),
     *((word,) for word in ("depthwise", "self-loop", "cycle", "branch", "join", "shared", "mixed")),
     *((word,) for word in ("unreachable with bias", "graded with integer weights", "late event")),
     *((word,) for word in ("fan-out 0", "asymmetric padding", "zero weight", "scale per channel")),
     *((word,) for word in ("several spiking layers", "undelivered")),
-} - {("coding", "constant", False), ("coding", "poisson", True)}
+} - {("coding", "constant", False), ("coding", "poisson", True), ("coding", "latency", True)}
 
 
 def spread_of(fields, name):
@@ -71,7 +74,7 @@ def population_features(network, name, graded):
 
 def set_features(network, fields, graded):
     kind, populations = fields["kind"], network["populations"]
-    shapes = [populations[fields[end]]["shape"] for end in ("source", "target")]
+    shapes = populations[fields["source"]]["shape"], listening(populations[fields["target"]])
     synapses = connections(fields, *shapes)
     yield from ((kind, field) for field in fields)
     yield "delay", fields.get("delay", 0)
@@ -135,7 +138,7 @@ def features(case, record):
 def test_strategies_reach_everything():
     found = set()
 
-    @settings(deadline=None, max_examples=400, derandomize=True, database=None)
+    @settings(deadline=None, max_examples=900, derandomize=True, database=None)
     @given(cases())
     def look(case):
         found.update(features(case, simulate(**case._asdict())))

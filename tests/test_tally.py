@@ -3,7 +3,7 @@
 from itertools import product
 
 import numpy as np
-from geometry import neurons
+from geometry import listening, neurons
 from hypothesis import given, settings
 from naive import SET_FACTS, simulate
 from strategies import cases
@@ -147,7 +147,7 @@ def actions_of_population(fields, facts, accumulate, update):
         "compare": 0 if fields["kind"] == "readout" else u,
         "leak": u if "leak" in fields else 0,
         "random_draw": facts["draws"],
-        reset: facts["spikes"] if fields["kind"] in ("iaf", "lif") else 0,
+        reset: facts["spikes"] if fields["kind"] in ("iaf", "lif", "signed") else 0,
     }
 
 
@@ -175,7 +175,7 @@ def actions_from_facts(case, record, accumulate, update, input):
         facts[case.network["input"]]["pushes"] = pushes
         for target, firsts in starts.items():
             later = max(case.timesteps - min(firsts) - 1, 0)
-            cached_reads[target] = later * neurons(populations[target]["shape"])
+            cached_reads[target] = later * neurons(listening(populations[target]))
     actions = {}
     for name, own in sets.items():
         gated = populations[own["target"]]["kind"] == "maxpool"

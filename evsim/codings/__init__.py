@@ -6,6 +6,17 @@ import importlib
 import pkgutil
 from functools import cache
 from types import ModuleType
+from typing import NamedTuple
+
+
+class Key(NamedTuple):
+    """What the events of a sample depend on beside its values."""
+
+    seed: int
+    sample: int  # its index in the data file
+    population: int  # the index of the input in order of name
+    timesteps: int  # of the run
+    window: int | None = None  # of the network
 
 
 @cache
@@ -13,8 +24,9 @@ def codings() -> dict[str, ModuleType]:
     """The codings by name.
 
     A coding is a file with GRADED and REPEATS (its events are graded; the same at every
-    timestep), DRAWS (random numbers per neuron and timestep) and
-    `encode(values, first, steps, key, stream)`, which appends the events of `steps` timesteps.
+    timestep), DRAWS (random numbers per neuron and timestep), `signed(values)` (whether any event
+    is not +1) and `encode(values, first, steps, key, stream)`, which appends the events of `steps`
+    timesteps.
     """
     return {
         module.name: importlib.import_module(f"{__name__}.{module.name}")

@@ -5,6 +5,11 @@ import numpy as np
 GRADED, REPEATS, DRAWS = False, False, 0  # graded where the data says so
 
 
+def signed(values):
+    """Whether any event is not +1."""
+    return bool((values[2] != 1).any())
+
+
 def encode(values, first, steps, key, stream):
     """Append `steps` timesteps from `first` on; `values` are (timesteps, neurons, values)."""
     timesteps, neurons, value = values

@@ -7,12 +7,16 @@ from evsim.parts import kernel
 GRADED, REPEATS, DRAWS = False, False, 1
 
 
+def signed(values):
+    """Whether any event may be -1."""
+    return bool((values < 0).any())
+
+
 def encode(values, first, steps, key, stream):
-    """Append `steps` timesteps from `first` on; key = (seed, sample, population)."""
+    """Append `steps` timesteps from `first` on."""
     channels, offsets, signs = stream.reserve(steps)
     signs = np.empty(0, values.dtype) if signs is None else signs
-    seed, sample, population = key
-    words = [seed & 0xFFFFFFFF, seed >> 32, first, sample, population]
+    words = [key.seed & 0xFFFFFFFF, key.seed >> 32, first, key.sample, key.population]
     grid = values.reshape(stream.positions, stream.width)
     stream.commit(steps, draw(grid, np.array(words, np.uint32), channels, signs, offsets))
 

@@ -39,6 +39,11 @@ def charges_of_events(events: tuple, neurons: int, window: int) -> np.ndarray:
     return found
 
 
+def signed(values):
+    """Every value is sent as two events of opposite sign."""
+    return True
+
+
 def encode(values, first, steps, key, stream):
     """Nothing: the whole window is filled at once, from `charges`."""
     raise EvsimError("coding 'switch' has no events timestep by timestep")

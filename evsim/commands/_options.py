@@ -23,7 +23,7 @@ def whole(place: str, least: int):
 
 Samples = Annotated[str | None, typer.Option("--samples", metavar="A:B", help="half-open range")]
 Timesteps = Annotated[int | None, typer.Option("-T", "--timesteps", **whole("--timesteps", 1))]
-Coding = Annotated[str | None, typer.Option(help="constant, poisson or events")]
+Coding = Annotated[str | None, typer.Option(help="constant, poisson, latency or events")]
 Seed = Annotated[int | None, typer.Option(help="of the random numbers [0]", **whole("--seed", 0))]
 Jobs = Annotated[int | None, typer.Option(help="threads [cores]", **whole("--jobs", 1))]
 Dtype = Annotated[str, typer.Option(help="float32 or float64")]

@@ -63,7 +63,7 @@ def convert(
     unroll: Unroll = None,
     feedback_delay: Feedback = None,
     unroll_thresholds: UnrollThresholds = None,
-    scheme: Annotated[str, typer.Option(metavar="rate|switch")] = "rate",
+    scheme: Annotated[str, typer.Option(metavar="rate|switch|stochastic|...")] = "rate",
     window: Annotated[int | None, typer.Option(**options.whole("--window", 2))] = None,
     firing: Annotated[str | None, typer.Option(metavar="window|online", help="switch")] = None,
     rounding: Rounding = None,
@@ -77,7 +77,7 @@ def convert(
     """From a trainer's file to a network."""
     given = dict(locals())
     choices = {name: given[name] for name in CHOICES if given[name] not in (None, False)}
-    _check_scheme(scheme, choices, reset)
+    _check_scheme(scheme, given)
     if network.exists() and not overwrite:
         raise EvsimError("exists already (--overwrite replaces it)", file=str(network))
     asked = {name: given[name] for name in model_options.NAMES}
@@ -85,8 +85,11 @@ def convert(
     read = reading.content
     if hasattr(read, "populations"):
         spiking = {**choices, "calibrate": calibrate, "samples": samples, "diagnose": diagnose}
+        spiking["scheme"] = scheme != "rate"
         _refuse(reading.format, [name for name, value in spiking.items() if value])
         found = _write(network, read, overwrite) | {"notes": reading.notes}
+    elif scheme == "stochastic":
+        found = _convert_to_passes(read, model, choices, network, overwrite)
     elif calibrate is None:
         raise mismatch("none", "images to balance the thresholds with", "--calibrate")
     else:
@@ -106,25 +109,32 @@ CHOICES = ("method", "percentile", "per_channel", "threshold_scale", "timesteps"
 CHOICES += ("balance", "pooling", "correct_bias", "stagger", "coding", "seed")
 CHOICES += ("unroll", "feedback_delay", "unroll_thresholds")
 CHOICES += ("window", "firing", "rounding")
-OF_SWITCHES = ("method", "percentile", "per_channel", "threshold_scale", "pooling")
-OF_SWITCHES += ("unroll_thresholds", "window", "firing", "rounding")
+CALIBRATION = {"calibrate", "samples"}
+DIAGNOSIS = {"diagnose", "picture"}
+OF_RATES = {*CHOICES, *CALIBRATION, "reset"} - {"window", "firing", "rounding"}
+OF_SWITCHES = {"method", "percentile", "per_channel", "threshold_scale", "pooling"}
+OF_SWITCHES |= {"unroll_thresholds", "window", "firing", "rounding", *CALIBRATION}
 SCHEMES = {  # the options of each
-    "rate": tuple(name for name in CHOICES if name not in ("window", "firing", "rounding")),
-    "switch": OF_SWITCHES,
+    "rate": OF_RATES | DIAGNOSIS,
+    "switch": OF_SWITCHES | DIAGNOSIS,
+    "stochastic": {"timesteps", "pooling", "seed"},
+    "signed": OF_RATES,
+    "burst": OF_RATES,
+    "phase": OF_RATES | {"window"},
+    "ttfs": OF_RATES | {"window"},
 }
 
 
-def _check_scheme(scheme: str, choices: dict, reset: str | None) -> None:
+def _check_scheme(scheme: str, given: dict) -> None:
     """Raise an error for an unknown scheme, or an option that it has no use for."""
     if scheme not in SCHEMES:
-        known = f"{' or '.join(SCHEMES)}{nearest(scheme, SCHEMES)}"
+        known = f"one of {', '.join(SCHEMES)}{nearest(scheme, SCHEMES)}"
         raise mismatch(repr(scheme), known, "--scheme")
-    given = choices | ({"reset": reset} if reset and scheme != "rate" else {})
-    for name in given:
-        if name not in SCHEMES[scheme]:
+    for name in (*CHOICES, *CALIBRATION, *DIAGNOSIS, "reset"):
+        if given[name] not in (None, False) and name not in SCHEMES[scheme]:
             option = f"--{name.replace('_', '-')}"
             raise EvsimError(f"found --scheme {scheme}, expected no such option", option)
-    if scheme == "switch" and "window" not in choices:
+    if scheme == "switch" and given["window"] is None:
         raise mismatch("none", "the timesteps of a window (--scheme switch)", "--window")
 
 
@@ -156,9 +166,9 @@ def _convert(model, file, data, some, target, jobs, quiet) -> dict:
 
     scheme, choices, path, overwrite = target
     images = data.images.part(some)
-    if scheme == "rate":
-        choices = choices | {"first_sample": some.start}
-    make = convert if scheme == "rate" else convert_to_switches
+    make = convert_to_switches if scheme == "switch" else convert
+    if scheme != "switch":
+        choices = choices | {"first_sample": some.start, "scheme": scheme}
     with announced_compilation(quiet), gauge("calibration", quiet) as show:
         try:
             made = make(model, images, jobs=jobs, progress=show, **choices)
@@ -166,7 +176,8 @@ def _convert(model, file, data, some, target, jobs, quiet) -> dict:
             if error.place in choices:
                 raise EvsimError(error.problem, f"--{error.place.replace('_', '-')}") from None
             raise error if "images" in error.place else error.within(file=str(file)) from None
-    found = _write(path, made.network, overwrite, notes(made.units))
+    told = "diagnose" in SCHEMES[scheme]  # rates, or durations, times scales are activations
+    found = _write(path, made.network, overwrite, notes(made.units) if told else None)
     rows = [
         {
             "population": unit.population,
@@ -180,6 +191,19 @@ def _convert(model, file, data, some, target, jobs, quiet) -> dict:
     ]
     calibrated = f"{some.start}:{some.stop} of {data.path}"
     return found | {"calibrated with": calibrated, "notes": list(made.notes), "units": rows}
+
+
+def _convert_to_passes(model, file, choices, path, overwrite) -> dict:
+    """Convert for passes, where nothing is measured."""
+    from evsim.convert import convert_to_passes
+
+    try:
+        made = convert_to_passes(model, **choices)
+    except EvsimError as error:
+        if error.place in choices:
+            raise EvsimError(error.problem, f"--{error.place.replace('_', '-')}") from None
+        raise error.within(file=str(file)) from None
+    return _write(path, made.network, overwrite) | {"notes": list(made.notes)}
 
 
 def _write(path: Path, network, overwrite: bool, notes: dict | None = None) -> dict:

@@ -13,7 +13,9 @@ from evsim.convert._correction import correct
 from evsim.convert._fold import fold
 from evsim.convert._graph import Graph
 from evsim.convert._scales import Finish, from_activations, spread
+from evsim.convert._schemes import SCHEMES, recoded, settled
 from evsim.convert._spike_norm import spike_norm
+from evsim.convert._stochastic import network_of
 from evsim.convert._switch import Switching, build_switching
 from evsim.convert._walk import Choices, Walk
 from evsim.convert.units import Unit
@@ -27,6 +29,7 @@ WORDS = {
     "balance": ("weights", "thresholds"),
     "pooling": ("prepool", "neurons"),
     "coding": ("constant", "poisson"),
+    "scheme": SCHEMES,
 }
 
 
@@ -47,18 +50,20 @@ def convert(
     percentile: float = 99.9,
     per_channel: bool = False,
     threshold_scale: float = 1.0,
-    timesteps: int = 64,
+    timesteps: int | None = None,
     reset: str = "subtract",
     v_init: float = 0.5,
     balance: str = "weights",
     pooling: str = "prepool",
-    coding: str = "constant",
+    coding: str | None = None,
     seed: int = 0,
     stagger: int = 0,
     correct_bias: bool = False,
     unroll: str = "copies",
     feedback_delay: int | None = None,
     unroll_thresholds: str | None = None,
+    scheme: str = "rate",
+    window: int | None = None,
     first_sample: int = 0,
     jobs: int | None = None,
     progress=None,
@@ -74,14 +79,21 @@ def convert(
     arrives has settled. `correct_bias`: biases that make up for what rates miss on average, in a
     run over the images. `unroll`: turns of a block with tied weights become copies, with
     `unroll_thresholds` own or shared, or one recurrent block that sends back to itself
-    `feedback_delay` (1) later. `progress` is called with what is done and in all. EvsimError.
+    `feedback_delay` (1) later. `scheme`: rate, signed, burst, phase (with period `window`) or ttfs
+    (in windows of `window` timesteps); `timesteps` is 64, but for ttfs as its windows say.
+    `progress` is called with what is done and in all. Raises EvsimError.
     """
     given = {"method": method, "reset": reset, "balance": balance, "pooling": pooling}
-    _check_words(given | {"coding": coding})
+    _check_words(given | {"scheme": scheme})
+    given |= {"coding": coding, "stagger": stagger, "correct_bias": correct_bias}
+    coding, timesteps, window = settled(scheme, given, timesteps, window)
+    _check_words({"coding": coding})
     _check_numbers(percentile, threshold_scale, v_init, timesteps, stagger)
-    unrolling = Unrolling(unroll, feedback_delay, unroll_thresholds).check(model, correct_bias)
+    unrolling = Unrolling(unroll, feedback_delay, unroll_thresholds)
+    unrolling.check(model, scheme, correct_bias)
     graph = fold(model, pooling)
     _check_images(graph, model, images)
+    every = images
     if not any(node.levels is None for node in graph.measured):
         images = images[:0] if images is not None else ()
     tell = progress or (lambda done, total: None)
@@ -91,25 +103,16 @@ def convert(
         walk = Walk(graph, model.input, images, choices, jobs)
         found = spike_norm(walk, per_channel, Finish(graph), tell)
     else:
-        found = from_activations(
-            graph,
-            model,
-            images,
-            method=method,
-            percentile=percentile,
-            per_channel=per_channel,
-            timesteps=timesteps,
-            v_init=v_init,
-            jobs=jobs,
-            progress=tell,
-        )
+        rule = {"method": method, "percentile": percentile, "per_channel": per_channel}
+        rule |= {"timesteps": timesteps, "v_init": v_init}
+        found = from_activations(graph, model, images, **rule, jobs=jobs, progress=tell)
     graph, scales = unrolling.apply(graph, spread(graph, found, threshold_scale))
     if correct_bias and len(images):
         correct(Walk(graph, model.input, images, choices, jobs), scales, model, images, jobs, tell)
     rules = {"balance": balance, "reset": reset, "v_init": v_init, "starts": graph.starts(stagger)}
     rules |= {"coding": coding, "timesteps": timesteps, "seed": seed or None}
     network = build(graph, scales, model.input, **rules, description=model.description or None)
-    return _conversion(network, graph, scales, model)
+    return _conversion(recoded(network, scheme, window, every), graph, scales, model)
 
 
 def convert_to_switches(
@@ -139,7 +142,8 @@ def convert_to_switches(
     if method == "spike-norm":
         raise mismatch("'spike-norm', which measures rates", "max, percentile or mmse", "method")
     _check_numbers(percentile, threshold_scale, 0, 1, 0)
-    unrolling = Unrolling(thresholds=unroll_thresholds).check(model)
+    unrolling = Unrolling(thresholds=unroll_thresholds)
+    unrolling.check(model, "switch")
     graph = fold(model, pooling)
     _check_images(graph, model, images)
     found = from_activations(
@@ -162,6 +166,20 @@ def convert_to_switches(
     return _conversion(network, graph, scales, model)
 
 
+def convert_to_passes(
+    model: Model, *, timesteps: int = 1, pooling: str = "prepool", seed: int = 0
+) -> Conversion:
+    """The network of a ReLU or stochastic model that runs all its layers in every timestep.
+
+    Its output sums so many passes; nothing is measured. `pooling`: as for `fold`. Raises
+    EvsimError.
+    """
+    _check_words({"pooling": pooling})
+    _check_numbers(timesteps=timesteps)
+    network, notes = network_of(model, timesteps=timesteps, pooling=pooling, seed=seed)
+    return Conversion(network, (), notes)
+
+
 def _conversion(network: Network, graph: Graph, scales, model: Model) -> Conversion:
     units = [
         Unit(node.name, node.layer, scales[node.name])
@@ -179,7 +197,7 @@ def _check_words(given: dict[str, str]) -> None:
             raise mismatch(repr(value), known, name)
 
 
-def _check_numbers(percentile, threshold_scale, v_init, timesteps, stagger) -> None:
+def _check_numbers(percentile=50, threshold_scale=1, v_init=0, timesteps=1, stagger=0) -> None:
     bounds = {
         "percentile": (percentile, 50 <= percentile <= 100, "50 to 100"),
         "threshold_scale": (threshold_scale, 0 < threshold_scale < np.inf, "above 0"),

@@ -32,8 +32,8 @@ class Unrolling:
         """Whether all turns of a layer have one threshold."""
         return self.thresholds == "shared" or self.unroll == "recurrent"
 
-    def check(self, model: Model, correct_bias: bool = False) -> Unrolling:
-        """Itself; an error for words and numbers that do not fit each other or the model."""
+    def check(self, model: Model, scheme: str, correct_bias: bool = False) -> None:
+        """Raise an error for words and numbers that do not fit each other or the model."""
         given = {"unroll": self.unroll, "unroll_thresholds": self.thresholds or "own"}
         for name, value in given.items():
             if value not in WORDS[name]:
@@ -51,7 +51,8 @@ class Unrolling:
         if self.unroll == "recurrent" and correct_bias:
             expected = "unroll 'copies', whose rates stand for activations"
             raise mismatch("a recurrent block", expected, "correct_bias")
-        return self
+        if self.unroll == "recurrent" and scheme == "ttfs":  # a neuron sends in one window only
+            raise mismatch("'recurrent'", "'copies' with scheme 'ttfs'", "unroll")
 
     def apply(self, graph: Graph, scales: dict) -> tuple[Graph, dict]:
         """The graph to build and its scales."""

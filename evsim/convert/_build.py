@@ -51,8 +51,7 @@ def build(
                 made = _set(node, source, map, scales[source], unit)
                 late = graph.delay if k >= len(node.terms) else 0
                 synapses[name] = replace(made, delay=late) if late else made
-    if balance != "activations":
-        share(graph, populations, synapses)
+    share(graph, populations, synapses)
     return Network(populations, synapses, input=INPUT, output=graph.output.name, **attributes)
 
 
@@ -87,6 +86,8 @@ def _population(
         fields["bias"] = np.float32(node.offset / unit)
     if node.kind == "readout":
         return kinds["readout"](**fields)
+    if node.kind in ("analog", "stochastic"):
+        return kinds[node.kind](**fields, **node.fields)
     threshold = np.float64(scales[node.name] / unit)
     if threshold.ndim and (threshold == threshold[0]).all():
         threshold = threshold[0]

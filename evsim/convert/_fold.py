@@ -16,7 +16,7 @@ from evsim.linear.compose import average, ungrouped, windows
 from evsim.linear.maps import Average, Matrix, Shift, Taps
 from evsim.parts import EvsimError, mismatch
 
-WORKS = "ReLU (also clipped or quantised)"
+WORKS = "ReLU (also clipped or quantised; --scheme stochastic takes plain and stochastic ones)"
 
 
 def fold(model: Model, pooling: str = "prepool") -> Graph:
@@ -25,12 +25,12 @@ def fold(model: Model, pooling: str = "prepool") -> Graph:
     `pooling`: prepool folds average pools into the next layer where that is exact, neurons gives
     them neurons. Raises EvsimError naming the layer that cannot be converted.
     """
-    graph = _Fold(model, pooling).graph
+    graph = Fold(model, pooling).graph
     mark(graph, model)
     return graph
 
 
-class _Fold:
+class Fold:
     """Nodes made so far, and the results of layers as sums of their rates."""
 
     def __init__(self, model: Model, pooling: str):

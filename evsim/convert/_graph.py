@@ -27,7 +27,8 @@ class Node:
     """A population whose firing rate, times a scale, is the rectified sum of its terms.
 
     `kind`: input, neurons, pool (neurons that pass the average of one term on), maxpool (the
-    maximum over the windows of its one term) or readout (the sum itself).
+    maximum over the windows of its one term), readout (the sum itself), or a kind of neurons
+    without a potential, whose values are the activations.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Node:
     rounding: np.ndarray | None = None
     place: Place | None = None
     feedback: Terms = ()  # what arrives `delay` timesteps later, from nodes behind it
+    fields: dict = field(default_factory=dict)  # of its population, that nothing above says
 
     @property
     def channels(self) -> int:

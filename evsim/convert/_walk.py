@@ -64,7 +64,8 @@ class Walk:
         rules = {"reset": self.choices.reset, "v_init": self.choices.v_init}
         rules |= {"balance": "activations", "starts": self.choices.starts}
         plan = Plan(build(_alone(self.graph, node), scales, self.input, **rules), self.settings)
-        plan.population_index = sorted(self.graph.nodes).index(INPUT)  # as in the whole network
+        places = {name: i for i, name in enumerate(sorted(self.graph.nodes))}
+        plan.population_index |= places  # as in the whole network
         return plan
 
     def largest(self, node: Node, scales: Scales) -> np.ndarray:

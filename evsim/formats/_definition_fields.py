@@ -93,7 +93,7 @@ def one_of(*words: str):
     return check
 
 
-WEIGHTS = one_of("real", "sign")
+WEIGHTS = one_of("real", "sign", "binary")
 FIELDS = {  # of each kind of layer, beside the common ones
     "conv": {
         "channels": whole,

@@ -47,10 +47,12 @@ def _arrays(fields: dict, arrays: dict[str, np.ndarray], kind: str) -> dict[str,
         out = arrays["weight"].shape[-1]
         _check(fields.pop("channels", out), out, "channels")
     arrays = {role: np.asarray(array, np.float32) for role, array in arrays.items()}
-    if fields.pop("weights", "real") == "sign":
-        weight = arrays["weight"]
-        mean = np.abs(weight).mean(axis=tuple(range(weight.ndim - 1)), dtype=np.float64)
-        arrays["weight"] = np.float32(np.where(weight >= 0, mean, -mean))
+    form = fields.pop("weights", "real")
+    if form != "real":
+        weight, size = arrays["weight"], np.float64(1)
+        if form == "sign":
+            size = np.abs(weight).mean(axis=tuple(range(weight.ndim - 1)), dtype=np.float64)
+        arrays["weight"] = np.float32(np.where(weight >= 0, size, -size))
     return arrays
 
 

@@ -23,12 +23,23 @@ class Neurons(Part):
     sends: ClassVar[bool] = True  # may be the source of a set
     listens: ClassVar[bool] = True  # may be the target of a set
     graded: ClassVar[bool] = False  # its events carry any value
-    signed: ClassVar[bool] = False  # its events are +1 and -1
     sloped: ClassVar[bool] = False  # events add to a slope, the slope to the potential
     compares: ClassVar[bool] = False  # compares every update with a threshold
     passes: ClassVar[bool] = False  # hands events of its one pool on, has no potential
+    counts_arrivals: ClassVar[bool] = False  # asks how many events reach each neuron
+    valued: ClassVar[bool] = False  # not all of its events are +1
+    sends_signs: ClassVar[bool] = False  # every neuron sends +1 or -1 at every timestep
+    draws: ClassVar[int] = 0  # random numbers per neuron and timestep
 
     shape: tuple[int, ...] = wholes(None, least=1)
+
+    @property
+    def ends(self) -> int | None:
+        """Where it sends in a window: the timestep after it, with which the run ends."""
+        return None
+
+    def check_source(self, source: Neurons, delay: int) -> None:
+        """Raise an error if it cannot take the events of a source after this delay."""
 
     @property
     def neurons(self) -> int:
@@ -41,6 +52,11 @@ class Neurons(Part):
     @property
     def positions(self) -> int:
         return self.neurons // self.channels
+
+    @property
+    def listening(self) -> Neurons:
+        """What sets see as their target: the neurons, unless several places feed each of them."""
+        return self
 
     def grid(self, value: np.ndarray) -> np.ndarray:
         """A per-neuron field as (1, channels) or (positions, channels)."""
@@ -57,6 +73,7 @@ class Neurons(Part):
         return {
             "kind": self.kind,
             "neurons": self.neurons,
+            "places": self.listening.neurons,
             "bias": getattr(self, "bias", None) is not None,
             "leak": getattr(self, "leak", None) is not None,
             "current_leak": getattr(self, "current_leak", None) is not None,

@@ -13,11 +13,10 @@ INT32 = np.iinfo(np.int32)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Integrating(Neurons):
-    """v = ((leak * v) + current) + bias."""
+class Biased(Neurons):
+    """Neurons to whose current a bias is added."""
 
     bias: np.ndarray | None = per_neuron(None)  # added every timestep
-    v_init: np.ndarray = per_neuron(0.0)  # before timestep 0
 
     def constants(self, dtype, **fields) -> np.ndarray:
         """The given fields as one array (fields, 1 or positions, channels) of `dtype`.
@@ -36,6 +35,17 @@ class Integrating(Neurons):
             grids.append(self.grid(rounded(np.clip(value, *limits(dtype)), dtype, name)))
         return np.ascontiguousarray(np.stack(np.broadcast_arrays(*grids)))
 
+    def added_bias(self, dtype) -> np.ndarray:
+        """The bias; an absent one is -0.0, which adds exactly to the same value."""
+        return np.array(-0.0) if self.bias is None else self.bias
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Integrating(Biased):
+    """v = ((leak * v) + current) + bias."""
+
+    v_init: np.ndarray = per_neuron(0.0)  # before timestep 0
+
     def leak_factor(self, dtype) -> np.ndarray:
         """The leak; an absent one is 1, which multiplies exactly to the same value."""
         leak = getattr(self, "leak", None)
@@ -44,10 +54,6 @@ class Integrating(Neurons):
         if dtype == np.int32 and (leak != 1).any():
             raise mismatch(leak.min(), "a leak of 1 (the population is an integer one)", "leak")
         return leak
-
-    def added_bias(self, dtype) -> np.ndarray:
-        """The bias; an absent one is -0.0, which adds exactly to the same value."""
-        return np.array(-0.0) if self.bias is None else self.bias
 
     def restless(self, constants) -> np.ndarray:
         """Where a neuron is active at every timestep: its bias is not 0 or its leak not 1."""
@@ -67,8 +73,6 @@ class PotentialWindow:
 
     `current_bound` is the largest current the weights of an integer population allow.
     """
-
-    counts_arrivals = False  # asks how many events reach each neuron
 
     def __init__(self, neurons: Integrating, dtype, constants: np.ndarray, current_bound: int):
         self.neurons, self.dtype, self.constants = neurons, np.dtype(dtype), constants

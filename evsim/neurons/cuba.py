@@ -62,7 +62,6 @@ class CubaWindow:
     """Advances fixed-point neurons by windows."""
 
     all_restless = True  # both states decay at every timestep
-    counts_arrivals = False
 
     def __init__(self, neurons: Cuba):
         self.neurons = neurons

@@ -27,7 +27,7 @@ class Switch(Integrating):
     """
 
     compares: ClassVar[bool] = True
-    signed: ClassVar[bool] = True
+    valued: ClassVar[bool] = True
     sloped: ClassVar[bool] = True
 
     threshold: np.ndarray = per_neuron(positive=True)
@@ -36,6 +36,10 @@ class Switch(Integrating):
     firing: str = choice("window", "online")
     rounding: float = fraction(0.0)
     onset: np.ndarray | None = per_neuron(None)  # online; the threshold, where absent
+
+    @property
+    def counts_arrivals(self) -> bool:
+        return self.firing == "online"  # those that are lost on a neuron that is off for good
 
     def check(self) -> None:
         if self.firing == "window":
@@ -116,7 +120,6 @@ class OnlineWindow:
     """Advances neurons that switch on and off while they listen."""
 
     all_restless = False
-    counts_arrivals = True  # those that are lost on a neuron that is off for good
 
     def __init__(self, neurons: Switch, dtype, current_bound: int):
         self.neurons, self.dtype = neurons, np.dtype(dtype)

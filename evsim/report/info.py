@@ -74,6 +74,7 @@ def _content(network: Network) -> dict:
             "synapses": int(network.connections[name].fan_out.sum()),
             "weights": 0 if part.weights() is None else int(part.weights().size),
             "dtype": None if part.weights() is None else str(part.weights().dtype),
+            "bits": part.weight_bits or None,
         }
         for name, part in network.synapses.items()
     ]

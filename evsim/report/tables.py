@@ -129,6 +129,8 @@ def total_table(counts: dict, samples: int, synapses: int) -> Table:
             "",
         ]
     )
+    bits = sum(counts["weight_bits"].values())
+    rows.append(["weight bits read", f"{bits / samples:,.1f}", "", ""])
     rows.append(["synaptic operations, exact", f"{exact / samples:,.1f}", "", ""])
     rows.append(["the same counted nominally", f"{nominal / samples:,.1f}", "", ""])
     machine = ", ".join(counts["machine"].values())

@@ -37,6 +37,7 @@ class Connections:
     fan_in: int  # at most so many events reach a target in one timestep
     whole_positions: bool
     row_length: int  # 0: rows differ in length, or there are none
+    start_signs: Callable | None = None  # the same for bits, where every source sends +1 or -1
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -72,6 +73,12 @@ class Synapses(Part):
         plain = dict.fromkeys({"scale", "bits"} & {f.name for f in fields(self)})
         return replace(self, **weights, **plain)
 
+    @property
+    def weight_bits(self) -> int:
+        """The bits of a stored weight, 0 without any: declared, else those of the array."""
+        weights = self.weights()
+        return 0 if weights is None else getattr(self, "bits", None) or 8 * weights.itemsize
+
     def connect(self, source, target) -> Connections:
         """The connections between two populations; an error where the shapes do not fit."""
         raise NotImplementedError
@@ -94,6 +101,7 @@ class Synapses(Part):
             "synapses": int(connections.fan_out.sum()),
             "row_length": connections.row_length,
             "weighted": self.weights() is not None,
+            "weight_bits": self.weight_bits,
         }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from evsim.geometry import fan_out, output_size, over_cells
 from evsim.parts import array, kernel, mismatch, whole, wholes
-from evsim.synapses import Connections, Turns, Weighted, require_rank3, require_shape
+from evsim.synapses import Connections, Turns, Weighted, _signs, require_rank3, require_shape
 from evsim.synapses._rows import Rows, values_of
 
 
@@ -66,8 +66,13 @@ class Convolution(Weighted):
                 return _by_rows(weight, weights, geometry)
             return _by_groups(weights(weight), geometry)
 
+        def start_signs():
+            weight = self.weight.reshape(kernel_h * kernel_w, per_group, out)
+            return _signs.start(weight, geometry[[0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]])
+
         fan_in = kernel_h * kernel_w * per_group * self.prepool[0] * self.prepool[1]
-        return Connections(start, fan, fan_in, groups == 1, out // groups)
+        signs = start_signs if groups == 1 and self.prepool == (1, 1) else None
+        return Connections(start, fan, fan_in, groups == 1, out // groups, signs)
 
     def nominal(self, source, target) -> tuple[int, int]:
         per_arrival = self.weight.shape[0] * self.weight.shape[1] * self.weight.shape[3]

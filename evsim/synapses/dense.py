@@ -8,7 +8,7 @@ import numpy as np
 
 from evsim.geometry import over_cells
 from evsim.parts import array, kernel, mismatch, wholes
-from evsim.synapses import Connections, Weighted
+from evsim.synapses import Connections, Weighted, _signs
 from evsim.synapses._rows import Rows, values_of
 
 
@@ -62,7 +62,13 @@ class Dense(Weighted):
             return deliver
 
         fan = np.repeat(np.where(inside, target.neurons, 0), source.channels).astype(np.int64)
-        return Connections(start, fan, int(inside.sum()) * source.channels, True, target.neurons)
+        fan_in = int(inside.sum()) * source.channels
+
+        def start_signs():
+            return _signs.start(self.weight[None], np.array([1] * 8 + [0, 0, 1, 1]))
+
+        signs = start_signs if self.prepool == (1, 1) else None
+        return Connections(start, fan, fan_in, True, target.neurons, signs)
 
     def nominal(self, source, target) -> tuple[int, int]:
         return target.neurons, self.weight.size

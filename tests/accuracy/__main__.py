@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
+STOCHASTIC = ("--scheme", "stochastic")
 
 
 def main() -> int:
@@ -29,13 +30,19 @@ def main() -> int:
         print(f"skipped: the networks and data of others are not at {SHARED.name}/")
         return 0
     sys.path[0] = str(ROOT / "tests")
-    from accuracy.cases import CONVERSIONS, MODELS
+    from accuracy.cases import CONVERSIONS, EXACT, MODELS, PASSES, SEEDS
 
     kept = Path(arguments.keep) if arguments.keep else None
     rows = json.loads(kept.read_text()) if kept and kept.exists() else {}
     models = {model.file: model for model in reversed(MODELS)}
     work = [(f"{m.file} {m.passes}", lambda m=m: artificial(m)) for m in MODELS]
     work += [(f"{c.file} converted", lambda c=c: converted(models[c.file], c)) for c in CONVERSIONS]
+    work.append((f"{EXACT} pass", lambda: exact(models[EXACT])))
+    work += [
+        (f"{p.file} pass seed {seed}", lambda p=p, seed=seed: sampled(models[p.file], p, seed))
+        for p in PASSES
+        for seed in SEEDS
+    ]
     wanted = [w for w in work if all(word in w[0] for word in arguments.words)]
     for name, measure in wanted:
         if name not in rows:
@@ -43,11 +50,14 @@ def main() -> int:
             print(name, rows[name], file=sys.stderr)
             if kept:
                 kept.write_text(json.dumps(rows, indent=1))
-    text = markdown([rows[name] for name, _ in wanted])
+    rows_of = [[rows.get(f"{p.file} pass seed {seed}") for seed in SEEDS] for p in PASSES]
+    means = [mean(p, own) for p, own in zip(PASSES, rows_of, strict=True) if all(own)]
+    wanted = [rows[name] for name, _ in wanted] + means
+    text = markdown(wanted)
     print(text)
     if arguments.write:
         Path(arguments.write).write_text(text, encoding="utf-8")
-    return int(any(row["verdict"] == "missed" for name, _ in wanted for row in rows[name]))
+    return int(any(row["verdict"] == "missed" for group in wanted for row in group))
 
 
 def evsim(*arguments: str) -> dict:
@@ -108,6 +118,55 @@ def converted(model, conversion) -> list[dict]:
         row |= {"bar": f"{100 * ann['accuracy']:.2f} - {points}"}
         row |= {"images": f"{round(accuracy * samples)} of {samples}"}
         rows.append(row | {"verdict": "met" if lost <= points + 1e-9 else "missed"})
+    return rows
+
+
+def exact(model) -> list[dict]:
+    """The row of a ReLU network as analog neurons: every decision as the artificial one's."""
+    with tempfile.TemporaryDirectory() as folder:
+        network = str(Path(folder) / "network.h5")
+        evsim("convert", path(model), "-o", network, *STOCHASTIC, *model.options)
+        run = evsim("run", network, data(model, "test"))
+    ann = evsim("ann", path(model), data(model, "test"), *model.options)
+    same = run["predictions"] == ann["predictions"]
+    accuracy, samples = run["accuracy"], run["samples"]
+    row = {"file": model.file, "what": "T = 1", "options": " ".join(STOCHASTIC)}
+    row |= {
+        "accuracy": f"{100 * accuracy:.2f}",
+        "images": f"{round(accuracy * samples)} of {samples}",
+    }
+    row |= {"bar": "every image as the ANN", "verdict": "met" if same else "missed"}
+    return [row]
+
+
+def sampled(model, passes, seed: int) -> list[dict]:
+    """The rows of a stochastic model with one seed, for each number of passes."""
+    with tempfile.TemporaryDirectory() as folder:
+        network = str(Path(folder) / "network.h5")
+        most = ("-T", str(max(passes.accuracy)))
+        evsim("convert", path(model), "-o", network, *STOCHASTIC, *model.options, *most)
+        run = evsim("run", network, data(model, "test"), "--seed", str(seed))
+    rows, samples = [], run["samples"]
+    for timesteps in passes.accuracy:
+        accuracy = run["accuracy_by_timestep"][timesteps - 1]
+        row = {"file": model.file, "what": f"T = {timesteps}, seed {seed}", "verdict": "one seed"}
+        row |= {"options": " ".join(STOCHASTIC), "accuracy": f"{100 * accuracy:.2f}"}
+        rows.append(row | {"images": f"{round(accuracy * samples)} of {samples}", "bar": ""})
+    return rows
+
+
+def mean(passes, seeds: list[list[dict]]) -> list[dict]:
+    """The rows of a stochastic model, the mean of its seeds, for each number of passes."""
+    from accuracy.cases import POINTS
+
+    rows = []
+    for i, (timesteps, wanted) in enumerate(passes.accuracy.items()):
+        each = [float(own[i]["accuracy"]) for own in seeds]
+        found = sum(each) / len(each)
+        row = {"file": passes.file, "what": f"T = {timesteps}, mean of {len(each)} seeds"}
+        row |= {"options": " ".join(STOCHASTIC), "accuracy": f"{found:.2f}"}
+        row |= {"images": f"{min(each):.2f} to {max(each):.2f} %", "bar": f"{wanted} +- {POINTS}"}
+        rows.append(row | {"verdict": "met" if abs(found - wanted) <= POINTS else "missed"})
     return rows
 
 

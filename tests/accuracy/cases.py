@@ -31,6 +31,17 @@ class Conversion:
     timesteps: int = 64
 
 
+@dataclass(frozen=True)
+class Passes:
+    """A model whose passes are timesteps, and its accuracy in percent after some, one seed."""
+
+    file: str
+    accuracy: dict[int, float]  # passes: percent; within 1.0 point as the mean of SEEDS
+
+
+SEEDS = range(5)
+POINTS = 1.0
+
 MODELS = (
     Model("mnist-mlp.keras1.weights.h5", "mnist", 98.15, ("--topology", "mlp")),
     Model("mnist-mlp.keras3.weights.h5", "mnist", 98.03, ("--topology", "mlp")),
@@ -95,3 +106,8 @@ CONVERSIONS = (
     Conversion("cifar10-vgg16.torch-state.h5", CHANNELS, {64: 1.0, 256: 0.3}, 256),
     Conversion("cifar10-resnet56.torch-state.h5", ("--method", "percentile"), {128: 1.0}, 128),
 )
+PASSES = (
+    Passes("cifar10-vgg9-stoch.torch-state.h5", {1: 75.35, 8: 79.06, 16: 78.91}),
+    Passes("cifar10-vgg9-stoch-xnor.torch-state.h5", {1: 73.42, 8: 76.99, 16: 77.56}),
+)
+EXACT = "cifar10-vgg9-relu.torch-state.h5"  # one pass decides every image as the ANN

@@ -1,0 +1,148 @@
+"""From an artificial network to neurons without a potential: every layer in one timestep."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from evsim.ann import Model
+from evsim.convert._blocks import mark, share, unshared
+from evsim.convert._build import build
+from evsim.convert._fold import Fold
+from evsim.convert._graph import Graph
+from evsim.convert._sums import Maximum, Part, Sum, Value
+from evsim.linear.maps import Average
+from evsim.network import Network
+from evsim.neurons import Neurons
+from evsim.parts import mismatch
+from evsim.synapses import Synapses
+
+
+def network_of(
+    model: Model, *, timesteps: int = 1, pooling: str = "prepool", seed: int | None = None
+) -> tuple[Network, tuple[str, ...]]:
+    """The network whose timesteps are passes of the model, and what had to be decided.
+
+    Nothing is measured: a ReLU becomes analog neurons, a stochastic activation stochastic ones, a
+    max pool in front of either a field of theirs, and the readout sums the passes. Weights whose
+    filters have one magnitude each become bits and a scale. Raises EvsimError.
+    """
+    graph = pruned(Passes(model, pooling).graph)
+    mark(graph, model)
+    ones = dict.fromkeys(graph.nodes, np.ones(()))
+    attributes = {"coding": "constant", "timesteps": timesteps, "seed": seed or None}
+    attributes["description"] = model.description or None
+    network = build(graph, ones, model.input, balance="activations", **attributes)
+    synapses = {
+        name: as_bits(part, network.populations[part.target])
+        for name, part in network.synapses.items()
+    }
+    populations = dict(network.populations)
+    share(graph, populations, synapses)
+    ends = {"input": network.input, "output": network.output}
+    network = Network(populations, synapses, **ends, **attributes)
+    return network, (*model.notes, *graph.notes, *unshared(graph, network, model))
+
+
+class Passes(Fold):
+    """As for rates, but a neuron has the activation itself, and a max pool is on its current."""
+
+    def _rectified(self, source: str) -> bool:
+        node = self.graph.nodes[source]
+        return node.kind != "input" and node.fields.get("output") != "bipolar"
+
+    def _rectify(self, name: str, layer, value: Value, part: Part) -> Part:
+        if layer.ceiling is not None or layer.levels is not None:
+            raise mismatch("a clipped or quantised ReLU", "a plain one for --scheme stochastic")
+        if self._never_negative(part.content):
+            return part
+        return self._neurons(name, part, "analog", {})
+
+    def _stochastic(self, name: str, layer) -> Value:
+        value = self._source(layer)
+        fields = {n: getattr(layer, n) for n in ("probability", "output", "sampled")}
+        parts = [self._neurons(name, part, "stochastic", fields) for part in value.parts]
+        return replace(value, parts=tuple(parts))
+
+    def _neurons(self, name: str, part: Part, kind: str, fields: dict) -> Part:
+        """A part as the activations of neurons, with the max pool in front of them."""
+        content, total = part.content, part.content
+        if isinstance(content, Maximum):
+            total = content.sum
+            fields = fields | {"pool": content.windows.kernel}
+            one_bias_a_channel(total.offset, content.layer)
+        node = self.graph.add(
+            total.label or name,
+            kind=kind,
+            shape=content.shape,
+            terms=total.terms,
+            offset=total.offset,
+            layer=name if part.places is None else "",
+            fields=fields,
+        )
+        return replace(part, content=Sum.of(node, content.shape))
+
+    def _maxima(self, name: str, content, windows: Average) -> Sum | Maximum:
+        require_cells(windows)
+        source, map = content.terms[0] if isinstance(content, Sum) else ("", None)
+        node = self.graph.nodes.get(source)
+        if not isinstance(content, Sum) or not content.increasing or node.kind == "input":
+            return super()._maxima(name, content, windows)
+        if node.kind == "stochastic":
+            raise mismatch("a max pool behind stochastic neurons", "one in front of them")
+        one_bias_a_channel(node.offset, name)
+        inner = node.fields.get("pool", (1, 1))
+        pool = tuple(a * b for a, b in zip(inner, windows.kernel, strict=True))
+        pooled = {"kind": "analog", "shape": windows.after, "fields": {"pool": pool}}
+        pooled |= {"terms": node.terms, "offset": node.offset, "layer": name}
+        node = self.graph.add(name, **pooled)
+        gain = replace(map, before=windows.after, after=windows.after)
+        return replace(content, shape=windows.after, terms=((node, gain),), label="")
+
+
+def require_cells(windows: Average) -> None:
+    """Raise an error unless the windows of a max pool lie side by side and cover the map."""
+    sides = zip(windows.before, windows.after, windows.kernel, windows.stride, strict=False)
+    if any(n != m * k or (s != k and m > 1) for n, m, k, s in sides) or any(windows.padding):
+        raise mismatch(
+            f"windows of {windows.kernel} with stride {windows.stride} over {windows.before[:2]} "
+            f"places",
+            "windows side by side that cover the map exactly",
+        )
+
+
+def one_bias_a_channel(offset: np.ndarray | None, pool: str) -> None:
+    """Raise an error where a bias differs between the places of a pooled current."""
+    if offset is not None and offset.ndim > 1:
+        found = f"sums in front of max pool {pool!r} with a bias for each position"
+        raise mismatch(found, "one for each channel")
+
+
+def pruned(graph: Graph) -> Graph:
+    """The nodes that lead to the readout; those that pass averages on are analog neurons."""
+    needed = {graph.output.name}
+    for node in reversed(graph.nodes.values()):
+        if node.name in needed:
+            needed.update(source for source, _ in node.terms)
+    nodes = {
+        name: replace(node, kind="analog") if node.kind == "pool" else node
+        for name, node in graph.nodes.items()
+        if name in needed
+    }
+    return Graph(nodes, graph.notes)
+
+
+def as_bits(part: Synapses, target: Neurons) -> Synapses:
+    """A set whose filters have weights of one magnitude each: signs, and that as their scale."""
+    weight = getattr(part, "weight", None)
+    if part.kind not in ("conv", "dense") or weight.size == weight.shape[-1]:
+        return part
+    scale = np.abs(weight.reshape(-1, weight.shape[-1])[0])
+    if (scale == 0).any() or (np.abs(weight) != scale).any():
+        return part
+    if (scale == scale[0]).all():
+        scale = scale[0]
+    plain = np.all(scale == 1) and getattr(target, "bias", None) is None
+    signs = np.where(weight > 0, 1, -1).astype(np.int8)
+    return replace(part, weight=signs, bits=1, scale=None if plain else scale)

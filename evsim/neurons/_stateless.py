@@ -1,0 +1,124 @@
+"""Neurons without a potential: what analog and stochastic share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from evsim.neurons import Neurons
+from evsim.neurons._potential import INT32, Biased
+from evsim.parts import NEURONS, mismatch, wholes
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Stateless(Biased):
+    """z = current + bias; with `pool` the largest current of the neuron's places, + bias.
+
+    Sets see one place per current: (height * pool_y, width * pool_x, channels).
+    """
+
+    compares: ClassVar[bool] = True
+    always_active: ClassVar[bool] = False  # also where nothing arrives
+
+    pool: tuple[int, int] = wholes(2, (1, 1), least=1)  # places in front of a neuron
+
+    def check(self) -> None:
+        if self.pool != (1, 1) and len(self.shape) != 3:
+            expected = "1, 1 for a population without rows and columns"
+            raise mismatch(self.pool, expected, "pool")
+        places = self.neurons * math.prod(self.pool)
+        if places > NEURONS:
+            raise mismatch(f"{places} places", f"at most {NEURONS}", "pool")
+
+    @property
+    def listening(self) -> Neurons:
+        if self.pool == (1, 1):
+            return self
+        rows, columns = (n * p for n, p in zip(self.shape, self.pool, strict=False))
+        return Neurons(shape=(rows, columns, self.channels))
+
+    def largest(self, currents: np.ndarray) -> np.ndarray:
+        """The largest current of the places of each neuron: (timesteps, positions, channels)."""
+        if self.pool == (1, 1):
+            return currents
+        height, width, channels = self.shape
+        pool_y, pool_x = self.pool
+        lines = currents.reshape(-1, pool_y, width * pool_x * channels)
+        rows = lines[:, 0]
+        for line in range(1, pool_y):
+            rows = np.maximum(rows, lines[:, line])
+        cells = rows.reshape(-1, pool_x, channels)
+        found = cells[:, 0]
+        for place in range(1, pool_x):
+            found = np.maximum(found, cells[:, place])
+        return np.ascontiguousarray(found).reshape(-1, height * width, channels)
+
+    def at_places(self, field: np.ndarray) -> np.ndarray:
+        """A field as (1 or positions, channels) at the places: (1 or places, channels)."""
+        if self.pool == (1, 1) or len(field) == 1:
+            return field
+        grid = field.reshape(*self.shape)
+        return (
+            grid.repeat(self.pool[0], axis=0)
+            .repeat(self.pool[1], axis=1)
+            .reshape(-1, self.channels)
+        )
+
+
+class StatelessWindow:
+    """Advances a population without a potential by windows.
+
+    `current_bound` is the largest current the weights of an integer population allow.
+    """
+
+    def __init__(self, neurons: Stateless, dtype, current_bound: int = 0):
+        self.neurons, self.dtype = neurons, np.dtype(dtype)
+        self.bias = neurons.constants(dtype, bias=neurons.added_bias(dtype))[0]
+        restless = np.ones_like(self.bias, bool) if neurons.always_active else self.bias != 0
+        self.restless = neurons.at_places(restless)
+        self.all_restless = bool(restless.all())
+        largest = int(np.abs(self.bias.astype(np.int64)).max()) if dtype == np.int32 else 0
+        self.may_overflow = current_bound + largest > INT32.max
+
+    def begin(self) -> dict:
+        """The state at rest: there is none."""
+        return {}
+
+    def advance(self, state, currents, reached, first: int, stream) -> int:
+        """Append the events of the window that begins at timestep `first`.
+
+        `currents` (timesteps, places, channels); `reached` (timesteps, places, 1 or channels), or
+        without places where all neurons are restless. Returns the active updates.
+        """
+        steps = len(currents)
+        if self.may_overflow:
+            self.check_int32(currents, first)
+        z = self.neurons.largest(currents).astype(self.dtype, copy=False)
+        channels, offsets, values = stream.reserve(steps)
+        if values is None:
+            values = np.empty(0, np.float32 if self.dtype == np.int32 else self.dtype)
+        stream.commit(steps, self.send(state, z, first, channels, values, offsets))
+        if not reached.shape[1]:
+            return currents.size
+        return int(np.count_nonzero((reached != 0) | self.restless))
+
+    def send(self, state, currents, first: int, channels, values, offsets) -> int:
+        """Write the events of the largest currents of the neurons; returns how many."""
+        raise NotImplementedError
+
+    def check_int32(self, currents: np.ndarray, first: int) -> None:
+        """Raise an error where the current of a place, or the sum of a neuron, leaves int32."""
+        sums = self.neurons.largest(currents).astype(np.int64) + self.bias
+        for what, value in (("current", currents), ("sum", sums)):
+            outside = (value < INT32.min) | (value > INT32.max)
+            if outside.any():
+                step, place, channel = np.argwhere(outside)[0]
+                raise mismatch(
+                    f"a {what} of {value[step, place, channel]} at timestep {first + step}, "
+                    f"{'place' if what == 'current' else 'neuron'} "
+                    f"{place * value.shape[2] + channel}",
+                    "values within int32",
+                )

@@ -1,0 +1,90 @@
+"""Burst neurons: what is left over goes out in fewer, larger events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from evsim.neurons._valued import Valued
+from evsim.parts import choice, kernel, whole
+
+LIMIT = (1 << 31) - 1
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Burst(Valued):
+    """v = (v + current) + bias; an event of value g where v >= threshold x g; v -= threshold x g.
+
+    `rule = "double"`: g is 1, and doubles with every timestep in a row in which it is sent; after
+    one in which nothing is, it is 1 again. Source: Park et al. 2019. `rule = "count"`: up to `most`
+    spikes in a timestep as one event, g = min(floor(v / threshold), most). Source: Li & Zeng 2022,
+    burst spikes. `most` also bounds the g of "double"; absent, it is 2^31 - 1.
+    """
+
+    graded: ClassVar[bool] = True
+
+    rule: str = choice("double", "count")
+    most: int | None = whole(None, least=1)
+
+    def rules(self) -> tuple[int, ...]:
+        return (int(self.rule == "count"),)
+
+    def fields(self) -> dict[str, np.ndarray]:
+        return {"most": np.asarray(LIMIT if self.most is None else self.most)}
+
+    def memory(self, potential: np.ndarray) -> dict[str, np.ndarray]:
+        dtype = np.float64 if potential.dtype == np.int32 else potential.dtype
+        return {"size": np.ones(potential.shape, dtype)}
+
+    def law(self, *arrays) -> tuple[int, int]:
+        return fire_bursts(*arrays)
+
+
+@kernel
+def fire_bursts(
+    currents,
+    reached,
+    potential,
+    size,
+    constants,
+    restless,
+    rules,
+    channels,
+    out_values,
+    offsets,
+):
+    """The law for a window; returns (events, active neurons).
+
+    `size`: the value of the next event; where it is not 1, the neuron fired just before.
+    `constants`: leak, bias, threshold, the largest value. `reached` is (timesteps, positions, 1
+    or channels), or without positions where all neurons are restless. `rules`: first timestep,
+    start, 1 for rule "count".
+    """
+    events, active, cell = np.int64(0), 0, 0
+    for t in range(currents.shape[0]):
+        for p in range(currents.shape[1]):
+            q = p if constants.shape[1] > 1 else 0
+            for c in range(currents.shape[2]):
+                least, v = constants[2, q, c], potential[p, c]
+                if reached.shape[1] > 0:
+                    hit = reached[t, p, c if reached.shape[2] > 1 else 0]
+                    ready = v >= least or size[p, c] != 1
+                    active += hit != 0 or restless[q, c] != 0 or ready
+                x = v + currents[t, p, c] + constants[1, q, c]
+                potential[p, c] = x
+                g, most = size[p, c], constants[3, q, c]
+                size[p, c] = 1
+                if rules[0] + t >= rules[1] and x >= least * g:
+                    if rules[2] == 1:
+                        g = min(np.floor(x / least), most)
+                    else:
+                        size[p, c] = g + g if g + g <= most else g
+                    channels[events] = c
+                    out_values[events] = g
+                    events += 1
+                    potential[p, c] = x - least * g
+            cell += 1
+            offsets[cell] = offsets[0] + events
+    return events, active

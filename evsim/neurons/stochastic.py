@@ -1,0 +1,109 @@
+"""Binary stochastic neurons: they fire with a probability of their current."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from evsim.neurons._stateless import Stateless, StatelessWindow
+from evsim.parts import choice, flag, kernel
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Stochastic(Stateless):
+    """+1 with probability p(z), z = current + bias, else nothing (unipolar) or -1 (bipolar).
+
+    sigmoid: p = 1 / (1 + exp(-z)); hardtanh: p = (clip(z, -1, 1) + 1) / 2; both in float64. Not
+    `sampled`: fires where p > 1/2. No state. With `pool` the current is the largest of the
+    neuron's places. Source: the code of Roy, Chakraborty and Roy (2019).
+    """
+
+    always_active: ClassVar[bool] = True
+
+    probability: str = choice("sigmoid", "hardtanh")
+    output: str = choice("unipolar", "bipolar")
+    sampled: bool = flag(True)
+
+    @property
+    def valued(self) -> bool:
+        return self.output == "bipolar"
+
+    @property
+    def sends_signs(self) -> bool:
+        return self.output == "bipolar"
+
+    @property
+    def draws(self) -> int:
+        return int(self.sampled)
+
+    def prepare(self, dtype, current_bound: int = 0) -> StochasticWindow:
+        """What runs this population in arithmetic of `dtype`."""
+        return StochasticWindow(self, dtype, current_bound)
+
+
+class StochasticWindow(StatelessWindow):
+    """Advances neurons that draw."""
+
+    def send(self, state, currents, first: int, channels, values, offsets) -> int:
+        neurons = self.neurons
+        seed, sample, population = state.get("key", (0, 0, 0))[:3]
+        words = np.array([seed & 0xFFFFFFFF, seed >> 32, first, sample, population], np.uint32)
+        rules = np.array([neurons.probability == "sigmoid", neurons.sampled], np.uint8)
+        row = np.empty(neurons.channels)
+        return draw(currents, self.bias, words, rules, row, channels, values, offsets)
+
+
+@kernel
+def draw(currents, constants, words, rules, row, channels, signs, offsets):
+    """Append +1 where a uniform number is below p(current + bias), else -1 if there are signs.
+
+    `constants`: the bias. `words`: seed (low, high), first timestep, sample, population.
+    `rules`: 1 for the sigmoid, 1 to draw (else p is compared with 1/2). `row`: room for a row of
+    uniform numbers, drawn in a loop of their own, which compiles to vectors. Philox4x32-10 (Salmon
+    et al. 2011) with counter (neuron, timestep, sample, population); u is its first word / 2^32.
+    Returns the events.
+    """
+    low = np.uint64(0xFFFFFFFF)
+    half = np.uint64(32)
+    sigmoid, sampled = rules[0] == 1, rules[1] == 1
+    bipolar = signs.shape[0] > 0
+    row[:] = 0.5
+    events, cell = np.int64(0), 0
+    for t in range(currents.shape[0]):
+        step = (np.uint64(words[2]) + np.uint64(t)) & low
+        for p in range(currents.shape[1]):
+            current = currents[t, p]
+            bias = constants[p if constants.shape[0] > 1 else 0]
+            first = np.uint64(p * current.shape[0])
+            for c in range(row.shape[0] if sampled else 0):
+                c0, c1 = first + np.uint64(c), step
+                c2, c3 = np.uint64(words[3]), np.uint64(words[4])
+                k0, k1 = np.uint64(words[0]), np.uint64(words[1])
+                for _ in range(10):
+                    left = np.uint64(0xD2511F53) * c0
+                    right = np.uint64(0xCD9E8D57) * c2
+                    c0 = (right >> half) ^ c1 ^ k0
+                    c1 = right & low
+                    c2 = (left >> half) ^ c3 ^ k1
+                    c3 = left & low
+                    k0 = (k0 + np.uint64(0x9E3779B9)) & low
+                    k1 = (k1 + np.uint64(0xBB67AE85)) & low
+                row[c] = np.float64(c0) / 4294967296.0
+            for c in range(current.shape[0]):
+                z = np.float64(current[c] + bias[c])
+                if sigmoid:
+                    probability = 1.0 / (1.0 + np.exp(-z))
+                else:
+                    probability = (min(max(z, -1.0), 1.0) + 1.0) / 2.0
+                fires = row[c] < probability
+                channels[events] = c
+                if bipolar:
+                    signs[events] = 1.0 if fires else -1.0
+                    events += 1
+                else:
+                    events += fires
+            cell += 1
+            offsets[cell] = offsets[0] + events
+    return events

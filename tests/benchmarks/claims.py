@@ -1,0 +1,267 @@
+"""What temporal switch coding claims, measured: `python tests/benchmarks/claims.py [WORD...]`.
+
+Converts the CIFAR-10 networks of ../shared/networks to rates and to switches and runs them over
+exact test images. `--keep FILE` keeps finished pieces (JSON) and goes on with them, a WORD chooses
+pieces by name, `--write FILE` writes the tables. About an hour on two cores.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = ROOT.parent / "shared"
+COLOURS = ("--mean", ".485,.456,.406", "--std", ".229,.224,.225")
+NETWORKS = {
+    "resnet20": ("cifar10-resnet20.torch-state.h5", ("--topology", "resnet20", *COLOURS)),
+    "vgg16": ("cifar10-vgg16.torch-state.h5", ("--topology", "vgg16")),
+}
+METHOD = ("--method", "percentile", "--per-channel")  # 99.9, of 600 training images
+RATES = {  # how rates are converted, for how many timesteps
+    "subtract": (METHOD, 512),
+    "zero": (("--method", "max", "--per-channel", "--reset", "zero"), 2048),
+}
+WINDOWS = (8, 16, 32, 64, 128, 256)
+ONLINE = (32, 128)
+ALL, SOME, FEW = 2077, 500, 100  # images: of windows, of rates, to count with
+
+
+def main() -> int:
+    """Measure what is asked for and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("words", nargs="*", metavar="WORD")
+    parser.add_argument("--keep", metavar="FILE")
+    parser.add_argument("--write", metavar="FILE")
+    arguments = parser.parse_args()
+    if not SHARED.is_dir():
+        print("skipped: the networks and data of others are not beside the repository")
+        return 0
+    kept = Path(arguments.keep) if arguments.keep else None
+    found = json.loads(kept.read_text()) if kept and kept.exists() else {}
+    for name, measure in pieces().items():
+        if name not in found and all(word in name for word in arguments.words):
+            found[name] = measure(found)
+            print(name, summary(found[name]), file=sys.stderr, flush=True)
+            if kept:
+                kept.write_text(json.dumps(found, indent=1))
+    text = markdown(found)
+    print(text)
+    if arguments.write:
+        Path(arguments.write).write_text(text, encoding="utf-8")
+    return 0
+
+
+def pieces() -> dict:
+    """Everything that is measured, by name; later pieces take what earlier ones found."""
+    made = {}
+    for network in NETWORKS:
+        made[f"{network} ann"] = lambda _, n=network: artificial(n)
+        for window in WINDOWS:
+            options = ("--scheme", "switch", "--window", str(window), *METHOD)
+            made[f"{network} window {window}"] = lambda _, n=network, o=options: run(n, o, ALL)
+        for window in ONLINE:
+            options = ("--scheme", "switch", "--firing", "online", "--window", str(window), *METHOD)
+            made[f"{network} online {window}"] = lambda _, n=network, o=options: run(n, o, SOME)
+        for reset, (options, timesteps) in RATES.items():
+            all_options = (*options, "-T", str(timesteps))
+            made[f"{network} {reset}"] = lambda _, n=network, o=all_options: run(n, o, SOME)
+        for target in ("best", "matched"):
+            made[f"{network} cost {target}"] = lambda found, n=network, t=target: cost(found, n, t)
+    return made
+
+
+def artificial(network: str) -> dict:
+    """The accuracy of the artificial network on all images, and on some."""
+    file, options = NETWORKS[network]
+    done = command("ann", str(SHARED / "networks" / file), data("test"), *options)
+    labels = open_data().labels
+    right = [int(p) == int(y) for p, y in zip(done["predictions"], labels, strict=True)]
+    return {"accuracy": done["accuracy"], "of some": sum(right[:SOME]) / SOME}
+
+
+def run(network: str, options: tuple, images: int, timesteps: int | None = None) -> dict:
+    """Convert, run, and keep what the tables need."""
+    import evsim
+
+    file, own = NETWORKS[network]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.h5"
+        model = str(SHARED / "networks" / file)
+        command("convert", model, "-o", str(path), "--calibrate", data("train"), *own, *options)
+        loaded, taken = evsim.load(path), open_data()
+        done = evsim.run(loaded, taken.images[:images], timesteps=timesteps)
+    counts, labels = done.counts(), taken.labels[:images]
+    total = {name: counts["total"][name] / images for name in ("additions", "synaptic_add")}
+    total |= {view: n / images for view, n in counts["total"]["memory_accesses"].items()}
+    by_timestep = done.accuracy_by_timestep(labels)
+    powers = [2**k for k in range(done.settings.timesteps.bit_length())]
+    schedule = loaded.schedule
+    return {
+        "accuracy": done.accuracy(labels),
+        "by timestep": {t: by_timestep[t - 1] for t in powers if t <= len(by_timestep)},
+        "images": images,
+        "timesteps": done.settings.timesteps,
+        "window": schedule.window if schedule else None,
+        "synapses": loaded.synapse_count,
+        "macs": counts["total"]["synaptic_mac"] / images,
+        "per synapse": counts["per_synapse"],
+        "most reads": counts["accesses_per_synapse"]["M1"]["max"],
+        "most additions": counts["additions_per_synapse"]["max"],
+        "most events": counts["events_per_neuron"]["max"],
+        "near": sum(int(f["near"].sum()) for f in done.work.values() if "near" in f),
+        "lost": sum(int(f["lost_synops"].sum()) for f in done.work.values() if "lost_synops" in f),
+        "seconds": done.seconds,
+        **total,
+    }
+
+
+def cost(found: dict, network: str, target: str) -> dict:
+    """What rates and windows cost where they reach an accuracy, over some images.
+
+    best: the best accuracy of rates at any power of two; matched: half a point below it.
+    """
+    rates = found[f"{network} subtract"]
+    accuracies = {int(t): a for t, a in rates["by timestep"].items()}
+    best = max(accuracies.values())
+    least = best if target == "best" else best - 0.005
+    timesteps = min(t for t, a in accuracies.items() if a >= least)
+    options, _ = RATES["subtract"]
+    counted = run(network, (*options, "-T", str(timesteps)), FEW, timesteps)
+    some = {"least": least, "timesteps": timesteps, "rates": counted, "window": None}
+    for window in WINDOWS:
+        switch = ("--scheme", "switch", "--window", str(window), *METHOD)
+        tried = run(network, switch, SOME)
+        if tried["accuracy"] >= least:
+            return some | {"window": window, "switches": run(network, switch, FEW)}
+    return some
+
+
+def command(*arguments: str) -> dict:
+    """What a command prints as JSON."""
+    import contextlib
+    import io
+
+    from evsim.cli import run_command
+
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        status = run_command([*arguments, "--json"])
+    if status:
+        raise SystemExit(f"evsim {' '.join(arguments)} ended with {status}")
+    return json.loads(out.getvalue())
+
+
+def data(what: str) -> str:
+    return str(SHARED / "data" / f"cifar10_{what}_exact.h5")
+
+
+def open_data():
+    import evsim
+
+    return evsim.open_data(data("test"))
+
+
+def summary(piece: dict) -> str:
+    return ", ".join(f"{k} {v}" for k, v in piece.items() if isinstance(v, float | int))
+
+
+def percent(fraction: float) -> str:
+    return f"{100 * fraction:.2f}"
+
+
+def table(columns: list[str], rows: list[list]) -> list[str]:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return ["", *("| " + " | ".join(map(str, line)) + " |" for line in lines), ""]
+
+
+def markdown(found: dict) -> str:
+    """All tables of what was measured so far."""
+    lines = [
+        "# Temporal switch coding beside rates",
+        "",
+        "Made by `python tests/benchmarks/claims.py --write tests/benchmarks/CLAIMS.md`. Scales: "
+        "percentile 99.9 per channel of 600 training images; rounding 0.5. CIFAR-10 accuracy in "
+        f"percent on {ALL:,} exact test images (windows) or the first {SOME} (rates, online).",
+    ]
+    for network in NETWORKS:
+        if f"{network} ann" in found:
+            lines += of_network(network, found)
+    return "\n".join(lines) + "\n"
+
+
+def of_network(network: str, found: dict) -> list[str]:
+    ann = found[f"{network} ann"]
+    lines = ["", f"## {network}: {percent(ann['accuracy'])} as an ANN", ""]
+    rows = []
+    for name, piece in found.items():
+        own, _, rule = name.partition(" ")
+        if own != network or not rule.startswith(("window", "online")):
+            continue
+        some = piece["images"] == SOME
+        beside = ann["of some"] if some else ann["accuracy"]
+        each = piece["per synapse"]
+        cells = [rule, percent(piece["accuracy"]), f"{100 * (piece['accuracy'] - beside):+.2f}"]
+        cells += [piece["images"], piece["timesteps"], piece["window"]]
+        cells += [piece["most events"], piece["most reads"], piece["most additions"]]
+        cells += [f"{each['M1']:.3f}", f"{each['M2']:.3f}", f"{each['M3']:.3f}"]
+        rows.append([*cells, f"{piece['additions'] / 1e6:.1f}", piece["near"]])
+    columns = ["rule, N", "accuracy", "to the ANN", "images", "latency", "pipelined"]
+    columns += ["most events", "most weight reads", "most additions"]
+    columns += ["M1 a synapse", "M2", "M3", "million additions", "near"]
+    lines += table(columns, rows)
+    resets = [r for r in RATES if f"{network} {r}" in found]
+    steps = sorted({int(t) for r in resets for t in found[f"{network} {r}"]["by timestep"]})
+    steps = [t for t in steps if t >= 16]
+    rows = [
+        [f"reset {r}", *(percent(a) if (a := at(found, network, r, t)) else "" for t in steps)]
+        for r in resets
+    ]
+    lines += [f"Rates by timestep (ANN on these {SOME} images: {percent(ann['of some'])}):"]
+    lines += table(["rates", *steps], rows)
+    for target in ("best", "matched"):
+        if f"{network} cost {target}" in found:
+            lines += ratios(found[f"{network} cost {target}"], target)
+    return lines
+
+
+def at(found: dict, network: str, reset: str, timesteps: int) -> float | None:
+    return found[f"{network} {reset}"]["by timestep"].get(str(timesteps)) or found[
+        f"{network} {reset}"
+    ]["by timestep"].get(timesteps)
+
+
+def ratios(piece: dict, target: str) -> list[str]:
+    """Rates over windows: additions, accesses, latency, and the formula behind them."""
+    rates, switches = piece["rates"], piece.get("switches")
+    what = "the best accuracy of rates" if target == "best" else "half a point below it"
+    if switches is None:
+        return [f"No window reaches {what}, {percent(piece['least'])}."]
+    r = rates["synaptic_add"] / rates["synapses"] / rates["timesteps"]
+    f = switches["synaptic_add"] / switches["synapses"] / 2
+    rows = []
+    for name, key in (
+        ("synaptic additions", "synaptic_add"),
+        ("all additions", "additions"),
+        ("M1", "M1"),
+        ("M2", "M2"),
+        ("M3", "M3"),
+    ):
+        a, b = rates[key] / 1e6, switches[key] / 1e6
+        rows.append([name + ", million", f"{a:.1f}", f"{b:.1f}", f"{a / b:.2f}"])
+    rows.append(
+        ["MACs, million", f"{rates['macs'] / 1e6:.1f}", f"{switches['macs'] / 1e6:.1f}", ""]
+    )
+    steps = rates["timesteps"]
+    for name, key in (("latency", "timesteps"), ("one sample every", "window")):
+        rows.append([f"{name}, timesteps", steps, switches[key], f"{steps / switches[key]:.2f}"])
+    first = (
+        f"At {what} ({percent(piece['least'])}): rates need T = {steps}, windows N = "
+        f"{piece['window']}. r = {r:.4f} spikes a timestep, f = {f:.3f} of the neurons are active "
+        f"(both weighted by fan-out): r T / (2 f) = {r * steps / (2 * f):.2f}."
+    )
+    return [first, *table(["an image", "rates", "switches", "ratio"], rows)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
