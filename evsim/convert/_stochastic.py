@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from evsim.ann import Model
+from evsim.convert._blocks import mark, share, unshared
 from evsim.convert._build import build
 from evsim.convert._fold import Fold
 from evsim.convert._graph import Graph
@@ -28,6 +29,7 @@ def network_of(
     filters have one magnitude each become bits and a scale. Raises EvsimError.
     """
     graph = pruned(Passes(model, pooling).graph)
+    mark(graph, model)
     ones = dict.fromkeys(graph.nodes, np.ones(()))
     attributes = {"coding": "constant", "timesteps": timesteps, "seed": seed or None}
     attributes["description"] = model.description or None
@@ -36,9 +38,11 @@ def network_of(
         name: as_bits(part, network.populations[part.target])
         for name, part in network.synapses.items()
     }
+    populations = dict(network.populations)
+    share(graph, populations, synapses)
     ends = {"input": network.input, "output": network.output}
-    network = Network(dict(network.populations), synapses, **ends, **attributes)
-    return network, (*model.notes, *graph.notes)
+    network = Network(populations, synapses, **ends, **attributes)
+    return network, (*model.notes, *graph.notes, *unshared(graph, network, model))
 
 
 class Passes(Fold):
