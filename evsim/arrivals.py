@@ -70,7 +70,39 @@ class Arrivals:
             start, stop = stream.within(start, stop)
         if start >= stop:
             return stream, stream.window(stream.first, stream.first), last, last
-        return stream, stream.window(start, stop), start + delay, stop + delay
+        return stream, self.queued(stream, start, stop), start + delay, stop + delay
+
+    def queued(self, stream: Stream, start: int, stop: int) -> Window:
+        """The events of timesteps start .. stop - 1 that find room in a queue."""
+        window, queue = stream.window(start, stop), self.plan.queue
+        if queue is None or not queue.drops or not queue.excess(stream.per_timestep(start, stop)):
+            return window
+        return queue.cut(window, stream.positions)
+
+    def overflow(self, delivery: Delivery, stream: Stream, start: int, stop: int) -> None:
+        """Count what finds no room in the queue of a set; `start` and `stop` are of emission."""
+        queue, facts = self.plan.queue, self.facts[delivery.name]
+        per_timestep = stream.per_timestep(start, stop)
+        excess = queue.excess(per_timestep)
+        if not excess:
+            return
+        if queue.policy == "error":
+            late = int(np.flatnonzero(per_timestep > queue.depth)[0])
+            found = f"{per_timestep[late]} events at timestep {start + late + delivery.part.delay}"
+            place = f"synapses/{delivery.name}"
+            raise mismatch(found, f"at most {queue.depth}, the depth of its queue", place)
+        facts["dropped" if queue.drops else "stalled"] += excess
+        if queue.drops:
+            times = stop - start if stream.repeats else 1
+            for window, sign in (
+                (stream.window(start, stop), 1),
+                (self.queued(stream, start, stop), -1),
+            ):
+                cells = np.arange(window.offsets.size - 1) % stream.positions
+                cells = np.repeat(cells, np.diff(window.offsets))
+                channels = window.channels[window.offsets[0] : window.offsets[-1]]
+                fan = delivery.connections.fan_out[cells * stream.width + channels]
+                facts["dropped_synops"] += sign * times * int(fan.sum())
 
     def take(self, delivery: Delivery, first: int, last: int):
         """The same, and they are counted as arrivals."""
@@ -79,8 +111,10 @@ class Arrivals:
             arrivals = int(window.offsets[-1] - window.offsets[0])
             times = end - begin if stream.repeats else 1
             self.facts[delivery.name]["arrivals"] += arrivals * times
+            delay = delivery.part.delay
+            if self.plan.queue is not None:
+                self.overflow(delivery, stream, begin - delay, end - delay)
             if self.queues:
-                delay = delivery.part.delay
                 per_timestep = stream.per_timestep(begin - delay, end - delay)
                 self.queues[delivery.name][begin:end] = per_timestep
         return stream, window, begin, end
@@ -133,7 +167,7 @@ class Arrivals:
         if delivery.name not in self.repeated:
             current = np.zeros((1, *currents.shape[1:]), currents.dtype)
             mark = np.zeros((1, *marks.shape[1:]), np.uint8)
-            turns = self.add(delivery, stream.window(0, 1), current, mark)
+            turns = self.add(delivery, self.queued(stream, 0, 1), current, mark)
             self.repeated[delivery.name] = current, mark, turns
         current, mark, turns = self.repeated[delivery.name]
         currents += current

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 import numpy as np
 
@@ -50,6 +51,9 @@ class Simulation(Arrivals):
         }
         if plan.coding is codings()["switch"]:
             self.facts[self.network.input]["clipped"] = 0  # inputs beyond [-1, 1]
+        if plan.queue is not None:
+            for name in synapses:
+                self.facts[name] |= dict.fromkeys(("dropped", "dropped_synops", "stalled"), 0)
         self.streams, self.states, self.out = {}, {}, {}
         for name, part in populations.items():
             if part.sends:
@@ -204,7 +208,8 @@ class Simulation(Arrivals):
             facts["gate_updates"] += self.facts[delivery.name]["synops"] - before
             return
         begin, end = listening(first, last, start, part.window)
-        stepwise = name in self.trace or not neurons.all_restless
+        drops = self.plan.queue is not None and self.plan.queue.drops
+        stepwise = drops or name in self.trace or not neurons.all_restless
         block = self.plan.block(name) if stepwise else part.window
         for a in range(begin, end, block):
             b = min(a + block, end)
@@ -219,7 +224,9 @@ class Simulation(Arrivals):
             if name in self.trace:
                 self.trace[name][a:] = state["potential"].reshape(1, -1)
         if first < start <= last:
-            charges, near = neurons.decide(self.states[name], self.charge(name))
+            state = self.states[name]  # with events lost, pairs are none: what was added counts
+            total = None if drops else self.charge(name)
+            charges, near = neurons.decide(state, total)
             own.fill(start, part.window, charges)
             facts["near"] += near
             if name in self.trace:
@@ -263,7 +270,7 @@ class Simulation(Arrivals):
         first, end = stream.within(first, min(last, self.plan.timesteps - delay))
         if end <= first:
             return
-        window = stream.window(first, end)
+        window = self.queued(stream, first, end)
         grid = carried.reshape(stream.positions, stream.width)
         tally(window.channels, window.offsets, (end - first) if stream.repeats else 1, grid)
 
@@ -274,8 +281,9 @@ class Simulation(Arrivals):
             facts, outgoing = self.facts[name], self.plan.outgoing[name]
             facts["pushes"] = facts["spikes"] * len(outgoing)
             for delivery in outgoing:
-                missing = facts["spikes"] - self.facts[delivery.name]["arrivals"]
-                self.facts[delivery.name]["undelivered"] = missing
+                own = self.facts[delivery.name]
+                missing = facts["spikes"] - own["arrivals"] - own.get("dropped", 0)
+                own["undelivered"] = missing
         by_timestep = self.sums.cumsum(axis=0) if output in self.streams else self.out[output]
         histograms = {
             name: np.bincount(
@@ -319,8 +327,8 @@ class Simulation(Arrivals):
     def rates(self) -> dict[str, np.ndarray]:
         """Events per timestep of each source neuron, or its duration as a share of the longest."""
         window = self.network.schedule and self.network.schedule.window
-        each = self.carried.items()
-        found = {name: n / self.plan.timesteps for (name, delay), n in each if not delay}
+        each = sorted(self.carried.items(), key=itemgetter(0), reverse=True)  # of several delays the shortest
+        found = {name: n / self.plan.timesteps for (name, _), n in each}
         for name in self.plan.starts:
             found[name] = self.streams[name].charges / (window - 1)
         for name, state in self.states.items():

@@ -7,7 +7,8 @@ import numpy as np
 from evsim.codings import codings
 from evsim.memory import Weights
 from evsim.network import Network
-from evsim.parts import EvsimError, rounded
+from evsim.parts import EvsimError, mismatch, rounded
+from evsim.queues import Queue
 from evsim.settings import Settings
 
 BLOCK = 4 << 20  # bytes of currents computed in one go: they stay in the cache
@@ -26,12 +27,16 @@ class Plan:
         memory: int = MEMORY,
         record: tuple[str, ...] = (),
         window: int | None = None,
+        queue: Queue | None = None,
     ):
+        self.queue = queue
         self.network, self.timesteps, self.seed = network, settings.timesteps, settings.seed
         self.dtype = np.dtype(settings.dtype)
         self.coding = codings()[settings.coding]
         self.graded_input = settings.graded_input
         self.record = record
+        if queue is not None and queue.drops:
+            self._check_pairs()
         self.floats, self.integers = Weights(self.dtype), Weights()
         self.integer = network.integer_populations(self.graded_input)
         self.starts = self._starts()
@@ -66,6 +71,13 @@ class Plan:
                 if part.passes and network.origin(name) == network.input:
                     starts[name] = network.delay_from_origin(name)
         return starts
+
+    def _check_pairs(self) -> None:
+        """Raise an error where a max pool takes pairs of events as a whole."""
+        for name in self._starts():
+            if self.network.populations[name].passes:
+                expected = "queues that stall: this max pool takes whole pairs of events"
+                raise mismatch(f"policy {self.queue.policy!r}", expected, f"populations/{name}")
 
     def _prepare(self, name: str, part) -> None:
         dtype, bound = self.dtype, 0

@@ -14,6 +14,7 @@ from evsim.events import Events
 from evsim.network import Network
 from evsim.parts import mismatch
 from evsim.plan import MEMORY, Plan
+from evsim.queues import Queue
 from evsim.settings import RECORDS, Settings, settle, values_of
 from evsim.threads import simulate, warm
 
@@ -152,12 +153,15 @@ def run(
     memory: int = MEMORY,
     record: tuple[str, ...] = (),
     window: int | None = None,
+    queue: Queue | None = None,
 ) -> Run:
     """Simulate every sample of `inputs`: raw images (samples, ...) or Events.
 
     `first_sample`: the index of the first one in its data file, which random numbers depend on.
     `record`: any of spikes, trace, queues. `jobs`: threads (default: cores). `memory` (bytes of
-    events per thread) and `window` (timesteps) never change a result. Raises EvsimError.
+    events per thread) and `window` (timesteps) never change a result. `queue`: what becomes of
+    events where more arrive in a timestep than it holds; without one queues are endless. Raises
+    EvsimError.
     """
     for name, value in (("jobs", jobs), ("memory", memory), ("window", window)):
         if value is not None and value < 1:
@@ -178,7 +182,7 @@ def run(
         dtype=dtype,
         first_sample=first_sample,
     )
-    plan = Plan(network, settings, memory=memory, record=tuple(record), window=window)
+    plan = Plan(network, settings, memory=memory, record=tuple(record), window=window, queue=queue)
     result = Run(network, settings, tuple(record))
     warm(plan, values_of(network.populations[network.input], inputs, 0, plan.dtype))
     begin = time.perf_counter()

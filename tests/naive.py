@@ -494,8 +494,9 @@ def law_of(fields):
 class Sample:
     """One sample on its way through the network."""
 
-    def __init__(self, network, timesteps, dtype, graded, draw, paired=False):
+    def __init__(self, network, timesteps, dtype, graded, draw, paired=False, queue=None):
         self.network, self.timesteps, self.dtype, self.graded = network, timesteps, dtype, graded
+        self.queue = queue
         self.paired = paired  # the input sends two events, or none
         self.populations, self.sets = network["populations"], network["synapses"]
         self.numbers = {
@@ -555,7 +556,15 @@ class Sample:
     def arriving(self, name, t):
         """The events of a set that arrive at `t`."""
         emitted = t - self.sets[name].get("delay", 0)
-        return self.sent[self.sets[name]["source"]][emitted] if emitted >= 0 else []
+        events = self.sent[self.sets[name]["source"]][emitted] if emitted >= 0 else []
+        return self.room(events)
+
+    def room(self, events):
+        """Those of a timestep's events that find room in a queue: (depth, policy)."""
+        if self.queue is None or self.queue[1] not in ("drop_new", "drop_old"):
+            return events
+        depth = self.queue[0]
+        return events[:depth] if self.queue[1] == "drop_new" else events[-depth:]
 
     def arrive(self, name, t):
         """The current of every neuron at `t`, and the neurons that any event reached."""
@@ -617,15 +626,33 @@ class Sample:
             for name, rows in self.trace.items()
         }
 
+    def kept(self, events, delay):
+        """The events of a source that find room, or are due after the end."""
+        found = []
+        for t in range(self.timesteps):
+            own = [event for event in events if event[0] == t]
+            found += self.room(own) if t + delay < self.timesteps else own
+        return found
+
     def record(self):
         """Everything that is known at the end."""
         facts, accesses, queue = {}, {}, {}
         touched = {name: set() for name in self.populations}
         for name, fields in self.sets.items():
             events, synapses = self.spikes(fields["source"]), self.synapses[name]
+            kept = self.kept(events, fields.get("delay", 0))
             facts[name], pairs, delivered, queue[name] = set_facts(
-                fields, synapses, events, self.timesteps, self.is_graded(fields)
+                fields, synapses, kept, self.timesteps, self.is_graded(fields)
             )
+            if self.queue is not None:
+                all_facts, _, _, queue[name] = set_facts(
+                    fields, synapses, events, self.timesteps, self.is_graded(fields)
+                )
+                lost = {f: all_facts[f] - facts[name][f] for f in ("arrivals", "synops", "macs")}
+                over = sum(max(n - self.queue[0], 0) for n in queue[name])
+                facts[name]["dropped"] = lost["arrivals"]
+                facts[name]["dropped_synops"] = lost["synops"] + lost["macs"]
+                facts[name]["stalled"] = over if self.queue[1] == "stall" else 0
             accesses[name] = accesses_per_synapse(synapses, delivered)
             touched[fields["target"]] |= pairs
         spikes = {name: self.spikes(name) for name in self.populations}
@@ -673,6 +700,7 @@ def simulate(
     dtype=np.float32,
     lazy=False,
     graded=None,
+    queue=None,
 ):
     """Run one sample: a raw image, or the events [(timestep, neuron, value)] of coding `events`.
 
@@ -689,7 +717,7 @@ def simulate(
         return draw(source, neuron, t)
 
     graded, source = is_graded(coding, inputs, graded), network["input"]
-    run = Sample(network, timesteps, dtype, graded, draw, paired=coding == "switch")
+    run = Sample(network, timesteps, dtype, graded, draw, coding == "switch", queue)
     run.clipped = 0
     if coding == "switch":
         values = scaled_image(network["populations"][source], inputs, dtype)

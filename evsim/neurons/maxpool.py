@@ -23,6 +23,9 @@ class Maxpool(Neurons):
 
     passes: ClassVar[bool] = True
 
+    def updates(self, first: int, last: int) -> int:
+        return 0
+
     def gate(self, geometry: np.ndarray, source: Neurons, dtype) -> Gate:
         """What runs this population behind a pool of this geometry."""
         return Gate(self, geometry, source, dtype)

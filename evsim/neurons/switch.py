@@ -94,12 +94,24 @@ class SwitchWindow:
             currents, reached, state["slope"], state["potential"], self.bias, rules, history
         )
 
-    def decide(self, state, total: np.ndarray) -> tuple[np.ndarray, int]:
+    def decide(self, state, total: np.ndarray | None) -> tuple[np.ndarray, int]:
         """The durations (neurons,) of (positions, channels) sums of charges times weights.
 
-        v = v_init + total + (N - 1) bias, which is what the slope adds up to. Returns also for
-        how many v / threshold + rounding lies near a duration, where rounding errors decide.
+        v = v_init + total + (N - 1) bias, which is what the slope adds up to; without a total v
+        is what it was stepped to. Returns also for how many v / threshold + rounding lies near a
+        duration, where rounding errors decide.
         """
+        if total is not None:
+            state["potential"][...] = self.closed(total)
+        window = self.neurons.window
+        x = np.float64(state["potential"]) / np.float64(self.threshold) + self.neurons.rounding
+        durations = np.clip(np.floor(x), 0, window - 1).astype(np.int32)
+        nearest = np.rint(x)
+        near = (np.abs(x - nearest) <= NEAR) & (nearest >= 1) & (nearest < window)
+        return durations.ravel(), int(np.count_nonzero(near))
+
+    def closed(self, total: np.ndarray) -> np.ndarray:
+        """The potential at the end of the window."""
         window = self.neurons.window
         if self.dtype == np.int32:
             total = np.int64(total)
@@ -108,12 +120,7 @@ class SwitchWindow:
             neuron = int(np.flatnonzero((v < INT32.min) | (v > INT32.max))[0])
             found = f"a potential of {v.flat[neuron]} of neuron {neuron} before timestep "
             raise mismatch(f"{found}{self.neurons.start}", "values within int32")
-        state["potential"][...] = v
-        x = np.float64(state["potential"]) / np.float64(self.threshold) + self.neurons.rounding
-        durations = np.clip(np.floor(x), 0, window - 1).astype(np.int32)
-        nearest = np.rint(x)
-        near = (np.abs(x - nearest) <= NEAR) & (nearest >= 1) & (nearest < window)
-        return durations.ravel(), int(np.count_nonzero(near))
+        return v
 
 
 class OnlineWindow:

@@ -1,0 +1,143 @@
+"""Neurons on cores: who is where, and what a timestep brings each core to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from evsim.engine import Sample
+from evsim.events import Window
+from evsim.memory import Space, Weights
+from evsim.network import Network
+from evsim.parts import mismatch, nearest
+
+PLACING = ("in_order", "balanced")
+BLOCK = 4 << 20  # bytes of counts computed in one go
+
+
+@dataclass(frozen=True)
+class Load:
+    """What each core has to do in each timestep of a sample: arrays (timesteps, cores), int64.
+
+    `pops`: events that reach the core, once per set; `synops`: synapses they are delivered over;
+    `updates`: neurons updated; `pushes`: events its neurons send, once per set.
+    """
+
+    pops: np.ndarray
+    synops: np.ndarray
+    updates: np.ndarray
+    pushes: np.ndarray
+
+
+class Placement:
+    """The neurons of a network on cores of `neurons_per_core` neurons.
+
+    in_order: one population after the other in order of visits, every core is filled before the
+    next; balanced: every population begins a new core and is spread evenly over as few as hold
+    it. The input is on no core. `cores[population]` (neurons,) are indices, `count` how many.
+    """
+
+    def __init__(self, network: Network, neurons_per_core: int, placing: str = "in_order"):
+        if placing not in PLACING:
+            known = f"{' or '.join(PLACING)}{nearest(str(placing), PLACING)}"
+            raise mismatch(repr(placing), known, "placing")
+        if neurons_per_core < 1:
+            raise mismatch(neurons_per_core, "at least 1", "neurons_per_core")
+        self.network, self.cores, first = network, {}, 0
+        for name in network.order:
+            if name in network.populations and name != network.input:
+                neurons = network.populations[name].neurons
+                if placing == "in_order":
+                    self.cores[name] = (first + np.arange(neurons)) // neurons_per_core
+                    first += neurons
+                else:
+                    used = -(-neurons // neurons_per_core)
+                    self.cores[name] = first + np.arange(neurons) * used // neurons
+                    first += used
+        self.count = 1 + max((int(c[-1]) for c in self.cores.values()), default=-1)
+
+    @cached_property
+    def neurons(self) -> np.ndarray:
+        """The neurons on each core."""
+        each = [np.bincount(c, minlength=self.count) for c in self.cores.values()]
+        return np.sum(each, axis=0, initial=0) * np.ones(self.count, np.int64)
+
+    @cached_property
+    def synapses(self) -> dict:
+        """By set: how many synapses each source has on each core, sparse (sources, cores)."""
+        return {name: self._of_set(name) for name in self.network.synapses}
+
+    def _of_set(self, name: str):
+        """Every source sends one event, each in a timestep of its own; the targets are counted."""
+        from scipy.sparse import csr_array, vstack
+
+        network, part = self.network, self.network.synapses[name]
+        source, target = network.ends(part)
+        connections = part.counting().connect(source, target)
+        deliver, space = connections.start(Weights()), Space()
+        cores = self._places(part.target, target)
+        whole = connections.whole_positions  # all channels of a position reach the same targets
+        rows = source.positions if whole else source.neurons
+        block = max(1, BLOCK // (4 * target.neurons))
+        width = 1 if whole else target.channels
+        found = []
+        for first in range(0, rows, block):
+            some = np.arange(first, min(first + block, rows))
+            positions, channels = (some, some * 0) if whole else divmod(some, source.channels)
+            offsets = np.zeros((some.size, source.positions), np.int64)
+            offsets[np.arange(some.size), positions] = 1
+            offsets = np.concatenate([[0], offsets.ravel().cumsum()])
+            events = np.concatenate([channels, np.zeros(16)]).astype(np.int32)
+            counts = np.zeros((some.size, target.positions, target.channels), np.int32)
+            marks = np.zeros((some.size, target.positions, width), np.uint8)
+            deliver(Window(events, None, offsets), counts, marks, space)
+            reached = csr_array(counts.reshape(some.size, -1))
+            on_core = (np.ones(cores.size, np.int64), (np.arange(cores.size), cores))
+            found.append(reached @ csr_array(on_core, (cores.size, self.count)))
+        per_row = vstack(found).tocsr()
+        return per_row[np.repeat(np.arange(rows), source.channels)] if whole else per_row
+
+    def _places(self, name: str, target) -> np.ndarray:
+        """The core of each place that sets see; places of one neuron are on its core."""
+        cores, part = self.cores[name], self.network.populations[name]
+        if target.neurons == part.neurons:
+            return cores
+        pool = np.array(target.shape[:2]) // np.array(part.shape[:2])
+        return cores.reshape(part.shape).repeat(pool[0], 0).repeat(pool[1], 1).ravel()
+
+    def load(self, sample: Sample, timesteps: int) -> Load:
+        """What a sample brings; it was run with spikes and rates recorded."""
+        from scipy.sparse import csr_array
+
+        network, shape = self.network, (timesteps, self.count)
+        pops, synops, updates, pushes = (np.zeros(shape, np.int64) for _ in range(4))
+        for name, part in network.synapses.items():
+            times, sources = self._sent(sample, part.source, timesteps)
+            outgoing = times.size
+            kept = times + part.delay < timesteps
+            times, sources = times[kept] + part.delay, sources[kept]
+            here = (np.ones(times.size, np.int64), (times, sources))
+            events = csr_array(here, (timesteps, network.populations[part.source].neurons))
+            synapses = self.synapses[name]
+            synops += (events @ synapses).toarray()
+            pops += (events @ (synapses > 0).astype(np.int64)).toarray()
+            if part.source != network.input and outgoing:
+                times, sources = self._sent(sample, part.source, timesteps)
+                np.add.at(pushes, (times, self.cores[part.source][sources]), 1)
+        for name, cores in self.cores.items():
+            part = network.populations[name]
+            each = np.bincount(cores, minlength=self.count)
+            for t in range(timesteps):
+                updates[t] += each * part.updates(t, t + 1)
+        return Load(pops, synops, updates, pushes)
+
+    def _sent(self, sample: Sample, name: str, timesteps: int):
+        """(timesteps, neurons) of the events of a population."""
+        if name in sample.spikes:
+            times, neurons, _ = sample.spikes[name]
+            return np.asarray(times, np.int64), np.asarray(neurons, np.int64)
+        # A graded input: under coding constant it sends the same at every timestep.
+        neurons = np.flatnonzero(sample.rates.get(name, 0))
+        return np.repeat(np.arange(timesteps), neurons.size), np.tile(neurons, timesteps)

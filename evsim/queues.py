@@ -1,0 +1,76 @@
+"""Event queues of a declared depth: what happens to the events that find no room."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from evsim.events import SPARE, Window
+from evsim.parts import kernel, mismatch, nearest
+
+POLICIES = ("drop_new", "drop_old", "stall", "error")
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The queue of every set: at most `depth` events arrive in a timestep.
+
+    drop_new: of more, in order of source index, the last are lost; drop_old: the first; stall:
+    none, but the excess is counted; error: the run ends.
+    """
+
+    depth: int
+    policy: str = "drop_new"
+
+    def __post_init__(self):
+        if self.depth < 1:
+            raise mismatch(self.depth, "at least 1", "depth")
+        if self.policy not in POLICIES:
+            known = f"one of {', '.join(POLICIES)}{nearest(str(self.policy), POLICIES)}"
+            raise mismatch(repr(self.policy), known, "policy")
+
+    @property
+    def drops(self) -> bool:
+        return self.policy.startswith("drop")
+
+    def excess(self, per_timestep: np.ndarray) -> int:
+        """How many events find no room, of those of some timesteps."""
+        return int(np.maximum(per_timestep - self.depth, 0).sum())
+
+    def cut(self, window: Window, positions: int) -> Window:
+        """The events that are delivered."""
+        size = int(window.offsets[-1] - window.offsets[0])
+        channels = np.zeros(size + SPARE, np.int32)
+        values = np.zeros(0 if window.values is None else size + SPARE, np.float64)
+        old = values if window.values is None else window.values
+        values = values.astype(old.dtype)
+        offsets = np.zeros(window.offsets.size, np.int64)
+        rules = np.array([positions, self.depth, self.policy == "drop_old"], np.int64)
+        keep(window.channels, old, window.offsets, rules, channels, values, offsets)
+        return Window(channels, None if window.values is None else values, offsets)
+
+
+@kernel
+def keep(channels, values, offsets, rules, kept_channels, kept_values, kept_offsets):
+    """Copy the first events of every timestep, or the last.
+
+    `rules`: positions, the most events, 1 for the last.
+    """
+    positions, n = rules[0], 0
+    for t in range((offsets.shape[0] - 1) // positions):
+        start, end = offsets[t * positions], offsets[(t + 1) * positions]
+        if end - start > rules[1]:
+            if rules[2] == 1:
+                start = end - rules[1]
+            else:
+                end = start + rules[1]
+        for p in range(positions):
+            first = max(start, offsets[t * positions + p])
+            last = min(end, offsets[t * positions + p + 1])
+            for k in range(first, last):
+                kept_channels[n] = channels[k]
+                if values.shape[0] > 0:
+                    kept_values[n] = values[k]
+                n += 1
+            kept_offsets[t * positions + p + 1] = n

@@ -1,0 +1,80 @@
+"""Queues of a declared depth: what is lost is lost in the results, too."""
+
+import build
+import numpy as np
+import pytest
+from effort import examples
+from hypothesis import given
+from hypothesis import strategies as st
+from naive import simulate
+from strategies import cases
+from test_engine import assert_equal
+from window_networks import online_cases, window_cases
+
+import evsim
+from evsim import EvsimError
+from evsim.queues import Queue
+
+QUEUES = st.tuples(st.integers(1, 6), st.sampled_from(["drop_new", "drop_old", "stall"]))
+
+
+def without_pools(case):
+    """A window network whose max pools take no part in dropping."""
+    return not any(p["kind"] == "maxpool" for p in case.network["populations"].values())
+
+
+@examples(150)
+@given(cases(), QUEUES)
+def test_a_run_with_queues_equals_the_law(case, queue):
+    record = simulate(**case._asdict(), queue=queue)
+    assert_equal(build.run(case, queue=Queue(*queue)), record, case)
+
+
+@examples(60)
+@given(
+    st.one_of(window_cases().filter(without_pools), online_cases().filter(without_pools)), QUEUES
+)
+def test_switch_events_that_are_lost_are_missed(case, queue):
+    record = simulate(**case._asdict(), queue=queue)
+    assert_equal(build.run(case, queue=Queue(*queue)), record, case)
+
+
+@examples(40)
+@given(cases(), QUEUES, st.integers(1, 5))
+def test_no_window_changes_what_is_lost(case, queue, window):
+    whole = build.run(case, queue=Queue(*queue))
+    assert build.outcome(build.run(case, queue=Queue(*queue), window=window)) == build.outcome(
+        whole
+    )
+
+
+@examples(40)
+@given(cases())
+def test_a_queue_deep_enough_changes_nothing(case):
+    free, queued = build.run(case), build.run(case, queue=Queue(10**6))
+    for name, facts in queued.work.items():
+        for fact in ("dropped", "dropped_synops", "stalled"):
+            assert not facts.pop(fact, np.zeros(1)).any()
+        assert {f: n.tolist() for f, n in facts.items()} == {
+            f: n.tolist() for f, n in free.work[name].items()
+        }
+    assert queued.predictions_by_timestep.tolist() == free.predictions_by_timestep.tolist()
+
+
+def test_a_queue_that_must_not_overflow_ends_the_run():
+    network = evsim.load("networks/digits-dense.h5")
+    images = evsim.open_data("data/digits_test.h5").images[:1]
+    with pytest.raises(EvsimError, match=r"synapses/.*events at timestep \d+, expected at most 3"):
+        evsim.run(network, images, queue=Queue(3, "error"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0,), "depth: found 0, expected at least 1"),
+        ((4, "drop"), "policy: found 'drop', expected"),
+    ],
+)
+def test_bad_queues(arguments, message):
+    with pytest.raises(EvsimError, match=message):
+        Queue(*arguments)
