@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from evsim.convert._graph import Graph
 from evsim.convert._scales import Finish, from_activations, spread
 from evsim.convert._schemes import SCHEMES, recoded, settled
 from evsim.convert._spike_norm import spike_norm
-from evsim.convert._stochastic import network_of
+from evsim.convert._stochastic import Hybrid, network_of, pruned
 from evsim.convert._switch import Switching, build_switching
 from evsim.convert._walk import Choices, Walk
 from evsim.convert.units import Unit
@@ -60,6 +61,7 @@ def convert(
     correct_bias: bool = False,
     scheme: str = "rate",
     window: int | None = None,
+    analog: Collection[str] = (),
     first_sample: int = 0,
     jobs: int | None = None,
     progress=None,
@@ -75,6 +77,7 @@ def convert(
     arrives has settled. `correct_bias`: biases that make up for what rates miss on average, in a
     run over the images. `scheme`: rate, signed, burst, phase (with period `window`) or ttfs
     (in windows of `window` timesteps); `timesteps` is 64, but for ttfs as its windows say.
+    `analog`: ReLU layers that stay as they are and send their value at every timestep (rate).
     `progress` is called with what is done and in all. Raises EvsimError.
     """
     given = {"method": method, "reset": reset, "balance": balance, "pooling": pooling}
@@ -82,8 +85,10 @@ def convert(
     given |= {"coding": coding, "stagger": stagger, "correct_bias": correct_bias}
     coding, timesteps, window = settled(scheme, given, timesteps, window)
     _check_words({"coding": coding})
+    if analog and scheme != "rate":
+        raise mismatch(f"scheme {scheme!r}", "'rate' with analog layers", "scheme")
     _check_numbers(percentile, threshold_scale, v_init, timesteps, stagger)
-    graph = fold(model, pooling)
+    graph = pruned(Hybrid(model, pooling, analog).graph, True) if analog else fold(model, pooling)
     _check_images(graph, model, images)
     every = images
     if not any(node.levels is None for node in graph.measured):
@@ -183,7 +188,7 @@ def convert_to_passes(
 
 
 def _spiking(graph: Graph):
-    return [node for node in graph.nodes.values() if node.kind not in ("input", "readout")]
+    return [n for n in graph.nodes.values() if n.kind not in ("input", "readout", "analog")]
 
 
 def _check_words(given: dict[str, str]) -> None:
