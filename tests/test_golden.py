@@ -36,9 +36,22 @@ def test_golden(path):
     assert abs(run.accuracy(labels) - network.ann_accuracy) < 0.01
 
 
-def test_there_are_a_dense_and_a_convolutional_network():
-    kinds = {p.kind for path in NETWORKS for p in evsim.load(path).synapses.values()}
-    assert {"dense", "conv", "pool"} <= kinds
+def test_there_is_a_network_of_every_system():
+    networks = {path.stem.removeprefix("digits-"): evsim.load(path) for path in NETWORKS}
+    sets = {part.kind for network in networks.values() for part in network.synapses.values()}
+    assert {"dense", "conv", "pool"} <= sets
+    kinds = {
+        name: {part.kind for part in network.populations.values()} - {"input", "readout"}
+        for name, network in networks.items()
+    }
+    for system in ("switch", "ttfs", "stochastic"):
+        assert kinds[system] == {system}
+    assert kinds["hybrid"] == {"analog", "iaf"}
+    binary = networks["binary"]
+    bits = {name: getattr(part, "bits", None) for name, part in binary.synapses.items()}
+    assert list(bits.values()) == [1, 1, None, None]  # the first and the last layer are real
+    hidden = [part for part in binary.populations.values() if part.kind == "stochastic"]
+    assert {part.output for part in hidden} == {"bipolar"}
 
 
 def test_the_shipped_data_are_the_digits():
