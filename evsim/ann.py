@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
 from math import prod
@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 
 from evsim.layers import Key, Layer, Shape
-from evsim.memory import cores
+from evsim.memory import address, cores
 from evsim.neurons.input import Input
 from evsim.parts import NEURONS, EvsimError, mismatch, nearest
 
@@ -22,12 +22,50 @@ INPUT = "input"  # the name under which layers name the image as their source
 BATCH = 32 << 20  # bytes of the largest value of a batch
 
 
+@dataclass(frozen=True)
+class Block:
+    """Layers that run several times with the same weights (backward residual connections).
+
+    A later turn takes the result of the turn before (`inject` "replace"), or the sum of that and
+    what the first turn took ("add_input"); then its first layer is that sum.
+    """
+
+    name: str
+    source: str
+    turns: tuple[tuple[str, ...], ...]  # the layers of each turn, in the same order
+    inject: str = "replace"
+
+    def layers(self, number: int) -> tuple[str, ...]:
+        """The layers of a turn (from 0 on) that have a counterpart in every other."""
+        joined = number > 0 and self.inject == "add_input"
+        return self.turns[number][1 if joined else 0 :]
+
+    def check_ends(self, shapes: dict[str, Shape]) -> None:
+        """Raise an error unless the result of the block can be its input."""
+        if len(self.turns) == 1:
+            return
+        ends = shapes[self.source], shapes[self.turns[0][-1]]
+        if ends[0] != ends[1]:
+            found = f"a block that takes {ends[0]} and gives {ends[1]}"
+            expected = "one shape, as its result is what its next turn takes"
+            raise mismatch(found, expected, f"layers/{self.name}")
+
+    def check_weights(self, layers: dict[str, Layer]) -> None:
+        """Raise an error unless every turn has the very arrays of the first."""
+        for number in range(1, len(self.turns)):
+            for name, other in zip(self.layers(0), self.layers(number), strict=True):
+                if _arrays(layers[name]) != _arrays(layers[other]):
+                    found = f"arrays that are not those of {name!r}"
+                    raise mismatch(found, "the same in every turn", f"layers/{other}")
+
+
 class Model:
     """Layers by name, from the image named `input` to one layer that no other takes.
 
     `input`: shape and scaling of the image, as a network's input population has them.
     `shapes`: of every layer's result, and of the image. `notes`: what the reader had to decide.
-    Raises EvsimError with the place of what does not fit.
+    `blocks`: which layers are turns of one block. Raises EvsimError with the place of what does
+    not fit.
     """
 
     def __init__(
@@ -38,6 +76,7 @@ class Model:
         output: str | None = None,
         description: str = "",
         notes: Iterable[str] = (),
+        blocks: Iterable[Block] = (),
     ):
         self.input, self.description, self.notes = input, description, tuple(notes)
         self.layers = MappingProxyType(_ordered(layers))
@@ -50,7 +89,17 @@ class Model:
             if prod(self.shapes[name]) > NEURONS:
                 expected = f"at most {NEURONS} values"
                 raise mismatch(f"a result of shape {self.shapes[name]}", expected, f"layers/{name}")
+        self.blocks = tuple(blocks)
+        for block in self.blocks:
+            block.check_ends(self.shapes)
+            block.check_weights(self.layers)
         self.output = output or self._last()
+
+    @property
+    def parameters(self) -> int:
+        """The numbers in the arrays of all layers; an array that turns share is counted once."""
+        every = set().union(*(_arrays(layer) for layer in self.layers.values()))
+        return sum(prod(shape) for _, shape, _ in every)
 
     def _last(self) -> str:
         used = {source for layer in self.layers.values() for source in layer.sources}
@@ -187,6 +236,12 @@ class Model:
         size = max(1, BATCH // largest)
         for first in range(0, samples, size):
             yield slice(first, min(first + size, samples))
+
+
+def _arrays(layer: Layer) -> set[tuple]:
+    """The addresses of the arrays of a layer."""
+    arrays = (value for value in vars(layer).values() if isinstance(value, np.ndarray))
+    return {address(value) for value in arrays if value.ndim}
 
 
 def _ordered(layers: dict[str, Layer]) -> dict[str, Layer]:

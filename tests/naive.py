@@ -309,7 +309,7 @@ def probability(z, which):
     """The probability of firing."""
     if which == "hardtanh":
         return (min(max(z, -1.0), 1.0) + 1.0) / 2.0
-    return 1.0 / (1.0 + math.exp(-z)) if z > -700 else 0.0
+    return 1.0 / (1.0 + math.exp(min(-z, 709.0)))
 
 
 def decayed(x, decay):

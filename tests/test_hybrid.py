@@ -16,7 +16,7 @@ from evsim.ann import INPUT, Model
 from evsim.convert import convert
 from evsim.convert._build import build
 from evsim.convert._scales import spread
-from evsim.convert._stochastic import Hybrid, pruned
+from evsim.convert._stochastic import hybrid
 from evsim.neurons.input import Input
 
 
@@ -50,7 +50,7 @@ def test_activations_and_rates_times_scales_are_the_artificial_network(seed, bal
     model = random_model(Plain(seed), int(random.integers(1, 6)))
     analog = [name for name in relus(model) if random.integers(2)]
     try:
-        graph = pruned(Hybrid(model, pooling, analog).graph, spiking=True)
+        graph = hybrid(model, pooling, analog)
     except EvsimError as error:
         known = ("without a ReLU", "a factor of", "a bias for each position")
         assume(not any(words in str(error) for words in known))

@@ -277,5 +277,5 @@ def test_options_of_rates_are_mistakes(option, said):
     line = f"convert m.h5 -o n.h5 --topology relu.toml --scheme stochastic {option}"
     status, out, err = said(line)
     assert (status, out) == (2, "")
-    found = "found --scheme stochastic, which needs no rates, expected no such option"
+    found = "found --scheme stochastic, expected no such option"
     assert err == f"evsim: {option.split()[0]}: {found}\n"

@@ -24,6 +24,11 @@ Rounding = Annotated[
     float | None, typer.Option(help="switch [0.5]", **model_options.number("--rounding", True))
 ]
 Balance = Annotated[str | None, typer.Option(metavar="weights|thresholds")]
+Unroll = Annotated[str | None, typer.Option(metavar="copies|recurrent", help="blocks with turns")]
+UnrollThresholds = Annotated[
+    str | None, typer.Option(metavar="own|shared", help="of the copies of a layer")
+]
+Feedback = Annotated[int | None, typer.Option(**options.whole("--feedback-delay", 1))]
 Pooling = Annotated[str | None, typer.Option(metavar="prepool|neurons", help="average pools")]
 
 
@@ -55,6 +60,9 @@ def convert(
     stagger: Annotated[int | None, typer.Option(**options.whole("--stagger", 0))] = None,
     coding: options.Coding = None,
     seed: options.Seed = None,
+    unroll: Unroll = None,
+    feedback_delay: Feedback = None,
+    unroll_thresholds: UnrollThresholds = None,
     scheme: Annotated[str, typer.Option(metavar="rate|switch|stochastic|...")] = "rate",
     window: Annotated[int | None, typer.Option(**options.whole("--window", 2))] = None,
     firing: Annotated[str | None, typer.Option(metavar="window|online", help="switch")] = None,
@@ -102,12 +110,13 @@ def convert(
 
 CHOICES = ("method", "percentile", "per_channel", "threshold_scale", "timesteps", "v_init")
 CHOICES += ("balance", "pooling", "correct_bias", "stagger", "coding", "seed")
+CHOICES += ("unroll", "feedback_delay", "unroll_thresholds")
 CHOICES += ("window", "firing", "rounding", "analog")
 CALIBRATION = {"calibrate", "samples"}
 DIAGNOSIS = {"diagnose", "picture"}
 OF_RATES = {*CHOICES, *CALIBRATION, "reset"} - {"window", "firing", "rounding", "analog"}
 OF_SWITCHES = {"method", "percentile", "per_channel", "threshold_scale", "pooling"}
-OF_SWITCHES |= {"window", "firing", "rounding", *CALIBRATION}
+OF_SWITCHES |= {"unroll_thresholds", "window", "firing", "rounding", *CALIBRATION}
 SCHEMES = {  # the options of each
     "rate": OF_RATES | DIAGNOSIS | {"analog"},
     "switch": OF_SWITCHES | DIAGNOSIS,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evsim.ann import Model
+from evsim.convert._blocks import Unrolling, unshared
 from evsim.convert._build import build
 from evsim.convert._correction import correct
 from evsim.convert._fold import fold
@@ -15,7 +16,7 @@ from evsim.convert._graph import Graph
 from evsim.convert._scales import Finish, from_activations, spread
 from evsim.convert._schemes import SCHEMES, recoded, settled
 from evsim.convert._spike_norm import spike_norm
-from evsim.convert._stochastic import Hybrid, network_of, pruned
+from evsim.convert._stochastic import hybrid, network_of
 from evsim.convert._switch import Switching, build_switching
 from evsim.convert._walk import Choices, Walk
 from evsim.convert.units import Unit
@@ -59,6 +60,9 @@ def convert(
     seed: int = 0,
     stagger: int = 0,
     correct_bias: bool = False,
+    unroll: str = "copies",
+    feedback_delay: int | None = None,
+    unroll_thresholds: str | None = None,
     scheme: str = "rate",
     window: int | None = None,
     analog: Collection[str] = (),
@@ -75,7 +79,9 @@ def convert(
     `v_init` is a share of the threshold. `balance`, `pooling`: as for `build` and `fold`.
     `stagger`: so many timesteps later than its sources a population begins to fire, when what
     arrives has settled. `correct_bias`: biases that make up for what rates miss on average, in a
-    run over the images. `scheme`: rate, signed, burst, phase (with period `window`) or ttfs
+    run over the images. `unroll`: turns of a block with tied weights become copies, with
+    `unroll_thresholds` own or shared, or one recurrent block that sends back to itself
+    `feedback_delay` (1) later. `scheme`: rate, signed, burst, phase (with period `window`) or ttfs
     (in windows of `window` timesteps); `timesteps` is 64, but for ttfs as its windows say.
     `analog`: ReLU layers that stay as they are and send their value at every timestep (rate).
     `progress` is called with what is done and in all. Raises EvsimError.
@@ -88,14 +94,16 @@ def convert(
     if analog and scheme != "rate":
         raise mismatch(f"scheme {scheme!r}", "'rate' with analog layers", "scheme")
     _check_numbers(percentile, threshold_scale, v_init, timesteps, stagger)
-    graph = pruned(Hybrid(model, pooling, analog).graph, True) if analog else fold(model, pooling)
+    unrolling = Unrolling(unroll, feedback_delay, unroll_thresholds)
+    unrolling.check(model, scheme, correct_bias)
+    graph = hybrid(model, pooling, analog) if analog else fold(model, pooling)
     _check_images(graph, model, images)
     every = images
     if not any(node.levels is None for node in graph.measured):
         images = images[:0] if images is not None else ()
     tell = progress or (lambda done, total: None)
-    starts = graph.starts(stagger)
-    choices = Choices(reset, v_init, coding, timesteps, seed, first_sample, starts)
+    rules = reset, v_init, coding, timesteps, seed, first_sample
+    choices = Choices(*rules, graph.starts(stagger))
     if method == "spike-norm" and len(images):
         walk = Walk(graph, model.input, images, choices, jobs)
         found = spike_norm(walk, per_channel, Finish(graph), tell)
@@ -103,25 +111,13 @@ def convert(
         rule = {"method": method, "percentile": percentile, "per_channel": per_channel}
         rule |= {"timesteps": timesteps, "v_init": v_init}
         found = from_activations(graph, model, images, **rule, jobs=jobs, progress=tell)
-    scales = spread(graph, found, threshold_scale)
+    graph, scales = unrolling.apply(graph, spread(graph, found, threshold_scale))
     if correct_bias and len(images):
         correct(Walk(graph, model.input, images, choices, jobs), scales, model, images, jobs, tell)
-    network = build(
-        graph,
-        scales,
-        model.input,
-        balance=balance,
-        reset=reset,
-        v_init=v_init,
-        starts=starts,
-        coding=coding,
-        timesteps=timesteps,
-        seed=seed or None,
-        description=model.description or None,
-    )
-    network = recoded(network, scheme, window, every)
-    units = [Unit(node.name, node.layer, scales[node.name]) for node in _spiking(graph)]
-    return Conversion(network, tuple(units), (*model.notes, *graph.notes))
+    rules = {"balance": balance, "reset": reset, "v_init": v_init, "starts": graph.starts(stagger)}
+    rules |= {"coding": coding, "timesteps": timesteps, "seed": seed or None}
+    network = build(graph, scales, model.input, **rules, description=model.description or None)
+    return _conversion(recoded(network, scheme, window, every), graph, scales, model)
 
 
 def convert_to_switches(
@@ -136,6 +132,7 @@ def convert_to_switches(
     per_channel: bool = False,
     threshold_scale: float = 1.0,
     pooling: str = "prepool",
+    unroll_thresholds: str | None = None,
     jobs: int | None = None,
     progress=None,
 ) -> Conversion:
@@ -150,6 +147,8 @@ def convert_to_switches(
     if method == "spike-norm":
         raise mismatch("'spike-norm', which measures rates", "max, percentile or mmse", "method")
     _check_numbers(percentile, threshold_scale, 0, 1, 0)
+    unrolling = Unrolling(thresholds=unroll_thresholds)
+    unrolling.check(model, "switch")
     graph = fold(model, pooling)
     _check_images(graph, model, images)
     found = from_activations(
@@ -164,13 +163,12 @@ def convert_to_switches(
         jobs=jobs,
         progress=progress or (lambda done, total: None),
     )
-    scales = spread(graph, found, threshold_scale)
+    graph, scales = unrolling.apply(graph, spread(graph, found, threshold_scale))
     description = model.description or None
     network = build_switching(
         graph, scales, model.input, switching, images, description=description
     )
-    units = [Unit(node.name, node.layer, scales[node.name]) for node in _spiking(graph)]
-    return Conversion(network, tuple(units), (*model.notes, *graph.notes))
+    return _conversion(network, graph, scales, model)
 
 
 def convert_to_passes(
@@ -187,8 +185,14 @@ def convert_to_passes(
     return Conversion(network, (), notes)
 
 
-def _spiking(graph: Graph):
-    return [n for n in graph.nodes.values() if n.kind not in ("input", "readout", "analog")]
+def _conversion(network: Network, graph: Graph, scales, model: Model) -> Conversion:
+    units = [
+        Unit(node.name, node.layer, scales[node.name])
+        for node in graph.nodes.values()
+        if node.kind not in ("input", "readout", "analog")
+    ]
+    notes = (*model.notes, *graph.notes, *unshared(graph, network, model))
+    return Conversion(network, tuple(units), notes)
 
 
 def _check_words(given: dict[str, str]) -> None:

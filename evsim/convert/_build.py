@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 
 import numpy as np
 
 from evsim.ann import INPUT
+from evsim.convert._blocks import share
 from evsim.convert._graph import Graph, Node
 from evsim.linear.maps import Average, Linear, Matrix, Shift, Sparse, Taps
 from evsim.network import Network
@@ -33,8 +35,9 @@ def build(
     `balance`: weights divides the sums of a population by its scale, so that every threshold is
     1; thresholds leaves weights as they are where all that arrives has one scale, and sets the
     threshold instead; activations has currents and thresholds in the unit of activations, which
-    is exact on a grid. `v_init` is a share of the threshold. `starts`: the first timestep in
-    which a node may fire, where that is not the first.
+    is exact on a grid. Populations of a block with turns have thresholds whatever `balance` says,
+    so that all turns keep the weights as they are, in one array. `v_init` is a share of the
+    threshold. `starts`: the first timestep in which a node may fire, where that is not the first.
     """
     populations: dict[str, Neurons] = {INPUT: input}
     synapses: dict[str, Synapses] = {}
@@ -43,10 +46,12 @@ def build(
             unit = unit_of(node, scales, balance)
             rules = {"reset": reset, "start": (starts or {}).get(node.name, 0)}
             populations[node.name] = _population(node, scales, unit, rules, v_init)
-            for source, map in node.terms:
+            for k, (source, map) in enumerate((*node.terms, *node.feedback)):
                 name = _set_name(f"{source}-{node.name}", graph, synapses)
                 made = _set(node, source, map, scales[source], unit)
-                synapses[name] = made
+                late = graph.delay if k >= len(node.terms) else 0
+                synapses[name] = replace(made, delay=late) if late else made
+    share(graph, populations, synapses)
     return Network(populations, synapses, input=INPUT, output=graph.output.name, **attributes)
 
 
@@ -55,6 +60,9 @@ def unit_of(node: Node, scales: Scales, balance: str) -> np.ndarray:
     incoming = [scales[source] for source, _ in node.terms]
     if node.kind in ("pool", "maxpool"):
         return incoming[0]
+    weighted = [scales[source] for source, map in (*node.terms, *node.feedback) if map.weighted]
+    if node.place and weighted and balance != "activations":
+        return np.asarray(max(scale.max() for scale in weighted))
     one = all(scale.ndim == 0 and scale == incoming[0] for scale in incoming)
     if node.kind == "readout":
         pools = all(isinstance(map, Average) and map.gain is None for _, map in node.terms)
@@ -137,6 +145,8 @@ def _set(node: Node, source: str, map: Linear, arriving: np.ndarray, unit: np.nd
 
 def _weights(weight, gain, inputs, unit) -> np.ndarray:
     """weight * gain * inputs / unit, rounded once; the same array where nothing changes it."""
+    if np.ndim(inputs) == np.ndim(unit) == 0 and inputs == unit:
+        inputs = unit = 1.0
     if gain is None and np.all(inputs == 1) and np.all(unit == 1):
         return weight.astype(np.float32, order="C", copy=False)
     gain = 1.0 if gain is None else gain

@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 
 from evsim.ann import INPUT, Model
+from evsim.convert._blocks import mark
 from evsim.convert._graph import Graph
 from evsim.convert._sums import Maximum, Part, Sum, Value, pool_before_rectifier
 from evsim.layers import Layer
@@ -24,7 +25,9 @@ def fold(model: Model, pooling: str = "prepool") -> Graph:
     `pooling`: prepool folds average pools into the next layer where that is exact, neurons gives
     them neurons. Raises EvsimError naming the layer that cannot be converted.
     """
-    return Fold(model, pooling).graph
+    graph = Fold(model, pooling).graph
+    mark(graph, model)
+    return graph
 
 
 class Fold:
@@ -36,10 +39,12 @@ class Fold:
         self.graph.add(INPUT, kind="input", shape=model.input.shape)
         shape = model.input.shape
         self.values[INPUT] = Value.whole(shape, Sum.of(INPUT, shape))
-        end = self._end()
+        end, entrances = self._end(), {block.source for block in model.blocks}
         for name in self._towards(end):
             if model.layers[name].kind != "pad":  # those are part of the layer behind them
                 self._visit(name)
+            if name in entrances and name in self.values:
+                self.values[name] = self._with_neurons(self.values[name])
         self._read_out(end)
 
     def _end(self) -> str:
@@ -116,6 +121,17 @@ class Fold:
             name = self.graph.add(layer, layer=self._stands_for(layer, source), **node)
             self.pools[key] = name, layer
         return name, Shift(before=map.after, after=map.after, gain=map.gain)
+
+    def _with_neurons(self, value: Value) -> Value:
+        """A result with its averages as neurons: weights of a block are to stay as they are."""
+        parts = []
+        for part in value.parts:
+            content = part.content
+            if isinstance(content, Sum):
+                terms = tuple(self._ready(*term, foldable=False) for term in content.terms)
+                part = replace(part, content=replace(content, terms=terms))
+            parts.append(part)
+        return replace(value, parts=tuple(parts))
 
     def _stands_for(self, pool: str, source: str) -> str:
         """The pool whose result a node's rates are, if they are its whole result."""

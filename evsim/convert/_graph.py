@@ -12,6 +12,16 @@ from evsim.linear.maps import Linear
 Terms = tuple[tuple[str, Linear], ...]  # (source node, map) each
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a node is in a block that runs several times with the same weights."""
+
+    block: str
+    inject: str
+    turn: int | None  # from 0 on; None: it is behind the block, with weights of its last turn
+    position: tuple  # what nodes of all turns have in common that stand for the same layer
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Node:
     """A population whose firing rate, times a scale, is the rectified sum of its terms.
@@ -32,6 +42,8 @@ class Node:
     ceiling: np.ndarray | None = None  # per channel: what the rectifier is clipped at
     levels: int | None = None  # of a quantised rectifier
     rounding: np.ndarray | None = None
+    place: Place | None = None
+    feedback: Terms = ()  # what arrives `delay` timesteps later, from nodes behind it
     fields: dict = field(default_factory=dict)  # of its population, that nothing above says
 
     @property
@@ -57,6 +69,8 @@ class Graph:
 
     nodes: dict[str, Node] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    delay: int = 0  # of what is fed back
+    turns: dict[str, int] = field(default_factory=dict)  # of the blocks that have some
 
     @property
     def output(self) -> Node:

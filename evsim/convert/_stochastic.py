@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from evsim.ann import Model
+from evsim.convert._blocks import mark, share, unshared
 from evsim.convert._build import build
 from evsim.convert._fold import Fold
 from evsim.convert._graph import Graph
@@ -29,6 +30,7 @@ def network_of(
     filters have one magnitude each become bits and a scale. Raises EvsimError.
     """
     graph = pruned(Passes(model, pooling).graph)
+    mark(graph, model)
     ones = dict.fromkeys(graph.nodes, np.ones(()))
     attributes = {"coding": "constant", "timesteps": timesteps, "seed": seed or None}
     attributes["description"] = model.description or None
@@ -37,9 +39,18 @@ def network_of(
         name: as_bits(part, network.populations[part.target])
         for name, part in network.synapses.items()
     }
+    populations = dict(network.populations)
+    share(graph, populations, synapses)
     ends = {"input": network.input, "output": network.output}
-    network = Network(dict(network.populations), synapses, **ends, **attributes)
-    return network, (*model.notes, *graph.notes)
+    network = Network(populations, synapses, **ends, **attributes)
+    return network, (*model.notes, *graph.notes, *unshared(graph, network, model))
+
+
+def hybrid(model: Model, pooling: str, analog: Collection[str]) -> Graph:
+    """The nodes for rates of a model whose ReLU layers `analog` stay as they are."""
+    if model.blocks:  # their weights keep the scale of what arrives
+        raise mismatch("a model with a block that has turns", "one without", "analog")
+    return pruned(Hybrid(model, pooling, analog).graph, spiking=True)
 
 
 class Passes(Fold):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from evsim.ann import INPUT
@@ -20,9 +20,20 @@ MOST = 10_000  # layers of a network, and blocks
 DEEPEST = 8  # definitions that extend each other, blocks inside blocks
 ROOT = {"title", "source", "extends", "parameters", "input", "blocks", "layers"}
 COMMON = {"name", "kind", "sources", "optional"}
-USE = {"name", "use", "repeat", "from"}
+USE = {"name", "use", "repeat", "from", "turns", "inject"}
+INJECT = ("replace", "add_input")
 WEIGHTED = ("conv", "dense", "normalize")
 WORD = re.compile(r"\$(\w+)")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One of the turns of a block that runs several times with the same weights."""
+
+    block: str
+    number: int  # from 1 on
+    inject: str  # what a later turn takes: the result of the one before, or that plus the input
+    source: str  # what comes before the block
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,8 @@ class Entry:
     sources: tuple[str, ...]
     optional: bool  # left out where the file has no weights for it
     fields: dict  # as `_definition_fields` gives them
+    weights: str  # the name under which the file has its weights: that of every turn is one
+    turn: Turn | None = None
 
 
 @dataclass
@@ -134,6 +147,7 @@ class _Expansion:
         for value, key in ((repeat, "repeat"), (first, "from")):
             if type(value) is not int or not 0 <= value <= MOST:
                 raise mismatch(shown(value), f"a whole number up to {MOST}", key)
+        turns, inject = _turns(item)
         defaults = {k: _filled(v, parameters, k) for k, v in block.items() if k != "layers"}
         own = {key: value for key, value in item.items() if key not in USE}
         _known(own, USE | set(defaults))
@@ -142,12 +156,35 @@ class _Expansion:
             self.step()
             name = f"{prefix}{item['name'].replace('{i}', str(i))}."
             try:
-                source = self.add(block["layers"], name, source, inside, depth + 1)
+                if turns is None:
+                    source = self.add(block["layers"], name, source, inside, depth + 1)
+                else:
+                    turn = Turn(name[:-1], turns, inject, source)
+                    source = self.unroll(block["layers"], turn, inside, depth + 1)
             except EvsimError as error:
                 raise error.within(place) from None
         return source
 
-    def put(self, item: dict, prefix: str, source: str, first: str) -> str:
+    def unroll(self, items, last: Turn, parameters: dict, depth: int) -> str:
+        """Append the layers of a block as often as it has turns."""
+        source = last.source
+        for number in range(1, last.number + 1):
+            self.step()
+            turn, before = replace(last, number=number), len(self.found)
+            prefix = f"{last.block}.turn{number}."
+            if number > 1 and last.inject == "add_input":
+                join = {"name": "inject", "kind": "add"}
+                source = self.put(join, prefix, source, "", (source, last.source))
+            source = self.add(items, prefix, source, parameters, depth)
+            for name, entry in list(self.found.items())[before:]:
+                if entry.turn is not None:
+                    expected = "a block without turns inside a block with turns"
+                    raise mismatch(f"{entry.turn.block!r} with turns", expected, "turns")
+                weights = f"{last.block}.{name.removeprefix(prefix)}"
+                self.found[name] = replace(entry, weights=weights, turn=turn)
+        return source
+
+    def put(self, item: dict, prefix: str, source: str, first: str, given=()) -> str:
         """Append one layer; returns its name."""
         self.step()
         kinds = sorted(FIELDS.keys() & layer_kinds().keys())
@@ -163,9 +200,9 @@ class _Expansion:
         if not isinstance(optional, bool) or (optional and kind not in WEIGHTED):
             expected = "true or false" if kind in WEIGHTED else f"false for kind {kind!r}"
             raise mismatch(shown(optional), expected, "optional")
-        sources = self.sources(item.get("sources", [source]), prefix, first)
+        sources = given or self.sources(item.get("sources", [source]), prefix, first)
         fields = checked(kind, {key: v for key, v in item.items() if key not in COMMON})
-        self.found[name] = Entry(name, kind, sources, optional, fields)
+        self.found[name] = Entry(name, kind, sources, optional, fields, name)
         return name
 
     def sources(self, names, prefix: str, first: str) -> tuple[str, ...]:
@@ -206,6 +243,19 @@ def _filled(value, parameters: dict, place: str):
         known = f"one of {', '.join(parameters)}{nearest(found[1], parameters)}"
         raise mismatch(f"the parameter {value!r}", known, place)
     return parameters[found[1]]
+
+
+def _turns(item: dict) -> tuple[int | None, str]:
+    """How often a block runs with the same weights (None: that is not asked), and on what."""
+    turns, inject = item.get("turns"), item.get("inject", "replace")
+    if turns is not None and (type(turns) is not int or not 1 <= turns <= MOST):
+        raise mismatch(shown(turns), f"a whole number from 1 to {MOST}", "turns")
+    if inject not in INJECT:
+        near = nearest(inject, INJECT) if isinstance(inject, str) else ""
+        raise mismatch(shown(inject), " or ".join(map(repr, INJECT)) + near, "inject")
+    if turns is None and "inject" in item:
+        raise mismatch("no turns", "some, where there is something to inject", "inject")
+    return turns, inject
 
 
 def _known(content: dict, known: set[str]) -> None:

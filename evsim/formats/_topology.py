@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
-from evsim.ann import INPUT, Model
+from evsim.ann import INPUT, Block, Model
 from evsim.formats._definition import WEIGHTED, Definition, Entry
 from evsim.formats._input import input_of, reversed_channels
 from evsim.formats._topology_layers import layer_of
@@ -42,12 +42,13 @@ def apply(bundles: list[Bundle], options: Options, source: Source, trainer: str)
         except EvsimError as error:
             failed = failed or EvsimError(f"{error.problem} ({pairing.said})", error.place)
             continue
+        stored = {e.name: pairing.bundles.get(e.weights) for e in pairing.entries}
         rows = [
             {
                 "layer": name,
                 "kind": layer.kind,
                 "shape": list(model.shapes[name]),
-                "weights": pairing.bundles[name].name if name in pairing.bundles else "",
+                "weights": stored[name].name if stored[name] else "",
             }
             for name, layer in model.layers.items()
         ]
@@ -78,17 +79,17 @@ class Pairing:
     """Which bundle is which layer's."""
 
     entries: list[Entry]
-    bundles: dict[str, Bundle]  # by layer
+    bundles: dict[str, Bundle]  # by the name of the weights
     said: str
 
 
 def pairings(definition: Definition, bundles: list[Bundle]) -> Iterator[Pairing]:
     """The ways to pair layers and bundles, the likeliest first."""
     entries = definition.expanded(_repetitions(definition, bundles))
-    weighted = [entry for entry in entries if entry.kind in WEIGHTED]
+    weighted = [e for e in entries if e.kind in WEIGHTED and _own_weights(e)]
     by_name = {bundle.name: bundle for bundle in bundles}
-    if all(entry.name in by_name or entry.optional for entry in weighted):
-        pairs = {e.name: by_name[e.name] for e in weighted if e.name in by_name}
+    if all(entry.weights in by_name or entry.optional for entry in weighted):
+        pairs = {e.weights: by_name[e.weights] for e in weighted if e.weights in by_name}
         yield Pairing(_present(entries, pairs), pairs, "layers matched by name")
     orders = [bundles]
     by_number = sorted(bundles, key=lambda bundle: natural(bundle.name))
@@ -107,7 +108,7 @@ def _one_by_one(entries: list[Entry], order: list[Bundle]) -> dict[str, Bundle] 
     bundle = next(ahead)
     for entry in entries:
         if bundle is not None and kind_of(bundle) == entry.kind:
-            pairs[entry.name], bundle = bundle, next(ahead)
+            pairs[entry.weights], bundle = bundle, next(ahead)
         elif not entry.optional:
             return None
     return pairs if bundle is None else None
@@ -126,18 +127,23 @@ def _kind_by_kind(entries: list[Entry], order: list[Bundle]) -> dict[str, Bundle
         behind = [e for e in every if not e.optional or kinds.get(e.sources[0]) == "conv"]
         fitting = [some for some in (every, behind) if len(some) == len(own)]
         wanted = fitting[0] if fitting else required
-        pairs |= {e.name: b for e, b in zip(wanted, own, strict=False)}
+        pairs |= {e.weights: b for e, b in zip(wanted, own, strict=False)}
     return pairs
 
 
 def _repetitions(definition: Definition, bundles: list[Bundle]) -> int:
     """How often what `repeat = "weights"` stands for comes: as often as there are weights."""
     fixed, one = (
-        sum(entry.kind in ("conv", "dense") for entry in definition.expanded(free))
+        sum(e.kind in ("conv", "dense") and _own_weights(e) for e in definition.expanded(free))
         for free in (0, 1)
     )
     weights = sum("weight" in bundle.arrays for bundle in bundles)
     return max(0, weights - fixed) // (one - fixed) if one > fixed else 1
+
+
+def _own_weights(entry: Entry) -> bool:
+    """Whether no earlier turn of a block has the same weights."""
+    return entry.turn is None or entry.turn.number == 1
 
 
 def natural(name: str) -> list:
@@ -150,23 +156,33 @@ def _present(entries: list[Entry], pairs: dict[str, Bundle]) -> list[Entry]:
     gone, found = {}, []
     for entry in entries:
         sources = tuple(gone.get(source, source) for source in entry.sources)
-        if entry.optional and entry.name not in pairs:
+        turn = entry.turn
+        if turn:
+            turn = replace(turn, source=gone.get(turn.source, turn.source))
+        if entry.optional and entry.weights not in pairs:
             gone[entry.name] = sources[0]
         else:
-            found.append(Entry(entry.name, entry.kind, sources, False, entry.fields))
+            found.append(replace(entry, sources=sources, optional=False, turn=turn))
     return found
 
 
 def _model(definition: Definition, pairing: Pairing, options: Options, trainer: str) -> Model:
     shape = definition.input or _input_shape(pairing)
-    layers, shapes = {}, {INPUT: shape}
+    layers, shapes, first = {}, {INPUT: shape}, {}
+    blocks = _blocks(pairing.entries)
     for entry in pairing.entries:
+        for block in blocks:
+            if len(block.turns) > 1 and entry.name == block.turns[1][0]:
+                block.check_ends(shapes)
         sources = [shapes[source] for source in entry.sources]
-        bundle = pairing.bundles.get(entry.name)
+        bundle = pairing.bundles.get(entry.weights)
         try:
             if entry.kind in WEIGHTED and bundle is None:
                 raise EvsimError("the file has no weights left for this layer")
-            layer = layer_of(entry, bundle, sources, trainer)
+            if entry.weights in first:
+                layer = replace(first[entry.weights], sources=entry.sources)
+            else:
+                layer = first[entry.weights] = layer_of(entry, bundle, sources, trainer)
             shapes[entry.name] = layer.shape(*sources)
         except EvsimError as error:
             raise _with_candidates(error, entry, sources, pairing) from None
@@ -174,7 +190,25 @@ def _model(definition: Definition, pairing: Pairing, options: Options, trainer: 
     if options.bgr:
         layers = reversed_channels(layers, shape)
     notes = [f"topology {definition.title!r}: {pairing.said}"]
-    return Model(layers, input_of(shape, options), description=definition.title, notes=notes)
+    image, said = input_of(shape, options), definition.title
+    return Model(layers, image, description=said, notes=notes, blocks=blocks)
+
+
+def _blocks(entries: list[Entry]) -> list[Block]:
+    """The blocks that run several times, of layers that are present."""
+    found: dict[str, list] = {}
+    for entry in entries:
+        if entry.turn:
+            found.setdefault(entry.turn.block, []).append(entry)
+    blocks = []
+    for name, own in found.items():
+        turns: dict[int, list[str]] = {}
+        for entry in own:
+            turns.setdefault(entry.turn.number, []).append(entry.name)
+        turn = own[0].turn
+        every = tuple(map(tuple, turns.values()))
+        blocks.append(Block(name, turn.source, every, turn.inject))
+    return blocks
 
 
 def _check_all_are_used(pairing: Pairing, bundles: list[Bundle]) -> None:
@@ -194,8 +228,8 @@ def _check_all_are_used(pairing: Pairing, bundles: list[Bundle]) -> None:
 def _input_shape(pairing: Pairing) -> Shape:
     """The shape of the image where only the weights say it."""
     for entry in pairing.entries:
-        if entry.kind == "dense" and entry.name in pairing.bundles:
-            return (pairing.bundles[entry.name].arrays["weight"].shape[0],)
+        if entry.kind == "dense" and entry.weights in pairing.bundles:
+            return (pairing.bundles[entry.weights].arrays["weight"].shape[0],)
         if entry.kind == "conv":
             break
     raise EvsimError("the shape of the image is not known, expected it in the topology", "input")
@@ -205,7 +239,7 @@ def _with_candidates(
     error: EvsimError, entry: Entry, shapes: list[Shape], pairing: Pairing
 ) -> EvsimError:
     """The error of a layer, with the weights it was given and some that would fit."""
-    said, given = error.problem, pairing.bundles.get(entry.name)
+    said, given = error.problem, pairing.bundles.get(entry.weights)
     if given is not None:
         said += f"; its weights are {_described(given)}"
         others = [bundle for bundle in pairing.bundles.values() if bundle is not given]

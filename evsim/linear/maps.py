@@ -20,6 +20,11 @@ class Linear:
     before: Shape
     after: Shape
 
+    @property
+    def weighted(self) -> bool:
+        """Whether its synapses have weights of layers, not factors of channels."""
+        return isinstance(self, Taps | Matrix | Sparse)
+
     def apply(self, x: np.ndarray) -> np.ndarray:
         """y (samples, *after) of x (samples, *before), in float64."""
         raise NotImplementedError

@@ -94,7 +94,7 @@ def draw(currents, constants, words, rules, row, channels, signs, offsets):
             for c in range(current.shape[0]):
                 z = np.float64(current[c] + bias[c])
                 if sigmoid:
-                    probability = 1.0 / (1.0 + np.exp(-z))
+                    probability = 1.0 / (1.0 + np.exp(min(-z, 709.0)))  # does not overflow
                 else:
                     probability = (min(max(z, -1.0), 1.0) + 1.0) / 2.0
                 fires = row[c] < probability

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from math import prod
+
 import numpy as np
 
 from evsim import formats
 from evsim.formats import _hdf5 as hdf5
 from evsim.formats import data, native, result
+from evsim.memory import address
 from evsim.network import Network
 from evsim.parts import mismatch
 
@@ -83,12 +87,25 @@ def _content(network: Network) -> dict:
         "synapses": network.synapse_count,
         "parameters": network.parameters,
         "memory of parameters": f"{_bytes(network) / 1e6:,.1f} MB",
+        "shared arrays": _shared(network),
         "order of visits": ", ".join(n for stage in network.stages for n in stage.populations),
         "windows": "; ".join(f"{', '.join(p)}: {w} timesteps" for p, w in windows.items())
         or "all timesteps in one (no cycle)",
         "populations": populations,
         "sets": synapses,
     }
+
+
+def _shared(network: Network) -> str:
+    """How many arrays several parts share, and what they would hold if each had its own."""
+    uses = Counter()
+    for part in (*network.populations.values(), *network.synapses.values()):
+        uses.update(address(v) for v in vars(part).values() if isinstance(v, np.ndarray) and v.ndim)
+    shared = {key: count for key, count in uses.items() if count > 1}
+    saved = sum((count - 1) * prod(shape) for (_, shape, _), count in shared.items())
+    if not shared:
+        return "none"
+    return f"{len(shared)}, used {sum(shared.values())} times ({saved:,} numbers less than copies)"
 
 
 def _bytes(network: Network) -> int:

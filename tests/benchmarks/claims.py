@@ -21,7 +21,7 @@ NETWORKS = {
 METHOD = ("--method", "percentile", "--per-channel")  # 99.9, of 600 training images
 RATES = {  # how rates are converted, for how many timesteps
     "subtract": (METHOD, 512),
-    "zero": (("--method", "max", "--per-channel", "--reset", "zero"), 2048),
+    "zero": (("--method", "max", "--v-init", "0", "--reset", "zero"), 512),
 }
 WINDOWS = (8, 16, 32, 64, 128, 256)
 ONLINE = (32, 128)
