@@ -58,24 +58,24 @@ def artificial(network) -> Model:
     return Model(layers, populations["input"])
 
 
+def validated(network) -> int:
+    """How many of the validation images a network decides rightly."""
+    with evsim.open_data(DATA / "digits_train.h5") as data:
+        run = evsim.run(network, data.images[-VALIDATION:])
+        return int((run.predictions == data.labels[-VALIDATION:]).sum())
+
+
 def main():
     """Convert and write the files."""
     rates = evsim.load(FOLDER / "digits-conv.h5")
     model = artificial(rates)
     with evsim.open_data(DATA / "digits_train.h5") as data:
-        images, held = data.images[:-VALIDATION], data.images[-VALIDATION:]
-        labels = data.labels[-VALIDATION:]
-
-    def right(network):
-        return int((evsim.run(network, held).predictions == labels).sum())
-
-    correct = int((model.predictions(held) == labels).sum())
-    print(f"of the {VALIDATION} validation images: artificial {correct}, rates {right(rates)}")
-    hybrid = {"analog": ("relu1",), "timesteps": LENGTH}
+        images = data.images[:-VALIDATION]
+    print(f"digits-conv: {validated(rates)} of {VALIDATION} validation images")
     made = {
         "switch": convert_to_switches(model, images, window=LENGTH),
         "ttfs": convert(model, images, scheme="ttfs", window=LENGTH),
-        "hybrid": convert(model, images, **hybrid),
+        "hybrid": convert(model, images, analog=("relu1",), timesteps=LENGTH),
     }
     for name, conversion in made.items():
         network = described(
@@ -85,7 +85,7 @@ def main():
             source=f"networks/codes.py; {rates.source}",
             ann_accuracy=rates.ann_accuracy,
         )
-        print(f"digits-{name}: {right(network)}")
+        print(f"digits-{name}: {validated(network)}")
         evsim.save(network, FOLDER / f"digits-{name}.h5", overwrite=True)
 
 

@@ -47,6 +47,10 @@ def test_there_is_a_network_of_every_system():
     for system in ("switch", "ttfs", "stochastic"):
         assert kinds[system] == {system}
     assert kinds["hybrid"] == {"analog", "iaf"}
+    back = networks["backres"]  # three turns of two convolutions, with the arrays of one
+    weights = [part.weights() for part in back.synapses.values() if part.kind == "conv"]
+    assert len(weights) == 7
+    assert len({weight.__array_interface__["data"][0] for weight in weights}) == 3
     binary = networks["binary"]
     bits = {name: getattr(part, "bits", None) for name, part in binary.synapses.items()}
     assert list(bits.values()) == [1, 1, None, None]  # the first and the last layer are real
