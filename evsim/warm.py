@@ -83,7 +83,7 @@ def _fan(kinds: dict, dtype, pooled: str = "", output: dict | None = None, **rul
 
 
 def _network(dtype) -> Network:
-    """A network of all kinds with weights of a dtype."""
+    """A network of the everyday kinds with weights of a dtype."""
     fires, sets = neuron_kinds(), synapse_kinds()
     shape = {"shape": (2, 2, 2)}
     ones = {np.int16: 1 << 8, np.int32: 1 << 16}.get(dtype, 1)  # that needs all its bits
