@@ -185,7 +185,7 @@ class Simulation(Arrivals):
             try:
                 return switch.charges_of_events(self.values, neurons, window)
             except EvsimError as error:
-                raise error.within(f"sample {self.index}") from None
+                raise error.within(f"/events, sample {self.index}") from None
         charges, clipped = switch.charges(self.values, window)
         self.facts[self.network.input]["clipped"] += clipped
         return charges

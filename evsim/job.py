@@ -136,7 +136,7 @@ class Job:
         try:
             yield
         except EvsimError as error:
-            at_data = error.place.startswith("/images")
+            at_data = error.place.startswith(("/images", "/events"))
             raise error.within(file=(self.data if at_data else self.network).path) from None
 
     def _left(self, file) -> str:

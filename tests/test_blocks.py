@@ -493,6 +493,7 @@ def test_a_recurrent_block_settles_where_ever_more_turns_lead():
     assert error < 0.02 < np.abs(early - wanted).max() / wanted.max()
 
 
+@pytest.mark.slow
 def test_digits_by_copies_and_by_a_recurrent_block():
     """Random weights in front, a readout by least squares: what conversion keeps of it."""
     with h5py.File("data/digits_train.h5") as train, h5py.File("data/digits_test.h5") as test:

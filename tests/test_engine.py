@@ -46,14 +46,14 @@ def assert_equal(run, record, case):
     assert run.predictions.tolist() == [record.decision]
 
 
-@examples(300)
+@examples(200)
 @given(cases())
 def test_the_engine_equals_the_law(case):
     record = simulate(**case._asdict())
     assert_equal(build.run(case), record, case)
 
 
-@examples(150)
+@examples(100)
 @given(cases(), st.integers(1, 8), st.integers(1, 4))
 def test_no_window_changes_a_bit(case, window, jobs):
     record = simulate(**case._asdict())

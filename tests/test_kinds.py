@@ -441,6 +441,7 @@ def dtype_of(kind):
     return kind.dtype if isinstance(kind, numba.types.Array) else kind
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="without compiling there are no signatures")
 def test_kernels_are_compiled_once_per_dtype():
     for folder, kinds in KINDS.items():

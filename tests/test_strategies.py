@@ -1,6 +1,7 @@
 """The strategies: legal, exact, and reaching every kind and field."""
 
 import numpy as np
+import pytest
 from geometry import connections, has_integer_weights, listening, neurons, weights_of
 from hypothesis import given, settings
 from naive import is_integer, simulate, visiting_order
@@ -135,6 +136,7 @@ def features(case, record):
         yield ("undelivered",)
 
 
+@pytest.mark.slow
 def test_strategies_reach_everything():
     found = set()
 

@@ -2,6 +2,7 @@
 
 import build
 import numpy as np
+import pytest
 from effort import examples
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,21 +12,28 @@ from test_engine import MACHINES, assert_equal, events_of
 from window_networks import online_cases, window_cases
 
 
-@examples(300)
+@examples(120)
 @given(window_cases())
 def test_a_window_equals_the_law(case):
     record = simulate(**case._asdict())
     assert_equal(build.run(case), record, case)
 
 
-@examples(200)
+@examples(100)
 @given(online_cases())
 def test_switching_online_equals_the_law(case):
     record = simulate(**case._asdict())
     assert_equal(build.run(case), record, case)
 
 
-@examples(150)
+@pytest.mark.slow
+@examples(2000)
+@given(st.one_of(window_cases(), online_cases()))
+def test_thousands_of_cases_equal_the_law(case):
+    assert_equal(build.run(case), simulate(**case._asdict()), case)
+
+
+@examples(60)
 @given(st.one_of(window_cases(), online_cases()), st.integers(1, 9), st.integers(1, 4))
 def test_no_window_of_the_engine_changes_a_bit(case, window, jobs):
     record = simulate(**case._asdict())
@@ -41,7 +49,7 @@ def test_no_window_of_the_engine_changes_a_bit(case, window, jobs):
         assert run.predictions_by_timestep[0].tolist() == record.decisions
 
 
-@examples(100)
+@examples(50)
 @given(st.one_of(window_cases(), online_cases()), st.sampled_from(MACHINES))
 def test_actions_equal_those_of_a_simulator_that_tallies(case, machine):
     accumulate, update, input = machine
@@ -50,7 +58,7 @@ def test_actions_equal_those_of_a_simulator_that_tallies(case, machine):
     assert run.counts(accumulate, update, input)["parts"] == wanted
 
 
-@examples(100)
+@examples(40)
 @given(st.one_of(window_cases(), online_cases()))
 def test_skipping_neurons_that_are_not_active_changes_nothing(case):
     lazy, full = (simulate(**case._asdict(), lazy=lazy) for lazy in (True, False))
@@ -58,7 +66,7 @@ def test_skipping_neurons_that_are_not_active_changes_nothing(case):
     assert lazy.decisions == full.decisions
 
 
-@examples(100)
+@examples(40)
 @given(window_cases())
 def test_no_neuron_sends_more_than_two_events(case):
     run = build.run(case)
