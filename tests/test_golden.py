@@ -1,5 +1,6 @@
 """The shipped networks give the golden results beside them, bit for bit."""
 
+import runpy
 from pathlib import Path
 
 import h5py
@@ -56,6 +57,14 @@ def test_there_is_a_network_of_every_system():
     assert list(bits.values()) == [1, 1, None, None]  # the first and the last layer are real
     hidden = [part for part in binary.populations.values() if part.kind == "stochastic"]
     assert {part.output for part in hidden} == {"bipolar"}
+
+
+def test_the_file_of_rates_holds_the_artificial_network():
+    codes = runpy.run_path(str(ROOT / "networks" / "codes.py"))
+    network = evsim.load(ROOT / "networks" / "digits-conv.h5")
+    with evsim.open_data(ROOT / "data" / "digits_test.h5") as data:
+        found = codes["artificial"](network).predictions(data.images[:])
+        assert (found == data.labels).mean() == network.ann_accuracy
 
 
 def test_the_shipped_data_are_the_digits():

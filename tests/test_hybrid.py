@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from layer_oracle import Builder, forward, layer
 from layer_oracle import model as random_model
 from rates import rates
+from test_blocks import images, small
 from test_passes import Plain
 
 import evsim
@@ -66,6 +67,8 @@ def test_activations_and_rates_times_scales_are_the_artificial_network(seed, bal
             own = np.resize(scales[node.name], node.channels)
             own = np.broadcast_to(own, node.shape).ravel()
             np.testing.assert_allclose(found[node.name] * own, wanted, rtol=1e-5, atol=1e-5)
+        if node.kind in ("pool", "maxpool"):  # neurons of spikes
+            assert graph.nodes[node.source].kind != "analog"
     kinds = {p.kind for p in network.populations.values()}
     assert ("analog" in kinds) == bool(analog)
     assert {n.measured for n in graph.measured} == set(relus(model)) - set(analog)
@@ -132,6 +135,11 @@ def test_a_max_pool_is_on_the_current_of_analog_neurons():
     found = np.zeros((len(x), 2, 8))
     found[events["sample"], events["timestep"], events["neuron"]] = events["value"]
     assert (found == forward(model, x)[pool].reshape(len(x), 1, 8)).all()
+
+
+def test_a_block_that_runs_several_times_stays_as_it_is():
+    with pytest.raises(EvsimError, match="analog: found a model with a block that has turns"):
+        convert(small("vgg2x4", "replace"), images(), analog=("conv1.relu",))
 
 
 @pytest.mark.parametrize(
