@@ -95,6 +95,8 @@ def test_an_analog_first_layer_is_exact_and_the_rest_rates(method):
     kinds = {name: part.kind for name, part in made.network.populations.items()}
     assert kinds == {"input": "input", "a": "analog", "b": "iaf", "out": "readout"}
     assert [unit.population for unit in made.units] == ["b"]
+    if method != "mmse":  # what arrives is the same at every timestep
+        assert made.units[0].scale == forward(model, x)["second"].max()
     run = evsim.run(made.network, x, record=("spikes",))
     expected = forward(model, x)["first"]
     found, events = np.zeros((5, 8, 8)), run.spikes["a"]
@@ -102,6 +104,33 @@ def test_an_analog_first_layer_is_exact_and_the_rest_rates(method):
     assert (found == expected[:, None]).all()
     assert (run.work["a-b"]["synops"] == 0).all()
     assert (run.work["a-b"]["macs"] == 8 * 8 * (expected > 0).sum(axis=1)).all()
+
+
+@pytest.mark.parametrize("method", ["max", "spike-norm"])
+def test_analog_neurons_behind_rates_send_activations(method):
+    model = three_layers()
+    x = np.float32(np.random.default_rng(1).integers(0, 9, (5, 6)) / 8)
+    network = convert(model, x, analog=("second",), method=method).network
+    assert {name: part.kind for name, part in network.populations.items()}["b"] == "analog"
+    assert (network.synapses["b-out"].weight == model.layers["out"].weight).all()
+    scale = forward(model, x)["first"].max()
+    np.testing.assert_allclose(
+        network.synapses["a-b"].weight, model.layers["b"].weight * scale, rtol=1e-6
+    )
+
+
+def test_neurons_that_average_analog_ones_are_analog():
+    made = Builder(0)
+    made.layers, made.shapes = {}, {INPUT: (4, 4, 1)}
+    relu = made.put("relu", made.put("conv", INPUT, weight=made.numbers(3, 3, 1, 2)))
+    pool = made.put("pool", relu, operation="average", kernel=(2, 2), stride=(1, 1))
+    made.put("dense", pool, weight=made.numbers(2, 3))
+    model = Model(made.layers, Input(shape=(4, 4, 1), scale=1))
+    x = np.abs(images_for(model))
+    network = convert(model, x, analog=(relu,), pooling="neurons").network
+    assert network.populations[pool].kind == "analog"
+    run = evsim.run(network, x, timesteps=1)
+    assert (run.potential == forward(model, x)[model.output]).all()
 
 
 def test_a_hybrid_network_approaches_the_artificial_one():
