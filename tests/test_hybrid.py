@@ -1,5 +1,7 @@
 """Hybrid networks: ReLU layers that stay as they are between layers of rates."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from effort import examples
@@ -117,6 +119,24 @@ def test_analog_neurons_behind_rates_send_activations(method):
     np.testing.assert_allclose(
         network.synapses["a-b"].weight, model.layers["b"].weight * scale, rtol=1e-6
     )
+
+
+def test_spike_norm_behind_analog_neurons_behind_rates():
+    model = three_layers()
+    layers = dict(model.layers)
+    out = layers.pop("out")
+    layers["c"] = replace(layers["b"], sources=("second",))
+    layers["third"] = layer("relu", "c")
+    layers["out"] = replace(out, sources=("third",))
+    model = Model(layers, model.input)
+    x = np.float32(np.random.default_rng(1).integers(0, 9, (5, 6)) / 8)
+    made = convert(model, x, analog=("second",), method="spike-norm", timesteps=16)
+    run = evsim.run(made.network, x, record=("spikes",))
+    events, sent = run.spikes["b"], np.zeros((5, 16, 8))
+    sent[events["sample"], events["timestep"], events["neuron"]] = events["value"]
+    largest = (sent @ np.float64(layers["c"].weight) + layers["c"].bias).max()
+    scales = {unit.population: unit.scale for unit in made.units}
+    np.testing.assert_allclose(scales["c"], largest, rtol=1e-6)
 
 
 def test_neurons_that_average_analog_ones_are_analog():

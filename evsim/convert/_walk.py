@@ -101,8 +101,7 @@ def _alone(graph: Graph, node: Node) -> Graph:
     alone.add(INPUT, kind="input", shape=graph.nodes[INPUT].shape)
     for source in dict.fromkeys(source for source, _ in node.terms):
         if source != INPUT:
-            kind = "analog" if graph.nodes[source].kind == "analog" else "neurons"
-            alone.add(source, kind=kind, shape=graph.nodes[source].shape)
+            alone.add(source, kind="neurons", shape=graph.nodes[source].shape)
     alone.nodes[node.name] = node
     return alone
 
