@@ -61,6 +61,10 @@ ACTIONS = {
     "slope_write": "a slope is written",
     "slope_add": "a slope is added to a potential",
 }
+UPDATES = {  # what a machine updates: no actions, but what several actions belong to
+    "active_update": "an active neuron is updated",
+    "idle_update": "a neuron that is not active is updated",
+}
 ADDITIONS = ("synaptic_add", "commit_add", "bias_add", "reset_subtract", "slope_add")
 ACCUMULATOR = tuple(
     f"{where}_{what}" for where in ("current", "potential", "slope") for what in ("read", "write")
@@ -262,12 +266,22 @@ def counts(
             for name, part in parts.items()
             if is_set(part)
         },
+        "updates": {
+            name: _updates(work[name], machine) for name, part in parts.items() if not is_set(part)
+        },
         "nominal": {
             name: _nominal(part, work[name], samples)
             for name, part in parts.items()
             if is_set(part)
         },
     }
+
+
+def _updates(facts: dict, machine: Machine) -> dict[str, int]:
+    """How many neurons a machine updates, the active and the idle ones."""
+    active, every = int(facts["active_updates"].sum()), int(facts["updates"].sum())
+    idle = every - active if machine.update == "clock" else 0
+    return dict(zip(UPDATES, (active, idle), strict=True))
 
 
 def _nominal(part: dict, facts: dict, samples: int) -> dict[str, int]:

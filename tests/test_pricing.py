@@ -33,7 +33,7 @@ def counted(**parts):
     """Counts as a run gives them, of parts with some actions."""
     every = {part: dict.fromkeys(ACTIONS, 0) | actions for part, actions in parts.items()}
     total = {action: sum(done[action] for done in every.values()) for action in ACTIONS}
-    return {"parts": every, "total": total}
+    return {"parts": every, "total": total, "updates": {}}
 
 
 def written(folder, text):
@@ -127,7 +127,7 @@ def test_energy_is_linear_in_counts_and_prices(one, other, times, pj):
         ("source = ", "sourc = ", "did you mean 'source'?"),
         ('source = "page 7"\n', "", "charge[0]: missing field 'source'"),
         ('source = "page 7"', 'source = " "', "charge[0]/source: found ' '"),
-        ("pj = 2\n", "", "missing field 'pj', the price in picojoule"),
+        ("pj = 2\n", "", "missing field 'pj', in picojoule"),
         ("pj = 2", "pj = -2", "charge[0]/pj: found -2, expected a number from 0"),
         ("pj = 2", "pj = nan", "charge[0]/pj: found nan"),
         ("pj = 2", "pj = inf", "charge[0]/pj: found inf"),

@@ -1,0 +1,26 @@
+"""Queues: how many events wait, and what happens to one too many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evsim.hardware.records import Sourced, choice, field, text, whole
+
+POLICY = ("drop_new", "drop_old", "stall", "error")
+SCOPE = ("input", "layer", "core", "chip")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queue(Sourced):
+    """A queue of at most `depth` events, or one of several alike.
+
+    `policy` when it is full: the new event or the oldest is lost, the sender waits, or the run is
+    in error. `scope`: one for what comes from outside, for each population, for each core, or for
+    the whole chip. `event_bits`: of one entry.
+    """
+
+    name: str = field(text)
+    depth: int = field(whole(1))
+    policy: str = field(choice(*POLICY))
+    scope: str = field(choice(*SCOPE))
+    event_bits: int | None = field(whole(1), None)
