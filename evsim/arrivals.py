@@ -70,12 +70,16 @@ class Arrivals:
             start, stop = stream.within(start, stop)
         if start >= stop:
             return stream, stream.window(stream.first, stream.first), last, last
-        return stream, self.queued(stream, start, stop), start + delay, stop + delay
+        window = self.queued(delivery.part.source, start, stop)
+        return stream, window, start + delay, stop + delay
 
-    def queued(self, stream: Stream, start: int, stop: int) -> Window:
+    def queued(self, source: str, start: int, stop: int) -> Window:
         """The events of timesteps start .. stop - 1 that find room in a queue."""
-        window, queue = stream.window(start, stop), self.plan.queue
-        if queue is None or not queue.drops or not queue.excess(stream.per_timestep(start, stop)):
+        stream, queue = self.streams[source], self.plan.queue
+        window = stream.window(start, stop)
+        if queue is None or not queue.drops or not queue.holds(source):
+            return window
+        if not queue.excess(stream.per_timestep(start, stop)):
             return window
         return queue.cut(window, stream.positions)
 
@@ -84,7 +88,7 @@ class Arrivals:
         queue, facts = self.plan.queue, self.facts[delivery.name]
         per_timestep = stream.per_timestep(start, stop)
         excess = queue.excess(per_timestep)
-        if not excess:
+        if not excess or not queue.holds(delivery.part.source):
             return
         if queue.policy == "error":
             late = int(np.flatnonzero(per_timestep > queue.depth)[0])
@@ -96,7 +100,7 @@ class Arrivals:
             times = stop - start if stream.repeats else 1
             for window, sign in (
                 (stream.window(start, stop), 1),
-                (self.queued(stream, start, stop), -1),
+                (self.queued(delivery.part.source, start, stop), -1),
             ):
                 cells = np.arange(window.offsets.size - 1) % stream.positions
                 cells = np.repeat(cells, np.diff(window.offsets))
@@ -167,7 +171,7 @@ class Arrivals:
         if delivery.name not in self.repeated:
             current = np.zeros((1, *currents.shape[1:]), currents.dtype)
             mark = np.zeros((1, *marks.shape[1:]), np.uint8)
-            turns = self.add(delivery, self.queued(stream, 0, 1), current, mark)
+            turns = self.add(delivery, self.queued(delivery.part.source, 0, 1), current, mark)
             self.repeated[delivery.name] = current, mark, turns
         current, mark, turns = self.repeated[delivery.name]
         currents += current

@@ -270,7 +270,7 @@ class Simulation(Arrivals):
         first, end = stream.within(first, min(last, self.plan.timesteps - delay))
         if end <= first:
             return
-        window = self.queued(stream, first, end)
+        window = self.queued(name, first, end)
         grid = carried.reshape(stream.positions, stream.width)
         tally(window.channels, window.offsets, (end - first) if stream.repeats else 1, grid)
 
@@ -327,7 +327,7 @@ class Simulation(Arrivals):
     def rates(self) -> dict[str, np.ndarray]:
         """Events per timestep of each source neuron, or its duration as a share of the longest."""
         window = self.network.schedule and self.network.schedule.window
-        each = sorted(self.carried.items(), key=itemgetter(0), reverse=True)  # of several delays the shortest
+        each = sorted(self.carried.items(), key=itemgetter(0), reverse=True)  # shortest delay last
         found = {name: n / self.plan.timesteps for (name, _), n in each}
         for name in self.plan.starts:
             found[name] = self.streams[name].charges / (window - 1)

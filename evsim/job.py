@@ -52,8 +52,11 @@ class Job:
     `shortened`: the beginning of a longer run, so that later events are left out without a word.
     """
 
-    def __init__(self, network, data, *, samples=None, record=(), shortened=False, **choices):
-        self.network, self.data, self.shortened = network, data, shortened
+    def __init__(
+        self, network, data, *, samples=None, record=(), queue=None, shortened=False, **choices
+    ):
+        self.network, self.data = network, data
+        self.queue, self.shortened = queue, shortened
         some = sample_range(samples, data.samples)
         if data.images is None:
             self.inputs = data.events[some]
@@ -96,7 +99,8 @@ class Job:
             raise mismatch("no --out", "the file whose part is resumed", "--resume")
         self._say_what_is_left_out()
         with self._located():
-            plan = Plan(self.network, self.settings, memory=memory, record=self.run.record)
+            limits = {"memory": memory, "queue": self.queue}
+            plan = Plan(self.network, self.settings, record=self.run.record, **limits)
         file = None
         if out is not None:
             header = header_of(self.run, self.network, self.data.path, self.data.sha256)

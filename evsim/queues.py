@@ -14,7 +14,7 @@ POLICIES = ("drop_new", "drop_old", "stall", "error")
 
 @dataclass(frozen=True)
 class Queue:
-    """The queue of every set: at most `depth` events arrive in a timestep.
+    """The queue of every set, or of those from one source: `depth` events fit in a timestep.
 
     drop_new: of more, in order of source index, the last are lost; drop_old: the first; stall:
     none, but the excess is counted; error: the run ends.
@@ -22,6 +22,7 @@ class Queue:
 
     depth: int
     policy: str = "drop_new"
+    source: str | None = None  # the population whose events queue; None: every one
 
     def __post_init__(self):
         if self.depth < 1:
@@ -33,6 +34,10 @@ class Queue:
     @property
     def drops(self) -> bool:
         return self.policy.startswith("drop")
+
+    def holds(self, source: str) -> bool:
+        """Whether the events of a population queue."""
+        return self.source in (None, source)
 
     def excess(self, per_timestep: np.ndarray) -> int:
         """How many events find no room, of those of some timesteps."""

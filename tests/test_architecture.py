@@ -35,7 +35,7 @@ LEVELS = [  # who imports whom: down only; of a folder, its `__init__` and its f
     ("cost",),
     ("report",),
     ("job",),
-    ("comparison",),
+    ("comparison", "checking"),
     ("commands",),
     ("cli",),
     ("__init__", "__main__"),

@@ -1,0 +1,322 @@
+"""Do the assumptions about a chip hold for a network on real data?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from evsim.claims import Claim
+from evsim.cores import Load, Placement
+from evsim.engine import Sample
+from evsim.hardware import Profile
+from evsim.hardware.amounts import Amount, high, low, times
+from evsim.job import Job
+from evsim.network import Network
+from evsim.pricing import price
+from evsim.queues import Queue
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One assumption: what was measured beside its limit, and how far it is from breaking."""
+
+    assumption: str
+    holds: bool | None  # None: the chip says nothing, or it was not measured
+    measured: float | str | None
+    limit: float | str | None
+    margin: float | None = None
+    place: str = ""
+
+
+def within(assumption: str, measured: float, limit: float | None, place: str = "") -> Finding:
+    """Something that must be at most its limit."""
+    holds = None if limit is None else bool(measured <= limit)
+    margin = None if limit is None else limit - measured
+    return Finding(assumption, holds, measured, limit, margin, place)
+
+
+def queue_of(profile: Profile, network: Network) -> Queue | None:
+    """The queue that a run simulates: of the input, or of every set; others are measured only."""
+    for queue in profile.queues:
+        if queue.scope in ("input", "layer"):
+            source = network.input if queue.scope == "input" else None
+            return Queue(queue.depth, queue.policy, source)
+    return None
+
+
+class Check:
+    """A network on a chip: run the job with `observe`, then `finish` gives the findings."""
+
+    def __init__(self, network: Network, profile: Profile, placing: str, claims: list[str]):
+        self.network, self.profile = network, profile
+        self.claims = [Claim(text) for text in (*profile.claims, *claims)]
+        size = profile.capacity.neurons_per_core
+        most = sum(p.neurons for n, p in network.populations.items() if n != network.input)
+        self.placement = Placement(network, size or max(most, 1), placing)
+        self.peaks: dict[str, tuple[int, int, int]] = {}  # set: events, sample, timestep
+        self.core_peak, self.latencies, self.longest = (0, "", 0), [], 0.0
+        self.bounds: dict[str, float] = {}
+        self.busy = np.zeros(self.placement.count)
+
+    @property
+    def timed(self) -> bool:
+        """Whether the chip says how long anything takes."""
+        return any(value is not None for value in self._steps().values())
+
+    @property
+    def record(self) -> tuple[str, ...]:
+        """What the run must record."""
+        cores = self.timed or any(q.scope in ("core", "chip") for q in self.profile.queues)
+        return ("queues", "spikes", "rates") if cores else ("queues",)
+
+    def observe(self, sample: Sample) -> None:
+        """Take in a finished sample."""
+        for name, events in sample.queues.items():
+            at = int(events.argmax())
+            if int(events[at]) > self.peaks.get(name, (-1,))[0]:
+                self.peaks[name] = int(events[at]), sample.index, at
+        if "spikes" in self.record:
+            timesteps = len(next(iter(sample.queues.values()), ()))
+            self._time(sample, self.placement.load(sample, timesteps))
+
+    def _steps(self) -> dict[str, Amount | None]:
+        """How long each step takes, in nanoseconds; cycles without a clock count as 1."""
+        time = self.profile.time
+        cycle = 1e9 / time.clock_hz if time.clock_hz else 1.0
+        found = {}
+        for step, cycles in vars(time.cycles).items():
+            own = vars(time.ns)[step]
+            found[step] = times(cycles, cycle) if cycles is not None else own
+        return found
+
+    def _time(self, sample: Sample, load: Load) -> None:
+        """How long the slowest core takes in each timestep."""
+        steps, lanes = self._steps(), self.profile.time.lanes or 1
+        total = load.pops.sum(axis=1)
+        for scope, events in (("core", load.pops.max(axis=1, initial=0)), ("chip", total)):
+            if any(q.scope == scope for q in self.profile.queues):
+                at = int(events.argmax())
+                if int(events[at]) > self.core_peak[0]:
+                    self.core_peak = int(events[at]), sample.index, at
+        if not self.timed:
+            return
+        done = {"pop": load.pops, "event": load.pops, "synapse": -(-load.synops // lanes)}
+        done |= {"update": load.updates, "push": load.pushes}
+        terms = {step: n * high(steps[step]) for step, n in done.items() if steps[step] is not None}
+        least = {step: n * low(steps[step]) for step, n in done.items() if steps[step] is not None}
+        if steps["idle_update"] is not None and "update" in least:
+            least["update"] = load.updates * low(steps["idle_update"])
+        each = [sum(part.values(), np.zeros(load.pops.shape)) for part in (least, terms)]
+        barrier = steps["barrier"] or 0.0
+        durations = [part.max(axis=1, initial=0) for part in each]
+        count = len(total)
+        both = zip(durations, (low(barrier), high(barrier)), strict=True)
+        self.latencies.append(tuple(float(d.sum()) + count * b for d, b in both))
+        self.longest = max(self.longest, float(durations[1].max(initial=0)) + high(barrier))
+        self.busy += each[1].sum(axis=0)
+        for step, n in terms.items():
+            self.bounds[step] = self.bounds.get(step, 0.0) + n.max(axis=1, initial=0).sum()
+
+    def finish(self, job: Job) -> list[Finding]:
+        """All findings, the claims last."""
+        found = [*self._capacity(), *self._formats(), *self._queues(job), *self._timing()]
+        values = self.values(job)
+        for claim in self.claims:
+            verdict = claim.check(values)
+            row = verdict.measured, verdict.limit, verdict.margin
+            found.append(Finding(claim.text, verdict.holds, *row, "claim"))
+        return found
+
+    def _capacity(self) -> list[Finding]:
+        network, capacity, placement = self.network, self.profile.capacity, self.placement
+        rows = []
+        if capacity.neurons_per_core is not None:
+            rows.append(within("cores", placement.count, capacity.cores))
+            bits = np.zeros(placement.count)
+            axons = np.zeros(placement.count, np.int64)
+            for name, part in network.synapses.items():
+                own = placement.synapses[name]
+                width = self.profile.numeric.weight
+                bits += own.sum(axis=0) * (width.bits if width else part.weight_bits)
+                axons += np.asarray((own > 0).sum(axis=0)).ravel()
+            for what, measured in (("synapse_bits", bits), ("in_axons", axons)):
+                core = int(measured.argmax()) if measured.size else 0
+                limit = getattr(capacity, f"{what}_per_core")
+                name = f"{what.replace('_', ' ')} of a core"
+                rows.append(within(name, int(measured[core]), limit, f"core {core}"))
+        for what, where in (("fan_in", _fan_in(network)), ("fan_out", _fan_out(network))):
+            name = max(where, key=where.get, default="")
+            rows.append(
+                within(what.replace("_", " "), where.get(name, 0), getattr(capacity, what), name)
+            )
+        delays = {name: part.delay for name, part in network.synapses.items()}
+        name = max(delays, key=delays.get, default="")
+        rows.append(within("delay", delays.get(name, 0), capacity.delay, name))
+        return rows
+
+    def _formats(self) -> list[Finding]:
+        """Whether weights and thresholds are integers of the chip's widths."""
+        rows, numeric = [], self.profile.numeric
+        for name, part in self.network.synapses.items() if numeric.weight else ():
+            weights, limit = part.weights(), f"{numeric.weight.bits} bits"
+            if weights is None:
+                continue
+            if weights.dtype.kind != "i":
+                rows.append(Finding("weights", False, str(weights.dtype), limit, None, name))
+                continue
+            ends = int(weights.min(initial=0)), int(weights.max(initial=0))
+            fits = numeric.weight.least <= ends[0] and ends[1] <= numeric.weight.most
+            rows.append(Finding("weights", fits, f"{ends[0]} to {ends[1]}", limit, None, name))
+        for name, part in self.network.populations.items() if numeric.threshold else ():
+            threshold = getattr(part, "threshold", None)
+            if threshold is not None:
+                whole = bool((threshold == np.trunc(threshold)).all())
+                fits = whole and float(threshold.max()) <= numeric.threshold.most
+                limit = f"{numeric.threshold.bits} bits"
+                rows.append(Finding("threshold", fits, float(threshold.max()), limit, None, name))
+        for name, part in self.network.populations.items() if self.profile.schedule.compare else ():
+            compare = getattr(part, "compare", None)
+            if isinstance(compare, str):
+                wanted = self.profile.schedule.compare
+                rows.append(Finding("compare", compare == wanted, compare, wanted, None, name))
+        return rows
+
+    def _queues(self, job: Job) -> list[Finding]:
+        rows, work = [], job.run.work
+        for queue in self.profile.queues:
+            simulated = queue.scope in ("input", "layer") and job.queue is not None
+            for name, (peak, sample, timestep) in self.peaks.items() if simulated else ():
+                if job.queue.holds(self.network.synapses[name].source):
+                    place = f"{name}, sample {sample}, timestep {timestep}"
+                    rows.append(within(f"queue {queue.name}", peak, queue.depth, place))
+            if queue.scope in ("core", "chip"):
+                peak, sample, timestep = self.core_peak
+                place = f"sample {sample}, timestep {timestep}: measured, losses not simulated"
+                rows.append(within(f"queue {queue.name}", peak, queue.depth, place))
+        lost = {n: int(f["dropped"].sum()) for n, f in work.items() if "dropped" in f}
+        for name, count in lost.items():
+            if count:
+                synops = int(work[name]["dropped_synops"].sum())
+                place = f"{name}: {synops:,} synaptic operations with them"
+                rows.append(within("events lost", count, 0, place))
+        return rows
+
+    def _timing(self) -> list[Finding]:
+        rows, limit = [], self.profile.time.timestep_ms
+        if limit is not None and self.latencies:
+            place = "the slowest core of the slowest timestep"
+            rows.append(within("timestep, ms", self.longest / 1e6, limit, place))
+        return rows
+
+    @property
+    def time(self) -> dict:
+        """Latency and throughput of an inference, the bottleneck core and what bounds it."""
+        if not self.latencies:
+            return {}
+        least, most = (float(np.mean([ends[i] for ends in self.latencies])) for i in (0, 1))
+        unit = (
+            "ns"
+            if self.profile.time.clock_hz or any(vars(self.profile.time.ns).values())
+            else "cycles"
+        )
+        core = int(self.busy.argmax())
+        found = {"unit": unit, "latency": most, "latency_low": least, "bottleneck_core": core}
+        found["populations"] = [n for n, c in self.placement.cores.items() if (c == core).any()]
+        found["bound_by"] = max(self.bounds, key=self.bounds.get) if self.bounds else None
+        if unit == "ns" and most:
+            found["inferences_per_second"] = 1e9 / most
+        return found
+
+    def values(self, job: Job) -> dict:
+        """What claims may name."""
+        run, network, samples = job.run, self.network, len(job.run.samples)
+        counts = run.counts(**self.profile.machine.choices)
+        energy = price(counts, self.profile)
+        total = counts["total"]
+        labelled = job.labels is not None
+        queue: dict[str, dict] = {}
+        for name, (peak, _, _) in self.peaks.items():
+            queue[name] = {"peak": peak}
+            for fact in ("dropped", "dropped_synops", "stalled"):
+                queue[name][fact] = int(run.work[name].get(fact, np.zeros(1)).sum())
+        for name in network.populations:
+            into = [queue[s]["peak"] for s in network.incoming(name) if s in queue]
+            if into:
+                queue[name] = {"peak": max(into)}
+        facts = {
+            name: {f: int(n.max() if f == "peak" else n.sum()) for f, n in own.items()}
+            for name, own in run.work.items()
+        }
+        return {
+            "accuracy": run.accuracy(job.labels) if labelled else None,
+            "ann_accuracy": network.ann_accuracy,
+            "timesteps": job.settings.timesteps,
+            "latency": job.latency,
+            "samples": samples,
+            "synapses": network.synapse_count,
+            "parameters": network.parameters,
+            "neurons": sum(p.neurons for p in network.populations.values()),
+            "cores": self.placement.count,
+            "additions": total["additions"] / samples,
+            **{view: n / samples for view, n in total["memory_accesses"].items()},
+            "total": {a: n / samples for a, n in total.items() if not isinstance(n, dict)},
+            "parts": {
+                n: {a: k / samples for a, k in d.items()} for n, d in counts["parts"].items()
+            },
+            "work": facts,
+            "per_synapse": counts["per_synapse"],
+            "accesses_per_synapse": counts["accesses_per_synapse"],
+            "additions_per_synapse": counts["additions_per_synapse"],
+            "events_per_neuron": counts["events_per_neuron"],
+            "queue": queue,
+            "energy_uj": high(energy["total"]) / samples / 1e6 if self.profile.prices else None,
+            "time": {k: v for k, v in self.time.items() if isinstance(v, int | float)},
+        }
+
+    def as_dict(self, findings: list[Finding], job: Job) -> dict:
+        """What `check --json` prints."""
+        found = {"chip": self.profile.name, "holds": all(f.holds is not False for f in findings)}
+        values = {k: v for k, v in self.values(job).items() if k not in ("parts", "work")}
+        return found | {
+            "findings": [asdict(f) for f in findings],
+            "time": self.time,
+            "values": values,
+        }
+
+
+def _fan_out(network: Network) -> dict[str, int]:
+    """By population: the most synapses of one of its neurons."""
+    found: dict[str, int] = {}
+    for name in network.populations:
+        sets = [
+            network.connections[s].fan_out for s, p in network.synapses.items() if p.source == name
+        ]
+        if sets:
+            found[name] = int(np.sum(sets, axis=0).max(initial=0))
+    return found
+
+
+def _fan_in(network: Network) -> dict[str, int]:
+    """By population: the most synapses onto one of its neurons."""
+    from evsim.events import Window
+    from evsim.memory import Space, Weights
+
+    found: dict[str, int] = {}
+    for name in network.populations:
+        total = 0
+        for set_name in network.incoming(name):
+            part = network.synapses[set_name]
+            source, target = network.ends(part)
+            deliver = part.counting().connect(source, target).start(Weights())
+            channels = np.tile(np.arange(source.channels, dtype=np.int32), source.positions)
+            offsets = np.arange(source.positions + 1, dtype=np.int64) * source.channels
+            counts = np.zeros((1, target.positions, target.channels), np.int32)
+            width = 1 if network.connections[set_name].whole_positions else target.channels
+            marks = np.zeros((1, target.positions, width), np.uint8)
+            window = Window(np.concatenate([channels, np.zeros(16, np.int32)]), None, offsets)
+            deliver(window, counts, marks, Space())
+            total = total + counts
+        if network.incoming(name):
+            found[name] = int(np.max(total))
+    return found

@@ -1,0 +1,71 @@
+"""evsim check"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evsim.commands import _options as options
+
+Claims = Annotated[
+    list[str] | None, typer.Option("--claim", metavar="EXPR", help="such as 'accuracy >= 0.9'")
+]
+
+
+def check(
+    network: Annotated[Path, typer.Argument(help="network file", show_default=False)],
+    data: options.DataFile,
+    chip: Annotated[str, typer.Option(metavar="NAME|FILE", help="its profile")],
+    claim: Claims = None,
+    placing: Annotated[
+        str, typer.Option(help="neurons on cores: in_order or balanced")
+    ] = "in_order",
+    timesteps: options.Timesteps = None,
+    coding: options.Coding = None,
+    samples: options.Samples = None,
+    seed: options.Seed = None,
+    jobs: options.Jobs = None,
+    dtype: options.Dtype = "float32",
+    memory: options.Memory = "512M",
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Do the assumptions about a chip hold for this network on these data?"""
+    from evsim.checking import Check, queue_of
+    from evsim.formats.data import open_data
+    from evsim.formats.guard import guarded
+    from evsim.formats.native import load
+    from evsim.hardware import Profile, find
+    from evsim.job import Job, byte_count
+    from evsim.parts import EvsimError
+
+    profile = Profile.read(find(chip, "--chip"))
+    loaded = guarded(network, load)
+    try:
+        checked = Check(loaded, profile, placing, claim or [])
+    except EvsimError as error:
+        place = {"placing": "--placing"}.get(error.place, error.place)
+        raise EvsimError(error.problem, place, error.file) from None
+    choices = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
+    with guarded(data, open_data) as opened:
+        job = Job(
+            loaded,
+            opened,
+            samples=samples,
+            record=checked.record,
+            queue=queue_of(profile, loaded),
+            **choices,
+        )
+        job.simulate(jobs, byte_count(memory), quiet=quiet or as_json, observe=checked.observe)
+    findings = checked.finish(job)
+    if as_json:
+        print(json.dumps(checked.as_dict(findings, job)))
+    elif not quiet:
+        from evsim.report.check import show
+
+        show(checked, findings, job)
+    if any(finding.holds is False for finding in findings):
+        raise typer.Exit(1)
