@@ -9,10 +9,11 @@ import numpy as np
 
 from evsim.convert.diagnose import Diagnosis, agreement
 from evsim.convert.units import stored
+from evsim.hardware.amounts import high, quotient
 from evsim.job import Job, sample_range
 from evsim.network import Network
 from evsim.parts import mismatch
-from evsim.pricing import Profile, price
+from evsim.pricing import Profile, microjoule, price
 from evsim.report import comparison as report
 from evsim.report import diagnosis as diagnosis_report
 from evsim.report.comparison import COSTS
@@ -139,18 +140,21 @@ class Comparison:
         found["most_weight_reads"] = counts["accesses_per_synapse"]["M1"]["max"]
         found["peak"] = max(int(work[name]["peak"].max()) for name in spikes)
         priced = price(counts, self.profile)
-        found["energy_uj"] = priced["total"] / samples / 1e6
-        found["unpriced"] = list(priced["unpriced"])
+        found["energy_uj"] = microjoule(priced["total"], samples)
+        found["unpriced"] = [*priced["unpriced"], *priced["left_out"]]
+        found["energy_uj_by_action"] = {
+            name: microjoule(pj, samples) for name, pj in priced["actions"].items()
+        }
         return found
 
     def _energy(self, run: Run) -> dict:
-        """Energy in microjoule an inference by action, by part and by evidence of the price."""
+        """Energy in microjoule an inference by part and by evidence of the price."""
         priced = price(run.counts(**self.machine), self.profile)
         return {
             f"energy_uj_by_{of}": {
-                name: pj / len(run.samples) / 1e6 for name, pj in priced[key].items()
+                name: microjoule(pj, len(run.samples)) for name, pj in priced[key].items()
             }
-            for of, key in (("action", "actions"), ("part", "parts"), ("evidence", "evidence"))
+            for of, key in (("part", "parts"), ("evidence", "evidence"))
         }
 
     def finish(self, curves: bool = False) -> None:
@@ -251,7 +255,27 @@ def relative(row: dict, first: dict) -> dict:
     found = {}
     for name in COSTS:
         known = row.get(name) is not None and first.get(name)
-        if name == "energy_uj" and row.get("unpriced") and first.get("unpriced"):
-            known = False  # the ratio of two lower bounds says nothing
-        found[name] = row[name] / first[name] if known else None
+        if name == "energy_uj":
+            if row.get("unpriced") and first.get("unpriced"):
+                known = False  # the ratio of two lower bounds says nothing
+            found[name] = _energy_ratio(row, first) if known else None
+        else:
+            found[name] = row[name] / first[name] if known else None
     return found
+
+
+def _energy_ratio(row: dict, first: dict):
+    """The ratio of two energies; where a price is a range, it is the same one in both."""
+    if not isinstance(row["energy_uj"], tuple) and not isinstance(first["energy_uj"], tuple):
+        return row["energy_uj"] / first["energy_uj"]
+    both = [
+        (row["energy_uj_by_action"][name], pj) for name, pj in first["energy_uj_by_action"].items()
+    ]
+    tops = [(high(one), high(other)) for one, other in both]
+    prices = [_share(one if high(one) else other) for one, other in both]
+    return quotient([one for one, _ in tops], [other for _, other in tops], prices)
+
+
+def _share(amount):
+    """A range as a part of its upper end."""
+    return (amount[0] / amount[1], 1.0) if isinstance(amount, tuple) else 1.0

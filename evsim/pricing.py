@@ -10,9 +10,9 @@ from collections import Counter
 
 from evsim.counts import ACTIONS
 from evsim.hardware import DEFAULT, EVIDENCE, SCHEMA, Charge, Profile, find
-from evsim.hardware.amounts import added, times
+from evsim.hardware.amounts import Amount, added, between, high, low, times
 
-__all__ = ["DEFAULT", "EVIDENCE", "SCHEMA", "Charge", "Profile", "find", "price"]
+__all__ = ["DEFAULT", "EVIDENCE", "SCHEMA", "Charge", "Profile", "find", "microjoule", "price"]
 
 
 def price(counts: dict, profile: Profile) -> dict:
@@ -45,6 +45,11 @@ def price(counts: dict, profile: Profile) -> dict:
             for kind in EVIDENCE
         },
     }
+
+
+def microjoule(pj: Amount, samples: int) -> Amount:
+    """Picojoule of some samples as microjoule an inference."""
+    return between(low(pj) / samples / 1e6, high(pj) / samples / 1e6)
 
 
 def done_by_part(counts: dict) -> dict[str, dict[str, int]]:

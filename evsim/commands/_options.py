@@ -36,6 +36,9 @@ Memory = Annotated[str, typer.Option(help="budget for events per thread")]
 Accumulate = Annotated[str, typer.Option(help="direct, buffer or register")]
 Update = Annotated[str, typer.Option(help="clock or active")]
 InputMachine = Annotated[str, typer.Option("--input", help="recompute or cached")]
+OwnAccumulate = Annotated[str | None, typer.Option("--accumulate", help="[as the chip does]")]
+OwnUpdate = Annotated[str | None, typer.Option("--update", help="[as the chip does]")]
+OwnInput = Annotated[str | None, typer.Option("--input", help="[as the chip does]")]
 Overwrite = Annotated[bool, typer.Option("--overwrite")]
 AsJson = Annotated[bool, typer.Option("--json")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="print nothing but errors")]
@@ -44,10 +47,19 @@ DataFile = Annotated[Path, typer.Argument(help="images or events", show_default=
 
 def checked_machine(accumulate: str, update: str, input: str) -> dict[str, str]:
     """The machine of the options --accumulate, --update and --input."""
+    return _checked({"accumulate": accumulate, "update": update, "input": input})
+
+
+def chosen_machine(accumulate: str | None, update: str | None, input: str | None) -> dict[str, str]:
+    """Those of these options that are given; they take the place of the chip's own."""
+    given = {"accumulate": accumulate, "update": update, "input": input}
+    return _checked({name: value for name, value in given.items() if value is not None})
+
+
+def _checked(machine: dict[str, str]) -> dict[str, str]:
     from evsim.counts import Machine
     from evsim.parts import EvsimError
 
-    machine = {"accumulate": accumulate, "update": update, "input": input}
     try:
         Machine(**machine)
     except EvsimError as error:

@@ -33,9 +33,9 @@ def compare(
     jobs: options.Jobs = None,
     dtype: options.Dtype = "float32",
     memory: options.Memory = "512M",
-    accumulate: options.Accumulate = "direct",
-    update: options.Update = "clock",
-    input_machine: options.InputMachine = "recompute",
+    accumulate: options.OwnAccumulate = None,
+    update: options.OwnUpdate = None,
+    input_machine: options.OwnInput = None,
     prices: Annotated[str, typer.Option(metavar="NAME|FILE", help="of actions")] = DEFAULT,
     picture: Annotated[
         Path | None, typer.Option(help="accuracy against cost; with --ann the diagnosis, too")
@@ -52,8 +52,9 @@ def compare(
     from evsim.formats.native import load
 
     silent = quiet or as_json
-    machine = options.checked_machine(accumulate, update, input_machine)
+    chosen = options.chosen_machine(accumulate, update, input_machine)
     profile = Profile.read(find(prices))
+    machine = profile.machine.choices | chosen
     reading = None if ann is None else model_options.artificial(ann, **asked)
     loaded = [guarded(path, load) for path in networks]
     choices = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}

@@ -100,7 +100,8 @@ def _cell(row: dict, name: str) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if name in ("energy_uj", "spikes_per_neuron"):
-        return ("at least " if name == "energy_uj" and row["unpriced"] else "") + f"{value:.4g}"
+        bound = "at least " if name == "energy_uj" and row["unpriced"] else ""
+        return bound + tables.amount(value)
     return f"{value:,.{0 if value >= 1000 else 1}f}"
 
 
@@ -111,7 +112,7 @@ def _ratio(row: dict, first: dict, name: str) -> str:
     bound = ""
     if name == "energy_uj" and row is not first:
         bound = "at least " if row["unpriced"] else "at most " if first["unpriced"] else ""
-    return f"{bound}{value:.3g}"
+    return bound + tables.amount(value, 3)
 
 
 def draw(found: dict, path) -> None:

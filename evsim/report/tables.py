@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evsim.counts import ADDITIONS, M3, is_set
+from evsim.hardware.amounts import Amount
 
 
 class Output(Console):
@@ -67,6 +68,13 @@ def _shown(value) -> str:
 def number(n: int) -> str:
     """An integer with thin groups of three."""
     return f"{n:,}"
+
+
+def amount(value: Amount, digits: int = 4) -> str:
+    """A number, or a range of numbers."""
+    if isinstance(value, tuple):
+        return f"{value[0]:.{digits}g} to {value[1]:.{digits}g}"
+    return f"{value:.{digits}g}"
 
 
 def percent(fraction: float) -> str:

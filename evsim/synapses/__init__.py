@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import cache
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -102,6 +103,7 @@ class Synapses(Part):
             "row_length": connections.row_length,
             "weighted": self.weights() is not None,
             "weight_bits": self.weight_bits,
+            "cell": prod(getattr(self, "prepool", (1, 1))),
         }
 
 

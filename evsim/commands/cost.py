@@ -1,0 +1,43 @@
+"""evsim cost"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evsim.commands import _options as options
+
+
+def cost(
+    result: Annotated[Path, typer.Argument(help="result file of evsim run", show_default=False)],
+    chip: Annotated[
+        list[str], typer.Option(metavar="NAME|FILE", help="price under it; again for another")
+    ],
+    accumulate: options.OwnAccumulate = None,
+    update: options.OwnUpdate = None,
+    input_machine: options.OwnInput = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """What a stored run costs on chips, side by side, without simulating again."""
+    from evsim.cost import Cost
+    from evsim.formats import result as results
+    from evsim.formats._hdf5 import reading
+    from evsim.formats.guard import guarded
+    from evsim.hardware import Profile, find
+    from evsim.report.cost import show
+
+    machine = options.chosen_machine(accumulate, update, input_machine)
+    profiles = [Profile.read(find(name, "--chip")) for name in dict.fromkeys(chip)]
+    stored = guarded(result, results.load)
+    with reading(result):  # facts that do not fit each other are a damaged file
+        costs = Cost(stored, **machine)
+        chips = [costs.of(profile) for profile in profiles]
+    found = {name: stored.settings[name] for name in ("name", "network_path", "timesteps")}
+    found = {"result": str(result), "samples": costs.samples, **found, "chips": chips}
+    if as_json:
+        print(json.dumps(found))
+    else:
+        show(found)
