@@ -12,6 +12,7 @@ from evsim.events import Window
 from evsim.memory import Space, Weights
 from evsim.network import Network
 from evsim.parts import mismatch, nearest
+from evsim.synapses import Synapses
 
 PLACING = ("in_order", "balanced")
 BLOCK = 4 << 20  # bytes of counts computed in one go
@@ -109,22 +110,14 @@ class Placement:
 
     def load(self, sample: Sample, timesteps: int) -> Load:
         """What a sample brings; it was run with spikes and rates recorded."""
-        from scipy.sparse import csr_array
-
         network, shape = self.network, (timesteps, self.count)
         pops, synops, updates, pushes = (np.zeros(shape, np.int64) for _ in range(4))
         for name, part in network.synapses.items():
-            times, sources = self._sent(sample, part.source, timesteps)
-            outgoing = times.size
-            kept = times + part.delay < timesteps
-            times, sources = times[kept] + part.delay, sources[kept]
-            here = (np.ones(times.size, np.int64), (times, sources))
-            events = csr_array(here, (timesteps, network.populations[part.source].neurons))
-            synapses = self.synapses[name]
+            events, synapses = events_of(network, sample, part, timesteps), self.synapses[name]
             synops += (events @ synapses).toarray()
             pops += (events @ (synapses > 0).astype(np.int64)).toarray()
-            if part.source != network.input and outgoing:
-                times, sources = self._sent(sample, part.source, timesteps)
+            if part.source != network.input:
+                times, sources = sent(sample, part.source, timesteps)
                 np.add.at(pushes, (times, self.cores[part.source][sources]), 1)
         for name, cores in self.cores.items():
             part = network.populations[name]
@@ -133,11 +126,22 @@ class Placement:
                 updates[t] += each * part.updates(t, t + 1)
         return Load(pops, synops, updates, pushes)
 
-    def _sent(self, sample: Sample, name: str, timesteps: int):
-        """(timesteps, neurons) of the events of a population."""
-        if name in sample.spikes:
-            times, neurons, _ = sample.spikes[name]
-            return np.asarray(times, np.int64), np.asarray(neurons, np.int64)
-        # A graded input: under coding constant it sends the same at every timestep.
-        neurons = np.flatnonzero(sample.rates.get(name, 0))
-        return np.repeat(np.arange(timesteps), neurons.size), np.tile(neurons, timesteps)
+
+def events_of(network: Network, sample: Sample, part: Synapses, timesteps: int):
+    """The events that reach a set, lost or not: sparse (timesteps, sources), int64."""
+    from scipy.sparse import csr_array
+
+    times, sources = sent(sample, part.source, timesteps)
+    kept = times + part.delay < timesteps
+    here = (np.ones(kept.sum(), np.int64), (times[kept] + part.delay, sources[kept]))
+    return csr_array(here, (timesteps, network.populations[part.source].neurons))
+
+
+def sent(sample: Sample, name: str, timesteps: int) -> tuple[np.ndarray, np.ndarray]:
+    """The timesteps and neurons of the events of a population."""
+    if name in sample.spikes:
+        times, neurons, _ = sample.spikes[name]
+        return np.asarray(times, np.int64), np.asarray(neurons, np.int64)
+    # A graded input: under coding constant it sends the same at every timestep.
+    neurons = np.flatnonzero(sample.rates.get(name, 0))
+    return np.repeat(np.arange(timesteps), neurons.size), np.tile(neurons, timesteps)

@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from math import prod
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from evsim.parts import Part, kinds, mismatch, per_channel, whole, word
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 class Turns(NamedTuple):
@@ -88,6 +91,13 @@ class Synapses(Part):
         """The scale as (1 or positions, channels) of the target, if there is one."""
         return None
 
+    def rows(self, source, target) -> tuple[csr_array, np.ndarray] | None:
+        """The rows of weights that an event of each source reads; None without weights.
+
+        (sources, rows) of 1 where it reads the row, and the elements of each row.
+        """
+        return None
+
     def nominal(self, source, target) -> tuple[int, int]:
         """(synops per arrival, macs per inference) as the literature counts; -1: exact."""
         raise NotImplementedError
@@ -137,6 +147,14 @@ class Weighted(Synapses):
             expected = f"1 value or one per output channel ({target.channels})"
             raise mismatch(f"shape {self.scale.shape}", expected, "scale")
         return target.grid(self.scale)
+
+
+def row_reads(source, rows: int, sources: np.ndarray, read: np.ndarray) -> csr_array:
+    """(sources, rows) with a 1 where a source reads a row."""
+    from scipy.sparse import csr_array
+
+    ones = np.ones(read.size, np.int64)
+    return csr_array((ones, (sources.ravel(), read.ravel())), (source.neurons, rows))
 
 
 def require_rank3(source, target, kind: str) -> None:

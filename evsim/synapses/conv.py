@@ -6,9 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evsim.geometry import fan_out, output_size, over_cells
+from evsim.geometry import fan_out, output_size, over_cells, reaches
 from evsim.parts import array, kernel, mismatch, whole, wholes
-from evsim.synapses import Connections, Turns, Weighted, _signs, require_rank3, require_shape
+from evsim.synapses import (
+    Connections,
+    Turns,
+    Weighted,
+    _signs,
+    require_rank3,
+    require_shape,
+    row_reads,
+)
 from evsim.synapses._rows import Rows, values_of
 
 
@@ -73,6 +81,30 @@ class Convolution(Weighted):
         fan_in = kernel_h * kernel_w * per_group * self.prepool[0] * self.prepool[1]
         signs = start_signs if groups == 1 and self.prepool == (1, 1) else None
         return Connections(start, fan, fan_in, groups == 1, out // groups, signs)
+
+    def rows(self, source, target):
+        height, width, depth = source.shape
+        shape = self.weight.shape
+        axes = zip(
+            (height, width),
+            shape,
+            self.stride,
+            self.padding[::2],
+            self.dilation,
+            target.shape,
+            self.prepool,
+            strict=False,
+        )
+        y, x = (
+            over_cells(reaches(n // p, k, s, lead, d, o), p, n) for n, k, s, lead, d, o, p in axes
+        )
+        read = y[:, None, :, None] & x[None, :, None, :]  # (height, width, kernel_h, kernel_w)
+        position, tap = np.nonzero(read.reshape(height * width, -1))
+        channels = np.arange(depth)
+        sources = np.add.outer(position * depth, channels)
+        lengths = np.full(shape[0] * shape[1] * depth, shape[3] // self.groups)
+        rows = np.add.outer(tap * depth, channels)
+        return row_reads(source, lengths.size, sources, rows), lengths
 
     def nominal(self, source, target) -> tuple[int, int]:
         per_arrival = self.weight.shape[0] * self.weight.shape[1] * self.weight.shape[3]

@@ -8,7 +8,7 @@ import numpy as np
 
 from evsim.geometry import over_cells
 from evsim.parts import array, kernel, mismatch, wholes
-from evsim.synapses import Connections, Weighted, _signs
+from evsim.synapses import Connections, Weighted, _signs, row_reads
 from evsim.synapses._rows import Rows, values_of
 
 
@@ -35,11 +35,8 @@ class Dense(Weighted):
         if self.weight.shape != (pooled, target.neurons):
             expected = f"shape {(pooled, target.neurons)} (inputs, outputs)"
             raise mismatch(f"shape {self.weight.shape}", expected, "weight")
-        y = over_cells(np.arange(height // cell_y) + 1, cell_y, height)[:, None]
-        x = over_cells(np.arange(width // cell_x) + 1, cell_x, width)[None, :]
-        inside = (y * x > 0).ravel()
-        cell = ((y - 1) * (width // cell_x) + x - 1).ravel()
-        base = np.where(inside, cell * source.channels, -1)
+        base = self._first_rows(height, width, source.channels)
+        inside = base >= 0
 
         def start(weights):
             rows = Rows(self.weight, weights)
@@ -69,6 +66,23 @@ class Dense(Weighted):
 
         signs = start_signs if self.prepool == (1, 1) else None
         return Connections(start, fan, fan_in, True, target.neurons, signs)
+
+    def _first_rows(self, height: int, width: int, channels: int) -> np.ndarray:
+        """The row of channel 0 of each position, -1 outside the last whole cell."""
+        cell_y, cell_x = self.prepool
+        y = over_cells(np.arange(height // cell_y) + 1, cell_y, height)[:, None]
+        x = over_cells(np.arange(width // cell_x) + 1, cell_x, width)[None, :]
+        cell = (y - 1) * (width // cell_x) + x - 1
+        return np.where(y * x > 0, cell * channels, -1).ravel()
+
+    def rows(self, source, target):
+        height, width = source.shape[:2] if len(source.shape) == 3 else (1, 1)
+        base = self._first_rows(height, width, source.channels)
+        read = np.add.outer(base, np.arange(source.channels))[base >= 0]
+        sources = np.arange(source.neurons).reshape(base.size, -1)[base >= 0]
+        return row_reads(source, len(self.weight), sources, read), np.full(
+            len(self.weight), target.neurons
+        )
 
     def nominal(self, source, target) -> tuple[int, int]:
         return target.neurons, self.weight.size

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evsim.parts import array, kernel, mismatch, whole, wholes
-from evsim.synapses import Connections, Turns, Weighted
+from evsim.synapses import Connections, Turns, Weighted, row_reads
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -38,10 +38,10 @@ class Identity(Weighted):
         if self.weight is not None and self.weight.shape != (source.channels,):
             expected = f"shape ({source.channels},)"
             raise mismatch(f"shape {self.weight.shape}", expected, "weight")
-        y, odd_y = np.divmod(np.arange(height), self.stride[0])
-        x, odd_x = np.divmod(np.arange(width), self.stride[1])
-        reaches = np.logical_and.outer(odd_y == 0, odd_x == 0).ravel()
-        place = np.where(reaches, np.add.outer(y * out_w, x).ravel(), -1)
+        y, x = np.arange(height), np.arange(width)
+        reaches = self._kept(height, width)
+        place = np.add.outer(y // self.stride[0] * out_w, x // self.stride[1]).ravel()
+        place[~reaches] = -1
         offset, weighted = self.channel_offset, self.weight is not None
 
         def start(weights):
@@ -69,6 +69,20 @@ class Identity(Weighted):
 
         fan = np.repeat(reaches.astype(np.int64), source.channels)
         return Connections(start, fan, 1, False, 1 if weighted else 0)
+
+    def _kept(self, height: int, width: int) -> np.ndarray:
+        """Whether a position reaches the target."""
+        y, x = (np.arange(n) % s == 0 for n, s in zip((height, width), self.stride, strict=True))
+        return np.logical_and.outer(y, x).ravel()
+
+    def rows(self, source, target):
+        if self.weight is None:
+            return None
+        kept = self._kept(*(source.shape[:2] if len(source.shape) == 3 else (1, 1)))
+        sources = np.arange(source.neurons).reshape(kept.size, -1)[kept]
+        return row_reads(source, source.channels, sources, sources % source.channels), np.ones(
+            source.channels, np.int64
+        )
 
     def nominal(self, source, target) -> tuple[int, int]:
         return -1, 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evsim.parts import array, kernel, mismatch
-from evsim.synapses import Connections, Turns, Weighted
+from evsim.synapses import Connections, Turns, Weighted, row_reads
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -64,6 +64,11 @@ class Sparse(Weighted):
 
         fan_in = int(np.bincount(indices, minlength=1).max())
         return Connections(start, steps, fan_in, False, 0)
+
+    def rows(self, source, target):
+        lengths = np.diff(self.indptr.astype(np.int64))
+        some = np.flatnonzero(lengths)
+        return row_reads(source, lengths.size, some, some), lengths
 
     def nominal(self, source, target) -> tuple[int, int]:
         return -1, self.data.size
