@@ -6,6 +6,7 @@ from evsim.formats.native import load, save
 from evsim.network import Network
 from evsim.neurons import neuron_kinds
 from evsim.parts import EvsimError
+from evsim.queues import Queue
 from evsim.runs import Run, run
 from evsim.synapses import synapse_kinds
 
@@ -14,6 +15,7 @@ __all__ = [
     "Events",
     "EvsimError",
     "Network",
+    "Queue",
     "Run",
     "load",
     "neuron_kinds",

@@ -7,14 +7,18 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from evsim.claims import Claim
-from evsim.cores import Load, Placement
+from evsim.cores import Placement
 from evsim.engine import Sample
 from evsim.hardware import Profile
-from evsim.hardware.amounts import Amount, high, low, times
+from evsim.hardware.amounts import high
 from evsim.job import Job
 from evsim.network import Network
 from evsim.pricing import price
 from evsim.queues import Queue
+from evsim.timing import Timing
+from evsim.traffic import Traffic
+
+RECORD = ("queues", "spikes", "rates")
 
 
 @dataclass(frozen=True)
@@ -48,79 +52,34 @@ def queue_of(profile: Profile, network: Network) -> Queue | None:
 class Check:
     """A network on a chip: run the job with `observe`, then `finish` gives the findings."""
 
-    def __init__(self, network: Network, profile: Profile, placing: str, claims: list[str]):
-        self.network, self.profile = network, profile
+    def __init__(
+        self, network: Network, profile: Profile, placing: str, claims: list[str], timesteps: int
+    ):
+        self.network, self.profile, self.timesteps = network, profile, timesteps
         self.claims = [Claim(text) for text in (*profile.claims, *claims)]
         size = profile.capacity.neurons_per_core
         most = sum(p.neurons for n, p in network.populations.items() if n != network.input)
         self.placement = Placement(network, size or max(most, 1), placing)
+        self.timing = Timing(profile.time, self.placement, network.period(timesteps))
+        weight = profile.numeric.weight
+        self.traffic = Traffic(network, _word_bits(profile), weight and weight.bits)
         self.peaks: dict[str, tuple[int, int, int]] = {}  # set: events, sample, timestep
-        self.core_peak, self.latencies, self.longest = (0, "", 0), [], 0.0
-        self.bounds: dict[str, float] = {}
-        self.busy = np.zeros(self.placement.count)
-
-    @property
-    def timed(self) -> bool:
-        """Whether the chip says how long anything takes."""
-        return any(value is not None for value in self._steps().values())
-
-    @property
-    def record(self) -> tuple[str, ...]:
-        """What the run must record."""
-        cores = self.timed or any(q.scope in ("core", "chip") for q in self.profile.queues)
-        return ("queues", "spikes", "rates") if cores else ("queues",)
+        self.core_peak: dict[str, tuple[int, int, int]] = {}
 
     def observe(self, sample: Sample) -> None:
-        """Take in a finished sample."""
+        """Take in a finished sample, run with RECORD."""
         for name, events in sample.queues.items():
-            at = int(events.argmax())
-            if int(events[at]) > self.peaks.get(name, (-1,))[0]:
-                self.peaks[name] = int(events[at]), sample.index, at
-        if "spikes" in self.record:
-            timesteps = len(next(iter(sample.queues.values()), ()))
-            self._time(sample, self.placement.load(sample, timesteps))
-
-    def _steps(self) -> dict[str, Amount | None]:
-        """How long each step takes, in nanoseconds; cycles without a clock count as 1."""
-        time = self.profile.time
-        cycle = 1e9 / time.clock_hz if time.clock_hz else 1.0
-        found = {}
-        for step, cycles in vars(time.cycles).items():
-            own = vars(time.ns)[step]
-            found[step] = times(cycles, cycle) if cycles is not None else own
-        return found
-
-    def _time(self, sample: Sample, load: Load) -> None:
-        """How long the slowest core takes in each timestep."""
-        steps, lanes = self._steps(), self.profile.time.lanes or 1
-        total = load.pops.sum(axis=1)
-        for scope, events in (("core", load.pops.max(axis=1, initial=0)), ("chip", total)):
-            if any(q.scope == scope for q in self.profile.queues):
-                at = int(events.argmax())
-                if int(events[at]) > self.core_peak[0]:
-                    self.core_peak = int(events[at]), sample.index, at
-        if not self.timed:
-            return
-        done = {"pop": load.pops, "event": load.pops, "synapse": -(-load.synops // lanes)}
-        done |= {"update": load.updates, "push": load.pushes}
-        terms = {step: n * high(steps[step]) for step, n in done.items() if steps[step] is not None}
-        least = {step: n * low(steps[step]) for step, n in done.items() if steps[step] is not None}
-        if steps["idle_update"] is not None and "update" in least:
-            least["update"] = load.updates * low(steps["idle_update"])
-        each = [sum(part.values(), np.zeros(load.pops.shape)) for part in (least, terms)]
-        barrier = steps["barrier"] or 0.0
-        durations = [part.max(axis=1, initial=0) for part in each]
-        count = len(total)
-        both = zip(durations, (low(barrier), high(barrier)), strict=True)
-        self.latencies.append(tuple(float(d.sum()) + count * b for d, b in both))
-        self.longest = max(self.longest, float(durations[1].max(initial=0)) + high(barrier))
-        self.busy += each[1].sum(axis=0)
-        for step, n in terms.items():
-            self.bounds[step] = self.bounds.get(step, 0.0) + n.max(axis=1, initial=0).sum()
+            _keep_peak(self.peaks, name, events, sample.index)
+        load = self.placement.load(sample, self.timesteps)
+        _keep_peak(self.core_peak, "core", load.pops.max(axis=1, initial=0), sample.index)
+        _keep_peak(self.core_peak, "chip", load.pops.sum(axis=1), sample.index)
+        self.timing.observe(load)
+        self.traffic.observe(sample, self.timesteps)
 
     def finish(self, job: Job) -> list[Finding]:
         """All findings, the claims last."""
-        found = [*self._capacity(), *self._formats(), *self._queues(job), *self._timing()]
+        found = [*self._capacity(), *self._formats(), *self._memories()]
+        found += [*self._queues(job), *self._timing()]
         values = self.values(job)
         for claim in self.claims:
             verdict = claim.check(values)
@@ -191,7 +150,7 @@ class Check:
                     place = f"{name}, sample {sample}, timestep {timestep}"
                     rows.append(within(f"queue {queue.name}", peak, queue.depth, place))
             if queue.scope in ("core", "chip"):
-                peak, sample, timestep = self.core_peak
+                peak, sample, timestep = self.core_peak[queue.scope]
                 place = f"sample {sample}, timestep {timestep}: measured, losses not simulated"
                 rows.append(within(f"queue {queue.name}", peak, queue.depth, place))
         lost = {n: int(f["dropped"].sum()) for n, f in work.items() if "dropped" in f}
@@ -202,31 +161,35 @@ class Check:
                 rows.append(within("events lost", count, 0, place))
         return rows
 
-    def _timing(self) -> list[Finding]:
-        rows, limit = [], self.profile.time.timestep_ms
-        if limit is not None and self.latencies:
-            place = "the slowest core of the slowest timestep"
-            rows.append(within("timestep, ms", self.longest / 1e6, limit, place))
+    def _memories(self) -> list[Finding]:
+        """Whether what a memory of known size holds fits into it, where it is the only one."""
+        rows = []
+        for memory in self.profile.memories:
+            if memory.size_kib is None or (self.profile.capacity.cores or 1) > 1:
+                continue
+            bits = [self._bits(what) for what in memory.holds if what != "event"]
+            if bits and None not in bits:
+                needed = sum(bits) / 8192
+                rows.append(within(f"memory {memory.name}, KiB", needed, memory.size_kib))
         return rows
 
-    @property
-    def time(self) -> dict:
-        """Latency and throughput of an inference, the bottleneck core and what bounds it."""
-        if not self.latencies:
-            return {}
-        least, most = (float(np.mean([ends[i] for ends in self.latencies])) for i in (0, 1))
-        unit = (
-            "ns"
-            if self.profile.time.clock_hz or any(vars(self.profile.time.ns).values())
-            else "cycles"
-        )
-        core = int(self.busy.argmax())
-        found = {"unit": unit, "latency": most, "latency_low": least, "bottleneck_core": core}
-        found["populations"] = [n for n, c in self.placement.cores.items() if (c == core).any()]
-        found["bound_by"] = max(self.bounds, key=self.bounds.get) if self.bounds else None
-        if unit == "ns" and most:
-            found["inferences_per_second"] = 1e9 / most
-        return found
+    def _bits(self, what: str) -> int | None:
+        """The bits that the network needs of something, None where a width is not known."""
+        numeric, network = self.profile.numeric, self.network
+        if what == "weight":
+            own, parts = numeric.weight, network.synapses.values()
+            weights = [(p.weights(), p.weight_bits) for p in parts]
+            return sum(w.size * (own.bits if own else bits) for w, bits in weights if w is not None)
+        own = {"current": numeric.accumulator, "potential": numeric.membrane}.get(what)
+        neurons = sum(p.neurons for n, p in network.populations.items() if n != network.input)
+        return neurons * own.bits if own else None
+
+    def _timing(self) -> list[Finding]:
+        limit = self.profile.time.timestep_ms
+        if limit is None or self.timing.unit != "ns":
+            return []
+        place = "the slowest core of the slowest timestep"
+        return [within("timestep, ms", self.timing.longest / 1e6, limit, place)]
 
     def values(self, job: Job) -> dict:
         """What claims may name."""
@@ -271,18 +234,34 @@ class Check:
             "events_per_neuron": counts["events_per_neuron"],
             "queue": queue,
             "energy_uj": high(energy["total"]) / samples / 1e6 if self.profile.prices else None,
-            "time": {k: v for k, v in self.time.items() if isinstance(v, int | float)},
+            "time": {k: v for k, v in self.timing.as_dict().items() if isinstance(v, int | float)},
+            "memory": self.traffic.as_dict(),
         }
 
     def as_dict(self, findings: list[Finding], job: Job) -> dict:
         """What `check --json` prints."""
         found = {"chip": self.profile.name, "holds": all(f.holds is not False for f in findings)}
-        values = {k: v for k, v in self.values(job).items() if k not in ("parts", "work")}
+        values = {k: v for k, v in self.values(job).items() if k not in ("parts", "work", "memory")}
         return found | {
             "findings": [asdict(f) for f in findings],
-            "time": self.time,
+            "time": self.timing.as_dict(),
+            "memory": self.traffic.as_dict(),
             "values": values,
         }
+
+
+def _keep_peak(peaks: dict, name: str, events: np.ndarray, sample: int) -> None:
+    """Keep the most events of a timestep, the first time that there are so many."""
+    at = int(events.argmax()) if events.size else 0
+    most = int(events[at]) if events.size else 0
+    if most > peaks.get(name, (-1,))[0]:
+        peaks[name] = most, sample, at
+
+
+def _word_bits(profile: Profile) -> int:
+    """The word of the memory that holds the weights; a weight of 32 bits where it is not known."""
+    found = [m.word_bits for m in profile.memories if "weight" in m.holds and m.word_bits]
+    return found[0] if found else 32
 
 
 def _fan_out(network: Network) -> dict[str, int]:

@@ -158,9 +158,8 @@ class Job:
     @property
     def latency(self) -> dict[str, int]:
         """The timesteps of a sample, and after how many the next may follow it."""
-        schedule, timesteps = self.network.schedule, self.settings.timesteps
-        windows = schedule is not None and schedule.timesteps
-        return {"timesteps": timesteps, "pipelined": schedule.window if windows else timesteps}
+        timesteps = self.settings.timesteps
+        return {"timesteps": timesteps, "pipelined": self.network.period(timesteps)}
 
     def summary(self, machine: dict) -> dict:
         """What `run --json` prints."""

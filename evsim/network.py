@@ -145,6 +145,11 @@ class Network:
                 raise error.within(f"synapses/{name}") from None
             yield name, connections
 
+    def period(self, timesteps: int) -> int:
+        """After how many timesteps of a run of `timesteps` the next sample may follow."""
+        windows = self.schedule is not None and self.schedule.timesteps
+        return self.schedule.window if windows else timesteps
+
     def ends(self, part: Synapses) -> tuple[Neurons, Neurons]:
         """The source of a set, and its target as sets see it."""
         return self.populations[part.source], self.populations[part.target].listening

@@ -32,7 +32,7 @@ LEVELS = [  # who imports whom: down only; of a folder, its `__init__` and its f
     ("formats",),
     ("hardware",),
     ("claims", "convert", "cores", "learn", "pricing", "warm"),
-    ("cost",),
+    ("cost", "timing", "traffic"),
     ("report",),
     ("job",),
     ("comparison", "checking"),

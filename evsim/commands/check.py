@@ -34,7 +34,7 @@ def check(
     quiet: options.Quiet = False,
 ) -> None:
     """Do the assumptions about a chip hold for this network on these data?"""
-    from evsim.checking import Check, queue_of
+    from evsim.checking import RECORD, Check, queue_of
     from evsim.formats.data import open_data
     from evsim.formats.guard import guarded
     from evsim.formats.native import load
@@ -44,23 +44,28 @@ def check(
 
     profile = Profile.read(find(chip, "--chip"))
     loaded = guarded(network, load)
-    try:
-        checked = Check(loaded, profile, placing, claim or [])
-    except EvsimError as error:
-        place = {"placing": "--placing"}.get(error.place, error.place)
-        raise EvsimError(error.problem, place, error.file) from None
     choices = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
     with guarded(data, open_data) as opened:
-        job = Job(
-            loaded,
-            opened,
-            samples=samples,
-            record=checked.record,
-            queue=queue_of(profile, loaded),
-            **choices,
-        )
-        job.simulate(jobs, byte_count(memory), quiet=quiet or as_json, observe=checked.observe)
-    findings = checked.finish(job)
+        choices |= {"record": RECORD, "queue": queue_of(profile, loaded)}
+
+        def prepared(samples: str | None) -> tuple[Job, Check]:
+            job = Job(loaded, opened, samples=samples, **choices)
+            try:
+                return job, Check(loaded, profile, placing, claim or [], job.settings.timesteps)
+            except EvsimError as error:
+                place = {"placing": "--placing"}.get(error.place, error.place)
+                raise EvsimError(error.problem, place, error.file) from None
+
+        def findings_of(job: Job, checked: Check):
+            limits = jobs, byte_count(memory)
+            job.simulate(*limits, quiet=quiet or as_json, observe=checked.observe)
+            return checked.finish(job)
+
+        job, checked = prepared(samples)
+        if checked.claims and job.settings.samples > 1:  # what they name is known after one sample
+            first = job.settings.first_sample
+            findings_of(*prepared(f"{first}:{first + 1}"))
+        findings = findings_of(job, checked)
     if as_json:
         print(json.dumps(checked.as_dict(findings, job)))
     elif not quiet:

@@ -28,18 +28,52 @@ def show(check, findings, job) -> None:
     ]
     columns = ["assumption", "holds", "measured", "limit", "margin", "place"]
     out.print(table("Assumptions", columns, rows))
-    time = check.time
-    if time:
-        span = f"{time['latency_low']:,.0f} to {time['latency']:,.0f} {time['unit']}"
-        where = f"core {time['bottleneck_core']} ({', '.join(time['populations'])})"
-        out.print(
-            f"latency {span} an inference; the bottleneck is {where}, mostly by {time['bound_by']}",
-            soft_wrap=True,
-        )
+    _memory(check.traffic.as_dict(), len(job.run.samples), out)
+    views, means = values["accesses_per_synapse"], values["per_synapse"]
+    out.print(
+        f"accesses per synapse: M1 {means['M1']:.3f} (at most {views['M1']['max']}), M2 "
+        f"{means['M2']:.3f} (at most {views['M2']['max']}), M3 {means['M3']:.3f}",
+        soft_wrap=True,
+    )
+    _time(check.timing.as_dict(), out)
     if values["energy_uj"] is not None:
         out.print(f"energy {values['energy_uj']:,.4g} microjoule an inference, as far as priced")
     broken = sum(f.holds is False for f in findings)
     out.print(f"{broken} of {sum(f.holds is not None for f in findings)} assumptions do not hold")
+
+
+def _memory(moved: dict, samples: int, out: Output) -> None:
+    """What the reads of weights move, and what of it is distinct."""
+    rows = [
+        [
+            name,
+            f"{found['weight_read'] / samples:,.0f}",
+            f"{found['weight_words'] / samples:,.0f}",
+            percent(found["bits_used"] / found["bits_moved"]) if found["bits_moved"] else "",
+            f"{found['distinct_per_timestep'] / samples:,.0f}",
+            f"{found['distinct_per_sample'] / samples:,.0f}",
+        ]
+        for name, found in (*moved["sets"].items(), ("total", moved["total"]))
+    ]
+    columns = ["set", "weights read", "words", "bits used", "distinct in timesteps", "in samples"]
+    out.print(table(f"Weights of a sample, in words of {moved['word_bits']} bits", columns, rows))
+
+
+def _time(time: dict, out: Output) -> None:
+    """Latency, throughput, the bottleneck and what bounds it."""
+    if not time:
+        return
+
+    def span(what: str) -> str:
+        least, most = f"{time[f'{what}_low']:,.0f}", f"{time[what]:,.0f}"
+        return f"{least if least == most else f'{least} to {most}'} {time['unit']}"
+
+    where = f"core {time['bottleneck_core']} ({', '.join(time['populations'])})"
+    out.print(
+        f"latency {span('latency')}, an inference every {span('interval')}; the bottleneck is "
+        f"{where}, bound by {time['bound_by']}",
+        soft_wrap=True,
+    )
 
 
 def _number(value) -> str:

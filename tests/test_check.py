@@ -1,0 +1,191 @@
+"""evsim check: assumptions about a chip beside what a network does."""
+
+import json
+
+import pytest
+from files import images, network
+
+import evsim
+from evsim.cli import run_command
+
+CHIP = """
+schema = "evsim-hw/1"
+title = "Small"
+claims = ["accuracy >= 0"]
+
+[numeric.weight]
+bits = 4
+signed = true
+[numeric.membrane]
+bits = 16
+signed = true
+overflow = "saturate"
+at = "commit"
+
+[[queue]]
+name = "all"
+depth = 9
+policy = "drop_new"
+scope = "layer"
+
+[capacity]
+cores = 100
+neurons_per_core = 10
+fan_in = 20
+delay = 1
+
+[time]
+clock_hz = 1e6
+timestep_ms = 1000
+[time.cycles]
+pop = 2
+synapse = 1
+
+[[memory]]
+name = "weights"
+holds = ["weight"]
+word_bits = 16
+"""
+
+
+@pytest.fixture
+def said(tmp_path, monkeypatch, capsys):
+    """Run `evsim check n.h5 d.h5 --chip chip.toml`; returns (status, output, errors)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EVSIM_NO_GUARD", "1")
+    network("n.h5")
+    images("d.h5")
+
+    def check(*more, chip=CHIP, data="d.h5"):
+        (tmp_path / "chip.toml").write_text(chip)
+        before = sorted(path.name for path in tmp_path.iterdir())
+        words = ["check", "n.h5", data, "--chip", "chip.toml", *more]
+        status = run_command([str(word) for word in words])
+        assert sorted(path.name for path in tmp_path.iterdir()) == before
+        return (status, *capsys.readouterr())
+
+    return check
+
+
+def by_name(out):
+    found = json.loads(out)
+    return found, {
+        f"{f['assumption']} {f['place'].split(',')[0]}".strip(): f for f in found["findings"]
+    }
+
+
+def test_findings_are_what_the_run_and_the_network_say(said):
+    status, out, err = said("--json", "-T", 12)
+    assert (status, err) == (1, "")
+    found, rows = by_name(out)
+    assert not found["holds"]
+    loaded, data = evsim.load("n.h5"), evsim.open_data("d.h5")
+    run = evsim.run(
+        loaded, data.images, timesteps=12, record=("queues",), queue=evsim.Queue(9, "drop_new")
+    )
+    neurons = sum(p.neurons for n, p in loaded.populations.items() if n != "in")
+    assert rows["cores"]["measured"] == -(-neurons // 10)
+    assert rows["cores"]["margin"] == 100 - rows["cores"]["measured"]
+    assert not rows["fan in a"]["holds"] or rows["fan in a"]["measured"] <= 20
+    assert not rows["delay b-b"]["holds"]
+    assert rows["delay b-b"]["margin"] == -1
+    assert rows["weights b-c"]["holds"]
+    assert rows["weights in-a"]["measured"] == "float32"
+    for name, facts in run.work.items():
+        if name not in loaded.synapses:
+            continue
+        events = max(int(s.queues[name].max()) for s in run.finished)
+        row = rows[f"queue all {name}"]
+        assert (row["measured"], row["limit"], row["holds"]) == (events, 9, events <= 9)
+        lost = int(facts["dropped"].sum())
+        losing = [f for k, f in rows.items() if k.startswith(f"events lost {name}:")]
+        assert [f["measured"] for f in losing] == ([lost] if lost else [])
+    assert found["values"]["queue"]["in-a"]["dropped"] == run.work["in-a"]["dropped"].sum() > 0
+    assert found["time"]["unit"] == "ns"
+    assert found["time"]["latency"] > 0
+    moved = found["memory"]["sets"]["b-c"]
+    assert moved["bits_used"] == 4 * moved["weight_read"]
+    assert moved["weight_words"] == moved["weight_read"] // 4  # rows of 32 weights of 4 bits
+
+
+def test_a_chip_on_which_everything_holds(said):
+    chip = 'schema = "evsim-hw/1"\n[capacity]\ncores = 1\nneurons_per_core = 1000\n'
+    status, out, err = said("--claim", "timesteps == 16", "-T", 16, chip=chip)
+    assert (status, err) == (0, "")
+    assert "timesteps == 16" in out
+    assert "0 of 2 assumptions do not hold" in out
+
+
+@pytest.mark.parametrize(
+    ("claim", "status"),
+    [
+        ("accuracy >= 0.0", 0),
+        ("accuracy > 1", 1),
+        ("accesses_per_synapse.M1.max <= 12", 0),
+        ("queue.a.peak <= 0", 1),
+        ("queue.in-a.dropped == 0", 2),  # - is a minus outside quotes
+        ("queue.'in-a'.dropped >= 0", 0),
+        ("total.synaptic_add * 2 > total.synaptic_add", 0),
+        ("time.latency < 0", 1),
+    ],
+)
+def test_a_claim_decides_the_exit_status(said, claim, status):
+    chip = CHIP[: CHIP.index("[numeric")] + CHIP[CHIP.index("[time]") :] + QUEUE
+    assert said("--claim", claim, "-T", 12, "--quiet", chip=chip)[0] == status
+
+
+QUEUE = '\n[[queue]]\nname = "a"\ndepth = 1000000\npolicy = "stall"\nscope = "layer"\n'
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--claim", "acuracy >= 0.9"), "acuracy', expected one of accuracy"),
+        (("--claim", "accuracy >= __import__('os').getcwd()"), "expected numbers, names"),
+        (("--claim", "accuracy"), "found the end, expected one of <="),
+        (("--claim", "energy_uj < 40"), "expected something this run has measured"),
+        (("--placing", "balance"), "--placing: found 'balance', expected"),
+        (("--samples", "9:3"), "--samples: found '9:3'"),
+        (("-T", "0"), "--timesteps"),
+    ],
+)
+def test_wrong_questions(said, more, words):
+    status, out, err = said(*more)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert words in err
+
+
+def test_what_a_claim_names_is_looked_up_before_the_long_run(said, monkeypatch):
+    samples = []
+    from evsim.checking import Check
+
+    observe = Check.observe
+    monkeypatch.setattr(
+        Check, "observe", lambda self, sample: (samples.append(sample.index), observe(self, sample))
+    )
+    assert said("--claim", "nothing > 1")[0] == 2
+    assert samples == [0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("depth = 9", "dept = 9"), "(did you mean 'depth'?)"),
+        (("depth = 9", "depth = 0"), "found 0"),
+        (('"drop_new"', '"drop"'), "drop_new"),
+        (('"accuracy >= 0"', '"accuracy >> 0"'), "claim 'accuracy >> 0'"),
+        (('holds = ["weight"]', 'holds = ["wait"]'), "'weight'"),
+    ],
+)
+def test_a_profile_with_a_mistake(said, change, words):
+    status, out, err = said(chip=CHIP.replace(*change))
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert words in err
+
+
+def test_the_readme_chips_can_be_asked(said, capsys):
+    for chip in ("loihi", "truenorth", "odin", "spinalflow", "horowitz-45nm"):
+        status = run_command(["check", "n.h5", "d.h5", "--chip", chip, "-T", "4", "--json"])
+        found = json.loads(capsys.readouterr().out)
+        assert status == (0 if found["holds"] else 1)
+        assert found["chip"] == chip
