@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -50,21 +51,36 @@ def queue_of(profile: Profile, network: Network) -> Queue | None:
 
 
 class Check:
-    """A network on a chip: run the job with `observe`, then `finish` gives the findings."""
+    """A job under the limits of a chip: `simulate`, then `findings`; `free`: the same without."""
 
-    def __init__(
-        self, network: Network, profile: Profile, placing: str, claims: list[str], timesteps: int
-    ):
-        self.network, self.profile, self.timesteps = network, profile, timesteps
+    def __init__(self, job: Job, free: Job, profile: Profile, placing: str, claims: list[str]):
+        self.job, self.free, self.profile = job, free, profile
+        self.network, self.timesteps = job.network, job.settings.timesteps
         self.claims = [Claim(text) for text in (*profile.claims, *claims)]
         size = profile.capacity.neurons_per_core
-        most = sum(p.neurons for n, p in network.populations.items() if n != network.input)
-        self.placement = Placement(network, size or max(most, 1), placing)
-        self.timing = Timing(profile.time, self.placement, network.period(timesteps))
+        neurons = {n: p.neurons for n, p in self.network.populations.items()}
+        most = sum(neurons.values()) - neurons[self.network.input]
+        self.placement = Placement(self.network, size or max(most, 1), placing)
+        period = self.network.period(self.timesteps)
+        self.timing = Timing(profile.time, self.placement, period)
         weight = profile.numeric.weight
-        self.traffic = Traffic(network, _word_bits(profile), weight and weight.bits)
+        self.traffic = Traffic(self.network, _word_bits(profile), weight and weight.bits)
         self.peaks: dict[str, tuple[int, int, int]] = {}  # set: events, sample, timestep
         self.core_peak: dict[str, tuple[int, int, int]] = {}
+
+    def simulate(self, jobs: int | None, memory: int, quiet: bool) -> None:
+        """Run; where a limit was met, run again without limits, to see what that changed."""
+        self.job.simulate(jobs, memory, quiet=quiet, observe=self.observe)
+        if any(lost for lost in self.lost.values()):
+            self.free.simulate(jobs, memory, quiet=quiet)
+        else:
+            self.free.run = self.job.run
+
+    @cached_property
+    def lost(self) -> dict[str, int]:
+        """By set: events that found no room in its queue."""
+        work = self.job.run.work
+        return {name: int(f["dropped"].sum()) for name, f in work.items() if "dropped" in f}
 
     def observe(self, sample: Sample) -> None:
         """Take in a finished sample, run with RECORD."""
@@ -76,16 +92,21 @@ class Check:
         self.timing.observe(load)
         self.traffic.observe(sample, self.timesteps)
 
-    def finish(self, job: Job) -> list[Finding]:
-        """All findings, the claims last."""
+    @cached_property
+    def findings(self) -> list[Finding]:
+        """All assumptions, the claims last."""
         found = [*self._capacity(), *self._formats(), *self._memories()]
-        found += [*self._queues(job), *self._timing()]
-        values = self.values(job)
+        found += [*self._queues(), *self._timing()]
         for claim in self.claims:
-            verdict = claim.check(values)
+            verdict = claim.check(self.values)
             row = verdict.measured, verdict.limit, verdict.margin
             found.append(Finding(claim.text, verdict.holds, *row, "claim"))
         return found
+
+    @property
+    def holds(self) -> bool:
+        """Whether no assumption is broken."""
+        return all(finding.holds is not False for finding in self.findings)
 
     def _capacity(self) -> list[Finding]:
         network, capacity, placement = self.network, self.profile.capacity, self.placement
@@ -141,24 +162,26 @@ class Check:
                 rows.append(Finding("compare", compare == wanted, compare, wanted, None, name))
         return rows
 
-    def _queues(self, job: Job) -> list[Finding]:
-        rows, work = [], job.run.work
+    def _queues(self) -> list[Finding]:
+        rows, queued = [], self.job.queue
         for queue in self.profile.queues:
-            simulated = queue.scope in ("input", "layer") and job.queue is not None
+            simulated = queue.scope in ("input", "layer") and queued is not None
             for name, (peak, sample, timestep) in self.peaks.items() if simulated else ():
-                if job.queue.holds(self.network.synapses[name].source):
+                if queued.holds(self.network.synapses[name].source):
                     place = f"{name}, sample {sample}, timestep {timestep}"
                     rows.append(within(f"queue {queue.name}", peak, queue.depth, place))
             if queue.scope in ("core", "chip"):
                 peak, sample, timestep = self.core_peak[queue.scope]
                 place = f"sample {sample}, timestep {timestep}: measured, losses not simulated"
                 rows.append(within(f"queue {queue.name}", peak, queue.depth, place))
-        lost = {n: int(f["dropped"].sum()) for n, f in work.items() if "dropped" in f}
-        for name, count in lost.items():
+        for name, count in self.lost.items():
+            facts = self.job.run.work[name]
             if count:
-                synops = int(work[name]["dropped_synops"].sum())
+                synops = int(facts["dropped_synops"].sum())
                 place = f"{name}: {synops:,} synaptic operations with them"
                 rows.append(within("events lost", count, 0, place))
+            if waited := int(facts["stalled"].sum()):
+                rows.append(Finding("events that waited", None, waited, None, None, name))
         return rows
 
     def _memories(self) -> list[Finding]:
@@ -191,13 +214,14 @@ class Check:
         place = "the slowest core of the slowest timestep"
         return [within("timestep, ms", self.timing.longest / 1e6, limit, place)]
 
-    def values(self, job: Job) -> dict:
+    @cached_property
+    def values(self) -> dict:
         """What claims may name."""
-        run, network, samples = job.run, self.network, len(job.run.samples)
+        job, run, network = self.job, self.job.run, self.network
+        samples = len(run.samples)
         counts = run.counts(**self.profile.machine.choices)
         energy = price(counts, self.profile)
         total = counts["total"]
-        labelled = job.labels is not None
         queue: dict[str, dict] = {}
         for name, (peak, _, _) in self.peaks.items():
             queue[name] = {"peak": peak}
@@ -212,7 +236,8 @@ class Check:
             for name, own in run.work.items()
         }
         return {
-            "accuracy": run.accuracy(job.labels) if labelled else None,
+            **_outcome(job),
+            "unconstrained": _outcome(self.free),
             "ann_accuracy": network.ann_accuracy,
             "timesteps": job.settings.timesteps,
             "latency": job.latency,
@@ -238,16 +263,26 @@ class Check:
             "memory": self.traffic.as_dict(),
         }
 
-    def as_dict(self, findings: list[Finding], job: Job) -> dict:
+    def as_dict(self) -> dict:
         """What `check --json` prints."""
-        found = {"chip": self.profile.name, "holds": all(f.holds is not False for f in findings)}
-        values = {k: v for k, v in self.values(job).items() if k not in ("parts", "work", "memory")}
-        return found | {
-            "findings": [asdict(f) for f in findings],
+        left_out = ("parts", "work", "memory")
+        return {
+            "chip": self.profile.name,
+            "holds": self.holds,
+            "findings": [asdict(finding) for finding in self.findings],
             "time": self.timing.as_dict(),
             "memory": self.traffic.as_dict(),
-            "values": values,
+            "values": {k: v for k, v in self.values.items() if k not in left_out},
         }
+
+
+def _outcome(job: Job) -> dict:
+    """Accuracy, and events of the populations behind the input, a sample."""
+    work = job.run.work
+    names = set(job.network.populations) - {job.network.input}
+    spikes = sum(int(work[name]["spikes"].sum()) for name in names)
+    accuracy = None if job.labels is None else job.run.accuracy(job.labels)
+    return {"accuracy": accuracy, "spikes": spikes / len(job.run.samples)}
 
 
 def _keep_peak(peaks: dict, name: str, events: np.ndarray, sample: int) -> None:

@@ -101,6 +101,12 @@ def test_findings_are_what_the_run_and_the_network_say(said):
         losing = [f for k, f in rows.items() if k.startswith(f"events lost {name}:")]
         assert [f["measured"] for f in losing] == ([lost] if lost else [])
     assert found["values"]["queue"]["in-a"]["dropped"] == run.work["in-a"]["dropped"].sum() > 0
+    free = evsim.run(loaded, data.images, timesteps=12)
+    for values, one in ((found["values"], run), (found["values"]["unconstrained"], free)):
+        assert values["accuracy"] == one.accuracy(data.labels)
+        events = [f["spikes"].sum() for n, f in one.work.items() if n in ["a", "b", "c", "out"]]
+        assert values["spikes"] == sum(events) / len(data.labels)
+    assert found["values"]["spikes"] != found["values"]["unconstrained"]["spikes"]
     assert found["time"]["unit"] == "ns"
     assert found["time"]["latency"] > 0
     moved = found["memory"]["sets"]["b-c"]

@@ -46,31 +46,34 @@ def check(
     loaded = guarded(network, load)
     choices = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
     with guarded(data, open_data) as opened:
-        choices |= {"record": RECORD, "queue": queue_of(profile, loaded)}
 
-        def prepared(samples: str | None) -> tuple[Job, Check]:
-            job = Job(loaded, opened, samples=samples, **choices)
+        def simulated(samples: str | None) -> Check:
+            free = Job(loaded, opened, samples=samples, **choices)
+            limited = Job(
+                loaded,
+                opened,
+                samples=samples,
+                record=RECORD,
+                queue=queue_of(profile, loaded),
+                **choices,
+            )
             try:
-                return job, Check(loaded, profile, placing, claim or [], job.settings.timesteps)
+                checked = Check(limited, free, profile, placing, claim or [])
             except EvsimError as error:
                 place = {"placing": "--placing"}.get(error.place, error.place)
                 raise EvsimError(error.problem, place, error.file) from None
+            first = limited.settings.first_sample
+            if checked.claims and limited.settings.samples > 1:  # do they name what there is?
+                _ = simulated(f"{first}:{first + 1}").findings
+            checked.simulate(jobs, byte_count(memory), quiet or as_json)
+            return checked
 
-        def findings_of(job: Job, checked: Check):
-            limits = jobs, byte_count(memory)
-            job.simulate(*limits, quiet=quiet or as_json, observe=checked.observe)
-            return checked.finish(job)
-
-        job, checked = prepared(samples)
-        if checked.claims and job.settings.samples > 1:  # what they name is known after one sample
-            first = job.settings.first_sample
-            findings_of(*prepared(f"{first}:{first + 1}"))
-        findings = findings_of(job, checked)
+        checked = simulated(samples)
     if as_json:
-        print(json.dumps(checked.as_dict(findings, job)))
+        print(json.dumps(checked.as_dict()))
     elif not quiet:
         from evsim.report.check import show
 
-        show(checked, findings, job)
-    if any(finding.holds is False for finding in findings):
+        show(checked)
+    if not checked.holds:
         raise typer.Exit(1)

@@ -7,14 +7,13 @@ from evsim.report.tables import Output, percent, table
 VERDICTS = {True: "holds", False: "BROKEN", None: "-"}
 
 
-def show(check, findings, job) -> None:
+def show(check) -> None:
     """Print every assumption, what it was measured at, and what a run takes and costs."""
-    out, profile, values = Output(), check.profile, check.values(job)
-    out.print(
-        f"{job.network.path} on {profile.title}, {len(job.run.samples)} samples", soft_wrap=True
-    )
-    if values["accuracy"] is not None:
-        out.print(f"accuracy {percent(values['accuracy'])}")
+    out, values, samples = Output(), check.values, len(check.job.run.samples)
+    out.print(f"{check.network.path} on {check.profile.title}, {samples} samples", soft_wrap=True)
+    out.print(_outcome(values))
+    if check.free.run is not check.job.run:
+        out.print(f"without these limits: {_outcome(values['unconstrained'])}")
     rows = [
         [
             f.assumption,
@@ -24,11 +23,11 @@ def show(check, findings, job) -> None:
             _number(f.margin),
             f.place,
         ]
-        for f in findings
+        for f in check.findings
     ]
     columns = ["assumption", "holds", "measured", "limit", "margin", "place"]
     out.print(table("Assumptions", columns, rows))
-    _memory(check.traffic.as_dict(), len(job.run.samples), out)
+    _memory(check.traffic.as_dict(), samples, out)
     views, means = values["accesses_per_synapse"], values["per_synapse"]
     out.print(
         f"accesses per synapse: M1 {means['M1']:.3f} (at most {views['M1']['max']}), M2 "
@@ -38,8 +37,13 @@ def show(check, findings, job) -> None:
     _time(check.timing.as_dict(), out)
     if values["energy_uj"] is not None:
         out.print(f"energy {values['energy_uj']:,.4g} microjoule an inference, as far as priced")
-    broken = sum(f.holds is False for f in findings)
-    out.print(f"{broken} of {sum(f.holds is not None for f in findings)} assumptions do not hold")
+    known = [f.holds for f in check.findings if f.holds is not None]
+    out.print(f"{known.count(False)} of {len(known)} assumptions do not hold")
+
+
+def _outcome(found: dict) -> str:
+    accuracy = "" if found["accuracy"] is None else f"accuracy {percent(found['accuracy'])}, "
+    return f"{accuracy}{found['spikes']:,.1f} spikes a sample"
 
 
 def _memory(moved: dict, samples: int, out: Output) -> None:
