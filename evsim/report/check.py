@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from evsim.report.tables import Output, percent, table
 
 VERDICTS = {True: "holds", False: "BROKEN", None: "-"}
@@ -14,17 +16,11 @@ def show(check) -> None:
     out.print(_outcome(values))
     if check.free.run is not check.job.run:
         out.print(f"without these limits: {_outcome(values['unconstrained'])}")
-    rows = [
-        [
-            f.assumption,
-            VERDICTS[f.holds],
-            _number(f.measured),
-            _number(f.limit),
-            _number(f.margin),
-            f.place,
-        ]
-        for f in check.findings
-    ]
+    rows = []
+    for (assumption, holds, *numbers), alike in groupby(check.findings, _figures):
+        place, *more = [finding.place for finding in alike]
+        place += f" and {len(more)} more" if more else ""
+        rows.append([assumption, VERDICTS[holds], *map(_number, numbers), place])
     columns = ["assumption", "holds", "measured", "limit", "margin", "place"]
     out.print(table("Assumptions", columns, rows))
     _memory(check.traffic.as_dict(), samples, out)
@@ -39,6 +35,10 @@ def show(check) -> None:
         out.print(f"energy {values['energy_uj']:,.4g} microjoule an inference, as far as priced")
     known = [f.holds for f in check.findings if f.holds is not None]
     out.print(f"{known.count(False)} of {len(known)} assumptions do not hold")
+
+
+def _figures(finding) -> tuple:
+    return finding.assumption, finding.holds, finding.measured, finding.limit, finding.margin
 
 
 def _outcome(found: dict) -> str:
