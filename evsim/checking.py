@@ -12,6 +12,7 @@ from evsim.cores import Placement
 from evsim.engine import Sample
 from evsim.hardware import Profile
 from evsim.hardware.amounts import high
+from evsim.hardware.schedule import STEPS
 from evsim.job import Job
 from evsim.network import Network
 from evsim.pricing import price
@@ -19,6 +20,7 @@ from evsim.queues import Queue
 from evsim.timing import Timing
 from evsim.traffic import Traffic
 
+NOT_SIMULATED = "not simulated"
 RECORD = ("queues", "spikes", "rates")
 
 
@@ -95,7 +97,7 @@ class Check:
     @cached_property
     def findings(self) -> list[Finding]:
         """All assumptions, the claims last."""
-        found = [*self._capacity(), *self._formats(), *self._memories()]
+        found = [*self._capacity(), *self._formats(), *self._schedule(), *self._memories()]
         found += [*self._queues(), *self._timing()]
         for claim in self.claims:
             verdict = claim.check(self.values)
@@ -114,13 +116,17 @@ class Check:
         if capacity.neurons_per_core is not None:
             rows.append(within("cores", placement.count, capacity.cores))
             bits = np.zeros(placement.count)
-            axons = np.zeros(placement.count, np.int64)
+            into, out = np.zeros((2, placement.count), np.int64)
+            width = self.profile.numeric.weight
             for name, part in network.synapses.items():
                 own = placement.synapses[name]
-                width = self.profile.numeric.weight
                 bits += own.sum(axis=0) * (width.bits if width else part.weight_bits)
-                axons += np.asarray((own > 0).sum(axis=0)).ravel()
-            for what, measured in (("synapse_bits", bits), ("in_axons", axons)):
+                into += np.asarray((own > 0).sum(axis=0)).ravel()
+                if part.source != network.input:
+                    cores = np.asarray((own > 0).sum(axis=1)).ravel()
+                    np.add.at(out, placement.cores[part.source], cores)
+            each = {"synapse_bits": bits, "in_axons": into, "out_axons": out}
+            for what, measured in each.items():
                 core = int(measured.argmax()) if measured.size else 0
                 limit = getattr(capacity, f"{what}_per_core")
                 name = f"{what.replace('_', ' ')} of a core"
@@ -155,11 +161,24 @@ class Check:
                 fits = whole and float(threshold.max()) <= numeric.threshold.most
                 limit = f"{numeric.threshold.bits} bits"
                 rows.append(Finding("threshold", fits, float(threshold.max()), limit, None, name))
-        for name, part in self.network.populations.items() if self.profile.schedule.compare else ():
+        return rows
+
+    def _schedule(self) -> list[Finding]:
+        """Whether the chip takes the steps that are simulated, in the same order."""
+        rows, schedule = [], self.profile.schedule
+        if schedule.order:
+            simulated = [step for step in STEPS if step in schedule.order]
+            alike = list(schedule.order) == simulated
+            orders = ", ".join(simulated), ", ".join(schedule.order)
+            rows.append(Finding("order of an update", alike, *orders))
+        if schedule.update == "per_event":
+            limit = "after each event"
+            rows.append(Finding("updates", None, "after each timestep", limit, None, NOT_SIMULATED))
+        for name, part in self.network.populations.items() if schedule.compare else ():
             compare = getattr(part, "compare", None)
             if isinstance(compare, str):
-                wanted = self.profile.schedule.compare
-                rows.append(Finding("compare", compare == wanted, compare, wanted, None, name))
+                alike = compare == schedule.compare
+                rows.append(Finding("compare", alike, compare, schedule.compare, None, name))
         return rows
 
     def _queues(self) -> list[Finding]:
@@ -172,7 +191,7 @@ class Check:
                     rows.append(within(f"queue {queue.name}", peak, queue.depth, place))
             if queue.scope in ("core", "chip"):
                 peak, sample, timestep = self.core_peak[queue.scope]
-                place = f"sample {sample}, timestep {timestep}: measured, losses not simulated"
+                place = f"sample {sample}, timestep {timestep}; losses: {NOT_SIMULATED}"
                 rows.append(within(f"queue {queue.name}", peak, queue.depth, place))
         for name, count in self.lost.items():
             facts = self.job.run.work[name]

@@ -195,3 +195,32 @@ def test_the_readme_chips_can_be_asked(said, capsys):
         found = json.loads(capsys.readouterr().out)
         assert status == (0 if found["holds"] else 1)
         assert found["chip"] == chip
+
+
+def test_axons_are_the_cores_that_neurons_reach(said):
+    """Plain counting over the synapses of every neuron."""
+    from geometry import connections
+
+    loaded = evsim.load("n.h5")
+    order = [n for n in loaded.order if n in loaded.populations and n != "in"]
+    firsts, first = {}, 0
+    for name in order:
+        firsts[name] = first
+        first += loaded.populations[name].neurons
+    into, out = {}, {}
+    for name, part in loaded.synapses.items():
+        fields = {f: getattr(part, f) for f in part.__dataclass_fields__} | {"kind": part.kind}
+        fields = {f: value for f, value in fields.items() if value is not None}
+        own = connections(fields, *(end.shape for end in loaded.ends(part)))
+        for source, synapses in enumerate(own):
+            cores = {(firsts[part.target] + s.target) // 10 for s in synapses}
+            for core in cores:
+                into[core] = into.get(core, 0) + 1
+            if part.source != "in":
+                core = (firsts[part.source] + source) // 10
+                out[core] = out.get(core, 0) + len(cores)
+    chip = CHIP.replace("fan_in = 20", "in_axons_per_core = 7\nout_axons_per_core = 7")
+    found, _ = by_name(said("--json", "-T", 3, chip=chip)[1])
+    rows = {f["assumption"]: f["measured"] for f in found["findings"]}
+    assert rows["in axons of a core"] == max(into.values())
+    assert rows["out axons of a core"] == max(out.values())
