@@ -208,7 +208,7 @@ def test_axons_are_the_cores_that_neurons_reach(said):
         firsts[name] = first
         first += loaded.populations[name].neurons
     into, out = {}, {}
-    for name, part in loaded.synapses.items():
+    for part in loaded.synapses.values():
         fields = {f: getattr(part, f) for f in part.__dataclass_fields__} | {"kind": part.kind}
         fields = {f: value for f, value in fields.items() if value is not None}
         own = connections(fields, *(end.shape for end in loaded.ends(part)))
