@@ -6,7 +6,7 @@ import numpy as np
 
 from evsim.events import Stream, Window
 from evsim.memory import Space
-from evsim.parts import mismatch
+from evsim.parts import kernel, mismatch
 from evsim.plan import INT32_MAX, Delivery, Plan
 from evsim.synapses import Turns
 
@@ -24,6 +24,11 @@ class Arrivals:
     facts: dict[str, dict[str, int]]
     queues: dict[str, np.ndarray]
     repeated: dict[str, tuple]
+    shares: bool  # whether all sets share one queue, then:
+    rooms: dict[str, np.ndarray]  # by set: events of each timestep of arrival that find room
+    waiting: np.ndarray  # (timesteps,) events that are in the queue
+    carriers: dict[str, tuple]
+    carried: dict[tuple, np.ndarray]
 
     def currents(self, name: str, steps: int, what: str = "currents", dtype=None) -> np.ndarray:
         """Zeros (timesteps, positions, channels) for the currents of a population."""
@@ -70,29 +75,47 @@ class Arrivals:
             start, stop = stream.within(start, stop)
         if start >= stop:
             return stream, stream.window(stream.first, stream.first), last, last
-        window = self.queued(delivery.part.source, start, stop)
+        window = self.queued(delivery, start, stop)
         return stream, window, start + delay, stop + delay
 
-    def queued(self, source: str, start: int, stop: int) -> Window:
-        """The events of timesteps start .. stop - 1 that find room in a queue."""
-        stream, queue = self.streams[source], self.plan.queue
+    def queued(self, delivery: Delivery, start: int, stop: int) -> Window:
+        """The events of timesteps start .. stop - 1 that find room in the queue of a set."""
+        stream, queue = self.streams[delivery.part.source], self.plan.queue
         window = stream.window(start, stop)
-        if queue is None or not queue.drops or not queue.holds(source):
+        if queue is None or not queue.holds(delivery.part.source):
             return window
-        if not queue.excess(stream.per_timestep(start, stop)):
+        room, per_timestep = self.room(delivery, start, stop), stream.per_timestep(start, stop)
+        if not queue.drops or (per_timestep <= room).all():
             return window
-        return queue.cut(window, stream.positions)
+        return queue.cut(window, stream.positions, room)
+
+    def room(self, delivery: Delivery, start: int, stop: int) -> np.ndarray:
+        """How many events of each timestep of emission find room in the queue of a set."""
+        queue, delay = self.plan.queue, delivery.part.delay
+        if not queue.shared:
+            return np.full(stop - start, queue.depth)
+        room = self.rooms.setdefault(delivery.name, np.full(self.plan.timesteps, -1))
+        new = np.flatnonzero(room[start + delay : stop + delay] < 0)
+        if new.size:  # the first to ask comes in the order in which events queue
+            per_timestep = self.streams[delivery.part.source].per_timestep(start, stop)[new]
+            at = new + start + delay
+            room[at] = np.maximum(queue.depth - self.waiting[at], 0)
+            self.waiting[at] += np.minimum(per_timestep, room[at]) if queue.drops else per_timestep
+        return room[start + delay : stop + delay]
 
     def overflow(self, delivery: Delivery, stream: Stream, start: int, stop: int) -> None:
         """Count what finds no room in the queue of a set; `start` and `stop` are of emission."""
         queue, facts = self.plan.queue, self.facts[delivery.name]
-        per_timestep = stream.per_timestep(start, stop)
-        excess = queue.excess(per_timestep)
-        if not excess or not queue.holds(delivery.part.source):
+        if not queue.holds(delivery.part.source):
+            return
+        room, per_timestep = self.room(delivery, start, stop), stream.per_timestep(start, stop)
+        excess = int(np.maximum(per_timestep - room, 0).sum())
+        if not excess:
             return
         if queue.policy == "error":
-            late = int(np.flatnonzero(per_timestep > queue.depth)[0])
-            found = f"{per_timestep[late]} events at timestep {start + late + delivery.part.delay}"
+            late = int(np.flatnonzero(per_timestep > room)[0])
+            events = queue.depth - room[late] + per_timestep[late]
+            found = f"{events} events at timestep {start + late + delivery.part.delay}"
             place = f"synapses/{delivery.name}"
             raise mismatch(found, f"at most {queue.depth}, the depth of its queue", place)
         facts["dropped" if queue.drops else "stalled"] += excess
@@ -100,7 +123,7 @@ class Arrivals:
             times = stop - start if stream.repeats else 1
             for window, sign in (
                 (stream.window(start, stop), 1),
-                (self.queued(delivery.part.source, start, stop), -1),
+                (self.queued(delivery, start, stop), -1),
             ):
                 cells = np.arange(window.offsets.size - 1) % stream.positions
                 cells = np.repeat(cells, np.diff(window.offsets))
@@ -121,6 +144,8 @@ class Arrivals:
             if self.queues:
                 per_timestep = stream.per_timestep(begin - delay, end - delay)
                 self.queues[delivery.name][begin:end] = per_timestep
+            if self.shares:
+                self.carry(delivery, window, 1)
         return stream, window, begin, end
 
     def deliver(self, delivery: Delivery, first: int, last: int, currents, marks) -> None:
@@ -142,6 +167,14 @@ class Arrivals:
         facts["rows"] += turns.rows
         facts["macs" if delivery.graded else "synops"] += turns.additions
         facts["zero_synops"] += turns.zeros
+
+    def carry(self, delivery: Delivery, window: Window, times: int) -> None:
+        """Count the events of each source neuron that its synapses carry."""
+        stream, carried = (
+            self.streams[delivery.part.source],
+            self.carried[self.carriers[delivery.name]],
+        )
+        tally(window.channels, window.offsets, times, carried.reshape(stream.positions, -1))
 
     def add(self, delivery: Delivery, window: Window, currents, marks, first: int = 0) -> Turns:
         """Add the events of a window to the currents, through the set's scale if it has one.
@@ -171,7 +204,7 @@ class Arrivals:
         if delivery.name not in self.repeated:
             current = np.zeros((1, *currents.shape[1:]), currents.dtype)
             mark = np.zeros((1, *marks.shape[1:]), np.uint8)
-            turns = self.add(delivery, self.queued(delivery.part.source, 0, 1), current, mark)
+            turns = self.add(delivery, self.queued(delivery, 0, 1), current, mark)
             self.repeated[delivery.name] = current, mark, turns
         current, mark, turns = self.repeated[delivery.name]
         currents += current
@@ -209,3 +242,12 @@ class Arrivals:
 def marked(reached: np.ndarray, channels: int) -> int:
     """How many neurons are marked; a mark is one neuron's or a whole position's."""
     return int(np.count_nonzero(reached.view(bool))) * (channels // reached.shape[2])
+
+
+@kernel
+def tally(channels, offsets, times, carried):
+    """carried[p, c] += times for every event of a window."""
+    for source in range(offsets.shape[0] - 1):
+        row = carried[source % carried.shape[0]]
+        for k in range(offsets[source], offsets[source + 1]):
+            row[channels[k]] += times

@@ -43,26 +43,38 @@ def within(assumption: str, measured: float, limit: float | None, place: str = "
     return Finding(assumption, holds, measured, limit, margin, place)
 
 
-def queue_of(profile: Profile, network: Network) -> Queue | None:
-    """The queue that a run simulates: of the input, or of every set; others are measured only."""
+def placed(network: Network, profile: Profile, placing: str) -> Placement:
+    """The neurons of a network on the cores of a chip; on one, where it does not say."""
+    neurons = {name: part.neurons for name, part in network.populations.items()}
+    most = sum(neurons.values()) - neurons[network.input]
+    return Placement(network, profile.capacity.neurons_per_core or max(most, 1), placing)
+
+
+def queue_of(profile: Profile, placement: Placement) -> Queue | None:
+    """The first queue that a run can simulate; others are measured only.
+
+    One of the input, one of every set, or one shared by all sets: of the chip, of its only core.
+    """
+    network = placement.network
     for queue in profile.queues:
         if queue.scope in ("input", "layer"):
             source = network.input if queue.scope == "input" else None
             return Queue(queue.depth, queue.policy, source)
+        alone = queue.scope == "chip" or placement.count == 1
+        if alone and queue.policy != "drop_old":
+            return Queue(queue.depth, queue.policy, shared=True)
     return None
 
 
 class Check:
     """A job under the limits of a chip: `simulate`, then `findings`; `free`: the same without."""
 
-    def __init__(self, job: Job, free: Job, profile: Profile, placing: str, claims: list[str]):
-        self.job, self.free, self.profile = job, free, profile
+    def __init__(
+        self, job: Job, free: Job, profile: Profile, placement: Placement, claims: list[Claim]
+    ):
+        self.job, self.free, self.profile, self.claims = job, free, profile, claims
         self.network, self.timesteps = job.network, job.settings.timesteps
-        self.claims = [Claim(text) for text in (*profile.claims, *claims)]
-        size = profile.capacity.neurons_per_core
-        neurons = {n: p.neurons for n, p in self.network.populations.items()}
-        most = sum(neurons.values()) - neurons[self.network.input]
-        self.placement = Placement(self.network, size or max(most, 1), placing)
+        self.placement = placement
         period = self.network.period(self.timesteps)
         self.timing = Timing(profile.time, self.placement, period)
         weight = profile.numeric.weight
@@ -184,14 +196,17 @@ class Check:
     def _queues(self) -> list[Finding]:
         rows, queued = [], self.job.queue
         for queue in self.profile.queues:
-            simulated = queue.scope in ("input", "layer") and queued is not None
+            simulated = queued is not None and queue.scope in ("input", "layer")
+            simulated = simulated and not queued.shared
             for name, (peak, sample, timestep) in self.peaks.items() if simulated else ():
                 if queued.holds(self.network.synapses[name].source):
                     place = f"{name}, sample {sample}, timestep {timestep}"
                     rows.append(within(f"queue {queue.name}", peak, queue.depth, place))
             if queue.scope in ("core", "chip"):
                 peak, sample, timestep = self.core_peak[queue.scope]
-                place = f"sample {sample}, timestep {timestep}; losses: {NOT_SIMULATED}"
+                place = f"sample {sample}, timestep {timestep}"
+                if queued is None or not queued.shared:
+                    place += f"; losses: {NOT_SIMULATED}"
                 rows.append(within(f"queue {queue.name}", peak, queue.depth, place))
         for name, count in self.lost.items():
             facts = self.job.run.work[name]

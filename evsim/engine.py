@@ -14,8 +14,8 @@ from evsim.counts import facts_of
 from evsim.events import Pairs, Stream
 from evsim.memory import Space
 from evsim.neurons._slope import listening
-from evsim.parts import EvsimError, kernel
-from evsim.plan import Plan
+from evsim.parts import EvsimError
+from evsim.plan import Delivery, Plan
 
 
 class Stopped(Exception):
@@ -54,10 +54,11 @@ class Simulation(Arrivals):
         if plan.queue is not None:
             for name in synapses:
                 self.facts[name] |= dict.fromkeys(("dropped", "dropped_synops", "stalled"), 0)
+        self.shares = plan.queue is not None and plan.queue.shared
         self.streams, self.states, self.out = {}, {}, {}
         for name, part in populations.items():
             if part.sends:
-                repeats = name == self.network.input and plan.coding.REPEATS
+                repeats = name == self.network.input and plan.coding.REPEATS and not self.shares
                 kind = Pairs if name in plan.starts else Stream
                 stream = space.held.setdefault(
                     f"{kind.__name__} of {name}", kind(part.positions, part.channels)
@@ -74,9 +75,12 @@ class Simulation(Arrivals):
                 dtype = self.states[name]["potential"].dtype
                 self.out[name] = np.empty((plan.timesteps, part.neurons), dtype)
         self.repeated = {}  # set: what one timestep of a repeating source does
-        self.carried = {  # (source, delay): events that each source neuron has delivered
-            (s.source, s.delay): np.zeros(populations[s.source].neurons, np.int64)
-            for s in synapses.values()
+        self.rooms, self.waiting = {}, np.zeros(plan.timesteps, np.int64)
+        self.carriers = {  # sets that carry the same events
+            name: (s.source, s.delay, name if self.shares else None) for name, s in synapses.items()
+        }
+        self.carried = {  # events that each source neuron has delivered
+            key: np.zeros(populations[key[0]].neurons, np.int64) for key in self.carriers.values()
         }
         self.sums = np.zeros((plan.timesteps, populations[self.network.output].neurons))
         self.spikes = {name: [] for name in self._recorded()}
@@ -178,8 +182,12 @@ class Simulation(Arrivals):
         facts["draws"] += plan.coding.DRAWS * (last - first) * stream.positions * stream.width
         if stream.repeats and stream.steps:
             return
-        key = self._key(self.network.input)
-        plan.coding.encode(self.values, first, last - first, key, stream)
+        key, coding = self._key(self.network.input), plan.coding
+        if coding.REPEATS and not stream.repeats:
+            for t in range(first, last):
+                coding.encode(self.values, t, 1, key, stream)
+        else:
+            coding.encode(self.values, first, last - first, key, stream)
 
     def input_charges(self) -> np.ndarray:
         """The charges of the input population, from an image or from events."""
@@ -253,8 +261,9 @@ class Simulation(Arrivals):
             per_timestep = stream.per_timestep(a, b)
             facts["spikes"] += int(per_timestep.sum())
             facts["peak"] = max(facts["peak"], int(per_timestep.max(initial=0)))
-            for delay in {d.part.delay for d in outgoing}:
-                self.carry(name, delay, first, last)
+            if not self.shares:
+                for delivery in {self.carriers[d.name]: d for d in outgoing}.values():
+                    self.collect_carried(delivery, first, last)
             if name in self.spikes or name == self.network.output:
                 timesteps, neurons, values = stream.events(a, b)
                 if name in self.spikes:
@@ -264,15 +273,13 @@ class Simulation(Arrivals):
             if last < self.plan.timesteps:
                 stream.forget(last - max((d.part.delay for d in outgoing), default=0))
 
-    def carry(self, name: str, delay: int, first: int, last: int) -> None:
+    def collect_carried(self, delivery: Delivery, first: int, last: int) -> None:
         """Count the events of each neuron in the window that a delay lets arrive in time."""
-        stream, carried = self.streams[name], self.carried[name, delay]
+        stream, delay = self.streams[delivery.part.source], delivery.part.delay
         first, end = stream.within(first, min(last, self.plan.timesteps - delay))
-        if end <= first:
-            return
-        window = self.queued(name, first, end)
-        grid = carried.reshape(stream.positions, stream.width)
-        tally(window.channels, window.offsets, (end - first) if stream.repeats else 1, grid)
+        if end > first:
+            times = end - first if stream.repeats else 1
+            self.carry(delivery, self.queued(delivery, first, end), times)
 
     def result(self) -> Sample:
         """The sample's facts, decision and recordings."""
@@ -287,14 +294,14 @@ class Simulation(Arrivals):
         by_timestep = self.sums.cumsum(axis=0) if output in self.streams else self.out[output]
         histograms = {
             name: np.bincount(
-                self.carried[s.source, s.delay],
+                self.carried[self.carriers[name]],
                 weights=network.connections[name].fan_out,
                 minlength=self.most(s.source) + 1,
             ).astype(np.int64)
             for name, s in network.synapses.items()
         }
         for name in self.streams:
-            sent = [n for (source, _), n in self.carried.items() if source == name]
+            sent = [n for key, n in self.carried.items() if key[0] == name]
             if sent:
                 most = max(sent, key=np.sum)  # the longer a delay, the more arrive too late
                 histograms[name] = np.bincount(most, minlength=self.most(name) + 1)
@@ -318,9 +325,7 @@ class Simulation(Arrivals):
         """The most events that a neuron of a population can send."""
         if name not in self.plan.starts:
             return self.plan.timesteps
-        sent = max(
-            (n.max() for (source, _), n in self.carried.items() if source == name), default=0
-        )
+        sent = max((n.max() for key, n in self.carried.items() if key[0] == name), default=0)
         assert sent <= 2, f"{name!r} sent {sent} events in its window"
         return 2
 
@@ -328,19 +333,10 @@ class Simulation(Arrivals):
         """Events per timestep of each source neuron, or its duration as a share of the longest."""
         window = self.network.schedule and self.network.schedule.window
         each = sorted(self.carried.items(), key=itemgetter(0), reverse=True)  # shortest delay last
-        found = {name: n / self.plan.timesteps for (name, _), n in each}
+        found = {name: n / self.plan.timesteps for (name, *_), n in each}
         for name in self.plan.starts:
             found[name] = self.streams[name].charges / (window - 1)
         for name, state in self.states.items():
             if "durations" in state:
                 found[name] = state["durations"].ravel() / (window - 1)
         return found
-
-
-@kernel
-def tally(channels, offsets, times, carried):
-    """carried[p, c] += times for every event of a window."""
-    for source in range(offsets.shape[0] - 1):
-        row = carried[source % carried.shape[0]]
-        for k in range(offsets[source], offsets[source + 1]):
-            row[channels[k]] += times

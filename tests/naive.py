@@ -496,7 +496,8 @@ class Sample:
 
     def __init__(self, network, timesteps, dtype, graded, draw, paired=False, queue=None):
         self.network, self.timesteps, self.dtype, self.graded = network, timesteps, dtype, graded
-        self.queue = queue
+        self.queue = queue  # (depth, policy), and if it is shared, the order of visits
+        self.rooms, self.waiting = {}, [0] * timesteps
         self.paired = paired  # the input sends two events, or none
         self.populations, self.sets = network["populations"], network["synapses"]
         self.numbers = {
@@ -557,14 +558,27 @@ class Sample:
         """The events of a set that arrive at `t`."""
         emitted = t - self.sets[name].get("delay", 0)
         events = self.sent[self.sets[name]["source"]][emitted] if emitted >= 0 else []
-        return self.room(events)
+        return self.room(name, t, events)
 
-    def room(self, events):
-        """Those of a timestep's events that find room in a queue: (depth, policy)."""
-        if self.queue is None or self.queue[1] not in ("drop_new", "drop_old"):
+    def left(self, name, t, events):
+        """How many events of a set find room at `t`: of a queue of its own, or of what is left."""
+        depth, policy, *order = self.queue
+        if not order:
+            return depth
+        if (name, t) not in self.rooms:  # sets are asked in the order in which events queue
+            room = max(depth - self.waiting[t], 0)
+            self.rooms[name, t] = room
+            self.waiting[t] += min(room, len(events)) if policy == "drop_new" else len(events)
+        return self.rooms[name, t]
+
+    def room(self, name, t, events):
+        """Those of a set's events that arrive at `t` and find room in its queue."""
+        if self.queue is None:
             return events
-        depth = self.queue[0]
-        return events[:depth] if self.queue[1] == "drop_new" else events[-depth:]
+        room = self.left(name, t, events)
+        if self.queue[1] == "drop_old":
+            return events[-room:]
+        return events[:room] if self.queue[1] == "drop_new" else events
 
     def arrive(self, name, t):
         """The current of every neuron at `t`, and the neurons that any event reached."""
@@ -626,12 +640,12 @@ class Sample:
             for name, rows in self.trace.items()
         }
 
-    def kept(self, events, delay):
-        """The events of a source that find room, or are due after the end."""
+    def kept(self, name, events, delay):
+        """The events of a set's source that find room, or are due after the end."""
         found = []
         for t in range(self.timesteps):
             own = [event for event in events if event[0] == t]
-            found += self.room(own) if t + delay < self.timesteps else own
+            found += self.room(name, t + delay, own) if t + delay < self.timesteps else own
         return found
 
     def record(self):
@@ -640,7 +654,7 @@ class Sample:
         touched = {name: set() for name in self.populations}
         for name, fields in self.sets.items():
             events, synapses = self.spikes(fields["source"]), self.synapses[name]
-            kept = self.kept(events, fields.get("delay", 0))
+            kept = self.kept(name, events, fields.get("delay", 0))
             facts[name], pairs, delivered, queue[name] = set_facts(
                 fields, synapses, kept, self.timesteps, self.is_graded(fields)
             )
@@ -649,7 +663,8 @@ class Sample:
                     fields, synapses, events, self.timesteps, self.is_graded(fields)
                 )
                 lost = {f: all_facts[f] - facts[name][f] for f in ("arrivals", "synops", "macs")}
-                over = sum(max(n - self.queue[0], 0) for n in queue[name])
+                rooms = [self.left(name, t, []) for t in range(self.timesteps)]
+                over = sum(max(n - room, 0) for n, room in zip(queue[name], rooms, strict=True))
                 facts[name]["dropped"] = lost["arrivals"]
                 facts[name]["dropped_synops"] = lost["synops"] + lost["macs"]
                 facts[name]["stalled"] = over if self.queue[1] == "stall" else 0
@@ -726,7 +741,7 @@ def simulate(
     else:
         run.sent[source] = encode(network, inputs, timesteps, coding, input_draw, dtype, graded)
     for t in range(timesteps):
-        for name in visiting_order(network):
+        for name in (queue and queue[2:] and queue[2]) or visiting_order(network):
             if name != network["input"]:
                 run.visit(name, t, lazy)
     return run.record()

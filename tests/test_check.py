@@ -197,6 +197,31 @@ def test_the_readme_chips_can_be_asked(said, capsys):
         assert found["chip"] == chip
 
 
+@pytest.mark.parametrize(("cores", "shared"), [(1000, True), (10, False)])
+def test_the_queue_of_the_only_core_is_simulated(said, cores, shared):
+    chip = f"""schema = "evsim-hw/1"
+[[queue]]
+name = "main"
+depth = 20
+policy = "drop_new"
+scope = "core"
+[capacity]
+neurons_per_core = {cores}
+"""
+    found, rows = by_name(said("--json", "-T", 12, chip=chip)[1])
+    loaded, data = evsim.load("n.h5"), evsim.open_data("d.h5")
+    queue = evsim.Queue(20, "drop_new", shared=True) if shared else None
+    run = evsim.run(loaded, data.images, timesteps=12, queue=queue)
+    assert found["values"]["accuracy"] == run.accuracy(data.labels)
+    lost = {n: int(f["dropped"].sum()) for n, f in run.work.items() if "dropped" in f}
+    losing = [f["measured"] for f in found["findings"] if f["assumption"] == "events lost"]
+    assert losing == [n for n in lost.values() if n]
+    assert bool(losing) == shared
+    [row] = [f for f in found["findings"] if f["assumption"] == "queue main"]
+    assert row["holds"] is False
+    assert ("not simulated" in row["place"]) != shared
+
+
 def test_axons_are_the_cores_that_neurons_reach(said):
     """Plain counting over the synapses of every neuron."""
     from geometry import connections

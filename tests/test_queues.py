@@ -15,7 +15,22 @@ import evsim
 from evsim import EvsimError
 from evsim.queues import Queue
 
-QUEUES = st.tuples(st.integers(1, 6), st.sampled_from(["drop_new", "drop_old", "stall"]))
+QUEUES = st.one_of(
+    st.tuples(st.integers(1, 6), st.sampled_from(["drop_new", "drop_old", "stall"])),
+    st.tuples(st.integers(1, 12), st.sampled_from(["drop_new", "stall"]), st.just(True)),
+)
+
+
+def queue_of(depth, policy, shared=False):
+    return Queue(depth, policy, shared=shared)
+
+
+def law(case, queue):
+    """What the oracle says; a shared queue fills in the order in which populations are visited."""
+    depth, policy, *shared = queue
+    stages = build.network(case.network).stages if shared else ()
+    order = [name for stage in stages for name in stage.populations]
+    return simulate(**case._asdict(), queue=(depth, policy, *([order] if shared else [])))
 
 
 def without_pools(case):
@@ -26,8 +41,8 @@ def without_pools(case):
 @examples(150)
 @given(cases(), QUEUES)
 def test_a_run_with_queues_equals_the_law(case, queue):
-    record = simulate(**case._asdict(), queue=queue)
-    assert_equal(build.run(case, queue=Queue(*queue)), record, case)
+    record = law(case, queue)
+    assert_equal(build.run(case, queue=queue_of(*queue)), record, case)
 
 
 @examples(60)
@@ -35,23 +50,24 @@ def test_a_run_with_queues_equals_the_law(case, queue):
     st.one_of(window_cases().filter(without_pools), online_cases().filter(without_pools)), QUEUES
 )
 def test_switch_events_that_are_lost_are_missed(case, queue):
-    record = simulate(**case._asdict(), queue=queue)
-    assert_equal(build.run(case, queue=Queue(*queue)), record, case)
+    record = law(case, queue)
+    assert_equal(build.run(case, queue=queue_of(*queue)), record, case)
 
 
 @examples(40)
 @given(cases(), QUEUES, st.integers(1, 5))
 def test_no_window_changes_what_is_lost(case, queue, window):
-    whole = build.run(case, queue=Queue(*queue))
-    assert build.outcome(build.run(case, queue=Queue(*queue), window=window)) == build.outcome(
+    whole = build.run(case, queue=queue_of(*queue))
+    assert build.outcome(build.run(case, queue=queue_of(*queue), window=window)) == build.outcome(
         whole
     )
 
 
 @examples(40)
-@given(cases())
-def test_a_queue_deep_enough_changes_nothing(case):
-    free, queued = build.run(case), build.run(case, queue=Queue(10**6))
+@given(cases(), st.booleans())
+def test_a_queue_deep_enough_changes_nothing(case, shared):
+    free = build.run(case)
+    queued = build.run(case, queue=Queue(10**6, shared=shared))
     for name, facts in queued.work.items():
         for fact in ("dropped", "dropped_synops", "stalled"):
             assert not facts.pop(fact, np.zeros(1)).any()
@@ -73,6 +89,7 @@ def test_a_queue_that_must_not_overflow_ends_the_run():
     [
         ((0,), "depth: found 0, expected at least 1"),
         ((4, "drop"), "policy: found 'drop', expected"),
+        ((4, "drop_old", None, True), "policy: found 'drop_old', expected another one"),
     ],
 )
 def test_bad_queues(arguments, message):

@@ -34,7 +34,8 @@ def check(
     quiet: options.Quiet = False,
 ) -> None:
     """Do the assumptions about a chip hold for this network on these data?"""
-    from evsim.checking import RECORD, Check, queue_of
+    from evsim.checking import RECORD, Check, placed, queue_of
+    from evsim.claims import Claim
     from evsim.formats.data import open_data
     from evsim.formats.guard import guarded
     from evsim.formats.native import load
@@ -44,26 +45,22 @@ def check(
 
     profile = Profile.read(find(chip, "--chip"))
     loaded = guarded(network, load)
+    try:
+        placement = placed(loaded, profile, placing)
+    except EvsimError as error:
+        place = {"placing": "--placing"}.get(error.place, error.place)
+        raise EvsimError(error.problem, place, error.file) from None
+    claims = [Claim(text) for text in (*profile.claims, *(claim or []))]
+    limits = {"record": RECORD, "queue": queue_of(profile, placement)}
     choices = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
     with guarded(data, open_data) as opened:
 
         def simulated(samples: str | None) -> Check:
             free = Job(loaded, opened, samples=samples, **choices)
-            limited = Job(
-                loaded,
-                opened,
-                samples=samples,
-                record=RECORD,
-                queue=queue_of(profile, loaded),
-                **choices,
-            )
-            try:
-                checked = Check(limited, free, profile, placing, claim or [])
-            except EvsimError as error:
-                place = {"placing": "--placing"}.get(error.place, error.place)
-                raise EvsimError(error.problem, place, error.file) from None
+            limited = Job(loaded, opened, samples=samples, **limits, **choices)
+            checked = Check(limited, free, profile, placement, claims)
             first = limited.settings.first_sample
-            if checked.claims and limited.settings.samples > 1:  # do they name what there is?
+            if claims and limited.settings.samples > 1:  # do they name what there is?
                 _ = simulated(f"{first}:{first + 1}").findings
             checked.simulate(jobs, byte_count(memory), quiet or as_json)
             return checked
