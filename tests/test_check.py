@@ -208,7 +208,7 @@ scope = "core"
 [capacity]
 neurons_per_core = {cores}
 """
-    found, rows = by_name(said("--json", "-T", 12, chip=chip)[1])
+    found, _ = by_name(said("--json", "-T", 12, chip=chip)[1])
     loaded, data = evsim.load("n.h5"), evsim.open_data("d.h5")
     queue = evsim.Queue(20, "drop_new", shared=True) if shared else None
     run = evsim.run(loaded, data.images, timesteps=12, queue=queue)
