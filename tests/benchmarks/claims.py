@@ -232,9 +232,16 @@ def fewer(subtract: dict[int, float], zero: dict[int, float]) -> list[str]:
     """At which of these timesteps reset by subtraction is as good as reset to zero."""
     rows = []
     for t, accuracy in zero.items():
+        if accuracy < 0.5:
+            continue
         enough = min(s for s, a in subtract.items() if a >= accuracy)
         least = "at least " if enough == min(subtract) else ""
         rows.append([t, percent(accuracy), enough, f"{least}{t / enough:g}"])
+    if not rows:
+        return [
+            "Reset to zero never gets half of the images right: there is nothing to compare.",
+            "",
+        ]
     columns = ["reset to zero, T", "its accuracy", "by subtraction, T", "times fewer"]
     return table(columns, rows)
 
@@ -282,8 +289,8 @@ def ratios(piece: dict, target: str, long: dict) -> list[str]:
         f"{long['synaptic_add'] / 1e6:.1f} million synaptic additions, "
         f"{long['synaptic_add'] / switches['synaptic_add']:.1f} times as many as these windows, "
         f"and take {long['timesteps'] / switches['window']:g} times the window. The 30 to 60 times "
-        "of the literature are those of rates that need so many timesteps; balanced per channel, "
-        f"rates are as good here after {steps}."
+        "of the literature compare with rates of such lengths; balanced per channel, rates are as "
+        f"good here after {steps}."
     )
     return [first, *table(["an image", "rates", "switches", "ratio"], rows), last, ""]
 
