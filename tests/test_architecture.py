@@ -30,7 +30,7 @@ LEVELS = [  # who imports whom: down only; of a folder, its `__init__` and its f
     ("threads",),
     ("runs",),
     ("formats",),
-    ("convert", "hardware", "learn", "pricing", "warm"),
+    ("convert", "conventions", "hardware", "learn", "pricing", "warm"),
     ("report",),
     ("job",),
     ("comparison",),
