@@ -14,6 +14,9 @@ from evsim.pricing import DEFAULT, Profile, find
 def report(
     results: Annotated[list[Path], typer.Argument(help="result files", show_default=False)],
     page: Annotated[Path, typer.Option("-o", "--out", help="HTML page to write")],
+    check: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="of evsim check --json, to show")
+    ] = None,
     prices: Annotated[str, typer.Option(metavar="NAME|FILE", help="of actions")] = DEFAULT,
     accumulate: options.Accumulate = "direct",
     update: options.Update = "clock",
@@ -22,10 +25,13 @@ def report(
 ) -> None:
     """Stored runs side by side, as one page that needs no network."""
     from evsim.formats.guard import guarded
+    from evsim.report.broken import assumptions
     from evsim.report.page import check_target, render, write
     from evsim.report.recorded import read
 
     machine = options.checked_machine(accumulate, update, input_machine)
     check_target(page, results, overwrite)
     profile = Profile.read(find(prices))
-    write(page, render([guarded(path, read) for path in results], profile, machine))
+    checks = [assumptions(path) for path in check or ()]
+    recorded = [guarded(path, read) for path in results]
+    write(page, render(recorded, profile, machine, checks))

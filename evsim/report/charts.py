@@ -70,10 +70,13 @@ def accuracy(lines: list[tuple[int, np.ndarray]], anns: list[float], text: str) 
         body.append(f'<line class="grid" x1="{left}" x2="{width - right}" y1="{level:.1f}" ')
         body.append(f'y2="{level:.1f}"/><text class="tick end" x="{left - 8}" ')
         body.append(f'y="{level + 4:.1f}">{value:g} %</text>')
-    for power in range(int(math.log2(last)) + 1):
-        place = float(x(2**power))
+    marks = [2**power for power in range(int(math.log2(last)) + 1)]
+    if marks[-1] < last:  # the last one is marked, too; a power of 2 beside it gives way
+        marks = [mark for mark in marks if mark * 1.2 < last] + [last]
+    for mark in marks:
+        place = float(x(mark))
         body.append(f'<text class="tick middle" x="{place:.1f}" y="{height - bottom + 18}">')
-        body.append(f"{2**power}</text>")
+        body.append(f"{mark}</text>")
     body.append(f'<text class="tick middle" x="{(left + width - right) / 2:g}" ')
     body.append(f'y="{height - 4}">timesteps</text>')
     for ann in sorted(set(anns)):

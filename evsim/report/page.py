@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +17,23 @@ from evsim.counts import ACCUMULATOR, ADDITIONS, GATE, M3, is_set
 from evsim.formats import _hdf5 as hdf5
 from evsim.parts import EvsimError
 from evsim.pricing import Profile, price
-from evsim.report import charts
+from evsim.report import broken, charts
+from evsim.report.numerals import amount, count, high, percent
 from evsim.report.recorded import Recorded
 
 NO_NEURONS = ("input", "readout", GATE)  # do not count as neurons that spike
 
 
-def render(results: list[Recorded], profile: Profile, machine: dict[str, str]) -> str:
-    """The page; `machine` as in `counts.Machine`."""
+def render(
+    results: list[Recorded], profile: Profile, machine: dict[str, str], checks: Sequence[dict] = ()
+) -> str:
+    """The page; `machine` as in `counts.Machine`, `checks` as in `broken.assumptions`."""
     import jinja2
 
-    views = [_view(recorded, profile, machine) for recorded in results]
+    views = []
+    for recorded in results:
+        with hdf5.reading(recorded.path):  # facts that do not fit each other are a damaged file
+            views.append(_view(recorded, profile, machine))
     for index, (view, label) in enumerate(zip(views, _labels(results), strict=True)):
         view |= {"label": label, "key": charts.key(index), "index": index}
     folder = jinja2.FileSystemLoader(Path(__file__).parent)
@@ -43,6 +50,8 @@ def render(results: list[Recorded], profile: Profile, machine: dict[str, str]) -
         summary=_summary(views),
         accuracy=_accuracy(views),
         profile=profile,
+        sources=_sources(views),
+        checks=checks,
         machine=", ".join(machine.values()),
     )
 
@@ -70,26 +79,6 @@ def write(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def count(number: float | None, digits: int = 1) -> str:
-    """A number with groups of three."""
-    return "" if number is None else f"{number:,.{digits}f}"
-
-
-def percent(fraction: float | None, digits: int = 2) -> str:
-    """A fraction in percent, without the sign."""
-    return "" if fraction is None else f"{100 * fraction:.{digits}f}"
-
-
-def amount(number, scale: float = 1.0) -> str:
-    """An energy, or the range it lies in, to three decimals."""
-    ends = number if isinstance(number, tuple) else (number,)
-    return " to ".join(f"{end / scale:,.3f}" for end in ends)
-
-
-def _high(number) -> float:
-    return number[1] if isinstance(number, tuple) else number
-
-
 def _labels(results: list[Recorded]) -> list[str]:
     """The names of the files, and a number where two are alike."""
     stems = [recorded.path.stem for recorded in results]
@@ -103,16 +92,15 @@ def _labels(results: list[Recorded]) -> list[str]:
 def _view(recorded: Recorded, profile: Profile, machine: dict[str, str]) -> dict:
     """What the template shows of a result: means over samples, unless it says otherwise."""
     run = recorded.run
-    with hdf5.reading(recorded.path):  # facts that do not fit each other are a damaged file
-        counts = run.counts(**machine)
-    samples = len(run.predictions)
+    counts, samples = run.counts(**machine), len(run.predictions)
+    priced = price(counts, profile)
     settings = dict(run.settings)
     for which in ("network", "data"):
         path = settings.get(f"{which}_path")
         settings[which] = Path(path).name if path else "not in a file"
     settings["name"] = settings.get("name") or Path(settings["network"]).stem
     work = _work(recorded, counts, samples)
-    energy = _energy(counts, profile, samples)
+    energy = _energy(counts, priced, profile, samples)
     neurons = [n for n, p in run.parts.items() if not is_set(p) and p["kind"] not in NO_NEURONS]
     spikes = sum(int(run.work[name]["spikes"].sum()) for name in neurons)
     return {
@@ -132,6 +120,7 @@ def _view(recorded: Recorded, profile: Profile, machine: dict[str, str]) -> dict
         "populations": _populations(recorded, samples),
         "work": work,
         "energy": energy,
+        "broken": broken.of_run(recorded, priced),
         "queues": _queues(recorded),
         "raster": _raster(recorded),
     }
@@ -191,44 +180,46 @@ def _work(recorded: Recorded, counts: dict, samples: int) -> dict:
     return {"rows": rows, "most": most}
 
 
-def _energy(counts: dict, profile: Profile, samples: int) -> dict:
-    """Energy by action in nanojoule per inference, and what is known of its price."""
-    found = price(counts, profile)
+def _energy(counts: dict, found: dict, profile: Profile, samples: int) -> dict:
+    """Energy by action, `found` as `price` gives it, and what is known of the prices."""
     charges = {action: charge for charge in profile.charges for action in charge.action}
-    per_nj = 1000.0 * samples  # from picojoule of all samples
-    rows, sources = [], []
+    per_nj = 1000.0 * samples  # picojoule of all samples in a nanojoule of one
+    rows = []
     for action, energy in found["actions"].items():
-        times = counts["total"].get(action)
-        charge = charges.get(action)
-        if not _high(energy):
+        times, charge = counts["total"].get(action), charges[action]
+        if not high(energy):
             continue
-        if charge and charge.source not in sources:
-            sources.append(charge.source)
         rows.append(
             {
                 "action": action,
                 "times": None if times is None else times / samples,
                 "energy": energy,
-                "share": _high(energy) / _high(found["total"]),
-                "evidence": charge.evidence if charge else "",
-                "source": sources.index(charge.source) + 1 if charge else "",
+                "share": high(energy) / high(found["total"]),
+                "evidence": charge.evidence,
+                "source": charge.source,
             }
         )
-    rows.sort(key=lambda row: -_high(row["energy"]))
+    rows.sort(key=lambda row: -high(row["energy"]))
     return {
         "rows": rows,
         "scale": per_nj,
         "most": max((row["share"] for row in rows), default=1),
         "total": found["total"],
         "lower_bound": found["lower_bound"],
-        "unpriced": {action: n / samples for action, n in found["unpriced"].items()},
         "evidence": [
-            (kind, energy, _high(energy) / _high(found["total"]))
+            (kind, energy, high(energy) / high(found["total"]))
             for kind, energy in found["evidence"].items()
-            if _high(energy)
+            if high(energy)
         ],
-        "sources": sources,
     }
+
+
+def _sources(views: list[dict]) -> dict[str, int]:
+    """Where prices are from, numbered."""
+    found: dict[str, int] = {}
+    for row in (row for view in views for row in view["energy"]["rows"]):
+        found.setdefault(row["source"], len(found) + 1)
+    return found
 
 
 def _queues(recorded: Recorded) -> list[dict]:
@@ -277,7 +268,7 @@ def _summary(views: list[dict]) -> list[dict]:
     energies = [view["energy"] for view in views]
     cells = [amount(energy["total"], 1000 * energy["scale"]) for energy in energies]
     bounds = ["at least " if energy["lower_bound"] else "" for energy in energies]
-    numbers = [_high(energy["total"]) / energy["scale"] for energy in energies]
+    numbers = [high(energy["total"]) / energy["scale"] for energy in energies]
     known = not any(bounds) and not any(isinstance(e["total"], tuple) for e in energies)
     rows.append(
         {

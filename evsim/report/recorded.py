@@ -11,9 +11,26 @@ from evsim.counts import is_set
 from evsim.formats import _hdf5 as hdf5
 from evsim.formats import result
 from evsim.formats.result import StoredRun
-from evsim.parts import mismatch
+from evsim.parts import mismatch, shown
 
 ROWS = 1024  # samples read at a time
+SETTINGS = {  # what a page needs of a header, and the types it may have
+    "timesteps": int,
+    "samples": int,
+    "synapses": int,
+    "seed": int,
+    "input": str,
+    "output": str,
+    "coding": str,
+    "dtype": str,
+    "evsim": str,
+    "name": str | None,
+    "network_path": str | None,
+    "network_sha256": str | None,
+    "data_path": str | None,
+    "data_sha256": str | None,
+    "ann_accuracy": int | float | None,
+}
 
 
 @dataclass(frozen=True)
@@ -46,8 +63,9 @@ class Recorded:
 def read(path) -> Recorded:
     """Read a result file, or a part of one; raises EvsimError."""
     run = result.load(path)
-    samples, timesteps = len(run.predictions), run.settings["timesteps"]
     with hdf5.opened(path) as file:
+        _check_settings(run.settings)
+        samples, timesteps = len(run.predictions), run.settings["timesteps"]
         indices = hdf5.checked(file["samples"], "/samples")
         return Recorded(
             Path(path),
@@ -58,6 +76,16 @@ def read(path) -> Recorded:
             {name: _queue(dataset, samples, timesteps) for name, dataset in _in(file, "queue")},
             {name: _spikes(group, run, name) for name, group in _in(file, "spikes")},
         )
+
+
+def _check_settings(settings) -> None:
+    for name, types in SETTINGS.items():
+        if not isinstance(settings, dict) or not isinstance(settings.get(name), types):
+            found = settings.get(name) if isinstance(settings, dict) else settings
+            raise mismatch(shown(found), "a setting as evsim run writes it", f"settings.{name}")
+    for name in ("timesteps", "samples"):
+        if settings[name] < 1:
+            raise mismatch(settings[name], "at least 1", f"settings.{name}")
 
 
 def _in(file, folder: str):
