@@ -30,7 +30,7 @@ def report(
     from evsim.report.recorded import read
 
     machine = options.checked_machine(accumulate, update, input_machine)
-    check_target(page, results, overwrite)
+    check_target(page, [*results, *(check or ())], overwrite)
     profile = Profile.read(find(prices))
     checks = [assumptions(path) for path in check or ()]
     recorded = [guarded(path, read) for path in results]

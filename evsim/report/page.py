@@ -56,22 +56,22 @@ def render(
     )
 
 
-def check_target(path: Path, results: list[Path], overwrite: bool) -> None:
-    """Raise an error unless the page may be written there."""
+def check_target(path: Path, sources: list[Path], overwrite: bool) -> None:
+    """Raise an error unless the page, made of some files, may be written there."""
     if path.is_dir() or not path.parent.is_dir():
         problem = "is a folder" if path.is_dir() else "cannot be written: no such folder"
         raise EvsimError(problem, file=str(path))
     if path.exists() and not overwrite:
         raise EvsimError("exists already (--overwrite replaces it)", file=str(path))
-    if path.exists() and any(r.exists() and path.samefile(r) for r in results):
-        raise EvsimError("is one of the results, expected another file", file=str(path))
+    if path.exists() and any(s.exists() and path.samefile(s) for s in sources):
+        raise EvsimError("is a file that the page is made of", file=str(path))
 
 
 def write(path: Path, text: str) -> None:
     """Write a page, whole or not at all."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="replace")  # names may be any bytes
         temporary.replace(path)
     except OSError as error:
         raise EvsimError(f"cannot be written: {error.strerror}", file=str(path)) from None
