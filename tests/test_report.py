@@ -16,7 +16,7 @@ from evsim.formats import result
 from evsim.pricing import DEFAULT, Profile, find, price
 from evsim.report import charts, recorded
 
-VOID = {"meta", "br", "line", "rect", "circle", "path", "polyline", "polygon"}
+VOID = {"meta", "br", "wbr", "line", "rect", "circle", "path", "polyline", "polygon"}
 HOSTILE = "<img src=x onerror=alert(1)>&\"'"
 
 
@@ -225,10 +225,10 @@ def test_a_raster_marks_neurons_and_timesteps():
         ("0", "3", "320"),
         ("480", "15", "160"),
     ]
-    many = np.array([[999, 9999]])  # more than there are lines: the last one of both
-    assert re.findall(r"M([\d.]+) ([\d.]+)h", charts.raster(many, 10000, 1000, "")) == [
-        (f"{640 * 255 / 256:g}", "127.5")
-    ]
+    every = np.stack([np.full(1280, 999), np.arange(1280)], 1)  # of 1280 neurons every tenth
+    marks = re.findall(r"M([\d.]+) ([\d.]+)h", charts.raster(every, 1280, 1000, ""))
+    assert marks == [(f"{640 * 255 / 256:g}", f"{row + 0.5:g}") for row in range(128)]
+    assert "M" not in charts.raster(every[1:10], 1280, 1000, "")
 
 
 def test_a_histogram_has_every_neuron_that_sent():

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from evsim.parts import EvsimError, mismatch, shown
-from evsim.report.numerals import count, percent
 from evsim.report.recorded import Recorded
+from evsim.report.wording import count, percent
 
 FACTS = {  # what a part may record that it should not: in words
     "undelivered": "events were due at or after the end of the run and did not arrive",

@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 
 COLORS = 6  # that the page defines: lines beyond them begin again, with another dash
 DASHES = ("", "7 4", "2 3")
+RASTER = (128, 256)  # neurons and timesteps that a raster shows, at most
 
 
 def _svg(width: float, height: float, text: str, body: str, kind: str = "") -> Markup:
@@ -127,10 +128,13 @@ def queue(mean: np.ndarray, most: np.ndarray, text: str) -> Markup:
 
 
 def raster(events: np.ndarray, neurons: int, timesteps: int, text: str) -> Markup:
-    """Events (timestep, neuron) of a population: a cell is one neuron and timestep, or several."""
-    rows, columns = min(neurons, 128), min(timesteps, 256)
+    """Events (timestep, neuron) of a population, or of neurons of it at even distances."""
+    rows, columns = min(neurons, RASTER[0]), min(timesteps, RASTER[1])
     cells = np.zeros((rows, columns), bool)
-    cells[events[:, 1] * rows // neurons, events[:, 0] * columns // timesteps] = True
+    row_of = np.full(neurons, -1)
+    row_of[np.arange(rows) * neurons // rows] = np.arange(rows)
+    shown = events[row_of[events[:, 1]] >= 0]
+    cells[row_of[shown[:, 1]], shown[:, 0] * columns // timesteps] = True
     wide, tall = 640 / columns, max(1.0, min(6.0, 96 / rows))
     body = []
     for row in range(rows):

@@ -18,8 +18,8 @@ from evsim.formats import _hdf5 as hdf5
 from evsim.parts import EvsimError
 from evsim.pricing import Profile, price
 from evsim.report import broken, charts
-from evsim.report.numerals import amount, count, high, percent
 from evsim.report.recorded import Recorded
+from evsim.report.wording import amount, breakable, count, high, percent
 
 NO_NEURONS = ("input", "readout", GATE)  # do not count as neurons that spike
 
@@ -45,6 +45,7 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters |= {"count": count, "percent": percent, "amount": amount}
+    environment.filters["breakable"] = breakable
     return environment.get_template("page.html").render(
         results=views,
         summary=_summary(views),
@@ -52,6 +53,8 @@ def render(
         profile=profile,
         sources=_sources(views),
         checks=checks,
+        raster_rows=charts.RASTER[0],
+        raster_columns=charts.RASTER[1],
         machine=", ".join(machine.values()),
     )
 

@@ -1,6 +1,8 @@
-"""Numbers as a page shows them."""
+"""Numbers and names as a page shows them."""
 
 from __future__ import annotations
+
+import re
 
 
 def count(number: float | None, digits: int = 1) -> str:
@@ -22,3 +24,10 @@ def amount(number, scale: float = 1.0) -> str:
 def high(number) -> float:
     """An energy, or the most it may be."""
     return number[1] if isinstance(number, tuple) else number
+
+
+def breakable(text: str):
+    """A name that may be broken behind the characters that join its words."""
+    from markupsafe import Markup, escape
+
+    return Markup("<wbr>").join(escape(word) for word in re.split(r"(?<=[._-])(?=[^._-])", text))
