@@ -15,6 +15,7 @@ from evsim.counts import ADDITIONS, M3, is_set
 from evsim.formats import result
 from evsim.pricing import DEFAULT, Profile, find, price
 from evsim.report import charts, recorded
+from evsim.shipped import shipped
 
 VOID = {"meta", "br", "wbr", "line", "rect", "circle", "path", "polyline", "polygon"}
 HOSTILE = "<img src=x onerror=alert(1)>&\"'"
@@ -172,6 +173,15 @@ def test_energy_by_action(stored, said):
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) == pytest.approx(100, abs=0.1 * len(shares))
     assert page.rows("summary")["Energy,"] == [numeral(priced["total"] / 6e6, 3)]
+
+
+@pytest.mark.parametrize("path", sorted(shipped("hardware").glob("*.toml")), ids=lambda p: p.stem)
+def test_every_profile_prices_a_page(path, stored, said):
+    assert said(f"report r.h5 -o p.html --prices {path.stem}") == (0, "", "")
+    page, priced = Page("p.html"), price(stored.counts(), Profile.read(path))
+    assert Profile.read(path).title in page.text["energy"]
+    paid = [action for action, energy in priced["actions"].items() if energy]
+    assert len(page.rows("energy")) == 2 + len(paid)
 
 
 def test_accuracy_queues_and_spikes_are_those_of_the_file(stored, said):
