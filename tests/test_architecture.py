@@ -31,7 +31,7 @@ LEVELS = [  # who imports whom: down only; of a folder, its `__init__` and its f
     ("runs",),
     ("formats",),
     ("hardware",),
-    ("claims", "convert", "cores", "learn", "pricing", "warm"),
+    ("claims", "conventions", "convert", "cores", "learn", "pricing", "warm"),
     ("cost", "timing", "traffic"),
     ("report",),
     ("job",),

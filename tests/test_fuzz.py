@@ -14,7 +14,9 @@ import evsim
 from evsim import EvsimError
 from evsim.cli import run_command
 from evsim.formats import guard
-from evsim.report import info
+from evsim.pricing import DEFAULT, Profile, find
+from evsim.report import info, recorded
+from evsim.report.page import render
 
 SECONDS = 2  # for one file
 BYTES = 1 << 30  # of memory, beyond what is in use
@@ -47,6 +49,12 @@ def read_data(path):
         for index in range(min(data.samples, 10)):
             content = data.inputs.of(index) if data.images is None else data.images[index]
             assert content is not None
+
+
+def read_result(path):
+    profile = Profile.read(find(DEFAULT))
+    machine = {"accumulate": "direct", "update": "clock", "input": "recompute"}
+    assert render([recorded.read(path)], profile, machine)
 
 
 def outcomes(content, read, seeds, path):
@@ -115,17 +123,27 @@ def compressed(path):
     return network(path, change)
 
 
+def stored(path):
+    """A result with recordings."""
+    parts = network(path.with_name("n.h5")), images(path.with_name("d.h5"))
+    options = ["-T", "4", "--record", "spikes,queues", "--quiet", "--overwrite"]
+    assert run_command(["run", *map(str, parts), *options, "--out", str(path)]) == 0
+    return path
+
+
 FUZZED = {
     "network": (network, read_network, range(500, 800)),
     "compressed": (compressed, read_network, range(160, 360)),
     "images": (images, read_data, range(200)),
     "events": (events, read_data, range(200)),
+    "result": (stored, read_result, range(150)),
 }
 MORE = {
     "network": (network, read_network, range(2000)),
     "compressed": (compressed, read_network, range(2000)),
     "images": (images, read_data, range(500)),
     "events": (events, read_data, range(500)),
+    "result": (stored, read_result, range(1000)),
 }
 
 

@@ -28,17 +28,24 @@ def run(
     input_machine: options.InputMachine = "recompute",
     record: Annotated[str | None, typer.Option(help="any of spikes,trace,queues")] = None,
     out: Annotated[Path | None, typer.Option(help="write a result file")] = None,
+    convention: Annotated[
+        str | None, typer.Option(metavar="TOOL", help="what another tool would have counted")
+    ] = None,
     overwrite: options.Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="go on with OUT.part")] = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Simulate, count, decide: a network over images or events."""
+    from evsim import conventions
     from evsim.formats.data import open_data
     from evsim.formats.guard import guarded
     from evsim.formats.native import load
+    from evsim.report.conventions import show as show_convention
 
     machine = options.checked_machine(accumulate, update, input_machine)
+    if convention is not None:
+        conventions.conventions(convention)
     loaded = guarded(network, load)
     with guarded(data, open_data) as opened:
         job = Job(
@@ -52,10 +59,15 @@ def run(
             record=_recordings(record, out),
         )
         job.simulate(jobs, byte_count(memory), out, overwrite, resume, quiet or as_json)
+        found = {}
+        if convention is not None:
+            found["convention"] = conventions.convention(convention, job.run, job.inputs)
         if as_json:
-            print(json.dumps(job.summary(machine)))
+            print(json.dumps(job.summary(machine) | found))
         elif not quiet:
             job.show(machine)
+            if found:
+                show_convention(found["convention"])
 
 
 def _recordings(record: str | None, out: Path | None) -> tuple[str, ...]:

@@ -1,0 +1,37 @@
+"""evsim report"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evsim.commands import _options as options
+from evsim.pricing import DEFAULT, Profile, find
+
+
+def report(
+    results: Annotated[list[Path], typer.Argument(help="result files", show_default=False)],
+    page: Annotated[Path, typer.Option("-o", "--out", help="HTML page to write")],
+    check: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="of evsim check --json, to show")
+    ] = None,
+    prices: Annotated[str, typer.Option(metavar="NAME|FILE", help="of actions")] = DEFAULT,
+    accumulate: options.Accumulate = "direct",
+    update: options.Update = "clock",
+    input_machine: options.InputMachine = "recompute",
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Stored runs side by side, as one page that needs no network."""
+    from evsim.formats.guard import guarded
+    from evsim.report.broken import assumptions
+    from evsim.report.page import check_target, render, write
+    from evsim.report.recorded import read
+
+    machine = options.checked_machine(accumulate, update, input_machine)
+    check_target(page, [*results, *(check or ())], overwrite)
+    profile = Profile.read(find(prices))
+    checks = [assumptions(path) for path in check or ()]
+    recorded = [guarded(path, read) for path in results]
+    write(page, render(recorded, profile, machine, checks))

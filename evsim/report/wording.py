@@ -1,0 +1,33 @@
+"""Numbers and names as a page shows them."""
+
+from __future__ import annotations
+
+import re
+
+
+def count(number: float | None, digits: int = 1) -> str:
+    """A number with groups of three."""
+    return "" if number is None else f"{number:,.{digits}f}"
+
+
+def percent(fraction: float | None, digits: int = 2) -> str:
+    """A fraction in percent, without the sign."""
+    return "" if fraction is None else f"{100 * fraction:.{digits}f}"
+
+
+def amount(number, scale: float = 1.0) -> str:
+    """An energy, or the range it lies in, to three decimals."""
+    ends = number if isinstance(number, tuple) else (number,)
+    return " to ".join(f"{end / scale:,.3f}" for end in ends)
+
+
+def high(number) -> float:
+    """An energy, or the most it may be."""
+    return number[1] if isinstance(number, tuple) else number
+
+
+def breakable(text: str):
+    """A name that may be broken behind the characters that join its words."""
+    from markupsafe import Markup, escape
+
+    return Markup("<wbr>").join(escape(word) for word in re.split(r"(?<=[._-])(?=[^._-])", text))
