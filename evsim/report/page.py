@@ -185,7 +185,7 @@ def _work(recorded: Recorded, counts: dict, samples: int) -> dict:
 
 def _energy(counts: dict, found: dict, profile: Profile, samples: int) -> dict:
     """Energy by action, `found` as `price` gives it, and what is known of the prices."""
-    charges = {action: charge for charge in profile.charges for action in charge.action}
+    charges = {action: charge for charge in profile.prices for action in charge.action}
     per_nj = 1000.0 * samples  # picojoule of all samples in a nanojoule of one
     rows = []
     for action, energy in found["actions"].items():
