@@ -11,10 +11,11 @@ from evsim.formats.result import StoredRun
 from evsim.hardware import EVIDENCE, Profile
 from evsim.hardware.amounts import Amount, between, high, low, quotient, times
 from evsim.hardware.artificial import COUNTED, artificial, connections, nominal_work
+from evsim.parts import mismatch
 from evsim.pricing import done_by_part, microjoule, price
 
 CONTRIBUTES = 0.05  # of the total: how well its prices are known is then said
-MAC = "synaptic_mac"
+ADD, MAC = "synaptic_add", "synaptic_mac"
 OF_SPIKES = ("event_push", "reset_subtract", "reset_write")  # what a spike causes where it is sent
 
 
@@ -37,6 +38,7 @@ class Cost:
         machine = Machine(**(profile.machine.choices | self.machine))
         counts = self.counts(machine)
         priced = price(counts, profile)
+        self._check_priced(counts, profile, priced)
         found = {"chip": profile.name, "title": profile.title, "machine": counts["machine"]}
         found["energy_uj"] = self._each(priced["total"])
         found["lower_bound"] = priced["lower_bound"]
@@ -49,6 +51,16 @@ class Cost:
         found["prices"] = self._prices(counts, profile)
         found["break_even"] = [self._break_even(profile, machine, how) for how in COUNTED]
         return found
+
+    def _check_priced(self, counts: dict, profile: Profile, priced: dict) -> None:
+        """Raise an error where the chip has no price, or none for anything that the run does."""
+        if not profile.prices:
+            raise mismatch("no price", "[[charge]] tables, or memories with prices", profile.name)
+        total, wanted = _total(counts), list(priced["actions"])
+        if priced["unpriced"] and not any(total[name] for name in wanted):
+            done = ", ".join(name for name in (ADD, MAC) if total[name]) or "nothing at a synapse"
+            expected = f"any of what has a price on this chip: {', '.join(wanted)}"
+            raise mismatch(f"a run that does {done}", expected, profile.name)
 
     def counts(self, machine: Machine, counted: str = "exact") -> dict:
         """The actions of the run, sums over samples."""
@@ -156,8 +168,8 @@ class Cost:
     def _spikes(self, run: dict, counted: str) -> dict:
         """Synaptic additions of the sets with spiking sources, by synapse of theirs."""
         sets = self._spiking()
-        synapses = sum(connections(self.stored.parts[name], counted) for name in sets)
-        additions = sum(run["parts"][name]["synaptic_add"] for name in sets)
+        synapses = sum(connections(self.stored.parts, name, counted) for name in sets)
+        additions = sum(run["parts"][name][ADD] for name in sets)
         mean = additions / self.samples / synapses if synapses else None
         return {"spikes_per_synapse": mean}
 
