@@ -362,7 +362,7 @@ CHARGE = '\n[[charge]]\naction = {}\npj = 1\nsource = "page 9"\nevidence = "assu
         ("bits = 8\n", "bits = 0\n", "numeric/membrane/bits: found 0, expected a whole number of"),
         ("bits = 8\n", "bits = true\n", "numeric/membrane/bits: found True"),
         ("bits = 8\n", "", "numeric/membrane: missing field 'bits'"),
-        ("signed = false", "signed = 0", "numeric/membrane/signed: found 0 expected true or"),
+        ("signed = false", "signed = 0", "numeric/membrane/signed: found 0, expected true or"),
         ("depth = 16", "depth = 0", "queue[0]/depth: found 0, expected a whole number of at least"),
         ("depth = 16", 'depth = "16"', "queue[0]/depth: found '16', expected a whole number"),
         ("depth = 16\n", "", "queue[0]: missing field 'depth'"),
