@@ -17,6 +17,7 @@ from evsim.pricing import done_by_part, microjoule, price
 CONTRIBUTES = 0.05  # of the total: how well its prices are known is then said
 ADD, MAC = "synaptic_add", "synaptic_mac"
 OF_SPIKES = ("event_push", "reset_subtract", "reset_write")  # what a spike causes where it is sent
+OPPOSITE = {"": "", "at least": "at most", "at most": "at least"}
 
 
 class Cost:
@@ -134,7 +135,8 @@ class Cost:
         row = {"counted": counted, "macs": None, "ann_energy_uj": None}
         priced = price(run, profile)
         row |= {"energy_uj": self._each(priced["total"]), "ratio": None, "bound": ""}
-        row |= self._spikes(run, counted) | {"break_even_spikes_per_synapse": None, "why": ""}
+        row |= self._spikes(run, counted) | {"break_even_spikes_per_synapse": None}
+        row |= {"break_even_bound": "", "why": ""}
         if ann is None:
             return row | {"why": "a network with a cycle has no artificial one"}
         other = price(ann, profile)
@@ -160,9 +162,11 @@ class Cost:
         if factor is None or row["spikes_per_synapse"] is None:
             return row | {"why": "no spike has a price"}
         if high(factor) <= 0:
-            return row | {"why": "dearer even without a spike"}
+            but = ", open prices of the other aside" if row["bound"] == "at most" else ""
+            return row | {"why": f"dearer even without a spike{but}"}
         factor = between(max(low(factor), 0.0), high(factor))
         row["break_even_spikes_per_synapse"] = times(factor, row["spikes_per_synapse"])
+        row["break_even_bound"] = OPPOSITE[row["bound"]]
         return row
 
     def _spikes(self, run: dict, counted: str) -> dict:

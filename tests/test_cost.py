@@ -339,6 +339,22 @@ def test_break_even_does_not_depend_on_how_many_spikes_the_run_had(said):
     assert one["energy_uj"] + (even - 1) * slope == close(one["ann_energy_uj"])
 
 
+def test_an_open_price_of_one_network_makes_bounds_of_both_numbers(said):
+    """A random number drawn for the input has no price; the artificial network draws none."""
+    shutil.copy(shipped("networks") / "digits-dense.h5", "network.h5")
+    shutil.copy(shipped("data") / "digits_test.h5", "digits.h5")
+    line = ("run", "network.h5", "digits.h5", "--samples", ":2", "-T", "2", "--quiet")
+    assert said(*line, "--coding", "poisson", "--out", "drawn.h5")[0] == 0
+    chip = costs(said, "drawn.h5", "--chip", "horowitz-45nm")["horowitz-45nm"]
+    assert list(chip["unpriced"]) == ["random_draw"]
+    row = chip["break_even"][0]
+    assert (row["bound"], row["break_even_bound"]) == ("at least", "at most")
+    assert row["break_even_spikes_per_synapse"] > 0
+    out = said("cost", "drawn.h5", "--chip", "horowitz-45nm")[1]
+    assert "at least" in out
+    assert "at most" in out
+
+
 @pytest.mark.parametrize("counted", ["exact", "nominal"])
 def test_the_artificial_network_by_hand(kept, counted):
     stored = result.load(kept / "tiny.h5")
