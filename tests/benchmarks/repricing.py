@@ -24,7 +24,7 @@ CHIPS = ("horowitz-45nm", "loihi", "truenorth", "odin", "spinalflow")
 
 
 def rows(quick: bool) -> Iterator[Row]:
-    """Whole processes in turn: `evsim cost` on a result, and the import of evsim's commands alone."""
+    """Whole processes in turn: `evsim cost` on a result, and the import of its commands alone."""
     with tempfile.TemporaryDirectory() as folder:
         results = {"digits-conv": Path(folder, "digits.h5"), "VGG-16": Path(folder, "vgg.h5")}
         digits(results["digits-conv"])
