@@ -135,6 +135,7 @@ class Cost:
         row = {"counted": counted, "macs": None, "ann_energy_uj": None}
         priced = price(run, profile)
         row |= {"energy_uj": self._each(priced["total"]), "ratio": None, "bound": ""}
+        row |= {"lower_bound": priced["lower_bound"], "ann_lower_bound": None}
         row |= self._spikes(run, counted) | {"break_even_spikes_per_synapse": None}
         row |= {"break_even_bound": "", "why": ""}
         if ann is None:
@@ -144,6 +145,7 @@ class Cost:
         if MAC in other["unpriced"]:
             return row | {"why": f"no price for {MAC}"}
         row["ann_energy_uj"] = microjoule(other["total"], 1)
+        row["ann_lower_bound"] = other["lower_bound"]
         if priced["lower_bound"] and other["lower_bound"]:
             return row | {"why": "two lower bounds"}
         if priced["lower_bound"] or other["lower_bound"]:

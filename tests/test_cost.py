@@ -349,6 +349,7 @@ def test_an_open_price_of_one_network_makes_bounds_of_both_numbers(said):
     assert list(chip["unpriced"]) == ["random_draw"]
     row = chip["break_even"][0]
     assert (row["bound"], row["break_even_bound"]) == ("at least", "at most")
+    assert (row["lower_bound"], row["ann_lower_bound"]) == (True, False)
     assert row["break_even_spikes_per_synapse"] > 0
     out = said("cost", "drawn.h5", "--chip", "horowitz-45nm")[1]
     assert "at least" in out
@@ -486,3 +487,82 @@ def test_evidence_and_source_are_with_every_price(said, chip):
         charge = prices[row["price"]]
         assert (row["source"], row["evidence"]) == (charge.source, charge.evidence)
         assert row["evidence"] in EVIDENCE
+
+
+def all_positive(bias):
+    """A network of analog neurons in which everybody has something to send, and its image."""
+    kinds, sets = evsim.neuron_kinds(), evsim.synapse_kinds()
+    weight = np.float32(np.random.default_rng(1).uniform(0.1, 1, (3, 3, 2, 4)))
+    rest = {"bias": np.float32([0.5, 1, 2, 4])} if bias else {}
+    network = evsim.Network(
+        {
+            "in": kinds["input"].build({"shape": (5, 4, 2)}),
+            "a": kinds["analog"].build({"shape": (5, 4, 4), **rest}),
+            "b": kinds["analog"].build({"shape": (5, 4, 4)}),
+            "out": kinds["readout"].build({"shape": (3,)}),
+        },
+        {
+            "in-a": sets["conv"].build(
+                {"source": "in", "target": "a", "padding": (1, 1, 1, 1), "weight": weight}
+            ),
+            "a-b": sets["conv"].build(
+                {"source": "a", "target": "b", "weight": weight[:1, :1, :1]} | {"groups": 4}
+            ),
+            "in-b": sets["dense"].build(
+                {"source": "in", "target": "b", "weight": np.ones((40, 80), np.float32)}
+            ),
+            "b-out": sets["dense"].build(
+                {"source": "b", "target": "out", "weight": np.ones((80, 3), np.float32)}
+            ),
+        },
+        input="in",
+        output="out",
+    )
+    return network, np.float32(np.random.default_rng(2).uniform(0.1, 1, (1, 5, 4, 2)))
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("accumulate", ["direct", "buffer", "register"])
+@pytest.mark.parametrize("update", ["clock", "active"])
+def test_the_artificial_network_is_one_of_rectifiers_run_once(tmp_path, bias, accumulate, update):
+    """The engine on analog neurons that all send, one timestep, counts what is derived."""
+    network, image = all_positive(bias)
+    run = evsim.run(network, image, timesteps=1)
+    run.save(tmp_path / "r.h5")
+    parts = result.load(tmp_path / "r.h5").parts
+    ran = run.counts(accumulate=accumulate, update=update)
+    found = artificial(parts, "exact", Machine(accumulate, update))
+    assert found["parts"] == ran["parts"]
+    assert found["updates"] == {
+        name: done | {"active_update": sum(done.values()), "idle_update": 0}
+        for name, done in ran["updates"].items()
+    }
+    full = artificial(parts, "nominal", Machine(accumulate, update))
+    assert full["total"]["synaptic_mac"] == sum(set_["macs"] for set_ in ran["nominal"].values())
+
+
+def test_a_pool_that_overlaps_is_nominal_in_both_networks(tmp_path):
+    kinds, sets = evsim.neuron_kinds(), evsim.synapse_kinds()
+    network = evsim.Network(
+        {
+            "in": kinds["input"].build({"shape": (5, 5, 1)}),
+            "out": kinds["readout"].build({"shape": (2, 2, 1)}),
+        },
+        {
+            "in-out": sets["pool"].build(
+                {"source": "in", "target": "out", "kernel": (3, 3), "stride": (2, 2)}
+            )
+        },
+        input="in",
+        output="out",
+    )
+    columns = [0] * 25, [0] * 25, list(range(25)), [1.0] * 25
+    events = evsim.Events(*map(np.array, columns), shape=(5, 5, 1), samples=1, timesteps=1)
+    run = evsim.run(network, events, timesteps=1)
+    run.save(tmp_path / "r.h5")
+    parts = result.load(tmp_path / "r.h5").parts
+    for counted, additions in (("exact", 4 * 9), ("nominal", 25)):
+        found = artificial(parts, counted, Machine())["total"]
+        assert (found["synaptic_add"], found["synaptic_mac"]) == (additions, 0)
+    nominal = run.counts()["nominal"]["in-out"]["synops"]
+    assert (run.counts()["total"]["synaptic_add"], nominal) == (36, 25)

@@ -9,6 +9,7 @@ SHARES = ("price", "pj", "count", "energy_uj", "share", "plus_10_percent_uj", "e
 BESIDE = ("macs", "ann_energy_uj", "energy_uj", "ratio", "spikes_per_synapse")
 BESIDE += ("break_even_spikes_per_synapse",)
 BOUNDS = {"ratio": "bound", "break_even_spikes_per_synapse": "break_even_bound"}
+BOUNDS |= {"energy_uj": "lower_bound", "ann_energy_uj": "ann_lower_bound"}
 
 
 def show(found: dict) -> None:
@@ -81,4 +82,7 @@ def _beside(row: dict, name: str) -> str:
         return ""
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{row.get(BOUNDS.get(name), '')} {tables.amount(value)}".strip()
+    bound = row.get(BOUNDS.get(name), "")
+    if isinstance(bound, bool):
+        bound = "at least" if bound else ""
+    return f"{bound} {tables.amount(value)}".strip()
