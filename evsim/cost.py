@@ -11,11 +11,13 @@ from evsim.formats.result import StoredRun
 from evsim.hardware import EVIDENCE, Profile
 from evsim.hardware.amounts import Amount, between, high, low, quotient, times
 from evsim.hardware.artificial import COUNTED, artificial, connections, nominal_work
+from evsim.parts import mismatch
 from evsim.pricing import done_by_part, microjoule, price
 
 CONTRIBUTES = 0.05  # of the total: how well its prices are known is then said
-MAC = "synaptic_mac"
+ADD, MAC = "synaptic_add", "synaptic_mac"
 OF_SPIKES = ("event_push", "reset_subtract", "reset_write")  # what a spike causes where it is sent
+OPPOSITE = {"": "", "at least": "at most", "at most": "at least"}
 
 
 class Cost:
@@ -37,6 +39,7 @@ class Cost:
         machine = Machine(**(profile.machine.choices | self.machine))
         counts = self.counts(machine)
         priced = price(counts, profile)
+        self._check_priced(counts, profile, priced)
         found = {"chip": profile.name, "title": profile.title, "machine": counts["machine"]}
         found["energy_uj"] = self._each(priced["total"])
         found["lower_bound"] = priced["lower_bound"]
@@ -49,6 +52,16 @@ class Cost:
         found["prices"] = self._prices(counts, profile)
         found["break_even"] = [self._break_even(profile, machine, how) for how in COUNTED]
         return found
+
+    def _check_priced(self, counts: dict, profile: Profile, priced: dict) -> None:
+        """Raise an error where the chip has no price, or none for anything that the run does."""
+        if not profile.prices:
+            raise mismatch("no price", "[[charge]] tables, or memories with prices", profile.name)
+        total, wanted = _total(counts), list(priced["actions"])
+        if priced["unpriced"] and not any(total[name] for name in wanted):
+            done = ", ".join(name for name in (ADD, MAC) if total[name]) or "nothing at a synapse"
+            expected = f"any of what has a price on this chip: {', '.join(wanted)}"
+            raise mismatch(f"a run that does {done}", expected, profile.name)
 
     def counts(self, machine: Machine, counted: str = "exact") -> dict:
         """The actions of the run, sums over samples."""
@@ -122,7 +135,9 @@ class Cost:
         row = {"counted": counted, "macs": None, "ann_energy_uj": None}
         priced = price(run, profile)
         row |= {"energy_uj": self._each(priced["total"]), "ratio": None, "bound": ""}
-        row |= self._spikes(run, counted) | {"break_even_spikes_per_synapse": None, "why": ""}
+        row |= {"lower_bound": priced["lower_bound"], "ann_lower_bound": None}
+        row |= self._spikes(run, counted) | {"break_even_spikes_per_synapse": None}
+        row |= {"break_even_bound": "", "why": ""}
         if ann is None:
             return row | {"why": "a network with a cycle has no artificial one"}
         other = price(ann, profile)
@@ -130,6 +145,7 @@ class Cost:
         if MAC in other["unpriced"]:
             return row | {"why": f"no price for {MAC}"}
         row["ann_energy_uj"] = microjoule(other["total"], 1)
+        row["ann_lower_bound"] = other["lower_bound"]
         if priced["lower_bound"] and other["lower_bound"]:
             return row | {"why": "two lower bounds"}
         if priced["lower_bound"] or other["lower_bound"]:
@@ -148,16 +164,18 @@ class Cost:
         if factor is None or row["spikes_per_synapse"] is None:
             return row | {"why": "no spike has a price"}
         if high(factor) <= 0:
-            return row | {"why": "dearer even without a spike"}
+            but = ", open prices of the other aside" if row["bound"] == "at most" else ""
+            return row | {"why": f"dearer even without a spike{but}"}
         factor = between(max(low(factor), 0.0), high(factor))
         row["break_even_spikes_per_synapse"] = times(factor, row["spikes_per_synapse"])
+        row["break_even_bound"] = OPPOSITE[row["bound"]]
         return row
 
     def _spikes(self, run: dict, counted: str) -> dict:
         """Synaptic additions of the sets with spiking sources, by synapse of theirs."""
         sets = self._spiking()
-        synapses = sum(connections(self.stored.parts[name], counted) for name in sets)
-        additions = sum(run["parts"][name]["synaptic_add"] for name in sets)
+        synapses = sum(connections(self.stored.parts, name, counted) for name in sets)
+        additions = sum(run["parts"][name][ADD] for name in sets)
         mean = additions / self.samples / synapses if synapses else None
         return {"spikes_per_synapse": mean}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from evsim.counts import ACTIONS
+from evsim.counts import ACTIONS, UPDATES
 from evsim.hardware import DEFAULT, EVIDENCE, SCHEMA, Charge, Profile, find
 from evsim.hardware.amounts import Amount, added, between, high, low, times
 
@@ -58,7 +58,10 @@ def done_by_part(counts: dict) -> dict[str, dict[str, int]]:
 
 
 def _unpriced(parts: dict, profile: Profile) -> dict[str, int]:
-    """How often each action was done that nothing pays for."""
+    """How often each action was done that nothing pays for.
+
+    Where a profile pays by update, updates of active or of idle neurons that it leaves out count.
+    """
     priced = {action for charge in profile.prices for action in charge.action}
     payers: dict[str, list[str]] = {}
     everywhere = set()
@@ -68,10 +71,11 @@ def _unpriced(parts: dict, profile: Profile) -> dict[str, int]:
             payers.setdefault(name, []).extend(charge.action)
             if charge.scope == "all_in" and done_at_all:
                 everywhere.add(name)
+    by_update = not UPDATES.keys().isdisjoint(priced | payers.keys())
     found = Counter()
     for done in parts.values():
-        for action in ACTIONS:
+        for action in ACTIONS | UPDATES if by_update else ACTIONS:
             paid = action in priced or action in everywhere
             if not paid and not any(done.get(payer) for payer in payers.get(action, ())):
-                found[action] += done[action]
+                found[action] += done.get(action, 0)
     return {action: n for action, n in found.items() if n}

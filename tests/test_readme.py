@@ -31,6 +31,19 @@ def test_the_example_writes_a_network_that_runs(tmp_path, monkeypatch, capsys):
     assert '"accuracy": 1.0' in capsys.readouterr().out
 
 
+def test_the_costs_are_those_the_readme_shows(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("networks", "data"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    run, cost = re.search(r"```sh\n(evsim run .*?)\n(evsim cost .*?)\n```", README).groups()
+    assert run_command([*run.split()[1:], "--quiet"]) == 0
+    assert run_command(cost.split()[1:]) == 0
+    printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    shown = [line.rstrip() for line in block("cost").splitlines()]
+    begin = shown.index(next(line for line in shown if line.startswith("loihi: no price")))
+    assert shown == printed[:begin] + printed[begin - len(shown) :]
+
+
 def test_the_profile_is_read(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(re.search(r"```toml\n(schema.*?)```", README, re.S)[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +32,7 @@ def cost(
 
     machine = options.chosen_machine(accumulate, update, input_machine)
     profiles = [Profile.read(find(name, "--chip")) for name in dict.fromkeys(chip)]
-    stored = guarded(result, results.load)
+    stored = guarded(result, partial(results.load, histograms=False))
     with reading(result):  # facts that do not fit each other are a damaged file
         costs = Cost(stored, **machine)
         chips = [costs.of(profile) for profile in profiles]

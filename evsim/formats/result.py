@@ -331,17 +331,17 @@ class StoredRun:
         return counting.counts(self.parts, self.work, machine, timesteps, constant, self.histograms)
 
 
-def load(path) -> StoredRun:
-    """Read a result file, or a part of one."""
+def load(path, histograms: bool = True) -> StoredRun:
+    """Read a result file, or a part of one; without `histograms` its facts, which are small."""
     with hdf5.opened(path) as file:
         hdf5.check_format(file, FORMAT)
         hdf5.names(file)
         if "samples" not in file:
             raise mismatch("no finished sample", "at least one")
-        return _stored(file)
+        return _stored(file, histograms)
 
 
-def _stored(file) -> StoredRun:
+def _stored(file, histograms: bool = True) -> StoredRun:
     done, read = len(file["samples"]), hdf5.Arrays()
 
     def column(place: str) -> np.ndarray:
@@ -355,7 +355,7 @@ def _stored(file) -> StoredRun:
         for name, part in file["parts"].items()
     }
     facts = {name: facts_of(part["kind"], is_set(part)) for name, part in parts.items()}
-    accesses = hdf5.names(file["accesses"], "/accesses")
+    accesses = hdf5.names(file["accesses"], "/accesses") if histograms else ()
     return StoredRun(
         json.loads(hdf5.attribute(file, "settings")),
         parts,

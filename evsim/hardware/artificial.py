@@ -41,7 +41,7 @@ def artificial(parts: dict[str, dict], counted: str, machine: Machine) -> dict |
             facts[part["target"]]["gate_updates"] += part["synapses"]
         else:
             kind = "macs" if part["weighted"] else "synops"
-            facts[name][kind] = connections(part, counted) // part.get("cell", 1)
+            facts[name][kind] = connections(parts, name, counted) // part.get("cell", 1)
     for name, part in changed.items():
         if name not in sets and part["kind"] not in ("input", GATE):
             updates = part.get("places", part["neurons"])
@@ -62,10 +62,13 @@ def nominal_work(parts: dict[str, dict], work: Facts) -> Facts:
     return changed
 
 
-def connections(part: dict, counted: str) -> int:
+def connections(parts: dict[str, dict], name: str, counted: str) -> int:
     """The synapses of a set, those of full kernels if `counted` is nominal."""
+    part = parts[name]
     if counted == "nominal" and part["nominal_macs"]:
         return part["nominal_macs"] * part.get("cell", 1)
+    if counted == "nominal" and part["nominal_fan_out"] >= 0:
+        return parts[part["source"]]["neurons"] * part["nominal_fan_out"]
     return part["synapses"]
 
 

@@ -58,6 +58,8 @@ class Profile(Record):
     claims: tuple[str, ...] = field(lines, ())
 
     def __post_init__(self):
+        check_named_once("queue", self.queues)
+        check_named_once("memory", self.memories)
         check_held_once(self.memories)
         check_charged_once(self._charged())
 
@@ -103,6 +105,19 @@ class Profile(Record):
         """What its prices leave out, as lines of text."""
         leaking = (m.name for m in self.memories if m.leakage_mw is not None)
         return (*self.open, *(f"leakage of memory {name}" for name in leaking))
+
+
+def check_named_once(key: str, records: tuple[Queue | Memory, ...]) -> None:
+    """Raise an error where two tables of a list have one name: results speak of them by name."""
+    first: dict[str, int] = {}
+    for i, record in enumerate(records):
+        if record.name in first:
+            raise mismatch(
+                f"{record.name!r} again, as {key}[{first[record.name]}]",
+                "a name of its own",
+                f"{key}[{i}]/name",
+            )
+        first[record.name] = i
 
 
 def find(name: str, option: str = "--prices") -> Path:

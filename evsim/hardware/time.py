@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from evsim.hardware.amounts import Amount
 from evsim.hardware.records import Record, Sourced, amount, field, number, table, whole
@@ -37,6 +37,14 @@ class Time(Sourced):
     timestep_ms: float | None = field(number("milliseconds"), None)
     cycles: Steps = field(table(Steps), Steps())
     ns: Steps = field(table(Steps), Steps())
+
+    @classmethod
+    def read(cls, content) -> Time:
+        """Read and check the table; a step outside [time.cycles] and [time.ns] has no unit."""
+        for key in content if isinstance(content, dict) else ():
+            if key in {one.name for one in fields(Steps)}:
+                raise mismatch(f"{key!r} without a unit", "it in [time.cycles] or in [time.ns]")
+        return super().read(content)
 
     def __post_init__(self):
         for name, value in vars(self.cycles).items():

@@ -8,6 +8,8 @@ from evsim.report import tables
 SHARES = ("price", "pj", "count", "energy_uj", "share", "plus_10_percent_uj", "evidence")
 BESIDE = ("macs", "ann_energy_uj", "energy_uj", "ratio", "spikes_per_synapse")
 BESIDE += ("break_even_spikes_per_synapse",)
+BOUNDS = {"ratio": "bound", "break_even_spikes_per_synapse": "break_even_bound"}
+BOUNDS |= {"energy_uj": "lower_bound", "ann_energy_uj": "ann_lower_bound"}
 
 
 def show(found: dict) -> None:
@@ -78,5 +80,9 @@ def _beside(row: dict, name: str) -> str:
     value = row[name]
     if value is None:
         return ""
-    bound = f"{row['bound']} " if name == "ratio" and row["bound"] else ""
-    return f"{value:,}" if isinstance(value, int) else bound + tables.amount(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    bound = row.get(BOUNDS.get(name), "")
+    if isinstance(bound, bool):
+        bound = "at least" if bound else ""
+    return f"{bound} {tables.amount(value)}".strip()
