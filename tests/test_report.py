@@ -13,6 +13,7 @@ from files import changed, images, network_parts, put, write
 from evsim.cli import run_command
 from evsim.counts import ADDITIONS, M3, is_set
 from evsim.formats import result
+from evsim.hardware.amounts import high
 from evsim.pricing import DEFAULT, Profile, find, price
 from evsim.report import charts, recorded
 from evsim.shipped import shipped
@@ -166,7 +167,7 @@ def test_energy_by_action(stored, said):
         action = name.replace(" ", "_")
         assert cells[0] == numeral(stored.counts()["total"][action] / 6)
         assert cells[1] == numeral(paid[name] / 6000, 3)
-        charge = next(c for c in profile.charges if action in c.action)
+        charge = next(c for c in profile.prices if action in c.action)
         assert cells[3] == charge.evidence
         assert charge.source in page.text["energy"]
         shares.append(float(cells[2]))
@@ -180,7 +181,7 @@ def test_every_profile_prices_a_page(path, stored, said):
     assert said(f"report r.h5 -o p.html --prices {path.stem}") == (0, "", "")
     page, priced = Page("p.html"), price(stored.counts(), Profile.read(path))
     assert Profile.read(path).title in page.text["energy"]
-    paid = [action for action, energy in priced["actions"].items() if energy]
+    paid = [action for action, energy in priced["actions"].items() if high(energy)]
     assert len(page.rows("energy")) == 2 + len(paid)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from evsim.counts import ACCUMULATOR, ADDITIONS, GATE, M3, is_set
 from evsim.formats import _hdf5 as hdf5
 from evsim.parts import EvsimError
-from evsim.pricing import Profile, price
+from evsim.pricing import Profile, done_by_part, price
 from evsim.report import broken, charts
 from evsim.report.recorded import Recorded
 from evsim.report.wording import amount, breakable, count, high, percent
@@ -187,15 +187,17 @@ def _energy(counts: dict, found: dict, profile: Profile, samples: int) -> dict:
     """Energy by action, `found` as `price` gives it, and what is known of the prices."""
     charges = {action: charge for charge in profile.prices for action in charge.action}
     per_nj = 1000.0 * samples  # picojoule of all samples in a nanojoule of one
-    rows = []
+    rows, done = [], Counter()
+    for part in done_by_part(counts).values():
+        done.update(part)
     for action, energy in found["actions"].items():
-        times, charge = counts["total"].get(action), charges[action]
+        times, charge = done[action], charges[action]
         if not high(energy):
             continue
         rows.append(
             {
                 "action": action,
-                "times": None if times is None else times / samples,
+                "times": times / samples,
                 "energy": energy,
                 "share": high(energy) / high(found["total"]),
                 "evidence": charge.evidence,
