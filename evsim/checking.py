@@ -114,7 +114,9 @@ class Check:
         for claim in self.claims:
             verdict = claim.check(self.values)
             row = verdict.measured, verdict.limit, verdict.margin
-            found.append(Finding(claim.text, verdict.holds, *row, "claim"))
+            bound = "energy_uj" in claim.text and self.values["energy_is_lower_bound"]
+            place = "claim; the energy is a lower bound" if bound else "claim"
+            found.append(Finding(claim.text, verdict.holds, *row, place))
         return found
 
     @property
@@ -292,6 +294,7 @@ class Check:
             "additions_per_synapse": counts["additions_per_synapse"],
             "events_per_neuron": counts["events_per_neuron"],
             "queue": queue,
+            "energy_is_lower_bound": energy["lower_bound"],
             "energy_uj": high(energy["total"]) / samples / 1e6 if self.profile.prices else None,
             "time": {k: v for k, v in self.timing.as_dict().items() if isinstance(v, int | float)},
             "memory": self.traffic.as_dict(),

@@ -32,7 +32,8 @@ def show(check) -> None:
     )
     _time(check.timing.as_dict(), out)
     if values["energy_uj"] is not None:
-        out.print(f"energy {values['energy_uj']:,.4g} microjoule an inference, as far as priced")
+        least = "at least " if values["energy_is_lower_bound"] else ""
+        out.print(f"energy {least}{values['energy_uj']:,.4g} microjoule an inference")
     known = [f.holds for f in check.findings if f.holds is not None]
     out.print(f"{known.count(False)} of {len(known)} assumptions do not hold")
 
