@@ -305,6 +305,8 @@ class Check:
         left_out = ("parts", "work", "memory")
         return {
             "chip": self.profile.name,
+            "network": {"path": self.network.path, "sha256": self.network.sha256},
+            "data": {"path": self.job.data.path, "sha256": self.job.data.sha256},
             "holds": self.holds,
             "findings": [asdict(finding) for finding in self.findings],
             "time": self.timing.as_dict(),

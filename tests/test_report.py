@@ -271,7 +271,9 @@ def test_names_are_text(said):
     options = "-T 4 --quiet --record spikes,queues"
     assert said(f"run <i>.h5 d.h5 {options} --out <u>.h5") == (0, "", "")
     assert said("run n.h5 d.h5 -T 4 --quiet --out r.h5") == (0, "", "")
-    Path("c.json").write_text(json.dumps({"chip": "<em>", "findings": [{**FOUND, "place": "<s>"}]}))
+    Path("c.json").write_text(
+        json.dumps({**CHECK, "chip": "<em>", "findings": [{**FOUND, "place": "<s>"}]})
+    )
     for results in ("<u>.h5", "<u>.h5 r.h5"):
         assert said(f"report {results} -o p.html --check c.json --overwrite") == (0, "", "")
         page = Page("p.html")
@@ -329,6 +331,7 @@ FOUND = {
     "margin": -904,
     "place": "conv3",
 }
+CHECK = {"chip": "loihi", "network": {"path": "<n>.h5", "sha256": "0"}}
 
 
 def test_what_does_not_hold(stored, said):
@@ -368,11 +371,16 @@ def test_nothing_is_broken_without_a_reason(said):
 def test_assumptions_about_a_chip(stored, said):
     fits = {**FOUND, "assumption": "fan-out", "holds": True, "measured": 3.25, "place": ""}
     unknown = {**FOUND, "assumption": "delay", "holds": None, "limit": None, "margin": None}
-    found = {"chip": "loihi", "holds": False, "findings": [fits, unknown, FOUND]}
+    found = {**CHECK, "holds": False, "findings": [fits, unknown, FOUND]}
     Path("c.json").write_text(json.dumps(found))
     assert said("report r.h5 -o p.html --check c.json") == (0, "", "")
     page = Page("p.html")
     assert "loihi: 1 of 2 assumptions do not hold" in page.text["broken"]
+    assert "for <n>.h5, in c.json; that is the network of no run here." in page.text["broken"]
+    known = {"path": "n.h5", "sha256": stored.settings["network_sha256"]}
+    Path("c.json").write_text(json.dumps(found | {"network": known}))
+    assert said("report r.h5 -o p.html --check c.json --overwrite") == (0, "", "")
+    assert "for n.h5, in c.json." in Page("p.html").text["broken"]
     assert page.tables["broken"][0][1:] == [
         ["fan-in", "does not hold", "5,000", "4,096", "-904", "conv3"],
         ["delay", "not known", "5,000", "", "", "conv3"],
@@ -386,9 +394,10 @@ CHECKS = {
     "[]": "found other JSON, expected what evsim check --json prints",
     '{"chip": "a"}': "found other JSON, expected what evsim check --json prints",
     '{"chip": 1, "findings": []}': "found other JSON, expected what evsim check",
-    '{"chip": "a", "findings": [1]}': "findings[0].assumption: is missing",
-    json.dumps({"chip": "a", "findings": [FOUND | {"holds": "no"}]}): "findings[0].holds: found",
-    json.dumps({"chip": "a", "findings": [FOUND | {"limit": []}]}): "findings[0].limit: found",
+    '{"chip": "a", "findings": []}': "found other JSON, expected what evsim check",
+    json.dumps(CHECK | {"findings": [1]}): "findings[0].assumption: is missing",
+    json.dumps(CHECK | {"findings": [FOUND | {"holds": "no"}]}): "findings[0].holds: found",
+    json.dumps(CHECK | {"findings": [FOUND | {"limit": []}]}): "findings[0].limit: found",
 }
 
 

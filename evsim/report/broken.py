@@ -72,7 +72,9 @@ def assumptions(path: Path) -> dict:
 
 def _assumptions(content, file: str) -> dict:
     known = isinstance(content, dict) and isinstance(content.get("findings"), list)
-    if not known or not isinstance(content.get("chip"), str):
+    known = known and isinstance(content.get("chip"), str)
+    network = content.get("network") if known else None
+    if not isinstance(network, dict) or not isinstance(network.get("path"), str):
         raise mismatch("other JSON", "what evsim check --json prints")
     rows = content["findings"]
     for number, row in enumerate(rows):
@@ -89,7 +91,13 @@ def _assumptions(content, file: str) -> dict:
         {**row, **{key: _number(row[key]) for key in ("measured", "limit", "margin")}}
         for row in sorted(rows, key=lambda row: order[row["holds"]])
     ]
-    return {"chip": content["chip"], "file": file, "rows": rows, "broken": broken, "tested": tested}
+    found = {"chip": content["chip"], "network": Path(network["path"]).name, "file": file}
+    return found | {
+        "sha256": network.get("sha256"),
+        "broken": broken,
+        "tested": tested,
+        "rows": rows,
+    }
 
 
 def _number(value) -> str:

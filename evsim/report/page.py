@@ -53,6 +53,7 @@ def render(
         profile=profile,
         sources=_sources(views),
         checks=checks,
+        networks=[recorded.run.settings["network_sha256"] for recorded in results],
         raster_rows=charts.RASTER[0],
         raster_columns=charts.RASTER[1],
         machine=", ".join(machine.values()),
