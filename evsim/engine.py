@@ -35,6 +35,10 @@ class Sample:
     trace: dict[str, np.ndarray] = field(default_factory=dict)
     queues: dict[str, np.ndarray] = field(default_factory=dict)
     rates: dict[str, np.ndarray] = field(default_factory=dict)  # events a timestep, or durations
+    # Lowest and highest sum of potentials (and currents), before they were brought into a width.
+    ranges: dict[str, np.ndarray] = field(default_factory=dict)
+    # Timestep and neuron of the first sum that left its width, -1 and -1 where none did.
+    first_overflows: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class Simulation(Arrivals):
@@ -45,9 +49,10 @@ class Simulation(Arrivals):
         self.space, self.stop = space, stop
         populations, synapses = self.network.populations, self.network.synapses
         self.facts = {
-            name: dict.fromkeys(facts_of(part.kind, name in synapses), 0)
-            for name, part in (*populations.items(), *synapses.items())
+            name: dict.fromkeys(facts_of(part.kind, False, part.bounded), 0)
+            for name, part in populations.items()
         }
+        self.facts |= {n: dict.fromkeys(facts_of(s.kind, True), 0) for n, s in synapses.items()}
         if plan.coding is codings()["switch"]:
             self.facts[self.network.input]["clipped"] = 0  # inputs beyond [-1, 1]
         self.streams, self.states, self.out = {}, {}, {}
@@ -78,7 +83,7 @@ class Simulation(Arrivals):
         self.spikes = {name: [] for name in self._recorded()}
         traced = [n for n in self.states if "trace" in plan.record]
         self.trace = {
-            n: np.empty((plan.timesteps, populations[n].neurons), self.states[n]["potential"].dtype)
+            n: np.empty((plan.timesteps, populations[n].neurons), self._traced_dtype(n))
             for n in traced
             if "potential" in self.states[n]
         }
@@ -95,6 +100,12 @@ class Simulation(Arrivals):
         if name != self.network.input:
             return self.plan.dtype if self.network.populations[name].valued else None
         return self.plan.dtype if self.plan.coding.signed(self.values) else None
+
+    def _traced_dtype(self, name: str):
+        """The dtype in which the potential of a population is traced."""
+        if self.network.populations[name].direct:
+            return np.int32
+        return self.states[name]["potential"].dtype
 
     def _key(self, name: str) -> Key:
         """What the random numbers and the coding of a population depend on."""
@@ -149,7 +160,10 @@ class Simulation(Arrivals):
         """Advance one population by a block: arrive, integrate, fire, reset, send."""
         part, facts = self.network.populations[name], self.facts[name]
         neurons, state = self.plan.neurons[name], self.states[name]
-        currents = self.currents(name, last - first)
+        if part.direct:
+            currents = neurons.accumulator(state)
+        else:
+            currents = self.currents(name, last - first)
         reached = self.arrive(name, first, last, currents)
         if neurons.all_restless:  # nobody asks who was reached
             reached = reached[:, :0]
@@ -290,6 +304,7 @@ class Simulation(Arrivals):
             if sent:
                 most = max(sent, key=np.sum)  # the longer a delay, the more arrive too late
                 histograms[name] = np.bincount(most, minlength=self.most(name) + 1)
+        ranges, first_overflows = self.widths()
         joined = {
             name: tuple(np.concatenate(c) for c in zip(*found, strict=True))
             for name, found in self.spikes.items()
@@ -304,7 +319,20 @@ class Simulation(Arrivals):
             self.trace,
             self.queues,
             self.rates() if "rates" in self.plan.record else {},
+            ranges,
+            first_overflows,
         )
+
+    def widths(self) -> tuple[dict, dict]:
+        """What the integer populations that report it reached; their overflows are counted."""
+        ranges, first_overflows = {}, {}
+        for name, state in self.states.items():
+            if "report" in state:
+                count, place, ranges[name] = self.plan.neurons[name].reported(state)
+                if self.network.populations[name].bounded:
+                    self.facts[name]["overflows"] = count
+                    first_overflows[name] = np.array(place)
+        return ranges, first_overflows
 
     def most(self, name: str) -> int:
         """The most events that a neuron of a population can send."""

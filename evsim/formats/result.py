@@ -354,7 +354,10 @@ def _stored(file) -> StoredRun:
         name: {a: _python(hdf5.attribute(part, a)) for a in part.attrs}
         for name, part in file["parts"].items()
     }
-    facts = {name: facts_of(part["kind"], is_set(part)) for name, part in parts.items()}
+    facts = {
+        name: facts_of(part["kind"], is_set(part), "potential_bits" in part)
+        for name, part in parts.items()
+    }
     accesses = hdf5.names(file["accesses"], "/accesses")
     return StoredRun(
         json.loads(hdf5.attribute(file, "settings")),

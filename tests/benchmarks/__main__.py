@@ -5,7 +5,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-NAMES = ("kernel", "vgg", "cost", "threads", "memory", "imagenet", "digits", "switch")
+NAMES = ("kernel", "vgg", "cost", "threads", "memory", "imagenet", "digits", "switch", "saturation")
 
 
 def main() -> int:
