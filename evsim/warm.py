@@ -10,31 +10,83 @@ from evsim.neurons import neuron_kinds
 from evsim.runs import run
 from evsim.synapses import synapse_kinds
 
+RATES = {  # kinds that `_network` lacks, and what makes others call another kernel
+    "burst": ("burst", {"threshold": 1}),
+    "phase": ("phase", {"threshold": 2, "period": 1}),
+    "rests": ("iaf", {"threshold": 1, "refractory": 1}),
+    "signed": ("signed", {"threshold": 1}),
+}
+FLOATS = RATES | {"lingers": ("cubalif", {"threshold": 1, "leak": 0.5, "current_leak": 0.5})}
+INTEGERS = RATES | {"fixed": ("cuba", {"current_decay": 1, "potential_decay": 1, "threshold": 1})}
+PAIRS = {"switch": ("switch", {"threshold": 1, "window": 2, "start": 2})}
+ONLINE = {"switch": ("switch", {"threshold": 1, "window": 2, "firing": "online"})}
+FIRST = {"ttfs": ("ttfs", {"threshold": 1, "window": 2, "start": 2})}
+
 
 def warm_up() -> None:
     """Run small networks that call every kernel in every arithmetic."""
     image = np.linspace(-1, 1, 8, dtype=np.float32).reshape(1, 2, 2, 2)
-    for sign in (image, np.abs(image)):
-        for dtype in ("float32", "float64"):
+    for dtype in ("float32", "float64"):
+        rule = {"dtype": dtype, "jobs": 1}
+        for sign in (image, np.abs(image)):
             for coding in ("constant", "poisson"):
-                run(_network(np.float64), sign, timesteps=2, coding=coding, dtype=dtype, jobs=1)
+                run(_network(np.float64), sign, timesteps=2, coding=coding, **rule)
+            run(_fan(FLOATS, np.float64, "rests"), sign, timesteps=2, **rule)
+        _run_windows(np.float64, np.abs(image), ("switch", "latency"), rule)
     for value in ([1.0, 1.0], [1.0, -1.0]):
         events = Events(
-            *np.array([[0, 0], [0, 0], [0, 5]]),
+            *np.array([[0, 0], [0, 1], [0, 0]]),
             np.array(value),
             shape=(2, 2, 2),
             samples=1,
             timesteps=2,
         )
-        for weights in (np.int8, np.int16):
+        for weights in (np.int16, np.int32):
             run(_network(weights), events, timesteps=2, jobs=1)
+        for dtype in ("float32", "float64"):  # of the values of events
+            for network in (_network(np.int8), _fan(INTEGERS, np.int8, "rests")):
+                run(network, events, timesteps=2, dtype=dtype, jobs=1)
+    for dtype in ("float32", "float64"):
+        _run_windows(np.int8, events, (None, None), {"dtype": dtype, "jobs": 1})
+
+
+def _run_windows(weights, inputs, codings, rule: dict) -> None:
+    """Run the networks in which an event means its time."""
+    slope = {"slope": True, "window": 2}
+    for kinds, start in ((PAIRS, 4), (ONLINE, 2)):
+        network = _fan(kinds, weights, "switch", slope | {"start": start}, window=2)
+        run(network, inputs, coding=codings[0], **rule)
+    run(_fan(FIRST, weights), inputs, coding=codings[1], timesteps=4, **rule)
+
+
+def _fan(kinds: dict, dtype, pooled: str = "", output: dict | None = None, **rule) -> Network:
+    """The input into every population, and all of them into the output, by dense sets.
+
+    The maxima of the population `pooled` go to the output, too.
+    """
+    fires, dense = neuron_kinds(), synapse_kinds()["dense"]
+    populations = {
+        name: fires[kind](shape=(2, 2, 2), **fields) for name, (kind, fields) in kinds.items()
+    }
+    into, out = np.ones((8, 8), dtype), np.ones((8, 3), dtype)
+    into[0, 0] = 0  # weights of 0 are counted
+    synapses = {f"input-{n}": dense(source="input", target=n, weight=into) for n in kinds}
+    synapses |= {f"{n}-output": dense(source=n, target="output", weight=out) for n in kinds}
+    if pooled:
+        populations["maxima"] = fires["maxpool"](shape=(1, 1, 2))
+        pool, ends = synapse_kinds()["pool"], {"source": pooled, "target": "maxima"}
+        synapses["pool"] = pool(**ends, kernel=(2, 2))
+        synapses["maxima-output"] = dense(source="maxima", target="output", weight=out[:2])
+    populations["input"] = fires["input"](shape=(2, 2, 2))
+    populations["output"] = fires["readout"](shape=(3,), **(output or {}))
+    return Network(populations, synapses, **rule)
 
 
 def _network(dtype) -> Network:
-    """A network of all kinds with weights of a dtype."""
+    """A network of the everyday kinds with weights of a dtype."""
     fires, sets = neuron_kinds(), synapse_kinds()
     shape = {"shape": (2, 2, 2)}
-    ones = 200 if dtype == np.int16 else 1  # 200 does not fit int8
+    ones = {np.int16: 1 << 8, np.int32: 1 << 16}.get(dtype, 1)  # that needs all its bits
 
     def weights(*size):
         return np.full(size, ones, dtype)
@@ -65,10 +117,10 @@ def _network(dtype) -> Network:
             "output",
             {"weight": np.ones((8, 3), np.int8), "bits": 1, "scale": 1.0},
         ),
-        "wide-output": (
+        "wide-a": (
             "sparse",
             "wide",
-            "output",
+            "a",
             {"data": weights(64), "indices": np.zeros(64, np.int64), "indptr": np.arange(65)},
         ),
     }

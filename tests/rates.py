@@ -7,7 +7,7 @@ from geometry import connections
 def matrix(network, name):
     """A set as a dense matrix (sources, targets), by the oracle of geometry."""
     part = network.synapses[name]
-    source, target = network.populations[part.source], network.populations[part.target]
+    source, target = network.ends(part)
     fields = {k: v for k, v in vars(part).items() if v is not None} | {"kind": part.kind}
     found = np.zeros((source.neurons, target.neurons))
     for i, synapses in enumerate(connections(fields, source.shape, target.shape)):
@@ -34,8 +34,13 @@ def rates(network, x, limited=()):
             found[name] = seen.max(axis=1)
             continue
         current = sum(found[source] @ weight for source, weight in sets)
+        if part.kind == "analog":
+            places = current.reshape(len(x), -1, part.channels)
+            current = part.largest(places).reshape(len(x), -1)
         if part.bias is not None:
             current = current + np.broadcast_to(part.grid(part.bias), neurons(part)).ravel()
+        if part.kind == "analog":
+            current = np.maximum(current, 0)
         if part.kind == "iaf":
             threshold = np.broadcast_to(part.grid(part.threshold), neurons(part)).ravel()
             current = np.maximum(current, 0) / threshold

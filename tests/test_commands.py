@@ -13,6 +13,8 @@ from files import images, network, network_parts, put, write
 
 from evsim.cli import run_command
 
+ROOT = Path(__file__).parents[1]
+
 EVSIM = [sys.executable, "-m", "evsim"]
 
 
@@ -359,6 +361,26 @@ def test_kernels_are_compiled_once(files):
     assert first.stderr.startswith("evsim: compiling kernels, once for this machine ... done in ")
     assert first.stderr.count("\n") == 1
     assert second.stderr == ""
+
+
+def test_demo_of_all_networks(capsys, tmp_path, monkeypatch):
+    (tmp_path / "networks").symlink_to(ROOT / "networks")
+    (tmp_path / "data").mkdir()
+    folders = [ROOT / "data", tmp_path / "data"]
+    every, some = (folder / "digits_test.h5" for folder in folders)
+    with h5py.File(every) as source, h5py.File(some, "w") as target:
+        target["images"], target["labels"] = source["images"][:20], source["labels"][:20]
+    monkeypatch.setattr("evsim.commands.demo.shipped", lambda folder: tmp_path / folder)
+    assert run_command(["demo", "--all"]) == 0
+    out, err = capsys.readouterr()
+    names = sorted(p.stem for p in (ROOT / "networks").glob("digits-*.h5") if "." not in p.stem)
+    said = [f"evsim: {name}, {k} of {len(names)}" for k, name in enumerate(names, 1)]
+    assert [line for line in err.splitlines() if " of " in line] == said
+    rows = {cells[0]: cells for line in out.splitlines() if (cells := line.strip("│ ").split())}
+    for name in names:
+        with h5py.File(ROOT / "networks" / f"{name}.golden.h5") as golden:
+            right = (golden["predictions"][:20] == golden["labels"][:20]).mean()
+        assert f"{100 * right:.2f}" in rows[name.removeprefix("digits-")]
 
 
 def test_demo(capsys):

@@ -1,5 +1,6 @@
 """The shipped networks give the golden results beside them, bit for bit."""
 
+import runpy
 from pathlib import Path
 
 import h5py
@@ -36,9 +37,34 @@ def test_golden(path):
     assert abs(run.accuracy(labels) - network.ann_accuracy) < 0.01
 
 
-def test_there_are_a_dense_and_a_convolutional_network():
-    kinds = {p.kind for path in NETWORKS for p in evsim.load(path).synapses.values()}
-    assert {"dense", "conv", "pool"} <= kinds
+def test_there_is_a_network_of_every_system():
+    networks = {path.stem.removeprefix("digits-"): evsim.load(path) for path in NETWORKS}
+    sets = {part.kind for network in networks.values() for part in network.synapses.values()}
+    assert {"dense", "conv", "pool"} <= sets
+    kinds = {
+        name: {part.kind for part in network.populations.values()} - {"input", "readout"}
+        for name, network in networks.items()
+    }
+    for system in ("switch", "ttfs", "stochastic"):
+        assert kinds[system] == {system}
+    assert kinds["hybrid"] == {"analog", "iaf"}
+    back = networks["backres"]  # three turns of two convolutions, with the arrays of one
+    weights = [part.weights() for part in back.synapses.values() if part.kind == "conv"]
+    assert len(weights) == 7
+    assert len({weight.__array_interface__["data"][0] for weight in weights}) == 3
+    binary = networks["binary"]
+    bits = {name: getattr(part, "bits", None) for name, part in binary.synapses.items()}
+    assert list(bits.values()) == [1, 1, None, None]  # the first and the last layer are real
+    hidden = [part for part in binary.populations.values() if part.kind == "stochastic"]
+    assert {part.output for part in hidden} == {"bipolar"}
+
+
+def test_the_file_of_rates_holds_the_artificial_network():
+    codes = runpy.run_path(str(ROOT / "networks" / "codes.py"))
+    network = evsim.load(ROOT / "networks" / "digits-conv.h5")
+    with evsim.open_data(ROOT / "data" / "digits_test.h5") as data:
+        found = codes["artificial"](network).predictions(data.images[:])
+        assert (found == data.labels).mean() == network.ann_accuracy
 
 
 def test_the_shipped_data_are_the_digits():

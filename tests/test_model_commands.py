@@ -154,6 +154,22 @@ def test_what_cannot_be_converted_names_file_and_layer(said, folder):
     assert not (folder / "n.h5").exists()
 
 
+def test_a_named_relu_stays_analog(said):
+    line = (*CONVERT.split(), "--calibrate", "d.h5", "--analog", "relu", "--json")
+    status, out, err = said(*line)
+    assert (status, err) == (0, "")
+    assert json.loads(out)["units"] == []
+    network = evsim.load("n.h5")
+    assert {name: part.kind for name, part in network.populations.items()} == {
+        "input": "input",
+        "conv1": "analog",
+        "fc": "readout",
+    }
+    artificial = json.loads(said("ann", "m.h5", "d.h5", *OPTIONS, "--json")[1])
+    spiking = json.loads(said("run", "n.h5", "d.h5", "-T", "1", "--json")[1])
+    assert spiking["predictions"] == artificial["predictions"]
+
+
 def test_compare_sets_networks_and_the_ann_side_by_side(said, folder):
     converted(said, "--quiet")
     said("convert", "m.h5", "-o", "o.h5", *OPTIONS, "--calibrate", "d.h5", "--reset", "zero", "-T",
@@ -198,6 +214,8 @@ def test_compare_sets_networks_and_the_ann_side_by_side(said, folder):
         ("{c} --calibrate d.h5 --scheme ttfs -T 9", "--timesteps: found 9"),
         ("{c} --calibrate d.h5 --scheme burst --diagnose", "--diagnose: found --scheme burst"),
         ("{c} --calibrate d.h5 --reset soft", "--reset"),
+        ("{c} --calibrate d.h5 --analog relo", "--analog: found 'relo', expected a ReLU layer"),
+        ("{c} --calibrate d.h5 --analog relu --scheme burst", "--analog: found --scheme burst"),
         ("convert m.h5 -o n.h5 --topology smal", "--topology: found 'smal'"),
         ("ann m.h5 d.h5 --topology small.toml --mean 1,x", "--mean: found '1,x'"),
         ("ann m.h5 d.h5 --topology small.toml --mean 1,2", "mean"),

@@ -21,6 +21,11 @@ def whole(place: str, least: int):
     return {"parser": read, "metavar": "N"}
 
 
+def names(metavar: str):
+    """What reads names with commas between them."""
+    return {"parser": lambda text: tuple(text.split(",")), "metavar": f"{metavar}[,{metavar}...]"}
+
+
 Samples = Annotated[str | None, typer.Option("--samples", metavar="A:B", help="half-open range")]
 Timesteps = Annotated[int | None, typer.Option("-T", "--timesteps", **whole("--timesteps", 1))]
 Coding = Annotated[str | None, typer.Option(help="constant, poisson, latency or events")]

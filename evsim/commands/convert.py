@@ -67,6 +67,9 @@ def convert(
     window: Annotated[int | None, typer.Option(**options.whole("--window", 2))] = None,
     firing: Annotated[str | None, typer.Option(metavar="window|online", help="switch")] = None,
     rounding: Rounding = None,
+    analog: Annotated[
+        tuple | None, typer.Option(help="ReLUs kept (rate)", **options.names("LAYER"))
+    ] = None,
     diagnose: Annotated[bool, typer.Option("--diagnose", help="rates beside activations")] = False,
     picture: Annotated[Path | None, typer.Option(help="of the diagnosis [OUT.png]")] = None,
     jobs: options.Jobs = None,
@@ -108,14 +111,14 @@ def convert(
 CHOICES = ("method", "percentile", "per_channel", "threshold_scale", "timesteps", "v_init")
 CHOICES += ("balance", "pooling", "correct_bias", "stagger", "coding", "seed")
 CHOICES += ("unroll", "feedback_delay", "unroll_thresholds")
-CHOICES += ("window", "firing", "rounding")
+CHOICES += ("window", "firing", "rounding", "analog")
 CALIBRATION = {"calibrate", "samples"}
 DIAGNOSIS = {"diagnose", "picture"}
-OF_RATES = {*CHOICES, *CALIBRATION, "reset"} - {"window", "firing", "rounding"}
+OF_RATES = {*CHOICES, *CALIBRATION, "reset"} - {"window", "firing", "rounding", "analog"}
 OF_SWITCHES = {"method", "percentile", "per_channel", "threshold_scale", "pooling"}
 OF_SWITCHES |= {"unroll_thresholds", "window", "firing", "rounding", *CALIBRATION}
 SCHEMES = {  # the options of each
-    "rate": OF_RATES | DIAGNOSIS,
+    "rate": OF_RATES | DIAGNOSIS | {"analog"},
     "switch": OF_SWITCHES | DIAGNOSIS,
     "stochastic": {"timesteps", "pooling", "seed"},
     "signed": OF_RATES,

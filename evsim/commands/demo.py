@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 from evsim.job import Job, byte_count
 from evsim.shipped import shipped
+
+MEMORY = "512M"
 
 
 def demo(
@@ -17,13 +20,30 @@ def demo(
     from evsim.formats.data import open_data
     from evsim.formats.native import load
 
-    names = ["digits-conv"]
-    if all_networks:
-        golden = ".golden"
-        stems = [path.stem for path in shipped("networks").glob("digits-*.h5")]
-        names = sorted(stem for stem in stems if not stem.endswith(golden))
-    for name in names:
-        with open_data(shipped("data") / "digits_test.h5") as data:
-            job = Job(load(shipped("networks") / f"{name}.h5"), data)
-            job.simulate(None, byte_count("512M"), None, False, False, False)
-            job.show({})
+    with open_data(shipped("data") / "digits_test.h5") as data:
+        if all_networks:
+            _compare(data)
+            return
+        job = Job(load(shipped("networks") / "digits-conv.h5"), data)
+        job.simulate(None, byte_count(MEMORY), None, False, False, False)
+        job.show({})
+
+
+def _compare(data) -> None:
+    """Run every shipped network and print them one below the other."""
+    from evsim.commands import _options as options
+    from evsim.comparison import Comparison
+    from evsim.formats.native import load
+    from evsim.pricing import DEFAULT, Profile, find
+    from evsim.report import comparison as report
+
+    paths = sorted(shipped("networks").glob("digits-*.h5"))
+    networks = [load(path) for path in paths if not path.stem.endswith(".golden")]
+    machine = options.checked_machine("direct", "clock", "recompute")
+    profile, how = Profile.read(find(DEFAULT)), {"jobs": None, "memory": byte_count(MEMORY)}
+    compared = Comparison(data, None, machine, profile, **how, quiet=False)
+    for number, network in enumerate(networks, 1):
+        print(f"evsim: {network.name}, {number} of {len(networks)}", file=sys.stderr)
+        compared.add(network)
+    rows = [column.row for column in compared.columns]
+    report.overview(rows, networks, profile.title)

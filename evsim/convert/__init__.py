@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from evsim.convert._graph import Graph
 from evsim.convert._scales import Finish, from_activations, spread
 from evsim.convert._schemes import SCHEMES, recoded, settled
 from evsim.convert._spike_norm import spike_norm
-from evsim.convert._stochastic import network_of
+from evsim.convert._stochastic import hybrid, network_of
 from evsim.convert._switch import Switching, build_switching
 from evsim.convert._walk import Choices, Walk
 from evsim.convert.units import Unit
@@ -64,6 +65,7 @@ def convert(
     unroll_thresholds: str | None = None,
     scheme: str = "rate",
     window: int | None = None,
+    analog: Collection[str] = (),
     first_sample: int = 0,
     jobs: int | None = None,
     progress=None,
@@ -81,6 +83,7 @@ def convert(
     `unroll_thresholds` own or shared, or one recurrent block that sends back to itself
     `feedback_delay` (1) later. `scheme`: rate, signed, burst, phase (with period `window`) or ttfs
     (in windows of `window` timesteps); `timesteps` is 64, but for ttfs as its windows say.
+    `analog`: ReLU layers that stay as they are and send their value at every timestep (rate).
     `progress` is called with what is done and in all. Raises EvsimError.
     """
     given = {"method": method, "reset": reset, "balance": balance, "pooling": pooling}
@@ -88,10 +91,12 @@ def convert(
     given |= {"coding": coding, "stagger": stagger, "correct_bias": correct_bias}
     coding, timesteps, window = settled(scheme, given, timesteps, window)
     _check_words({"coding": coding})
+    if analog and scheme != "rate":
+        raise mismatch(f"scheme {scheme!r}", "'rate' with analog layers", "scheme")
     _check_numbers(percentile, threshold_scale, v_init, timesteps, stagger)
     unrolling = Unrolling(unroll, feedback_delay, unroll_thresholds)
     unrolling.check(model, scheme, correct_bias)
-    graph = fold(model, pooling)
+    graph = hybrid(model, pooling, analog) if analog else fold(model, pooling)
     _check_images(graph, model, images)
     every = images
     if not any(node.levels is None for node in graph.measured):
@@ -184,7 +189,7 @@ def _conversion(network: Network, graph: Graph, scales, model: Model) -> Convers
     units = [
         Unit(node.name, node.layer, scales[node.name])
         for node in graph.nodes.values()
-        if node.kind not in ("input", "readout")
+        if node.kind not in ("input", "readout", "analog")
     ]
     notes = (*model.notes, *graph.notes, *unshared(graph, network, model))
     return Conversion(network, tuple(units), notes)

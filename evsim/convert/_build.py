@@ -69,7 +69,7 @@ def unit_of(node: Node, scales: Scales, balance: str) -> np.ndarray:
         if incoming and one and (balance == "thresholds" or pools):
             return incoming[0]
         return np.ones(())
-    if balance == "activations":
+    if balance == "activations" or node.kind == "analog":
         return np.ones(())
     if balance == "weights" or not incoming:
         return scales[node.name]

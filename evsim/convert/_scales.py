@@ -124,4 +124,6 @@ def spread(graph: Graph, scales: Scales, factor: float) -> Scales:
             found[node.name] = np.float64(scales[node.name]) * factor
         elif node.kind in ("pool", "maxpool"):
             found[node.name] = found[node.source]
+        elif node.kind == "analog":
+            found[node.name] = np.ones(())
     return {name: np.asarray(scale) for name, scale in found.items()}

@@ -27,7 +27,7 @@ def spike_norm(walk: Walk, per_channel: bool, finish, progress) -> Scales:
             peak = walk.largest(node, scales)
             scales[node.name] = finish(node, peak if per_channel else peak.max()[None])
         else:
-            scales[node.name] = scales[node.source]
+            scales[node.name] = np.ones(()) if node.kind == "analog" else scales[node.source]
         walk.advance(node, scales)
         walk.leave(node)
     return scales

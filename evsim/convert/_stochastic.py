@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from evsim.convert._sums import Maximum, Part, Sum, Value
 from evsim.linear.maps import Average
 from evsim.network import Network
 from evsim.neurons import Neurons
-from evsim.parts import mismatch
+from evsim.parts import mismatch, nearest
 from evsim.synapses import Synapses
 
 
@@ -45,6 +46,13 @@ def network_of(
     return network, (*model.notes, *graph.notes, *unshared(graph, network, model))
 
 
+def hybrid(model: Model, pooling: str, analog: Collection[str]) -> Graph:
+    """The nodes for rates of a model whose ReLU layers `analog` stay as they are."""
+    if model.blocks:  # their weights keep the scale of what arrives
+        raise mismatch("a model with a block that has turns", "one without", "analog")
+    return pruned(Hybrid(model, pooling, analog).graph, spiking=True)
+
+
 class Passes(Fold):
     """As for rates, but a neuron has the activation itself, and a max pool is on its current."""
 
@@ -57,48 +65,89 @@ class Passes(Fold):
             raise mismatch("a clipped or quantised ReLU", "a plain one for --scheme stochastic")
         if self._never_negative(part.content):
             return part
-        return self._neurons(name, part, "analog", {})
+        return stateless(self.graph, name, part, "analog", {})
 
     def _stochastic(self, name: str, layer) -> Value:
         value = self._source(layer)
         fields = {n: getattr(layer, n) for n in ("probability", "output", "sampled")}
-        parts = [self._neurons(name, part, "stochastic", fields) for part in value.parts]
+        parts = [stateless(self.graph, name, part, "stochastic", fields) for part in value.parts]
         return replace(value, parts=tuple(parts))
-
-    def _neurons(self, name: str, part: Part, kind: str, fields: dict) -> Part:
-        """A part as the activations of neurons, with the max pool in front of them."""
-        content, total = part.content, part.content
-        if isinstance(content, Maximum):
-            total = content.sum
-            fields = fields | {"pool": content.windows.kernel}
-            one_bias_a_channel(total.offset, content.layer)
-        node = self.graph.add(
-            total.label or name,
-            kind=kind,
-            shape=content.shape,
-            terms=total.terms,
-            offset=total.offset,
-            layer=name if part.places is None else "",
-            fields=fields,
-        )
-        return replace(part, content=Sum.of(node, content.shape))
 
     def _maxima(self, name: str, content, windows: Average) -> Sum | Maximum:
         require_cells(windows)
-        source, map = content.terms[0] if isinstance(content, Sum) else ("", None)
-        node = self.graph.nodes.get(source)
-        if not isinstance(content, Sum) or not content.increasing or node.kind == "input":
+        source = content.terms[0][0] if isinstance(content, Sum) else ""
+        kind = self.graph.nodes[source].kind if source else ""
+        if not source or not content.increasing or kind == "input":
             return super()._maxima(name, content, windows)
-        if node.kind == "stochastic":
+        if kind == "stochastic":
             raise mismatch("a max pool behind stochastic neurons", "one in front of them")
-        one_bias_a_channel(node.offset, name)
-        inner = node.fields.get("pool", (1, 1))
-        pool = tuple(a * b for a, b in zip(inner, windows.kernel, strict=True))
-        pooled = {"kind": "analog", "shape": windows.after, "fields": {"pool": pool}}
-        pooled |= {"terms": node.terms, "offset": node.offset, "layer": name}
-        node = self.graph.add(name, **pooled)
-        gain = replace(map, before=windows.after, after=windows.after)
-        return replace(content, shape=windows.after, terms=((node, gain),), label="")
+        return pooled_in_front(self.graph, name, content, windows)
+
+
+class Hybrid(Fold):
+    """As for rates, but the ReLUs named have neurons that send their value at every timestep."""
+
+    def __init__(self, model: Model, pooling: str, analog: Collection[str]):
+        self.analog, self.relus = analog, []
+        super().__init__(model, pooling)
+        for name in analog:
+            if name not in self.relus:
+                expected = f"a ReLU layer in front of the last{nearest(name, self.relus)}"
+                raise mismatch(repr(name), expected, "analog")
+
+    def _relu(self, name: str, layer) -> Value:
+        self.relus.append(name)
+        return super()._relu(name, layer)
+
+    def _rectify(self, name: str, layer, value: Value, part: Part) -> Part:
+        if name not in self.analog:
+            return super()._rectify(name, layer, value, part)
+        if layer.ceiling is not None or layer.levels is not None:
+            raise mismatch("a clipped or quantised ReLU", "a plain one for analog neurons")
+        if isinstance(part.content, Maximum):
+            require_cells(part.content.windows)
+        return stateless(self.graph, name, part, "analog", {})
+
+    def _maxima(self, name: str, content, windows: Average) -> Sum | Maximum:
+        source = content.terms[0][0] if isinstance(content, Sum) else ""
+        kind = self.graph.nodes[source].kind if source else ""
+        if kind != "analog" or not content.increasing:
+            return super()._maxima(name, content, windows)
+        require_cells(windows)
+        return pooled_in_front(self.graph, name, content, windows)
+
+
+def stateless(graph: Graph, name: str, part: Part, kind: str, fields: dict) -> Part:
+    """A part as the activations of new neurons, with the max pool in front of them."""
+    content, total = part.content, part.content
+    if isinstance(content, Maximum):
+        total = content.sum
+        fields = fields | {"pool": content.windows.kernel}
+        one_bias_a_channel(total.offset, content.layer)
+    node = graph.add(
+        total.label or name,
+        kind=kind,
+        shape=content.shape,
+        terms=total.terms,
+        offset=total.offset,
+        layer=name if part.places is None else "",
+        fields=fields,
+    )
+    return replace(part, content=Sum.of(node, content.shape))
+
+
+def pooled_in_front(graph: Graph, name: str, content: Sum, windows: Average) -> Sum:
+    """The maxima of analog neurons: others like them, with the max pool in front."""
+    source, map = content.terms[0]
+    node = graph.nodes[source]
+    one_bias_a_channel(node.offset, name)
+    inner = node.fields.get("pool", (1, 1))
+    pool = tuple(a * b for a, b in zip(inner, windows.kernel, strict=True))
+    pooled = {"kind": "analog", "shape": windows.after, "fields": {"pool": pool}}
+    pooled |= {"terms": node.terms, "offset": node.offset}
+    made = graph.add(name, **pooled)
+    gain = replace(map, before=windows.after, after=windows.after)
+    return replace(content, shape=windows.after, terms=((made, gain),), label="")
 
 
 def require_cells(windows: Average) -> None:
@@ -119,17 +168,21 @@ def one_bias_a_channel(offset: np.ndarray | None, pool: str) -> None:
         raise mismatch(found, "one for each channel")
 
 
-def pruned(graph: Graph) -> Graph:
-    """The nodes that lead to the readout; those that pass averages on are analog neurons."""
+def pruned(graph: Graph, spiking: bool = False) -> Graph:
+    """The nodes that lead to the readout; those that pass averages on are analog neurons.
+
+    Where the network is `spiking`, only those that pass averages of analog neurons on.
+    """
     needed = {graph.output.name}
     for node in reversed(graph.nodes.values()):
         if node.name in needed:
             needed.update(source for source, _ in node.terms)
-    nodes = {
-        name: replace(node, kind="analog") if node.kind == "pool" else node
-        for name, node in graph.nodes.items()
-        if name in needed
-    }
+    nodes = {}
+    for name, node in graph.nodes.items():
+        if name in needed:
+            of_spikes = spiking and node.terms and nodes[node.source].kind != "analog"
+            made = node.kind == "pool" and not of_spikes
+            nodes[name] = replace(node, kind="analog") if made else node
     return Graph(nodes, graph.notes)
 
 

@@ -51,6 +51,27 @@ def show(found: dict, prices: str, diagnoses: dict) -> None:
             out.print(", ".join(both), soft_wrap=True)
 
 
+def overview(rows: list[dict], networks: list, prices: str) -> None:
+    """Print networks one below the other: what they are, decide and cost."""
+    out, body = tables.Output(), []
+    for row, network in zip(rows, networks, strict=True):
+        kinds = {p.kind for p in network.populations.values() if p.sends and p.listens}
+        shares = (network.ann_accuracy, row["accuracy"])
+        cells = [_name(row["network"]).removeprefix("digits-"), ", ".join(sorted(kinds))]
+        cells += ["" if share is None else f"{100 * share:.2f}" for share in shares]
+        cells += [_cell(row, "timesteps"), f"{row['spikes_per_neuron']:.2f}"]
+        cells += [f"{row[name] / 1000:,.0f}" for name in ("additions", "macs", "M3")]
+        body.append([*cells, (">" if row["unpriced"] else "") + f"{row['energy_uj']:.1f}"])
+    columns = ["network", "neurons", "ANN", "spiking", "T", "spikes"]
+    columns += ["additions", "MACs", "M3", "energy"]
+    out.print(tables.table("Every shipped network, per inference", columns, body))
+    out.print("ANN, spiking: accuracy in percent, artificial and as a network; T: timesteps")
+    out.print("spikes: of a neuron; additions, MACs, memory accesses M3: in thousands")
+    out.print(f"energy: microjoule, {prices}", soft_wrap=True)
+    if any(row["unpriced"] for row in rows):
+        out.print(">: and more, as an action has no price")
+
+
 def _relative(out, found: dict, names: list[str]) -> None:
     """Print every network as a multiple of the first: its whole run, and at matched accuracy."""
     rows, accuracy = found["networks"], found["matched_accuracy"]
