@@ -72,8 +72,8 @@ class Simulation(Arrivals):
             if part.sends:
                 self.out[name] = self.streams[name]
             else:
-                dtype = self.states[name]["potential"].dtype
-                self.out[name] = np.empty((plan.timesteps, part.neurons), dtype)
+                shape = plan.timesteps, part.neurons
+                self.out[name] = np.empty(shape, self._traced_dtype(name))
         self.repeated = {}  # set: what one timestep of a repeating source does
         self.carried = {  # (source, delay): events that each source neuron has delivered
             (s.source, s.delay): np.zeros(populations[s.source].neurons, np.int64)

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from geometry import axis_length, listening, neurons
 from hypothesis import strategies as st
+from naive import is_integer
+from stimulus import is_graded
 
 # Not in the order of creation, and not in the order of any locale either.
 NAMES = ["b", "a", "Z", "10", "9", "in put", "é", "c_1", "c_10", "c_2", "B", "zz", "0", "Ä", "aa"]
@@ -335,8 +337,11 @@ def put_twin(draw, network, name, delay):
 
 
 @st.composite
-def networks(draw, timesteps=8):
-    """A legal network, exact in float32 for runs of up to `timesteps` timesteps."""
+def networks(draw, timesteps=8, integers=30):
+    """A legal network, exact in float32 for runs of up to `timesteps` timesteps.
+
+    `integers`: of a hundred populations, how many are fit for whole weights.
+    """
     first = draw(st.integers(0, len(NAMES) - 1))
     names = iter(NAMES[first:] + NAMES[:first])
     leaks = [1.0, 0.5] if timesteps > 4 else [1.0, 0.5, 0.25]
@@ -346,7 +351,7 @@ def networks(draw, timesteps=8):
     whole = {}
     for _ in range(draw(st.integers(1, 5))):
         name = next(names)
-        whole[name] = chance(draw, 30)
+        whole[name] = chance(draw, integers)
         shape = draw(st.sampled_from(SHAPES))
         populations[name] = integrator(draw, shape, leaks, whole[name])
         sources = [n for n, p in populations.items() if p["kind"] != "readout" and n != name]
@@ -420,10 +425,10 @@ def event_lists(draw, shape, timesteps):
 
 
 @st.composite
-def cases(draw, codings=("constant", "poisson", "latency", "events")):
+def cases(draw, codings=("constant", "poisson", "latency", "events"), integers=30):
     """A network with an input and the settings of a run."""
     timesteps = draw(st.integers(1, 8))
-    network = draw(networks(timesteps))
+    network = draw(networks(timesteps, integers))
     fields = network["populations"][network["input"]]
     coding = draw(st.sampled_from(codings))
     seed, sample = draw(st.integers(0, 2**63 - 1)), draw(st.integers(0, 9))
@@ -431,3 +436,53 @@ def cases(draw, codings=("constant", "poisson", "latency", "events")):
         events, graded = draw(event_lists(fields["shape"], timesteps))
         return Case(network, events, timesteps, coding, graded, seed, sample)
     return Case(network, draw(images(fields)), timesteps, coding, None, seed, sample)
+
+
+# Widths
+
+WIDTHS = (3, 4, 5, 8, 10, 16, 32)  # all hold the thresholds and potentials that are drawn
+
+
+def put_width(draw, fields):
+    """Give a population of integers a width, and a leaky one a leak of integers."""
+    fields["potential_bits"] = draw(st.sampled_from(WIDTHS))
+    add(draw, fields, "overflow", draw(st.sampled_from(["saturate", "wrap"])), "error")
+    at = "commit" if fields.get("refractory") else draw(st.sampled_from(["commit", "each_add"]))
+    add(draw, fields, "overflow_at", at, "commit")
+    if at == "commit" and chance(draw, 40):
+        fields["current_bits"] = draw(st.sampled_from((2, *WIDTHS)))
+    if fields["kind"] == "lif" and chance(draw, 80):
+        del fields["leak"]
+        name, choices = draw(
+            st.sampled_from(
+                [
+                    ("leak_shift", [1, 2, 31]),
+                    ("leak_multiply", [(1, 1), (5, 3), (4095, 12)]),
+                    ("leak_subtract", [1, 3, 2**31 - 1]),
+                ]
+            )
+        )
+        fields[name] = draw(st.sampled_from(choices))
+        if name != "leak_subtract":
+            rounding = draw(st.sampled_from(["down", "zero", "nearest"]))
+            add(draw, fields, "leak_rounding", rounding, "down")
+
+
+def enlarge(network, factor):
+    """Multiply all integer weights of a network, so that sums leave small widths."""
+    for fields in network["synapses"].values():
+        name = "data" if "data" in fields else "weight"
+        if name in fields and fields[name].dtype.kind == "i":
+            fields[name] = fields[name].astype(np.int16) * np.int16(factor)
+
+
+@st.composite
+def bounded_cases(draw):
+    """A case in which populations of integers have widths, which their sums often leave."""
+    case = draw(cases(("poisson", "latency", "events"), integers=85))
+    enlarge(case.network, draw(st.sampled_from([1, 1, 5, 40])))
+    graded = is_graded(case.coding, case.inputs, case.graded)
+    for name, fields in case.network["populations"].items():
+        if fields["kind"] in ("iaf", "lif", "readout") and is_integer(case.network, name, graded):
+            put_width(draw, fields)
+    return case

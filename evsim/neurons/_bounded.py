@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from evsim.neurons._firing import Firing, FiringWindow
-from evsim.neurons._potential import INT32, decay, fire_bounded
+from evsim.neurons._potential import INT32, Integrating, PotentialWindow, decay, fire_bounded
 from evsim.parts import EvsimError, choice, mismatch, whole
-from evsim.widths import FIRST, HIGHEST, LOWEST, OVERFLOWS, Width, new_report
+from evsim.widths import FIRST, HIGHEST, LOWEST, NEVER, OVERFLOWS, Width, new_report
 
 NO_LEAK = (0, 0, 0, 0)
 AMONG_INTEGERS = "an integer one: all sets into it with whole weights, no scale, spiking sources"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Bounded(Firing):
-    """v = bounded(bounded(leak(v) + current) + bias); v = max(v, v_min); then as always.
+class OfWidth(Integrating):
+    """v = bounded(bounded(leak(v) + current) + bias).
 
     bounded(x) is x where it fits `potential_bits` (two's complement), else what `overflow` says:
     an error, the nearest value that fits, or x modulo 2^bits. With `overflow_at = "each_add"` every
@@ -39,11 +39,9 @@ class Bounded(Firing):
         for name in ("potential_bits", "current_bits"):
             if (getattr(self, name) or 0) > 32:
                 raise mismatch(getattr(self, name), "at most 32", name)
-        for name in ("v_init", "v_reset", "threshold") if self.potential_bits else ():
-            self.width.check(getattr(self, name), name)
-        if self.direct and self.refractory:
-            expected = "0 with overflow_at = 'each_add', as what arrives is in the potential"
-            raise mismatch(self.refractory, expected, "refractory")
+        for name in HELD if self.potential_bits else ():
+            if getattr(self, name, None) is not None:
+                self.width.check(getattr(self, name), name)
         if self.direct and self.current_bits is not None:
             raise EvsimError("there is no current with overflow_at = 'each_add'", "current_bits")
 
@@ -71,37 +69,62 @@ class Bounded(Firing):
             return self.width
         return Width(self.current_bits, self.overflow == "wrap") if self.current_bits else None
 
-    def reporting(self) -> Bounded:
+    def reporting(self) -> OfWidth:
         return self if self.bounded else replace(self, potential_bits=32)
+
+    @property
+    def held(self) -> tuple[int, int]:
+        """The lowest and the highest of the fields that the width of an integer one must hold."""
+        values = [np.ravel(getattr(self, name)) for name in HELD if hasattr(self, name)]
+        return int(min(v.min() for v in values)), int(max(v.max() for v in values))
 
     def describe(self) -> dict:
         own = {"potential_bits": self.potential_bits} if self.bounded else {}
         return super().describe() | own
 
-    def runner(self, dtype) -> type[FiringWindow]:
-        if not self.bounded and not self.leak_rule[0]:
-            return FiringWindow
+    def check_integer(self, dtype) -> None:
+        """Raise an error where the arithmetic is not that of integers."""
         if dtype != np.int32:
             place = "potential_bits" if self.bounded else "leak"
             raise mismatch("a population of floats", AMONG_INTEGERS, place)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Bounded(OfWidth, Firing):
+    """v = bounded(bounded(leak(v) + current) + bias); v = max(v, v_min); then as always."""
+
+    def check(self) -> None:
+        super().check()
+        if self.direct and self.refractory:
+            expected = "0 with overflow_at = 'each_add', as what arrives is in the potential"
+            raise mismatch(self.refractory, expected, "refractory")
+
+    def runner(self, dtype) -> type[FiringWindow]:
+        if not self.bounded and not self.leak_rule[0]:
+            return FiringWindow
+        self.check_integer(dtype)
         return BoundedWindow
 
 
+HELD = ("v_init", "v_reset", "threshold")
 CHANGED = ("saturate", "wrap", "each_add")
 
 
-class BoundedWindow(FiringWindow):
-    """Advances neurons of a declared width; `lane`: the dtype of the potential."""
+class WidthWindow(PotentialWindow):
+    """Advances a potential of a declared width; `lane`: its dtype."""
 
     lane = np.dtype(np.int32)
 
-    def __init__(self, neurons: Bounded, dtype, constants: np.ndarray, current_bound: int):
+    def __init__(self, neurons: OfWidth, dtype, constants: np.ndarray, current_bound: int):
         super().__init__(neurons, dtype, constants, current_bound)
         self.nothing = np.zeros((1, 0, 0), np.int32)
         self.lowest, self.highest = int(self.initial.min()), int(self.initial.max())
         self.bounds = np.append(neurons.width.bounds, self.lowest)
-        flags = (neurons.reset == "subtract", neurons.refractory, neurons.bias is not None)
-        self.rules = np.array([0, neurons.start, *flags, *neurons.leak_rule], np.int64)
+        rests = getattr(neurons, "refractory", 0)
+        flags = (getattr(neurons, "reset", "") == "subtract", rests, neurons.bias is not None)
+        start = getattr(neurons, "start", None)
+        start = NEVER if start is None else start
+        self.rules = np.array([0, start, *flags, *neurons.leak_rule], np.int64)
 
     def begin(self) -> dict[str, np.ndarray]:
         """The state at rest."""
@@ -138,21 +161,17 @@ class BoundedWindow(FiringWindow):
             raise mismatch(f"{found}, neuron {neuron}", "values within int32")
         return self.step(state, currents.astype(np.int32), reached, first, out)
 
-    def step(self, state, currents, reached, first: int, stream) -> int:
-        """Advance by currents of int32; the events are appended to `stream`."""
-        neurons, steps = self.neurons, len(currents)
-        self.check_overflow(state["arrivals"], neurons.arriving)
+    def bounded_step(self, state, currents, reached, first: int, channels, offsets) -> tuple:
+        """Advance by currents of int32; returns (events, active neurons), as `fire_bounded`."""
+        self.check_overflow(state["arrivals"], self.neurons.arriving)
         rules = self.rules.copy()
         rules[0] = first
-        channels, offsets, _ = stream.reserve(steps)
         rows = state["quiet"], state["row"], state["awake"], state["fired"]
         both = currents, reached, state["potential"], self.constants, self.restless
-        report = state["report"]
-        some = rules, self.bounds, report, channels, offsets
-        events, active = fire_bounded(*both, *rows, *some)
-        stream.commit(steps, events)
-        self.check_overflow(report, neurons.width)
-        return active if reached.shape[1] else steps * neurons.neurons
+        some = rules, self.bounds, state["report"], channels, offsets
+        done = fire_bounded(*both, *rows, *some)
+        self.check_overflow(state["report"], self.neurons.width)
+        return done
 
     def check_overflow(self, report, width: Width | None) -> None:
         """Raise an error for a sum that left its width, where that is one."""
@@ -175,3 +194,15 @@ class BoundedWindow(FiringWindow):
         shown = reports if self.neurons.current_bits else reports[:1]
         reached = np.concatenate([r[LOWEST : HIGHEST + 1] for r in shown])
         return count, divmod(first, self.neurons.neurons) if count else (-1, -1), reached
+
+
+class BoundedWindow(WidthWindow, FiringWindow):
+    """Advances neurons of a declared width that fire."""
+
+    def step(self, state, currents, reached, first: int, stream) -> int:
+        """Advance by currents of int32; the events are appended to `stream`."""
+        steps = len(currents)
+        channels, offsets, _ = stream.reserve(steps)
+        done = self.bounded_step(state, currents, reached, first, channels, offsets)
+        stream.commit(steps, done[0])
+        return done[1] if reached.shape[1] else steps * self.neurons.neurons
