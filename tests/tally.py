@@ -293,13 +293,20 @@ class OfWidth(Integrator):
     """One population of a declared width: the law decides, what it costs is booked beside it."""
 
     def __init__(self, ledger, fields, incoming_sets, accumulate, update):
-        super().__init__(ledger, {**fields, "leak": 1}, incoming_sets, accumulate, update)
-        self.law, self.sums = Bounded(fields, int), [0] * self.law.count
+        super().__init__(ledger, fields, incoming_sets, accumulate, update)
+        self.law = Bounded(fields, int)
+        self.sums = [0] * self.law.count
         self.leaks = fields["kind"] == "lif" or "leak" in fields
 
     def visit(self, name, t):
         self.law.begin()
-        return super().visit(name, t)
+        arrived = set()
+        for set_name, synapses in self.incoming.items():
+            with self.ledger.at_work(set_name):
+                arrived |= self.arrive(synapses, t)
+        with self.ledger.at_work(name):
+            sent = [(j, self.step(j, t, j in arrived, 0)) for j in range(self.law.count)]
+        return [(j, value) for j, value in sent if value]
 
     def arrive(self, synapses, t):
         """Deliver the events of one set; the neurons that they reach."""

@@ -19,7 +19,7 @@ KINDS = ("neurons", "synapses", "codings", "layers")
 REGISTRIES = (*KINDS, "formats", "commands")  # their files never import each other
 LEVELS = [  # who imports whom: down only; of a folder, its `__init__` and its files
     ("parts",),
-    ("counts", "memory", "events", "geometry", "shipped"),
+    ("counts", "memory", "events", "geometry", "shipped", "widths"),
     KINDS,
     ("windows",),
     ("network", "ann", "linear"),

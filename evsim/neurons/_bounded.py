@@ -9,7 +9,7 @@ import numpy as np
 from evsim.neurons._firing import Firing, FiringWindow
 from evsim.neurons._potential import INT32, Integrating, PotentialWindow, decay, fire_bounded
 from evsim.parts import EvsimError, choice, mismatch, whole
-from evsim.widths import FIRST, HIGHEST, LOWEST, NEVER, OVERFLOWS, Width, new_report
+from evsim.widths import FIRST, HIGHEST, LOWEST, NEVER, OVERFLOWS, Width, bits_for, new_report
 
 NO_LEAK = (0, 0, 0, 0)
 AMONG_INTEGERS = "an integer one: all sets into it with whole weights, no scale, spiking sources"
@@ -72,15 +72,14 @@ class OfWidth(Integrating):
     def reporting(self) -> OfWidth:
         return self if self.bounded else replace(self, potential_bits=32)
 
-    @property
-    def held(self) -> tuple[int, int]:
-        """The lowest and the highest of the fields that the width of an integer one must hold."""
-        values = [np.ravel(getattr(self, name)) for name in HELD if hasattr(self, name)]
-        return int(min(v.min() for v in values)), int(max(v.max() for v in values))
-
     def describe(self) -> dict:
-        own = {"potential_bits": self.potential_bits} if self.bounded else {}
-        return super().describe() | own
+        values = [np.ravel(getattr(self, name)) for name in HELD if hasattr(self, name)]
+        values = np.concatenate(values).astype(np.float64)
+        found = super().describe()
+        if (values == np.trunc(values)).all():  # as those of integers are
+            found["field_bits"] = bits_for(int(values.min()), int(values.max()))
+        widths = {"potential_bits": self.potential_bits, "current_bits": self.current_bits}
+        return found | {name: bits for name, bits in widths.items() if bits is not None}
 
     def check_integer(self, dtype) -> None:
         """Raise an error where the arithmetic is not that of integers."""
