@@ -13,7 +13,7 @@ import typer
 from evsim.job import Interrupted
 from evsim.parts import EvsimError
 
-COMMANDS = ("run", "info", "ann", "convert", "compare", "demo", "warm")
+COMMANDS = ("run", "info", "ann", "convert", "compare", "quantize", "demo", "warm")
 
 app = typer.Typer(
     add_completion=False,
