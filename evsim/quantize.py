@@ -44,14 +44,17 @@ def bounded(
     readout_bits: int | None = None,
     overflow: str = "error",
     overflow_at: str = "commit",
+    graded: bool | None = None,
 ) -> Network:
     """The network with these widths in every population of integers.
 
-    Those of kind readout get `readout_bits`, or stay as wide as int32. Raises EvsimError where a
+    Those of kind readout get `readout_bits`, or stay as wide as int32. `graded`: whether the
+    input sends values; None: as under the coding that the network names. Raises EvsimError where a
     threshold or another field does not fit, and where no population is one of integers.
     """
     populations = dict(network.populations)
-    found = sorted(network.integer_populations(graded_input(network)))
+    graded = graded_input(network) if graded is None else graded
+    found = sorted(network.integer_populations(graded))
     if not found:
         expected = "one of integers: all sets into it of whole weights, from spiking sources"
         raise mismatch("no population of integers", expected, "populations")
