@@ -160,10 +160,8 @@ class Simulation(Arrivals):
         """Advance one population by a block: arrive, integrate, fire, reset, send."""
         part, facts = self.network.populations[name], self.facts[name]
         neurons, state = self.plan.neurons[name], self.states[name]
-        if part.direct:
-            currents = neurons.accumulator(state)
-        else:
-            currents = self.currents(name, last - first)
+        own = neurons.accumulator(state) if part.direct else None
+        currents = self.currents(name, last - first) if own is None else own
         reached = self.arrive(name, first, last, currents)
         if neurons.all_restless:  # nobody asks who was reached
             reached = reached[:, :0]

@@ -93,19 +93,22 @@ def quantize(
     per_channel: bool = False,
     potential_bits: int | None = None,
     coding: str | None = None,
+    graded: bool | None = None,
 ) -> Quantized:
     """The network with weights of `bits`; thresholds, biases and potentials in the same units.
 
     A unit is the largest weight into a population (`per_channel`: into a channel of it; a readout
     has one, as its neurons are compared) by 2^(bits - 1) - 1, and then as much larger as makes
     the threshold a whole number. With `potential_bits` a threshold is at most half of what they
-    hold. An integer is the nearest one, halves to the even. `coding`: what the network is for.
+    hold. An integer is the nearest one, halves to the even. `coding`: what the network is
+    for; `graded` as for `bounded`.
     """
     if not 2 <= bits <= MOST:
         raise mismatch(bits, f"2 to {MOST}", "bits")
     if coding is not None:
         network = rebuilt(network, network.populations, network.synapses, coding=coding)
-    done = Rounding(network, bits, per_channel, potential_bits)
+    graded = graded_input(network) if graded is None else graded
+    done = Rounding(network, bits, per_channel, potential_bits, graded)
     for name, part in network.populations.items():
         if name != network.input and not part.passes:
             done.population(name)
@@ -118,11 +121,10 @@ def quantize(
 class Rounding:
     """The parts of a network on their way to integers."""
 
-    def __init__(self, network: Network, bits: int, per_channel: bool, potential_bits: int | None):
+    def __init__(self, network: Network, bits: int, per_channel: bool, potential_bits, graded):
         self.network, self.bits, self.per_channel = network, bits, per_channel
-        self.potential_bits = potential_bits
+        self.potential_bits, self.graded = potential_bits, graded
         self.populations, self.synapses = dict(network.populations), dict(network.synapses)
-        self.graded = graded_input(network)
         self.integers = network.integer_populations(self.graded)
         self.units: dict[str, np.ndarray] = {}
         self.floats: dict[str, str] = {}
@@ -218,7 +220,11 @@ def as_weights(part: Synapses, source: Neurons, target: Neurons) -> Synapses:
     if part.kind == "pool":
         area = part.kernel[0] * part.kernel[1]
         weight = np.full((*part.kernel, 1, source.channels), 1 / area)
-        fixed = {"stride": part.stride or part.kernel, "padding": part.padding, "groups": source.channels}
+        fixed = {
+            "stride": part.stride or part.kernel,
+            "padding": part.padding,
+            "groups": source.channels,
+        }
         return synapse_kinds()["conv"](**ends, weight=weight, **fixed)
     if part.weights() is None:
         return replace(part, weight=np.ones(source.channels))
@@ -242,7 +248,7 @@ def largest_into(part: Synapses, target: Neurons) -> np.ndarray:
     """The largest magnitude of the weights into each channel of the target, (channels,)."""
     found = np.zeros(target.channels)
     weights = np.abs(part.weights().astype(np.float64))
-    largest = weights.reshape(-1, weights.shape[-1]).max(axis=0, initial=0)
+    largest = weights.max(axis=tuple(range(weights.ndim - 1)), initial=0)
     np.maximum.at(found, channels_of(part, target), largest)
     return found
 

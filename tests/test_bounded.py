@@ -1,8 +1,6 @@
 """Integers of a declared width: the engine equals plain loops, sum by sum."""
 
 import build
-import numpy as np
-import pytest
 from effort import examples
 from hypothesis import given
 from hypothesis import strategies as st

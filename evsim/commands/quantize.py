@@ -56,8 +56,9 @@ def quantize(
         how = {"bits": bits, "per_channel": per_channel, "coding": coding}
         made = fixed_point(loaded, potential_bits=potential_bits, **how, **widths)
     except EvsimError as error:
-        if error.place in given:
-            raise EvsimError(error.problem, f"--{error.place.replace('_', '-')}") from None
+        option = error.place.rpartition("/")[2]
+        if given.get(option) is not None:
+            raise EvsimError(error.problem, f"--{option.replace('_', '-')}") from None
         raise error.within(file=str(network)) from None
     found = {"network": str(out), **described(made)}
     comparison = None

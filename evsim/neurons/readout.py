@@ -70,7 +70,6 @@ class Readout(OfWidth):
         kind = SlopeWindow if self.slope else ReadoutWindow
         return kind(self, dtype, constants, current_bound)
 
-
     def prepared_of_width(self, dtype, current_bound: int) -> BoundedReadoutWindow:
         """The same for a potential of a declared width."""
         self.check_integer(dtype)

@@ -45,7 +45,12 @@ def rows(quick: bool) -> Iterator[Row]:
         yield Row(work, f"{slower:.2f} times the time", bar, met, detail)
     more = found["ranges"] / found["plain"] - 1
     bar = f"at most {SLOWER:.0%}"
-    yield Row("VGG-16, int8, queue depths and ranges of potentials recorded", f"{more:+.1%}", bar, more <= SLOWER)
+    yield Row(
+        "VGG-16, int8, queue depths and ranges of potentials recorded",
+        f"{more:+.1%}",
+        bar,
+        more <= SLOWER,
+    )
 
 
 def narrowed(network: evsim.Network) -> evsim.Network:
