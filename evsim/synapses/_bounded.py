@@ -60,6 +60,7 @@ def add_wrapping(rows, starts, weight, column, bounds, kept, report, first, out)
     """The same where what leaves the width wraps; a weight is less than the width's range."""
     lane = out.dtype.type
     low, high = lane(bounds[0]), lane(bounds[1])
+    mask = lane(high - low)
     for i in range(starts.shape[0] - 1):
         k, last = starts[i], starts[i + 1]
         v = out[i, column : column + weight.shape[1]]
@@ -68,13 +69,32 @@ def add_wrapping(rows, starts, weight, column, bounds, kept, report, first, out)
             end = min(k + 8192, last)
             for c in range(v.shape[0]):
                 over[c], least[c], most[c] = 0, high, low
-            while k < end:
-                w = weight[rows[k]]
+            while k + 4 <= end:
+                w0 = weight[rows[k]]
+                w1 = weight[rows[k + 1]]
+                w2 = weight[rows[k + 2]]
+                w3 = weight[rows[k + 3]]
                 for c in range(v.shape[0]):
-                    x = lane(v[c] + w[c])
-                    v[c] = lane(lane(x - low) & lane(high - low)) + low
-                    over[c] += lane(x != v[c])
-                    least[c], most[c] = min(least[c], x), max(most[c], x)
+                    x0 = lane(v[c] + w0[c])
+                    y0 = lane(lane(lane(x0 - low) & mask) + low)
+                    x1 = lane(y0 + w1[c])
+                    y1 = lane(lane(lane(x1 - low) & mask) + low)
+                    x2 = lane(y1 + w2[c])
+                    y2 = lane(lane(lane(x2 - low) & mask) + low)
+                    x3 = lane(y2 + w3[c])
+                    y3 = lane(lane(lane(x3 - low) & mask) + low)
+                    v[c] = y3
+                    over[c] += lane(x0 != y0) + lane(x1 != y1) + lane(x2 != y2) + lane(x3 != y3)
+                    least[c] = min(least[c], min(min(x0, x1), min(x2, x3)))
+                    most[c] = max(most[c], max(max(x0, x1), max(x2, x3)))
+                k += 4
+            while k < end:
+                w0 = weight[rows[k]]
+                for c in range(v.shape[0]):
+                    x0 = lane(v[c] + w0[c])
+                    v[c] = lane(lane(lane(x0 - low) & mask) + low)
+                    over[c] += lane(x0 != v[c])
+                    least[c], most[c] = min(least[c], x0), max(most[c], x0)
                 k += 1
             _take(kept, report, first + i * out.shape[1] + column)
 
