@@ -9,6 +9,7 @@ from evsim.memory import Space
 from evsim.parts import kernel, mismatch
 from evsim.plan import INT32_MAX, Delivery, Plan
 from evsim.synapses import Turns
+from evsim.widths import BASE
 
 
 class Arrivals:
@@ -23,6 +24,7 @@ class Arrivals:
     streams: dict[str, Stream]
     facts: dict[str, dict[str, int]]
     queues: dict[str, np.ndarray]
+    states: dict[str, dict[str, np.ndarray]]
     repeated: dict[str, tuple]
     shares: bool  # whether all sets share one queue, then:
     rooms: dict[str, np.ndarray]  # by set: events of each timestep of arrival that find room
@@ -183,6 +185,10 @@ class Arrivals:
         """
         if window.values is not None and window.values.dtype != delivery.dtype:
             window = window._replace(values=window.values.astype(delivery.dtype))
+        if delivery.width is not None:
+            report = self.states[delivery.part.target]["arrivals"]
+            report[BASE] = first * currents[0].size
+            return delivery.deliver(window, currents, marks, self.space, report)
         if delivery.scale is None:
             return delivery.deliver(window, currents, marks, self.space)
         own = self.space.array("unscaled", currents.shape, delivery.dtype)

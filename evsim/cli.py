@@ -13,7 +13,10 @@ import typer
 from evsim.job import Interrupted
 from evsim.parts import EvsimError
 
-COMMANDS = ("run", "info", "ann", "convert", "compare", "cost", "check", "report", "demo", "warm")
+COMMANDS = (
+    *("run", "info", "ann", "convert", "compare", "quantize", "cost", "check", "report"),
+    *("demo", "warm"),
+)
 
 app = typer.Typer(
     add_completion=False,

@@ -38,6 +38,7 @@ OWN_FACTS = {  # of a kind
         "near": "v / threshold + rounding within 1e-9 of a duration (window)",
     },
 }
+WIDTH_FACTS = {"overflows": "sums that left their width, before they were brought into it"}
 ACTIONS = {
     "event_pop": "an event is taken from a queue",
     "event_push": "an event is put into a queue",
@@ -101,11 +102,14 @@ def is_set(part: dict) -> bool:
     return "source" in part
 
 
-def facts_of(kind: str, of_set: bool) -> dict[str, str]:
-    """The facts that a part of a kind records, and what they mean."""
+def facts_of(kind: str, of_set: bool, bounded: bool = False) -> dict[str, str]:
+    """The facts that a part of a kind records, and what they mean.
+
+    `bounded`: a population of a declared width.
+    """
     if of_set:
         return SET_FACTS
-    return POPULATION_FACTS | OWN_FACTS.get(kind, {})
+    return POPULATION_FACTS | OWN_FACTS.get(kind, {}) | (WIDTH_FACTS if bounded else {})
 
 
 def set_actions(part: dict, facts: dict, machine: Machine, target: dict) -> dict[str, np.ndarray]:

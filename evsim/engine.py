@@ -36,6 +36,10 @@ class Sample:
     trace: dict[str, np.ndarray] = field(default_factory=dict)
     queues: dict[str, np.ndarray] = field(default_factory=dict)
     rates: dict[str, np.ndarray] = field(default_factory=dict)  # events a timestep, or durations
+    # Lowest and highest sum of potentials (and currents), before they were brought into a width.
+    ranges: dict[str, np.ndarray] = field(default_factory=dict)
+    # Timestep and neuron of the first sum that left its width, -1 and -1 where none did.
+    first_overflows: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class Simulation(Arrivals):
@@ -46,9 +50,10 @@ class Simulation(Arrivals):
         self.space, self.stop = space, stop
         populations, synapses = self.network.populations, self.network.synapses
         self.facts = {
-            name: dict.fromkeys(facts_of(part.kind, name in synapses), 0)
-            for name, part in (*populations.items(), *synapses.items())
+            name: dict.fromkeys(facts_of(part.kind, False, part.bounded), 0)
+            for name, part in populations.items()
         }
+        self.facts |= {n: dict.fromkeys(facts_of(s.kind, True), 0) for n, s in synapses.items()}
         if plan.coding is codings()["switch"]:
             self.facts[self.network.input]["clipped"] = 0  # inputs beyond [-1, 1]
         if plan.queue is not None:
@@ -72,8 +77,8 @@ class Simulation(Arrivals):
             if part.sends:
                 self.out[name] = self.streams[name]
             else:
-                dtype = self.states[name]["potential"].dtype
-                self.out[name] = np.empty((plan.timesteps, part.neurons), dtype)
+                shape = plan.timesteps, part.neurons
+                self.out[name] = np.empty(shape, self._traced_dtype(name))
         self.repeated = {}  # set: what one timestep of a repeating source does
         self.rooms, self.waiting = {}, np.zeros(plan.timesteps, np.int64)
         self.carriers = {  # sets that carry the same events
@@ -86,7 +91,7 @@ class Simulation(Arrivals):
         self.spikes = {name: [] for name in self._recorded()}
         traced = [n for n in self.states if "trace" in plan.record]
         self.trace = {
-            n: np.empty((plan.timesteps, populations[n].neurons), self.states[n]["potential"].dtype)
+            n: np.empty((plan.timesteps, populations[n].neurons), self._traced_dtype(n))
             for n in traced
             if "potential" in self.states[n]
         }
@@ -103,6 +108,12 @@ class Simulation(Arrivals):
         if name != self.network.input:
             return self.plan.dtype if self.network.populations[name].valued else None
         return self.plan.dtype if self.plan.coding.signed(self.values) else None
+
+    def _traced_dtype(self, name: str):
+        """The dtype in which the potential of a population is traced."""
+        if self.network.populations[name].direct:
+            return np.int32
+        return self.states[name]["potential"].dtype
 
     def _key(self, name: str) -> Key:
         """What the random numbers and the coding of a population depend on."""
@@ -157,7 +168,8 @@ class Simulation(Arrivals):
         """Advance one population by a block: arrive, integrate, fire, reset, send."""
         part, facts = self.network.populations[name], self.facts[name]
         neurons, state = self.plan.neurons[name], self.states[name]
-        currents = self.currents(name, last - first)
+        own = neurons.accumulator(state) if part.direct else None
+        currents = self.currents(name, last - first) if own is None else own
         reached = self.arrive(name, first, last, currents)
         if neurons.all_restless:  # nobody asks who was reached
             reached = reached[:, :0]
@@ -305,6 +317,7 @@ class Simulation(Arrivals):
             if sent:
                 most = max(sent, key=np.sum)  # the longer a delay, the more arrive too late
                 histograms[name] = np.bincount(most, minlength=self.most(name) + 1)
+        ranges, first_overflows = self.widths()
         joined = {
             name: tuple(np.concatenate(c) for c in zip(*found, strict=True))
             for name, found in self.spikes.items()
@@ -319,7 +332,20 @@ class Simulation(Arrivals):
             self.trace,
             self.queues,
             self.rates() if "rates" in self.plan.record else {},
+            ranges,
+            first_overflows,
         )
+
+    def widths(self) -> tuple[dict, dict]:
+        """What the integer populations that report it reached; their overflows are counted."""
+        ranges, first_overflows = {}, {}
+        for name, state in self.states.items():
+            if "report" in state:
+                count, place, ranges[name] = self.plan.neurons[name].reported(state)
+                if self.network.populations[name].bounded:
+                    self.facts[name]["overflows"] = count
+                    first_overflows[name] = np.array(place)
+        return ranges, first_overflows
 
     def most(self, name: str) -> int:
         """The most events that a neuron of a population can send."""

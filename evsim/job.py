@@ -16,6 +16,7 @@ from evsim.plan import Plan
 from evsim.runs import Run
 from evsim.settings import settle, values_of
 from evsim.threads import simulate, warm
+from evsim.widths import sums_of
 
 
 class Interrupted(Exception):
@@ -189,6 +190,7 @@ class Job:
                 for name, facts in run.work.items()
             },
             "counts": run.counts(**machine),
+            **({"widths": sums_of(run)} if run.ranges else {}),
         }
 
     def show(self, machine: dict) -> None:
@@ -212,6 +214,8 @@ class Job:
             out.print(f"accuracy {tables.percent(accuracy)} ({right} of {samples}){beside}")
             out.print(tables.accuracy_table(run.accuracy_by_timestep(self.labels), ann))
         counts = run.counts(**machine)
+        if run.ranges:
+            out.print(tables.width_table(sums_of(run)))
         out.print(tables.layer_table(network.order, run.parts, run.work, counts, samples))
         out.print(tables.total_table(counts, samples, network.synapse_count))
 

@@ -87,21 +87,33 @@ class Plan:
             self.currents_dtype[name] = dtype
             self.neurons[name] = part.gate(delivery.part.geometry(source, part), source, dtype)
             return
+        if name in self.integer and "ranges" in self.record:
+            part = part.reporting()
         if name in self.integer:
             dtype = np.dtype(np.int32)
             bound = sum(
                 d.connections.fan_in * self.largest_weight(d.part) for d in self.incoming[name]
             )
             bound *= self.largest_value(name)
-        wide = bound > INT32_MAX
+        wide = bound > INT32_MAX and not part.arriving
         self.currents_dtype[name] = np.dtype(np.int64) if wide else dtype
         if wide:
             for delivery in self.incoming[name]:
                 delivery.dtype = np.dtype(np.int64)
+        if name in self.integer and part.arriving:
+            self.currents_dtype[name] = self.lane(name)
         try:
             self.neurons[name] = part.prepare(dtype, bound)
+            if part.direct:
+                self.neurons[name].lane = self.lane(name)
         except EvsimError as error:
             raise error.within(f"populations/{name}") from None
+
+    def lane(self, name: str) -> np.dtype:
+        """The integers in which the weights into a population are added one by one."""
+        sets = [self.network.synapses[s] for s in self.network.incoming(name)]
+        largest = max(self.largest_weight(part) for part in sets)
+        return self.network.populations[name].arriving.lane(largest)
 
     def largest_weight(self, part) -> int:
         """The largest magnitude among the integer weights of a set."""
@@ -117,9 +129,10 @@ class Plan:
 
     def block(self, name: str) -> int:
         """Timesteps whose currents are computed in one go."""
-        if "trace" in self.record:
+        part = self.network.populations[name]
+        if "trace" in self.record or part.direct:
             return 1
-        places = self.network.populations[name].listening.neurons
+        places = part.listening.neurons
         return max(1, BLOCK // (places * self.currents_dtype[name].itemsize))
 
 
@@ -138,10 +151,15 @@ class Delivery:
             largest = self.connections.fan_in * plan.largest_weight(self.part)
             largest *= plan.largest_value(self.part.target)
             self.dtype = np.dtype(np.int32 if largest <= INT32_MAX else np.int64)
+        self.width = target.arriving if self.part.target in plan.integer else None
+        if self.width is not None:
+            self.dtype = plan.lane(self.part.target)
         scale = self.part.scale_of(target)
         self.scale = None if scale is None else rounded(scale, plan.dtype, f"synapses/{name}/scale")
         source, signs = network.populations[self.part.source], self.connections.start_signs
-        if whole and signs and source.sends_signs and getattr(self.part, "bits", None) == 1:
+        if self.width is not None:
+            self.deliver = self.connections.start(plan.integers, self.width)
+        elif whole and signs and source.sends_signs and getattr(self.part, "bits", None) == 1:
             self.deliver = signs()
         else:
             self.deliver = self.connections.start(plan.integers if whole else plan.floats)

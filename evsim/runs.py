@@ -35,6 +35,8 @@ class Run:
         self._decisions, self._potential = [], []
         self._facts: dict[str, dict[str, array]] = {}
         self.histograms: dict[str, np.ndarray] = {}
+        self._ranges: dict[str, list] = {}
+        self._first_overflows: dict[str, list] = {}
         self.finished: list[Sample] = []
 
     def add(self, sample: Sample, keep: bool = True) -> None:
@@ -48,6 +50,12 @@ class Run:
                 kept[fact].append(count)
         for name, histogram in sample.histograms.items():
             self.histograms[name] = self.histograms.get(name, 0) + histogram
+        for kept, found in (
+            (self._ranges, sample.ranges),
+            (self._first_overflows, sample.first_overflows),
+        ):
+            for name, values in found.items():
+                kept.setdefault(name, []).append(values)
         if keep:
             self.finished.append(sample)
 
@@ -69,6 +77,20 @@ class Run:
             name: {fact: np.array(n, np.int64) for fact, n in facts.items()}
             for name, facts in self._facts.items()
         }
+
+    @property
+    def ranges(self) -> dict[str, np.ndarray]:
+        """By population of a declared width: (samples, 2), lowest and highest sum of potentials.
+
+        Where its currents have a width, the lowest and highest of theirs follow. With
+        record=("ranges",): of every population of integers.
+        """
+        return {name: np.array(found) for name, found in self._ranges.items()}
+
+    @property
+    def first_overflows(self) -> dict[str, np.ndarray]:
+        """By population of a declared width: (samples, 2), timestep and neuron; -1: none."""
+        return {name: np.array(found) for name, found in self._first_overflows.items()}
 
     @property
     def spikes(self) -> dict[str, np.ndarray]:
@@ -158,7 +180,7 @@ def run(
     """Simulate every sample of `inputs`: raw images (samples, ...) or Events.
 
     `first_sample`: the index of the first one in its data file, which random numbers depend on.
-    `record`: any of spikes, trace, queues. `jobs`: threads (default: cores). `memory` (bytes of
+    `record`: any of spikes, trace, queues, ranges. `jobs`: threads (default: cores). `memory` (bytes of
     events per thread) and `window` (timesteps) never change a result. `queue`: what becomes of
     events where more arrive in a timestep than it holds; without one queues are endless. Raises
     EvsimError.

@@ -12,7 +12,7 @@ from evsim.events import Events
 from evsim.network import Network
 from evsim.parts import mismatch, nearest
 
-RECORDS = ("spikes", "trace", "queues")
+RECORDS = ("spikes", "trace", "queues", "ranges")
 
 
 @dataclass(frozen=True)

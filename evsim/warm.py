@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
 from evsim.events import Events
@@ -46,6 +48,8 @@ def warm_up() -> None:
         for dtype in ("float32", "float64"):  # of the values of events
             for network in (_network(np.int8), _fan(INTEGERS, np.int8, "rests")):
                 run(network, events, timesteps=2, dtype=dtype, jobs=1)
+            for weights, bits in product((np.int8, np.int16, np.int32), (3, 32)):
+                run(_widths(weights, bits), events, timesteps=2, dtype=dtype, jobs=1)
     for dtype in ("float32", "float64"):
         _run_windows(np.int8, events, (None, None), {"dtype": dtype, "jobs": 1})
 
@@ -80,6 +84,42 @@ def _fan(kinds: dict, dtype, pooled: str = "", output: dict | None = None, **rul
     populations["input"] = fires["input"](shape=(2, 2, 2))
     populations["output"] = fires["readout"](shape=(3,), **(output or {}))
     return Network(populations, synapses, **rule)
+
+
+def _widths(dtype, bits: int) -> Network:
+    """A network of populations of a declared width with weights of a dtype."""
+    fires, sets = neuron_kinds(), synapse_kinds()
+    ones = {np.int16: 1 << 8, np.int32: 1 << 16}.get(dtype, 1)
+    own = {"potential_bits": bits, "overflow": "saturate", "overflow_at": "each_add"}
+    fired = {"shape": (2, 2, 2), "threshold": 1}
+    populations = {
+        "input": fires["input"](shape=(2, 2, 2)),
+        "a": fires["iaf"](**fired, **own),
+        "b": fires["lif"](**fired, **own | {"overflow": "wrap"}, leak_shift=1),
+        "c": fires["iaf"](**fired, potential_bits=bits, current_bits=bits, overflow="wrap"),
+        "d": fires["lif"](**fired, leak_subtract=1, refractory=1),
+        "output": fires["readout"](shape=(3,), **own),
+    }
+
+    def weights(*size):
+        return np.full(size, ones, dtype)
+
+    row = {"indices": np.arange(8) % 3, "indptr": np.arange(9)}
+    ends = {
+        "input-a": ("conv", {"weight": weights(1, 1, 2, 2)}),
+        "input-b": ("conv", {"weight": weights(1, 1, 1, 2), "groups": 2}),
+        "a-b": ("identity", {"weight": weights(2)}),
+        "input-c": ("dense", {"weight": weights(8, 8)}),
+        "a-d": ("identity", {"weight": weights(2)}),
+        "c-b": ("dense", {"weight": weights(8, 8)}),
+        "b-output": ("dense", {"weight": weights(8, 3)}),
+        "c-output": ("sparse", {"data": weights(8), **row}),
+    }
+    synapses = {}
+    for name, (kind, fields) in ends.items():
+        source, target = name.split("-")
+        synapses[name] = sets[kind](source=source, target=target, **fields)
+    return Network(populations, synapses)
 
 
 def _network(dtype) -> Network:

@@ -15,6 +15,7 @@ from geometry import (
     places_of,
     weights_of,
 )
+from naive_bounded import Sums, is_bounded, leaked, leaks
 from naive_switch import PairPool, Slope
 from naive_switch import encode as encode_pairs
 from stimulus import encode, is_graded, scaled_image, uniform
@@ -37,6 +38,7 @@ class Record:
     queue: dict  # set -> [events arriving at t]
     decisions: list  # class at the end of each timestep
     decision: int
+    sums: dict  # population of a width -> naive_bounded.Sums of its potential, its currents
 
 
 # The graph
@@ -166,6 +168,52 @@ class Neurons:
         self.v[j] = self.v_reset[j] if self.reset == "zero" else self.v[j] - self.threshold[j]
         self.rests_until[j] = t + self.refractory
         return 1
+
+
+class Bounded(Neurons):
+    """Integers of a declared width; with `each_add` what arrives goes into the potential."""
+
+    def __init__(self, fields, number):
+        if number is not int:
+            raise ValueError("a population of a declared width with real weights")
+        super().__init__(fields, number)
+        self.fields, self.direct = fields, fields.get("overflow_at") == "each_add"
+        overflow = fields.get("overflow", "error")
+        self.sums = Sums(fields.get("potential_bits", 32), overflow, self.v)
+        self.current_sums = None
+        if fields.get("current_bits"):
+            self.current_sums = Sums(fields["current_bits"], overflow, [0])
+
+    def is_active(self, j, reached, current, t):
+        return leaks(self.fields) or super().is_active(j, reached, current, t)
+
+    def begin(self):
+        """Leak before what is added to the potential itself."""
+        if self.direct:
+            self.v = [leaked(v, self.fields) for v in self.v]
+
+    def add(self, currents, j, weight, t):
+        """Add an arriving weight to where it goes."""
+        if self.direct:
+            self.v[j] = self.sums.take(self.v[j] + weight, t, j)
+        elif self.current_sums:
+            currents[j] = self.current_sums.take(currents[j] + weight, t, j)
+        else:
+            currents[j] += weight
+
+    def visit(self, j, current, t):
+        self.now = t
+        return super().visit(j, current, t)
+
+    def integrate(self, j, current):
+        v = self.v[j]
+        if not self.direct:
+            v = self.sums.take(leaked(v, self.fields) + current, self.now, j)
+        if self.bias is not None:
+            v = self.sums.take(v + self.bias[j], self.now, j)
+        if self.v_min is not None:
+            v = max(v, self.v_min[j])
+        self.v[j] = v
 
 
 class Signed(Neurons):
@@ -488,6 +536,8 @@ def law_of(fields):
     """What a population of these fields does."""
     if fields["kind"] == "switch" or fields.get("slope"):
         return Slope
+    if is_bounded(fields):
+        return Bounded
     return LAWS.get(fields["kind"], Neurons)
 
 
@@ -583,12 +633,20 @@ class Sample:
     def arrive(self, name, t):
         """The current of every neuron at `t`, and the neurons that any event reached."""
         number = self.numbers[name]
-        current, reached = [number(0)] * self.state[name].count, set()
+        own = self.state[name]
+        current, reached = [number(0)] * own.count, set()
+        if isinstance(own, Bounded):
+            own.begin()
         for incoming_name in incoming(self.network, name):
             fields, synapses = self.sets[incoming_name], self.synapses[incoming_name]
             events = self.arriving(incoming_name, t)
             scale = scale_of(fields, listening(self.populations[name]), self.dtype)
-            deliver(events, synapses, scale, self.is_graded(fields), current, number)
+            if isinstance(own, Bounded):
+                for source, value in events:
+                    for target, weight, _ in synapses[source]:
+                        own.add(current, target, int(value) * int(weight), t)
+            else:
+                deliver(events, synapses, scale, self.is_graded(fields), current, number)
             for source, _ in events:
                 reached |= {synapse.target for synapse in synapses[source]}
         return current, reached
@@ -671,6 +729,11 @@ class Sample:
             accesses[name] = accesses_per_synapse(synapses, delivered)
             touched[fields["target"]] |= pairs
         spikes = {name: self.spikes(name) for name in self.populations}
+        sums = {
+            name: [s for s in (own.sums, own.current_sums) if s]
+            for name, own in self.state.items()
+            if isinstance(own, Bounded)
+        }
         for name in self.populations:
             facts[name] = dict.fromkeys(POPULATION_FACTS, 0)
             facts[name] |= spike_facts(self.network, name, spikes[name])
@@ -681,6 +744,8 @@ class Sample:
                 counted = {"drains": own.drains, "lost_synops": own.lost, "near": own.near}
                 facts[name] |= counted
             facts[name]["active_updates"] = self.active[name]
+            if "potential_bits" in self.populations[name]:
+                facts[name]["overflows"] = sum(s.overflows for s in sums[name])
         for name, pool in self.pools.items():
             facts[name]["gate_updates"] = pool.comparisons
         for name, drawn in self.draws.items():
@@ -689,7 +754,7 @@ class Sample:
             facts[self.network["input"]]["clipped"] = self.clipped
         trace = self.traces()
         decisions = decide(self.network, trace, spikes, self.timesteps)
-        return Record(spikes, trace, facts, accesses, queue, decisions, decisions[-1])
+        return Record(spikes, trace, facts, accesses, queue, decisions, decisions[-1], sums)
 
 
 def decide(network, trace, spikes, timesteps):

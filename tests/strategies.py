@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from geometry import axis_length, listening, neurons
 from hypothesis import strategies as st
+from naive import is_integer
+from stimulus import is_graded
 
 # Not in the order of creation, and not in the order of any locale either.
 NAMES = ["b", "a", "Z", "10", "9", "in put", "é", "c_1", "c_10", "c_2", "B", "zz", "0", "Ä", "aa"]
@@ -23,6 +25,7 @@ STATELESS = ("analog", "stochastic")
 SHAPES = [(1,), (3,), (4,), (8,), (12,), (1, 1, 1), (2, 2, 2), (3, 2, 2), (2, 3, 4), (4, 4, 1)]
 SHAPES += [(4, 4, 2), (5, 3, 1), (5, 4, 2), (1, 5, 3), (3, 3, 4), (6, 5, 1), (4, 2, 4), (6, 6, 1)]
 MAX_EXTRA_SETS = 4
+CODINGS = ("constant", "poisson", "latency", "events")
 
 
 class Case(NamedTuple):
@@ -71,10 +74,11 @@ def maybe(draw, fields, name, choices, shape, percent=40):
         fields[name] = spread(draw, choices, shape)
 
 
-def integrator(draw, shape, leaks, whole):
+def integrator(draw, shape, leaks, whole, plain=False):
     """The fields of a population that is not the input; `whole`: fit for an integer one."""
-    kinds = ["iaf", "iaf", "lif", "lif", "readout", "signed", "stochastic"]
-    kind = draw(st.sampled_from(kinds if whole else [*kinds, "analog"]))
+    kinds = ["iaf", "iaf", "lif", "lif", "readout"]
+    kinds += [] if plain else ["signed", "stochastic"]
+    kind = draw(st.sampled_from(kinds if whole or plain else [*kinds, "analog"]))
     fields = {"kind": kind, "shape": shape}
     leaks = [1.0] if whole else leaks
     maybe(draw, fields, "bias", [0, 1, -1] if whole else [0, 3 / 64, 0.125, -2 / 64], shape)
@@ -295,15 +299,16 @@ def numerics(network, source, target, whole):
     return ["float", "float", "scaled", *unscaled]
 
 
-def put_set(draw, network, name, source, target, delay, whole):
-    """Add a set between two populations."""
+def put_set(draw, network, name, source, target, delay, whole, plain=False):
+    """Add a set between two populations; `plain`: with floating-point weights."""
     populations = network["populations"]
     shapes = populations[source]["shape"], listening(populations[target])
     fields = {"source": source, "target": target}
     no_pool = whole or is_a("analog", network, source)
     fields["kind"] = draw(st.sampled_from(possible_kinds(*shapes, no_pool)))
     add(draw, fields, "delay", delay, 0)
-    numeric = draw(st.sampled_from(numerics(network, source, target, whole)))
+    choices = ["float"] if plain else numerics(network, source, target, whole)
+    numeric = draw(st.sampled_from(choices))
     PUT[fields["kind"]](draw, fields, *shapes, numeric)
     network["synapses"][name] = fields
 
@@ -335,8 +340,12 @@ def put_twin(draw, network, name, delay):
 
 
 @st.composite
-def networks(draw, timesteps=8):
-    """A legal network, exact in float32 for runs of up to `timesteps` timesteps."""
+def networks(draw, timesteps=8, integers=30, plain=False):
+    """A legal network, exact in float32 for runs of up to `timesteps` timesteps.
+
+    `integers`: of a hundred populations, how many are fit for whole weights. `plain`: none but
+    iaf, lif, readout and maxpool, and floating-point weights.
+    """
     first = draw(st.integers(0, len(NAMES) - 1))
     names = iter(NAMES[first:] + NAMES[:first])
     leaks = [1.0, 0.5] if timesteps > 4 else [1.0, 0.5, 0.25]
@@ -346,9 +355,9 @@ def networks(draw, timesteps=8):
     whole = {}
     for _ in range(draw(st.integers(1, 5))):
         name = next(names)
-        whole[name] = chance(draw, 30)
+        whole[name] = chance(draw, integers)
         shape = draw(st.sampled_from(SHAPES))
-        populations[name] = integrator(draw, shape, leaks, whole[name])
+        populations[name] = integrator(draw, shape, leaks, whole[name], plain)
         sources = [n for n, p in populations.items() if p["kind"] != "readout" and n != name]
         sources = [n for n in sources if not goes_far(network, n, name)]
         maps = [n for n in sources if len(populations[n]["shape"]) == 3]
@@ -361,7 +370,7 @@ def networks(draw, timesteps=8):
             # Mostly the latest: deep networks are rarer than wide ones otherwise.
             source = sources[-1] if chance(draw, 60) else draw(st.sampled_from(sources))
             delay = draw(st.sampled_from([0, 0, 0, 1, 2, 3]))
-            put_set(draw, network, next(names), source, name, delay, whole[name])
+            put_set(draw, network, next(names), source, name, delay, whole[name], plain)
     order = list(populations)
     sources = [name for name in order if populations[name]["kind"] != "readout"]
     for _ in range(draw(st.integers(0, MAX_EXTRA_SETS))):
@@ -377,7 +386,7 @@ def networks(draw, timesteps=8):
             continue
         if order.index(source) >= order.index(target):
             delay = max(delay, 1)
-        put_set(draw, network, next(names), source, target, delay, whole[target])
+        put_set(draw, network, next(names), source, target, delay, whole[target], plain)
     network["output"] = order[-1] if chance(draw, 70) else draw(st.sampled_from(order[1:]))
     return network
 
@@ -420,10 +429,10 @@ def event_lists(draw, shape, timesteps):
 
 
 @st.composite
-def cases(draw, codings=("constant", "poisson", "latency", "events")):
+def cases(draw, codings=CODINGS, integers=30, plain=False):
     """A network with an input and the settings of a run."""
     timesteps = draw(st.integers(1, 8))
-    network = draw(networks(timesteps))
+    network = draw(networks(timesteps, integers, plain))
     fields = network["populations"][network["input"]]
     coding = draw(st.sampled_from(codings))
     seed, sample = draw(st.integers(0, 2**63 - 1)), draw(st.integers(0, 9))
@@ -431,3 +440,53 @@ def cases(draw, codings=("constant", "poisson", "latency", "events")):
         events, graded = draw(event_lists(fields["shape"], timesteps))
         return Case(network, events, timesteps, coding, graded, seed, sample)
     return Case(network, draw(images(fields)), timesteps, coding, None, seed, sample)
+
+
+# Widths
+
+WIDTHS = (3, 4, 5, 8, 10, 16, 32)  # all hold the thresholds and potentials that are drawn
+
+
+def put_width(draw, fields):
+    """Give a population of integers a width, and a leaky one a leak of integers."""
+    fields["potential_bits"] = draw(st.sampled_from(WIDTHS))
+    add(draw, fields, "overflow", draw(st.sampled_from(["saturate", "wrap"])), "error")
+    at = "commit" if fields.get("refractory") else draw(st.sampled_from(["commit", "each_add"]))
+    add(draw, fields, "overflow_at", at, "commit")
+    if at == "commit" and chance(draw, 40):
+        fields["current_bits"] = draw(st.sampled_from((2, *WIDTHS)))
+    if fields["kind"] == "lif" and chance(draw, 80):
+        del fields["leak"]
+        name, choices = draw(
+            st.sampled_from(
+                [
+                    ("leak_shift", [1, 2, 31]),
+                    ("leak_multiply", [(1, 1), (5, 3), (4095, 12)]),
+                    ("leak_subtract", [1, 3, 2**31 - 1]),
+                ]
+            )
+        )
+        fields[name] = draw(st.sampled_from(choices))
+        if name != "leak_subtract":
+            rounding = draw(st.sampled_from(["down", "zero", "nearest"]))
+            add(draw, fields, "leak_rounding", rounding, "down")
+
+
+def enlarge(network, factor):
+    """Multiply all integer weights of a network, so that sums leave small widths."""
+    for fields in network["synapses"].values():
+        name = "data" if "data" in fields else "weight"
+        if name in fields and fields[name].dtype.kind == "i":
+            fields[name] = fields[name].astype(np.int16) * np.int16(factor)
+
+
+@st.composite
+def bounded_cases(draw):
+    """A case in which populations of integers have widths, which their sums often leave."""
+    case = draw(cases(("poisson", "latency", "events"), integers=85))
+    enlarge(case.network, draw(st.sampled_from([1, 1, 5, 40])))
+    graded = is_graded(case.coding, case.inputs, case.graded)
+    for name, fields in case.network["populations"].items():
+        if fields["kind"] in ("iaf", "lif", "readout") and is_integer(case.network, name, graded):
+            put_width(draw, fields)
+    return case

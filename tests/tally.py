@@ -11,6 +11,7 @@ from geometry import connections, listening, neurons, weights_of
 from naive import (
     LAWS,
     STATELESS,
+    Bounded,
     FixedPoint,
     Neurons,
     Stateless,
@@ -20,6 +21,7 @@ from naive import (
     sends_values,
     visiting_order,
 )
+from naive_bounded import is_bounded
 from naive_switch import PairPool, Slope
 from naive_switch import encode as encode_pairs
 from stimulus import encode, is_graded, scaled_image, uniform
@@ -285,6 +287,58 @@ class Integrator:
         if self.law.reset == "zero":
             return v.overwritten(self.constant("v_reset", j))
         return v - self.constant("threshold", j)
+
+
+class OfWidth(Integrator):
+    """One population of a declared width: the law decides, what it costs is booked beside it."""
+
+    def __init__(self, ledger, fields, incoming_sets, accumulate, update):
+        super().__init__(ledger, fields, incoming_sets, accumulate, update)
+        self.law = Bounded(fields, int)
+        self.sums = [0] * self.law.count
+        self.leaks = fields["kind"] == "lif" or "leak" in fields
+
+    def visit(self, name, t):
+        self.law.begin()
+        arrived = set()
+        for set_name, synapses in self.incoming.items():
+            with self.ledger.at_work(set_name):
+                arrived |= self.arrive(synapses, t)
+        with self.ledger.at_work(name):
+            sent = [(j, self.step(j, t, j in arrived, 0)) for j in range(self.law.count)]
+        return [(j, value) for j, value in sent if value]
+
+    def arrive(self, synapses, t):
+        """Deliver the events of one set; the neurons that they reach."""
+        arrived = set()
+        for source, value in synapses.queue.pop(t, True):
+            for target, place in synapses.reached(source):
+                weight = synapses.weight[place].carried_by(value, synapses.graded)
+                self.accumulator[target] = self.accumulator[target] + weight
+                self.law.add(self.sums, target, int(weight.value), t)
+                arrived.add(target)
+        return arrived
+
+    def step(self, j, t, arrived, cached):
+        """Update one neuron by the law; what it sends."""
+        law, current = self.law, self.sums[j]
+        self.sums[j] = 0
+        if self.update == "active" and not law.is_active(j, arrived, current, t):
+            return 0
+        actions = ["potential_read", "potential_write"] + ["leak"] * self.leaks
+        actions += [] if self.direct else ["commit_add"]
+        if isinstance(self.current, Memory):
+            actions += ["current_read"] + ["current_write"] * arrived
+        if self.bias is not None:
+            actions += ["bias_read", "bias_add"]
+        if law.fires:
+            actions.append("compare")
+        value = law.visit(j, current, t)
+        if value:
+            actions.append("reset_subtract" if law.reset == "subtract" else "reset_write")
+        for action in actions:
+            self.ledger.book(action)
+        return value
 
 
 class Valued(Integrator):
@@ -564,6 +618,8 @@ def measure(
                 integrators[name] = Sender(ledger, *own)
             elif fields["kind"] in ("cuba", "cubalif") or "current_leak" in fields:
                 integrators[name] = TwoStates(ledger, fields, into, accumulate, update)
+            elif is_bounded(fields):
+                integrators[name] = OfWidth(ledger, fields, into, accumulate, update)
             elif fields["kind"] == "ttfs":
                 integrators[name] = Ramp(ledger, fields, into, accumulate, update)
             elif fields["kind"] in LAWS:

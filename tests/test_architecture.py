@@ -19,7 +19,7 @@ KINDS = ("neurons", "synapses", "codings", "layers")
 REGISTRIES = (*KINDS, "formats", "commands")  # their files never import each other
 LEVELS = [  # who imports whom: down only; of a folder, its `__init__` and its files
     ("parts",),
-    ("counts", "memory", "events", "geometry", "shipped"),
+    ("counts", "memory", "events", "geometry", "shipped", "widths"),
     KINDS,
     ("windows", "queues"),
     ("network", "ann", "linear"),
@@ -31,11 +31,11 @@ LEVELS = [  # who imports whom: down only; of a folder, its `__init__` and its f
     ("runs",),
     ("formats",),
     ("hardware",),
-    ("claims", "conventions", "convert", "cores", "learn", "pricing", "warm"),
+    ("claims", "conventions", "convert", "cores", "learn", "pricing", "quantize", "warm"),
     ("cost", "timing", "traffic"),
     ("report",),
     ("job",),
-    ("comparison", "checking"),
+    ("comparison", "checking", "quantization"),
     ("commands",),
     ("cli",),
     ("__init__", "__main__"),

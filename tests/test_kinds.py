@@ -17,6 +17,7 @@ import pytest
 from effort import QUICK
 from geometry import listening, neurons
 from naive import simulate
+from naive_bounded import is_bounded
 from numba.core.dispatcher import Dispatcher
 from strategies import Case
 from tally import tally
@@ -40,8 +41,18 @@ NEURONS = {
         {"threshold": np.array([1, 2]), "bias": 1, "v_min": -1, "compare": "gt", "start": 1},
         {"threshold": 2, "reset": "zero", "v_reset": -1, "v_init": np.arange(8) % 2},
         {"threshold": 1, "refractory": 2, "bias": np.array([0, 1])},
+        {"threshold": 1, "potential_bits": 2, "current_bits": 2, "overflow": "wrap"},
+        {"threshold": 2, "potential_bits": 3, "overflow": "saturate", "overflow_at": "each_add"},
+        {"threshold": 2, "potential_bits": 3, "overflow": "wrap", "overflow_at": "each_add"},
     ],
-    "lif": [{"threshold": 1, "leak": 0.5}, {"threshold": 1, "leak": 1, "refractory": 1}],
+    "lif": [
+        {"threshold": 1, "leak": 0.5},
+        {"threshold": 1, "leak": 1, "refractory": 1},
+        {"threshold": 2, "leak_shift": 1, "leak_rounding": "nearest", "refractory": 1},
+        {"threshold": 2, "leak_multiply": (3, 2), "leak_rounding": "zero", "bias": 1},
+        {"threshold": 2, "leak_subtract": 1, "potential_bits": 3, "overflow": "saturate"}
+        | {"overflow_at": "each_add"},
+    ],
     "maxpool": [{}, {"window": 3}],  # of the network
     "analog": [
         {},
@@ -96,6 +107,7 @@ NEURONS = {
         {"leak": np.array([0.5, 1])},
         {"leak": 0.5, "current_leak": 0.5, "current_bias": np.array([0.25, 0])},
         {"slope": True, "window": 4, "start": 4, "bias": np.array([0, 1])},
+        {"bias": 1, "potential_bits": 3, "overflow": "wrap"},
     ],
     "switch": [
         {"threshold": 1, "window": 2, "start": 2},
@@ -278,10 +290,15 @@ def described(populations, synapses, form):
     }
 
 
+def is_whole(kind, fields):
+    """Whether a population takes small integers only."""
+    return kind == "cuba" or is_bounded(fields)
+
+
 def takes(kind, fields, form):
     """Whether a population with these fields may be an integer one, where it would be."""
     whole = form.weights != np.float32 and not form.scale
-    if kind == "cuba":  # takes small integers only
+    if is_whole(kind, fields):
         return whole and form.weights == np.int8
     if "current_leak" in fields and whole:
         return False
@@ -306,13 +323,18 @@ def cases(folder, kind, every=False):
             yield form, case_of(network, kind, name, 0)
         return
     turns = (0,) if QUICK else (0, 3)
-    each = [s for s in EVERY_STIMULUS if kind != "cuba" or s[1] in ("ones", "signs")]
     for i, (form, network) in enumerate(networks(folder, kind)):
+        each = [s for s in EVERY_STIMULUS if s[1] in ("ones", "signs") or not takes_whole(network)]
         stimuli = [s for s in each if (s[0] == "switch") == ("window" in network)]
         if kind == "ttfs":  # takes first spikes only
             stimuli = [s for s in each if s[0] == "latency" or s == ("events", "ones")]
         for coding, name in stimuli if every else [stimuli[(i + k) % len(stimuli)] for k in turns]:
             yield form, case_of(network, coding, name, i)
+
+
+def takes_whole(network):
+    """Whether a population of a network takes small integers only."""
+    return any(is_whole(fields["kind"], fields) for fields in network["populations"].values())
 
 
 def case_of(network, coding, name, seed, sample=0):

@@ -26,7 +26,7 @@ def run(
     accumulate: options.Accumulate = "direct",
     update: options.Update = "clock",
     input_machine: options.InputMachine = "recompute",
-    record: Annotated[str | None, typer.Option(help="any of spikes,trace,queues")] = None,
+    record: Annotated[str | None, typer.Option(help="any of spikes,trace,queues,ranges")] = None,
     out: Annotated[Path | None, typer.Option(help="write a result file")] = None,
     convention: Annotated[
         str | None, typer.Option(metavar="TOOL", help="what another tool would have counted")

@@ -112,6 +112,10 @@ class ResultFile:
         potential, indices = file[f"potential/{output}"][:done], file["samples"][:done]
         work = {n: {f: d[:done] for f, d in g.items()} for n, g in file["work"].items()}
         histograms = {n: d[:done] for n, d in file.get("accesses", {}).items()}
+        widths = [
+            {n: d[:done] for n, d in file.get(place, {}).items()}
+            for place in ("ranges", "first_overflows")
+        ]
         for i in range(done):
             sample = Sample(
                 int(indices[i]),
@@ -119,6 +123,8 @@ class ResultFile:
                 {n: d[i] for n, d in histograms.items()},
                 potential[i],
                 by_timestep[i],
+                ranges={n: d[i] for n, d in widths[0].items()},
+                first_overflows={n: d[i] for n, d in widths[1].items()},
             )
             self.run.add(sample, keep=False)
 
@@ -172,6 +178,9 @@ class ResultFile:
         for name, facts in sample.facts.items():
             content |= {f"work/{name}/{fact}": np.array([n]) for fact, n in facts.items()}
         content |= {f"accesses/{name}": rows[None] for name, rows in sample.histograms.items()}
+        content |= {f"ranges/{name}": rows[None] for name, rows in sample.ranges.items()}
+        firsts = sample.first_overflows.items()
+        content |= {f"first_overflows/{name}": rows[None] for name, rows in firsts}
         content |= {f"trace/{name}": rows[None] for name, rows in sample.trace.items()}
         content |= {f"queue/{name}": rows[None] for name, rows in sample.queues.items()}
         for name, (timesteps, neurons, values) in sample.spikes.items():
@@ -322,6 +331,9 @@ class StoredRun:
     histograms: dict[str, np.ndarray]
     predictions: np.ndarray
     labels: np.ndarray | None
+    samples: np.ndarray
+    ranges: dict[str, np.ndarray]  # as of a run
+    first_overflows: dict[str, np.ndarray]
 
     def counts(self, accumulate="direct", update="clock", input="recompute") -> dict:
         """Actions by part and in total under a machine, sums over samples: Python integers."""
@@ -354,8 +366,17 @@ def _stored(file, histograms: bool = True) -> StoredRun:
         name: {a: _python(hdf5.attribute(part, a)) for a in part.attrs}
         for name, part in file["parts"].items()
     }
-    facts = {name: facts_of(part["kind"], is_set(part)) for name, part in parts.items()}
+    facts = {
+        name: facts_of(part["kind"], is_set(part), "potential_bits" in part)
+        for name, part in parts.items()
+    }
     accesses = hdf5.names(file["accesses"], "/accesses") if histograms else ()
+    ranges, firsts = (
+        {name: column(f"/{place}/{name}") for name in hdf5.names(file[place], f"/{place}")}
+        if place in file
+        else {}
+        for place in ("ranges", "first_overflows")
+    )
     return StoredRun(
         json.loads(hdf5.attribute(file, "settings")),
         parts,
@@ -363,6 +384,9 @@ def _stored(file, histograms: bool = True) -> StoredRun:
         {name: column(f"/accesses/{name}").sum(axis=0) for name in accesses},
         column("/predictions"),
         column("/labels") if "labels" in file else None,
+        column("/samples"),
+        ranges,
+        firsts,
     )
 
 

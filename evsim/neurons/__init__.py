@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from evsim.parts import Part, kinds, wholes
+from evsim.widths import Width
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -29,6 +30,8 @@ class Neurons(Part):
     counts_arrivals: ClassVar[bool] = False  # asks how many events reach each neuron
     valued: ClassVar[bool] = False  # not all of its events are +1
     sends_signs: ClassVar[bool] = False  # every neuron sends +1 or -1 at every timestep
+    bounded: ClassVar[bool] = False  # its potential has a declared width
+    direct: ClassVar[bool] = False  # every weight is added to the potential itself
     draws: ClassVar[int] = 0  # random numbers per neuron and timestep
 
     shape: tuple[int, ...] = wholes(None, least=1)
@@ -36,6 +39,15 @@ class Neurons(Part):
     @property
     def ends(self) -> int | None:
         """Where it sends in a window: the timestep after it, with which the run ends."""
+        return None
+
+    def reporting(self) -> Neurons:
+        """Itself, or what does the same and reports the sums of its integers."""
+        return self
+
+    @property
+    def arriving(self) -> Width | None:
+        """What the sum is brought into after each arriving weight, if into anything."""
         return None
 
     def check_source(self, source: Neurons, delay: int) -> None:

@@ -52,7 +52,11 @@ class Firing(Integrating):
             if dtype == np.int32 and (threshold == limits(dtype)[1]).any():
                 raise mismatch(threshold.max(), "less, as compare is 'gt'", "threshold")
             constants[3] = threshold + 1 if dtype == np.int32 else np.nextafter(threshold, np.inf)
-        return FiringWindow(self, dtype, constants, current_bound)
+        return self.runner(dtype)(self, dtype, constants, current_bound)
+
+    def runner(self, dtype) -> type[FiringWindow]:
+        """What advances it in arithmetic of `dtype`."""
+        return FiringWindow
 
 
 class FiringWindow(PotentialWindow):

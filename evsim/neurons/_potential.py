@@ -236,6 +236,127 @@ def fire_and_rest(
 
 
 @kernel
+def fire_bounded(
+    currents,
+    reached,
+    potential,
+    constants,
+    restless,
+    quiet,
+    row,
+    awake,
+    fired,
+    rules,
+    bounds,
+    report,
+    channels,
+    offsets,
+):
+    """The law for integers of a declared width; returns (events, active neurons).
+
+    `currents` without positions: they are in the potential already, and so is the leak. `quiet`
+    as for `fire_and_rest`, or empty; `row`, `awake` (all 1), `fired`: room for a row of channels.
+    `rules`: first timestep, start, 1 for reset by subtraction, refractory, 1 for a bias, leak.
+    `bounds`: the smallest value, the largest, 1 where it wraps, one that was reached at rest.
+    """
+    subtract = rules[2] == 1
+    events, active, cell = np.int64(0), 0, 0
+    for t in range(currents.shape[0]):
+        now = rules[0] + t
+        if reached.shape[1] > 0:
+            active += _active(reached[t], restless, potential, constants)
+        for p in range(potential.shape[0]):
+            q = p if constants.shape[1] > 1 else 0
+            v, bias, floor = potential[p], constants[1, q], constants[2, q]
+            least, drop = constants[3, q], constants[4, q]
+            place = (now * potential.shape[0] + p) * potential.shape[1]
+            for c in range(v.shape[0]):
+                row[c] = v[c]
+            for c in range(quiet.shape[1]):
+                awake[c] = now >= quiet[p, c]
+            if currents.shape[1] > 0:
+                current = currents[t, p]
+                if rules[5] > 0:
+                    _decay(row, rules)
+                for c in range(v.shape[0]):
+                    row[c] += current[c]
+                for c in range(quiet.shape[1]):
+                    row[c] = row[c] if awake[c] != 0 else bounds[3]
+                _bound(row, bounds, report, place)
+            if rules[4] == 1:
+                for c in range(v.shape[0]):
+                    row[c] += bias[c]
+                for c in range(quiet.shape[1]):
+                    row[c] = row[c] if awake[c] != 0 else bounds[3]
+                _bound(row, bounds, report, place)
+            if now >= rules[1]:
+                for c in range(v.shape[0]):
+                    x = max(row[c], np.int64(floor[c]))
+                    fired[c] = (x >= least[c]) & (awake[c] != 0)
+                    after = x - drop[c] if subtract else np.int64(drop[c])
+                    x = after if x >= least[c] else x
+                    v[c] = x if awake[c] != 0 else v[c]
+                for c in range(v.shape[0]):
+                    channels[events] = c  # written again unless it counts
+                    events += fired[c]
+                for c in range(quiet.shape[1]):
+                    if fired[c] != 0:
+                        quiet[p, c] = now + rules[3] + 1
+            else:
+                for c in range(v.shape[0]):
+                    v[c] = max(row[c], np.int64(floor[c])) if awake[c] != 0 else v[c]
+            cell += 1
+            offsets[cell] = offsets[0] + events
+    return events, active
+
+
+@kernel
+def _bound(row, bounds, report, place):
+    """Bring a row of sums, the first of which has this place, into the width, and report them."""
+    low, high, wraps = bounds[0], bounds[1], bounds[2] == 1
+    lowest, highest = row[0], row[0]
+    for c in range(row.shape[0]):
+        lowest, highest = min(lowest, row[c]), max(highest, row[c])
+    report[2], report[3] = min(report[2], lowest), max(report[3], highest)
+    if lowest < low or highest > high:
+        for c in range(row.shape[0]):
+            if row[c] < low or row[c] > high:
+                report[1] = min(report[1], place + c)
+                break
+        count = 0
+        for c in range(row.shape[0]):
+            x = row[c]
+            y = ((x - low) & (high - low)) + low if wraps else min(max(x, low), high)
+            count += x != y
+            row[c] = y
+        report[0] += count
+
+
+@kernel
+def decay(potential, rules):
+    """The leak of integers on its own, where weights are added to the potential itself."""
+    for p in range(potential.shape[0]):
+        _decay(potential[p], rules)
+
+
+@kernel
+def _decay(row, rules):
+    """rules[5:]: 1 for v -= v / 2^k, 2 for v = v n / 2^k, 3 for v - n towards 0; n, k, rounding."""
+    amount, shift, rounding = rules[6], rules[7], rules[8]
+    half = np.int64(1) << (shift - 1) if rounding == 2 else np.int64(0)
+    for c in range(row.shape[0]):
+        x = np.int64(row[c])
+        if rules[5] == 3:
+            row[c] = max(x - amount, 0) if x > 0 else min(x + amount, 0)
+        else:
+            y = x * amount
+            part = (y + half) >> shift
+            if rounding == 1 and y < 0:
+                part = -((-y) >> shift)
+            row[c] = x - part if rules[5] == 1 else part
+
+
+@kernel
 def _active(reached, restless, potential, constants):
     """How many neurons a lazy machine cannot skip in a timestep, before their integration."""
     count = 0

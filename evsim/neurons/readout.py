@@ -7,18 +7,20 @@ from typing import ClassVar
 
 import numpy as np
 
-from evsim.neurons._potential import Integrating, PotentialWindow, integrate
+from evsim.neurons._bounded import OfWidth, WidthWindow
+from evsim.neurons._potential import PotentialWindow, integrate
 from evsim.neurons._slope import listening, ramp
 from evsim.parts import EvsimError, flag, mismatch, per_neuron, whole
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Readout(Integrating):
+class Readout(OfWidth):
     """v = ((leak * v) + current) + bias.
 
     With a current_leak, v takes u = ((current_leak * u) + current) + current_bias for the current.
     With `slope`, events add to a slope in the `window` timesteps before `start`: v = v + slope,
-    then + bias but in the last of them.
+    then + bias but in the last of them. Integers may have a width: `potential_bits` and what
+    `OfWidth` has beside it.
     """
 
     sends: ClassVar[bool] = False
@@ -35,6 +37,7 @@ class Readout(Integrating):
         return self.slope
 
     def check(self) -> None:
+        super().check()
         if self.leak is not None and (self.leak > 1).any():
             raise mismatch(self.leak.max(), "a value in (0, 1]", "leak")
         if self.current_bias is not None and self.current_leak is None:
@@ -47,7 +50,7 @@ class Readout(Integrating):
                 which = "only a readout with slope = true takes this field"
                 missing = f"missing field {name!r}, required by slope = true"
                 raise EvsimError(missing if self.slope else which, "" if self.slope else name)
-        for name in ("leak", "current_leak") if self.slope else ():
+        for name in ("leak", "current_leak", "potential_bits") if self.slope else ():
             if getattr(self, name) is not None:
                 raise EvsimError("a readout with a slope does not take this field", name)
 
@@ -56,11 +59,25 @@ class Readout(Integrating):
             first, last = listening(first, last, self.start, self.window)
         return last - first
 
-    def prepare(self, dtype, current_bound: int = 0) -> ReadoutWindow:
+    def reporting(self) -> Readout:
+        return self if self.slope else super().reporting()
+
+    def prepare(self, dtype, current_bound: int = 0) -> PotentialWindow:
         """What runs this population in arithmetic of `dtype`."""
+        if self.bounded:
+            return self.prepared_of_width(dtype, current_bound)
         constants = self.constants(dtype, leak=self.leak_factor(dtype), bias=self.added_bias(dtype))
         kind = SlopeWindow if self.slope else ReadoutWindow
         return kind(self, dtype, constants, current_bound)
+
+    def prepared_of_width(self, dtype, current_bound: int) -> BoundedReadoutWindow:
+        """The same for a potential of a declared width."""
+        self.check_integer(dtype)
+        limits = np.iinfo(np.int32)
+        fields = {"v_min": np.array(limits.min), "threshold": np.array(limits.max)}
+        own = {"leak": self.leak_factor(dtype), "bias": self.added_bias(dtype)}
+        constants = self.constants(dtype, **own, **fields, v_reset=np.zeros(()))
+        return BoundedReadoutWindow(self, dtype, constants, current_bound)
 
 
 class ReadoutWindow(PotentialWindow):
@@ -73,6 +90,21 @@ class ReadoutWindow(PotentialWindow):
         integrate(currents, state["potential"], self.constants, kept)
         if not reached.shape[1]:
             return steps * self.neurons.neurons
+        return int(np.count_nonzero((reached != 0) | (self.restless != 0)))
+
+
+class BoundedReadoutWindow(WidthWindow):
+    """Advances a readout of a declared width; keeps the potential of every timestep."""
+
+    def step(self, state, currents, reached, first: int, history) -> int:
+        """Advance by currents of int32; `history` (timesteps, neurons) takes the potentials."""
+        room = np.zeros(1, np.int32), np.zeros(self.neurons.positions + 1, np.int64)
+        for t in range(len(currents)):
+            one = currents[t : t + 1], reached[t : t + 1]
+            self.bounded_step(state, *one, first + t, *room)
+            history[first + t] = state["potential"].ravel()
+        if not reached.shape[1]:
+            return len(currents) * self.neurons.neurons
         return int(np.count_nonzero((reached != 0) | (self.restless != 0)))
 
 

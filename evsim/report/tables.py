@@ -115,6 +115,28 @@ def layer_table(order: list[str], parts: dict, work: dict, counts: dict, samples
     return table("Per inference (mean over samples)", columns, rows)
 
 
+def width_table(sums: dict[str, dict]) -> Table:
+    """Per population of integers: the extremes of its sums and the overflows."""
+    rows = []
+    for name, row in sums.items():
+        for prefix in ("", "current_") if "current_width" in row else ("",):
+            width, bits = row[f"{prefix}width"], row[f"{prefix}bits"]
+            extremes = number(row[f"{prefix}lowest"]), number(row[f"{prefix}highest"])
+            first = row["first"] and ", ".join(f"{k} {v}" for k, v in row["first"].items())
+            overflows = number(row["overflows"]), first or ""
+            rows.append(
+                [
+                    f"{name}, currents" if prefix else name,
+                    str(width or ""),
+                    *extremes,
+                    *(("", "") if prefix else overflows),
+                    "more" if bits is None else str(bits),
+                ]
+            )
+    columns = ["population", "bits", "lowest sum", "highest sum", "overflows", "first", "enough"]
+    return table("Sums of integers, before they are brought into the bits", columns, rows)
+
+
 def total_table(counts: dict, samples: int, synapses: int) -> Table:
     """Additions and memory accesses: per inference, per synapse, and the most of one synapse."""
     total, each = counts["total"], counts["per_synapse"]

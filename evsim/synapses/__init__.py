@@ -34,9 +34,13 @@ class Connections:
     currents. It adds to `currents` (timesteps, positions, channels) of the target and marks
     `reached` (timesteps, positions, 1 or channels): 1 where `whole_positions`, as then all
     channels of a position are reached together. There `currents` may be None: nothing is added.
+
+    `start(weights, width)` gives `deliver(window, currents, reached, space, report)`: weights are
+    added one by one in the order of their sources, and each sum is brought into the width. Only
+    kinds with weights and unweighted identities take a width.
     """
 
-    start: Callable[[Callable], Callable[..., Turns]]
+    start: Callable[..., Callable[..., Turns]]
     fan_out: np.ndarray  # int64, of each source neuron
     fan_in: int  # at most so many events reach a target in one timestep
     whole_positions: bool

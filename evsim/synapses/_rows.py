@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from evsim.parts import kernel
-from evsim.synapses import Turns
+from evsim.synapses import Turns, _bounded
+from evsim.widths import BASE
 
 LIST = 1 << 17  # rows listed before they are added
 SPARE = 16  # rows a list may be written past its end
@@ -26,15 +27,15 @@ def values_of(window, currents) -> np.ndarray:
 
 
 class Rows:
-    """The rows (rows, columns) of a set in the run's arithmetic."""
+    """The rows (rows, columns) of a set in the run's arithmetic; `width`: of every sum."""
 
-    def __init__(self, weight: np.ndarray, weights):
-        self.length = weight.shape[1]
+    def __init__(self, weight: np.ndarray, weights, width=None):
+        self.length, self.width = weight.shape[1], width
         self.tiles = weights.tiles(weight)
         zeros = self.length - np.count_nonzero(weights(weight), axis=1)
         self.zeros = zeros if zeros.any() else None
 
-    def deliver(self, lister, window, targets: int, longest: int, out, space) -> Turns:
+    def deliver(self, lister, window, targets: int, longest: int, out, space, report=None) -> Turns:
         """Add to out[i] the rows that `lister` lists for target i, for all targets; unless None.
 
         `lister(first, rows, values, starts)` lists targets from `first` on until `rows` is full,
@@ -51,7 +52,10 @@ class Rows:
         while first < targets:
             last = lister(first, rows, values, starts)
             some = starts[: last - first + 1]
-            if out is not None:
+            if self.width is not None:
+                place = int(report[BASE]) + first * self.length
+                self.add_bounded(rows, values, some, out[first:last], space, report, place)
+            elif out is not None:
                 self.add(rows, values, some, out[first:last], space)
             count += int(some[-1])
             if self.zeros is not None:
@@ -71,6 +75,18 @@ class Rows:
                 add_byte_tiles(rows, starts, tile, column, short, out)
             else:
                 add_tiles(rows, starts, tile, column, out)
+
+    def add_bounded(self, rows, values, starts, out, space, report, first: int) -> None:
+        """The same one by one, each sum brought into the width; `first`: the place of out[0]."""
+        bounds = self.width.bounds
+        add = _bounded.add_wrapping if self.width.wraps else _bounded.add_saturating
+        for column, tile in self.tiles:
+            if values.size:
+                some = rows, values, starts, tile, column, bounds
+                _bounded.add_valued(*some, report, first, out)
+            else:
+                kept = space.array("kept", (3, tile.shape[1]), out.dtype)
+                add(rows, starts, tile, column, bounds, kept, report, first, out)
 
 
 @kernel

@@ -12,6 +12,7 @@ from evsim.synapses import (
     Connections,
     Turns,
     Weighted,
+    _bounded,
     _signs,
     require_rank3,
     require_shape,
@@ -68,11 +69,11 @@ class Convolution(Weighted):
         steps = (*self.stride, top, left, *self.dilation, *self.prepool, groups)
         geometry = np.array([*sizes, *steps], np.int64)
 
-        def start(weights):
+        def start(weights, width=None):
             weight = self.weight.reshape(kernel_h * kernel_w, per_group, out)
             if groups == 1:
-                return _by_rows(weight, weights, geometry)
-            return _by_groups(weights(weight), geometry)
+                return _by_rows(weight, weights, geometry, width)
+            return _by_groups(weights(weight), geometry, width)
 
         def start_signs():
             weight = self.weight.reshape(kernel_h * kernel_w, per_group, out)
@@ -111,13 +112,13 @@ class Convolution(Weighted):
         return per_arrival // self.groups, self.weight.size * target.positions
 
 
-def _by_rows(weight, weights, geometry):
+def _by_rows(weight, weights, geometry, width):
     """Every target position lists the rows that arrive at it."""
     taps, depth, out = weight.shape
-    rows = Rows(weight.reshape(taps * depth, out), weights)
+    rows = Rows(weight.reshape(taps * depth, out), weights, width)
     longest = taps * depth * int(geometry[13] * geometry[14])
 
-    def deliver(window, currents, reached, space):
+    def deliver(window, currents, reached, space, report=None):
         values = values_of(window, currents)
         channels, offsets = window.channels, window.offsets
 
@@ -128,22 +129,24 @@ def _by_rows(weight, weights, geometry):
 
         flat = None if currents is None else currents.reshape(-1, out)
         marks = reached.reshape(reached.shape[0] * reached.shape[1], -1)
-        return rows.deliver(lister, window, len(marks), longest, flat, space)
+        return rows.deliver(lister, window, len(marks), longest, flat, space, report)
 
     return deliver
 
 
-def _by_groups(weight, geometry):
+def _by_groups(weight, geometry, width):
     """Every event adds its group's weights to the positions it reaches."""
     zeros = np.count_nonzero(
         weight.reshape(*weight.shape[:2], geometry[15], -1) == 0, axis=3
     ).astype(np.int64)
 
-    def deliver(window, currents, reached, space):
+    def deliver(window, currents, reached, space, report=None):
         values = window.values if window.values is not None else currents[:0, 0, 0]
-        rows, none = spread(
-            window.channels, values, window.offsets, geometry, weight, zeros, currents, reached
-        )
+        some = window.channels, values, window.offsets, geometry, weight, zeros
+        if width is None:
+            rows, none = spread(*some, currents, reached)
+        else:
+            rows, none = _bounded.spread(*some, reached, width.bounds, report, currents)
         return Turns(rows, rows * (weight.shape[2] // int(geometry[15])), none)
 
     return deliver

@@ -38,10 +38,10 @@ class Dense(Weighted):
         base = self._first_rows(height, width, source.channels)
         inside = base >= 0
 
-        def start(weights):
-            rows = Rows(self.weight, weights)
+        def start(weights, width=None):
+            rows = Rows(self.weight, weights, width)
 
-            def deliver(window, currents, reached, space):
+            def deliver(window, currents, reached, space, report=None):
                 steps = len(reached)
                 channels, offsets = window.channels, window.offsets
                 values = values_of(window, currents)
@@ -54,7 +54,7 @@ class Dense(Weighted):
                 flat = None if currents is None else currents.reshape(steps, -1)
                 longest = source.neurons
                 marks = reached.reshape(steps, -1)
-                return rows.deliver(lister, window, steps, longest, flat, space)
+                return rows.deliver(lister, window, steps, longest, flat, space, report)
 
             return deliver
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from evsim.parts import array, kernel, mismatch, whole, wholes
-from evsim.synapses import Connections, Turns, Weighted, row_reads
+from evsim.synapses import Connections, Turns, Weighted, _bounded, row_reads
+from evsim.widths import BASE
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,13 +45,17 @@ class Identity(Weighted):
         place[~reaches] = -1
         offset, weighted = self.channel_offset, self.weight is not None
 
-        def start(weights):
+        def start(weights, width=None):
             weight = weights(
                 np.ones(source.channels, np.int8) if self.weight is None else self.weight
             )
             zero = np.asarray(weight == 0)
 
-            def deliver(window, currents, reached, space):
+            def deliver(window, currents, reached, space, report=None):
+                out = currents
+                if width is not None:  # at most one event of a set reaches a neuron at a time
+                    currents = space.array("one each", out.shape, out.dtype)
+                    currents.fill(0)
                 values = window.values if window.values is not None else currents[:0, 0, 0]
                 turns, zeros = shift(
                     window.channels,
@@ -63,6 +68,11 @@ class Identity(Weighted):
                     reached,
                     offset,
                 )
+                if width is not None:
+                    some = (a.reshape(-1, target.channels) for a in (currents, reached))
+                    whole = out.reshape(-1, target.channels)
+                    first = int(report[BASE])
+                    _bounded.add_currents(*some, width.bounds, report, first, whole)
                 return Turns(turns if weighted else 0, turns, zeros)
 
             return deliver

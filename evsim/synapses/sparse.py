@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evsim.parts import array, kernel, mismatch
-from evsim.synapses import Connections, Turns, Weighted, row_reads
+from evsim.synapses import Connections, Turns, Weighted, _bounded, row_reads
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -40,25 +40,19 @@ class Sparse(Weighted):
         if (np.diff(row * target.neurons + indices) <= 0).any():
             raise mismatch("unordered or repeated values", "ascending in a row", "indices")
 
-        def start(weights):
+        def start(weights, width=None):
             data = weights(self.data)
             zero = np.asarray(data == 0)
 
-            def deliver(window, currents, reached, space):
+            def deliver(window, currents, reached, space, report=None):
                 values = window.values if window.values is not None else currents[:0, 0, 0]
                 flat = currents.reshape(len(currents), -1)
                 marks = reached.reshape(len(currents), -1)
-                return Turns(
-                    *scatter(
-                        window.channels,
-                        values,
-                        window.offsets,
-                        source.channels,
-                        (data, zero, indices, indptr),
-                        flat,
-                        marks,
-                    )
-                )
+                matrix = (data, zero, indices, indptr)
+                some = window.channels, values, window.offsets, source.channels, matrix
+                if width is None:
+                    return Turns(*scatter(*some, flat, marks))
+                return Turns(*_bounded.scatter(*some, marks, width.bounds, report, flat))
 
             return deliver
 

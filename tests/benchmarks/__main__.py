@@ -5,7 +5,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-NAMES = ("kernel", "vgg", "cost", "threads", "memory", "imagenet", "digits", "switch", "repricing")
+NAMES = ("kernel", "vgg", "cost", "threads", "memory", "imagenet", "digits", "switch")
+NAMES += ("repricing", "saturation")
 
 
 def main() -> int:

@@ -1,0 +1,94 @@
+"""evsim quantize"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evsim.commands import _options as options
+from evsim.parts import EvsimError, mismatch
+
+Bits = Annotated[int | None, typer.Option(help="of a weight", **options.whole("--bits", 2))]
+PotentialBits = Annotated[int | None, typer.Option(**options.whole("--potential-bits", 2))]
+CurrentBits = Annotated[int | None, typer.Option(**options.whole("--current-bits", 2))]
+ReadoutBits = Annotated[
+    int | None, typer.Option(help="of a readout [32]", **options.whole("--readout-bits", 2))
+]
+Overflow = Annotated[str | None, typer.Option(metavar="error|saturate|wrap")]
+OverflowAt = Annotated[str | None, typer.Option(metavar="commit|each_add")]
+DATA = ("samples", "timesteps", "seed", "jobs")  # options that are of --data
+WIDTHS = ("current_bits", "readout_bits", "overflow", "overflow_at")  # of --potential-bits
+
+
+def quantize(
+    network: Annotated[Path, typer.Argument(help="network file", show_default=False)],
+    out: Annotated[Path, typer.Option("-o", "--out", help="network file to write")],
+    bits: Bits = None,
+    per_channel: Annotated[bool, typer.Option("--per-channel")] = False,
+    potential_bits: PotentialBits = None,
+    current_bits: CurrentBits = None,
+    readout_bits: ReadoutBits = None,
+    overflow: Overflow = None,
+    overflow_at: OverflowAt = None,
+    coding: options.Coding = None,
+    data: Annotated[Path | None, typer.Option(help="images or events to compare on")] = None,
+    samples: options.Samples = None,
+    timesteps: options.Timesteps = None,
+    seed: options.Seed = None,
+    jobs: options.Jobs = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Fixed point: weights, thresholds and potentials as integers of declared widths."""
+    from evsim.formats.guard import guarded
+    from evsim.formats.native import load, save
+    from evsim.quantization import Comparison, described, fixed_point
+
+    given = dict(locals())
+    _check(given)
+    loaded = guarded(network, load)
+    widths = {name: given[name] for name in WIDTHS if given[name] is not None}
+    try:
+        how = {"bits": bits, "per_channel": per_channel, "coding": coding}
+        made = fixed_point(loaded, potential_bits=potential_bits, **how, **widths)
+    except EvsimError as error:
+        option = error.place.rpartition("/")[2]
+        if given.get(option) is not None:
+            raise EvsimError(error.problem, f"--{option.replace('_', '-')}") from None
+        raise error.within(file=str(network)) from None
+    found = {"network": str(out), **described(made)}
+    comparison = None
+    if data is not None:
+        from evsim.formats.data import open_data
+
+        made.network.path = str(out)
+        with guarded(data, open_data) as opened:
+            run = {"samples": samples, "timesteps": timesteps, "seed": seed, "jobs": jobs}
+            comparison = Comparison(loaded, made, opened, run, quiet or as_json)
+        found |= comparison.as_dict()
+    save(made.network, out, overwrite)
+    if as_json:
+        print(json.dumps(found))
+    elif not quiet:
+        from evsim.report.widths import show
+
+        show(found)
+
+
+def _check(given: dict) -> None:
+    """Raise an error for options that do not belong together, or a file that is in the way."""
+    if given["out"].exists() and not given["overwrite"]:
+        raise EvsimError("exists already (--overwrite replaces it)", file=str(given["out"]))
+    if given["bits"] is None and given["potential_bits"] is None:
+        raise mismatch("none", "the bits of weights, or --potential-bits", "--bits")
+    if given["bits"] is None and given["per_channel"]:
+        raise mismatch("no --bits", "the bits of weights", "--per-channel")
+    for names, needed in ((WIDTHS, "potential_bits"), (DATA, "data")):
+        for name in names:
+            if given[name] is not None and given[needed] is None:
+                option = f"--{needed.replace('_', '-')}"
+                raise mismatch(f"no {option}", "it", f"--{name.replace('_', '-')}")

@@ -1,0 +1,93 @@
+"""Bounded integers: a potential or a current of so many bits, and what leaves them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from evsim.parts import mismatch
+
+OVERFLOWS, FIRST, LOWEST, HIGHEST, BASE = range(5)  # what a report holds
+LEAST = 2  # bits of a width
+NEVER = 2**62  # where nothing left its width
+
+
+@dataclass(frozen=True)
+class Width:
+    """Signed integers of `bits` in two's complement; what leaves them is saturated or wraps."""
+
+    bits: int
+    wraps: bool = False
+
+    @property
+    def low(self) -> int:
+        return -(2 ** (self.bits - 1))
+
+    @property
+    def high(self) -> int:
+        return 2 ** (self.bits - 1) - 1
+
+    def lane(self, largest: int) -> np.dtype:
+        """The narrowest integers in which a value of this width plus a weight is exact."""
+        for dtype in (np.int16, np.int32):
+            if largest - self.low <= np.iinfo(dtype).max:
+                return np.dtype(dtype)
+        return np.dtype(np.int64)
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """What kernels take: the smallest value, the largest, 1 where it wraps."""
+        return np.array([self.low, self.high, self.wraps], np.int64)
+
+    def check(self, value: np.ndarray, place: str) -> None:
+        """Raise an error where a value does not fit."""
+        outside = (value < self.low) | (value > self.high)
+        if outside.any():
+            expected = f"{self.low} to {self.high}, as {self.bits} bits hold"
+            raise mismatch(value[outside].flat[0], expected, place)
+
+
+def new_report() -> np.ndarray:
+    """What a bounded population did in a sample.
+
+    How many sums left the width, the first place (timestep x neurons + neuron) where one did, the
+    lowest and the highest sum before it was brought into the width, and the place of the block.
+    """
+    return np.array([0, NEVER, 0, 0, 0], np.int64)
+
+
+def bits_for(lowest: int, highest: int) -> int:
+    """The smallest width of two's complement that holds both, at least 1."""
+    return max(int(highest).bit_length(), int(-lowest - 1).bit_length() if lowest < 0 else 0) + 1
+
+
+def sums_of(run) -> dict[str, dict]:
+    """What the sums of every population that reports them did in a run, or in a stored one.
+
+    By population: the declared `width`, `lowest` and `highest` sum of its potential before it was
+    brought into the width, `bits` that hold them, the threshold and the other fields (None where
+    sums left their width, as everything after the first of them would be another run with more
+    bits), `overflows`, and sample, timestep and neuron of the `first`. With a width of currents
+    `current_width`, `current_lowest`, `current_highest` and `current_bits` too.
+    """
+    found = {}
+    for name, ranges in run.ranges.items():
+        part, work = run.parts[name], run.work[name]
+        row = {"width": part.get("potential_bits"), "overflows": 0, "first": None}
+        if "overflows" in work:
+            row["overflows"] = int(work["overflows"].sum())
+        if row["overflows"]:
+            place = int(np.flatnonzero(work["overflows"])[0])
+            where = run.samples[place], *run.first_overflows[name][place]
+            row["first"] = dict(zip(("sample", "timestep", "neuron"), map(int, where), strict=True))
+        row |= {"lowest": int(ranges[:, 0].min()), "highest": int(ranges[:, 1].max())}
+        bits = max(bits_for(row["lowest"], row["highest"]), part["field_bits"], LEAST)
+        row["bits"] = None if row["overflows"] else bits
+        if "current_bits" in part:
+            lowest, highest = int(ranges[:, 2].min()), int(ranges[:, 3].max())
+            bits = None if row["overflows"] else max(bits_for(lowest, highest), LEAST)
+            row |= {"current_width": part["current_bits"], "current_lowest": lowest}
+            row |= {"current_highest": highest, "current_bits": bits}
+        found[name] = row
+    return found

@@ -1,0 +1,51 @@
+"""Integers of a declared width: the engine equals plain loops, sum by sum."""
+
+import build
+from effort import examples
+from hypothesis import given
+from hypothesis import strategies as st
+from naive import simulate
+from strategies import bounded_cases
+from tally import tally
+from test_engine import MACHINES, assert_equal
+
+
+def assert_sums(run, record):
+    """What is said of the sums of every population is what the oracle says."""
+    for name, sums in record.sums.items():
+        found = [x for s in sums for x in (s.lowest, s.highest)]
+        assert run.ranges[name].tolist() == [found], name
+        if name in run.first_overflows:
+            first = min((s.first for s in sums if s.overflows), default=(-1, -1))
+            assert tuple(run.first_overflows[name][0].tolist()) == first, name
+
+
+@examples(300)
+@given(bounded_cases())
+def test_widths_equal_the_law(case):
+    record = simulate(**case._asdict())
+    run = build.run(case)
+    assert_equal(run, record, case)
+    assert_sums(run, record)
+
+
+@examples(100)
+@given(bounded_cases(), st.integers(1, 8))
+def test_no_window_changes_what_widths_do(case, window):
+    record = simulate(**case._asdict())
+    for found in (build.run(case, window=window), build.run(case, record=("spikes", "queues"))):
+        for name, facts in record.facts.items():
+            assert {f: n.tolist() for f, n in found.work[name].items()} == {
+                f: [n] for f, n in facts.items()
+            }, name
+        assert_sums(found, record)
+        assert found.predictions_by_timestep[0].tolist() == list(record.decisions)
+
+
+@examples(60)
+@given(bounded_cases(), st.sampled_from(MACHINES))
+def test_actions_of_widths_equal_those_of_a_simulator_that_tallies(case, machine):
+    accumulate, update, input = machine
+    counts = build.run(case, record=()).counts(*machine)
+    wanted = tally(**case._asdict(), accumulate=accumulate, update=update, input=input)
+    assert counts["parts"] == wanted
