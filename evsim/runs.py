@@ -180,10 +180,10 @@ def run(
     """Simulate every sample of `inputs`: raw images (samples, ...) or Events.
 
     `first_sample`: the index of the first one in its data file, which random numbers depend on.
-    `record`: any of spikes, trace, queues, ranges. `jobs`: threads (default: cores). `memory` (bytes of
-    events per thread) and `window` (timesteps) never change a result. `queue`: what becomes of
-    events where more arrive in a timestep than it holds; without one queues are endless. Raises
-    EvsimError.
+    `record`: any of spikes, trace, queues, ranges. `jobs`: threads (default: cores). `memory`
+    (bytes of events per thread) and `window` (timesteps) never change a result. `queue`: what
+    becomes of events where more arrive in a timestep than it holds; without one queues are
+    endless. Raises EvsimError.
     """
     for name, value in (("jobs", jobs), ("memory", memory), ("window", window)):
         if value is not None and value < 1:
