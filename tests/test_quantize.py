@@ -53,8 +53,8 @@ def quantised(draw):
     for own in case.network["populations"].values():
         if "leak" in own:  # one of all neurons; a readout has none
             own["leak"] = 1.0 if own["kind"] == "readout" else float(np.ravel(own["leak"])[0])
-    assume(case.network["synapses"])
     network = build.network(case.network)
+    assume(any(not network.populations[s.target].passes for s in network.synapses.values()))
     bits, width = draw(st.sampled_from([2, 4, 8, 12])), draw(st.sampled_from([4, 8, 16]))
     graded = is_graded(case.coding, case.inputs, case.graded)
     how = {"per_channel": draw(st.booleans()), "potential_bits": width, "graded": graded}
@@ -334,6 +334,9 @@ def test_a_run_says_what_left_its_width(said):
     found = json.loads(said(f"run q.h5 {data} --samples 0:5 --json")[1])
     assert found["widths"]["hidden2"]["overflows"] == found["work"]["hidden2"]["overflows"] > 0
     assert set(found["widths"]["hidden2"]["first"]) == {"sample", "timestep", "neuron"}
+    rows = json.loads(said("info q.h5 --json")[1])["populations"]
+    bits = {"hidden1": None, "hidden2": 8, "input": None, "output": None}
+    assert {row["population"]: row["bits"] for row in rows} == bits
     assert "Sums of integers" in said(f"run q.h5 {data} --samples 0:5")[1]
 
 
