@@ -8,7 +8,7 @@ import numpy as np
 
 from evsim.job import Job, byte_count
 from evsim.network import Network
-from evsim.quantize import Quantized, bounded, quantize, rebuilt
+from evsim.quantize import KINDS, Quantized, bounded, graded_input, quantize, rebuilt
 from evsim.widths import sums_of
 
 WIDEST = 32
@@ -21,24 +21,35 @@ def fixed_point(
     per_channel: bool = False,
     potential_bits: int | None = None,
     coding: str | None = None,
+    graded: bool | None = None,
     overflow: str = "saturate",
     **widths,
 ) -> Quantized:
     """The network with weights of `bits` (None: it has whole ones), and with widths if given.
 
-    `widths`: current_bits, readout_bits, overflow_at.
+    `graded`: whether the input sends values; None: as under the coding. `widths`: current_bits,
+    readout_bits, overflow_at.
     """
     if bits is None:
         changed = {"coding": coding} if coding else {}
         parts = network.populations, network.synapses
-        made = Quantized(rebuilt(network, *parts, **changed), {}, {})
+        network = rebuilt(network, *parts, **changed)
+        made = Quantized(network, {}, floats_of(network, graded))
     else:
         how = {"per_channel": per_channel, "potential_bits": potential_bits, "coding": coding}
-        made = quantize(network, bits, **how)
+        made = quantize(network, bits, graded=graded, **how)
     if potential_bits is None:
         return made
-    narrow = bounded(made.network, potential_bits, overflow=overflow, **widths)
+    narrow = bounded(made.network, potential_bits, overflow=overflow, graded=graded, **widths)
     return Quantized(narrow, made.units, made.floats)
+
+
+def floats_of(network: Network, graded: bool | None) -> dict[str, str]:
+    """The populations with a potential that are none of integers, and that they are."""
+    graded = graded_input(network) if graded is None else graded
+    integers = network.integer_populations(graded)
+    kinds = {name for name, part in network.populations.items() if part.kind in KINDS}
+    return dict.fromkeys(sorted(kinds - integers), "not all that reaches it is whole")
 
 
 def widest(network: Network) -> Network:

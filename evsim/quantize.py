@@ -142,7 +142,7 @@ class Rounding:
                 raise mismatch("whole weights", expected, f"synapses/{s}")
         reason = self.reason(part, sets)
         if reason:
-            self.floats[name] = reason
+            self.floats[name] = f"{reason}: whole weights with a scale"
             for s in sets:
                 self.scaled(s, part)
             return

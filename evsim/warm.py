@@ -89,7 +89,7 @@ def _fan(kinds: dict, dtype, pooled: str = "", output: dict | None = None, **rul
 def _widths(dtype, bits: int) -> Network:
     """A network of populations of a declared width with weights of a dtype."""
     fires, sets = neuron_kinds(), synapse_kinds()
-    ones = {np.int16: 1 << 8, np.int32: 1 << 16}.get(dtype, 1)
+    ones = {np.int16: 1 << 8, np.int32: 1 << 28}.get(dtype, 1)  # the sum of eight leaves int32
     own = {"potential_bits": bits, "overflow": "saturate", "overflow_at": "each_add"}
     fired = {"shape": (2, 2, 2), "threshold": 1}
     populations = {

@@ -166,6 +166,7 @@ STIMULI = {
     "events": {"ones": [1], "signs": [1, -1], "graded": [1, -1, 0.25, -0.75]},
     "switch": {"ones": range(5), "signs": range(-5, 6)},
 }
+WIDTH = {"potential_bits": 3, "overflow": "saturate", "overflow_at": "each_add"}
 EXAMPLES = {"neurons": NEURONS, "synapses": SYNAPSES, "codings": STIMULI}
 SET_KEYS = {"kind", "source", "target", "delay", "synapses", "row_length", "weighted"}
 POPULATION_KEYS = {"kind", "neurons", "bias", "leak", "reset", "firing", "slope"}
@@ -311,7 +312,13 @@ def networks(folder, kind):
         if folder == "neurons" and takes(kind, example, form):
             yield form, neuron_network(kind, example, form)
         elif folder == "synapses" and (form.weights == np.int8 or "bits" not in example[2]):
-            yield form, set_network(kind, *example, form)
+            network = set_network(kind, *example, form)
+            yield form, network
+            weighted = {"weight", "data"} & example[2].keys() and "bits" not in example[2]
+            if weighted and form.weights == np.int8 and not form.scale:
+                populations = network["populations"]
+                wide = {**populations, "n": populations["n"] | WIDTH}
+                yield form, network | {"populations": wide}
 
 
 def cases(folder, kind, every=False):
@@ -437,7 +444,7 @@ def fields_of(part):
 # weights; any other array, and any other number, has one dtype in all of evsim.
 VALUES = {"slope", "bias", "currents", "potential", "constants", "history", "weight", "data"}
 VALUES |= {"out", "values", "row_values", "signs", "matrix[0]", "sums", "kept", "out_values"}
-VALUES |= {"leak", "synaptic", "size"}
+VALUES |= {"leak", "synaptic", "size", "row"}
 
 
 def kernels():

@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import build
+import h5py
 import numpy as np
 import pytest
 from effort import examples
@@ -19,9 +20,11 @@ from test_engine import assert_equal
 
 import evsim
 from evsim.cli import run_command
+from evsim.formats.result import ResultFile, header_of
 from evsim.formats.result import load as load_result
 from evsim.parts import EvsimError
 from evsim.quantize import bounded, quantize
+from evsim.runs import Run
 from evsim.widths import Width, bits_for, sums_of
 
 ROOT = Path(__file__).parents[1]
@@ -50,8 +53,8 @@ def quantised(draw):
     for own in case.network["populations"].values():
         if "leak" in own:  # one of all neurons; a readout has none
             own["leak"] = 1.0 if own["kind"] == "readout" else float(np.ravel(own["leak"])[0])
-    assume(case.network["synapses"])
     network = build.network(case.network)
+    assume(any(not network.populations[s.target].passes for s in network.synapses.values()))
     bits, width = draw(st.sampled_from([2, 4, 8, 12])), draw(st.sampled_from([4, 8, 16]))
     graded = is_graded(case.coding, case.inputs, case.graded)
     how = {"per_channel": draw(st.booleans()), "potential_bits": width, "graded": graded}
@@ -254,6 +257,24 @@ def test_ranges_of_any_network_of_integers(tmp_path):
     assert sums_of(load_result(tmp_path / "r.h5")) == sums_of(run)
 
 
+def test_a_run_that_goes_on_knows_its_sums(tmp_path):
+    network = bounded(chain(np.array([[90, -90], [80, 5]], np.int8), 100), 8, overflow="wrap")
+    run = evsim.run(network, np.ones((2, 2), np.float32))
+    header = header_of(run, network, None, None)
+    begun = ResultFile(tmp_path / "r.h5", run, header)
+    begun.append(run.finished[0])
+    begun.close()
+    going = Run(network, run.settings)
+    again = ResultFile(tmp_path / "r.h5", going, header, resume=True)
+    again.restore()
+    assert {n: r.tolist() for n, r in going.ranges.items()} == {"n": run.ranges["n"][:1].tolist()}
+    going.add(run.finished[1])
+    again.append(run.finished[1])
+    again.finish()
+    assert sums_of(going) == sums_of(run) == sums_of(load_result(tmp_path / "r.h5"))
+    assert sums_of(run)["n"]["overflows"] > 0
+
+
 # The command
 
 
@@ -313,7 +334,32 @@ def test_a_run_says_what_left_its_width(said):
     found = json.loads(said(f"run q.h5 {data} --samples 0:5 --json")[1])
     assert found["widths"]["hidden2"]["overflows"] == found["work"]["hidden2"]["overflows"] > 0
     assert set(found["widths"]["hidden2"]["first"]) == {"sample", "timestep", "neuron"}
+    rows = json.loads(said("info q.h5 --json")[1])["populations"]
+    bits = {"hidden1": None, "hidden2": 8, "input": None, "output": None}
+    assert {row["population"]: row["bits"] for row in rows} == bits
     assert "Sums of integers" in said(f"run q.h5 {data} --samples 0:5")[1]
+
+
+def test_events_decide_for_themselves(said):
+    network = chain(np.array([[0.5, -0.25], [0.125, 1.0]]), 0.75)
+    evsim.save(evsim.Network(network.populations, network.synapses), "n.h5")
+    with h5py.File("d.h5", "w") as file:
+        events = file.create_group("events")
+        events.attrs.update(shape=(2,), samples=2, timesteps=4)
+        events["sample"], events["timestep"], events["neuron"] = [0, 0, 1], [0, 2, 1], [0, 0, 1]
+    line = "quantize n.h5 --bits 5 --potential-bits 8 -o q.h5 --data d.h5 --json"
+    found = json.loads(said(line)[1])
+    assert (found["coding"], found["floats"]) == (None, {})
+    assert [row["population"] for row in found["sums"]] == ["n", "out"]
+    assert found["runs"][0]["accuracy"] is None
+
+
+def test_widths_of_a_network_that_has_integers_already(said):
+    status, out, _ = said("quantize networks/digits-int8.h5 --potential-bits 16 -o q.h5")
+    assert status == 0
+    assert "conv1: floating-point neurons, as not all that reaches it is whole" in out
+    found = evsim.load("q.h5").populations
+    assert [found[n].potential_bits for n in ("conv1", "conv2", "output")] == [None, 16, None]
 
 
 WRONG = {

@@ -22,6 +22,15 @@ def test_the_demo_prints_what_the_readme_shows(capsys):
     assert shown == [line.rstrip() for line in timed.sub("", capsys.readouterr().out).splitlines()]
 
 
+def test_the_fixed_point_prints_what_the_readme_shows(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = block("quantize-command").split()[1:]
+    own = [f"{ROOT}/{w}" if w.startswith(("networks/", "data/")) else w for w in words]
+    assert run_command(own) == 0
+    printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert printed == block("quantize").splitlines()
+
+
 def test_the_example_writes_a_network_that_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     code = block("example")

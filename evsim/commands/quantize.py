@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Annotated
@@ -44,32 +45,21 @@ def quantize(
     quiet: options.Quiet = False,
 ) -> None:
     """Fixed point: weights, thresholds and potentials as integers of declared widths."""
+    from evsim.formats.data import open_data
     from evsim.formats.guard import guarded
     from evsim.formats.native import load, save
-    from evsim.quantization import Comparison, described, fixed_point
+    from evsim.quantization import Comparison, described
 
     given = dict(locals())
     _check(given)
     loaded = guarded(network, load)
-    widths = {name: given[name] for name in WIDTHS if given[name] is not None}
-    try:
-        how = {"bits": bits, "per_channel": per_channel, "coding": coding}
-        made = fixed_point(loaded, potential_bits=potential_bits, **how, **widths)
-    except EvsimError as error:
-        option = error.place.rpartition("/")[2]
-        if given.get(option) is not None:
-            raise EvsimError(error.problem, f"--{option.replace('_', '-')}") from None
-        raise error.within(file=str(network)) from None
-    found = {"network": str(out), **described(made)}
-    comparison = None
-    if data is not None:
-        from evsim.formats.data import open_data
-
-        made.network.path = str(out)
-        with guarded(data, open_data) as opened:
-            run = {"samples": samples, "timesteps": timesteps, "seed": seed, "jobs": jobs}
-            comparison = Comparison(loaded, made, opened, run, quiet or as_json)
-        found |= comparison.as_dict()
+    with guarded(data, open_data) if data else contextlib.nullcontext() as opened:
+        made = _made(loaded, opened, given)
+        found = {"network": str(out), **described(made)}
+        if data is not None:
+            made.network.path = str(out)
+            run = {name: given[name] for name in ("samples", "timesteps", "seed", "jobs")}
+            found |= Comparison(loaded, made, opened, run, quiet or as_json).as_dict()
     save(made.network, out, overwrite)
     if as_json:
         print(json.dumps(found))
@@ -77,6 +67,23 @@ def quantize(
         from evsim.report.widths import show
 
         show(found)
+
+
+def _made(network, data, given: dict):
+    """The network in fixed point; an error names the option that it comes from."""
+    from evsim.quantization import fixed_point
+
+    names = ("bits", "per_channel", "coding", "potential_bits", *WIDTHS)
+    choices = {name: given[name] for name in names if given[name] is not None}
+    if data is not None and data.images is None:
+        choices["graded"] = data.events.graded
+    try:
+        return fixed_point(network, **choices)
+    except EvsimError as error:
+        option = error.place.rpartition("/")[2]
+        if given.get(option) is not None:
+            raise EvsimError(error.problem, f"--{option.replace('_', '-')}") from None
+        raise error.within(file=network.path) from None
 
 
 def _check(given: dict) -> None:

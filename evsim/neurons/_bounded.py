@@ -132,7 +132,11 @@ class WidthWindow(PotentialWindow):
         state["potential"] = state["potential"].astype(self.lane, copy=False)
         state["report"][2:4] = self.lowest, self.highest
         state["arrivals"] = state["report"] if self.neurons.direct else new_report()
-        state["row"], state["awake"] = np.zeros(channels, np.int64), np.ones(channels, np.uint8)
+        state["narrow row"], state["row"] = (
+            np.zeros(channels, np.int32),
+            np.zeros(channels, np.int64),
+        )
+        state["awake"] = np.ones(channels, np.uint8)
         state["fired"] = np.zeros(channels, np.uint8)
         state.setdefault("quiet", np.zeros((0, 0), np.int64))
         return state
@@ -165,12 +169,20 @@ class WidthWindow(PotentialWindow):
         self.check_overflow(state["arrivals"], self.neurons.arriving)
         rules = self.rules.copy()
         rules[0] = first
-        rows = state["quiet"], state["row"], state["awake"], state["fired"]
+        row = "narrow row" if self.fits_int32(state, len(currents)) else "row"
+        rows = state["quiet"], state[row], state["awake"], state["fired"]
         both = currents, reached, state["potential"], self.constants, self.restless
         some = rules, self.bounds, state["report"], channels, offsets
         done = fire_bounded(*both, *rows, *some)
         self.check_overflow(state["report"], self.neurons.width)
         return done
+
+    def fits_int32(self, state, steps: int) -> bool:
+        """Whether no sum of so many timesteps can leave int32."""
+        if self.step_bound - self.neurons.width.low > INT32.max:
+            highest = int(np.abs(state["potential"].astype(np.int64)).max())
+            return max(highest, self.landing) + self.step_bound * steps <= INT32.max
+        return True
 
     def check_overflow(self, report, width: Width | None) -> None:
         """Raise an error for a sum that left its width, where that is one."""

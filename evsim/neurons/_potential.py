@@ -255,7 +255,8 @@ def fire_bounded(
     """The law for integers of a declared width; returns (events, active neurons).
 
     `currents` without positions: they are in the potential already, and so is the leak. `quiet`
-    as for `fire_and_rest`, or empty; `row`, `awake` (all 1), `fired`: room for a row of channels.
+    as for `fire_and_rest`, or empty; `row`, `awake` (all 1), `fired`: room for a row of channels,
+    `row` of integers that hold all sums.
     `rules`: first timestep, start, 1 for reset by subtraction, refractory, 1 for a bias, leak.
     `bounds`: the smallest value, the largest, 1 where it wraps, one that was reached at rest.
     """
@@ -291,9 +292,9 @@ def fire_bounded(
                 _bound(row, bounds, report, place)
             if now >= rules[1]:
                 for c in range(v.shape[0]):
-                    x = max(row[c], np.int64(floor[c]))
+                    x = max(row[c], floor[c])
                     fired[c] = (x >= least[c]) & (awake[c] != 0)
-                    after = x - drop[c] if subtract else np.int64(drop[c])
+                    after = x - drop[c] if subtract else drop[c]
                     x = after if x >= least[c] else x
                     v[c] = x if awake[c] != 0 else v[c]
                 for c in range(v.shape[0]):
@@ -304,7 +305,7 @@ def fire_bounded(
                         quiet[p, c] = now + rules[3] + 1
             else:
                 for c in range(v.shape[0]):
-                    v[c] = max(row[c], np.int64(floor[c])) if awake[c] != 0 else v[c]
+                    v[c] = max(row[c], floor[c]) if awake[c] != 0 else v[c]
             cell += 1
             offsets[cell] = offsets[0] + events
     return events, active

@@ -54,6 +54,7 @@ def _network(path) -> dict:
 
 def _content(network: Network) -> dict:
     integer = network.integer_populations(graded_input=False)
+    bounded = any(part.bounded for part in network.populations.values())
     populations = [
         {
             "population": name,
@@ -61,6 +62,7 @@ def _content(network: Network) -> dict:
             "shape": list(part.shape),
             "neurons": part.neurons,
             "integer": name in integer,
+            **({"bits": getattr(part, "potential_bits", None)} if bounded else {}),
         }
         for name, part in network.populations.items()
     ]

@@ -8,10 +8,10 @@ from evsim.report.tables import Output, number, percent, table
 def show(found: dict) -> None:
     """Print the units of a network in fixed point, and how its runs compare."""
     out = Output()
-    coding = found["coding"] or "constant"
-    out.print(f"{found['network']}: for coding {coding}", soft_wrap=True)
+    coding = found["coding"] and f": for coding {found['coding']}"
+    out.print(f"{found['network']}{coding or ''}", soft_wrap=True)
     for name, reason in found["floats"].items():
-        out.print(f"{name}: floating-point neurons, as {reason}; whole weights with a scale")
+        out.print(f"{name}: floating-point neurons, as {reason}")
     if found["units"]:
         out.print(_units(found["units"]))
     if "runs" in found:
