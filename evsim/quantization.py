@@ -60,7 +60,7 @@ def widest(network: Network) -> Network:
     populations = dict(network.populations)
     for name, part in populations.items():
         if part.bounded:
-            wide = {"potential_bits": WIDEST, "overflow": "error"}
+            wide = {"potential_bits": WIDEST, "potential_signed": True, "overflow": "error"}
             wide["current_bits"] = WIDEST if part.current_bits else None
             populations[name] = replace(part, **wide)
     return rebuilt(network, populations, network.synapses)

@@ -42,6 +42,7 @@ def bounded(
     *,
     current_bits: int | None = None,
     readout_bits: int | None = None,
+    potential_signed: bool = True,
     overflow: str = "error",
     overflow_at: str = "commit",
     graded: bool | None = None,
@@ -65,7 +66,8 @@ def bounded(
         if bits is None:
             continue
         own = {"potential_bits": bits, "overflow": overflow, "overflow_at": overflow_at}
-        own["current_bits"] = None if part.kind == "readout" else current_bits
+        if part.kind != "readout":
+            own |= {"potential_signed": potential_signed, "current_bits": current_bits}
         try:
             populations[name] = replace(part, **own)
         except EvsimError as error:

@@ -15,23 +15,24 @@ NEVER = 2**62  # where nothing left its width
 
 @dataclass(frozen=True)
 class Width:
-    """Signed integers of `bits` in two's complement; what leaves them is saturated or wraps."""
+    """Integers of `bits`, in two's complement if signed; what leaves them is saturated or wraps."""
 
     bits: int
     wraps: bool = False
+    signed: bool = True
 
     @property
     def low(self) -> int:
-        return -(2 ** (self.bits - 1))
+        return -(2 ** (self.bits - 1)) if self.signed else 0
 
     @property
     def high(self) -> int:
-        return 2 ** (self.bits - 1) - 1
+        return 2 ** (self.bits - self.signed) - 1
 
     def lane(self, largest: int) -> np.dtype:
         """The narrowest integers in which a value of this width plus a weight is exact."""
         for dtype in (np.int16, np.int32):
-            if largest - self.low <= np.iinfo(dtype).max:
+            if largest + max(self.high, -self.low) <= np.iinfo(dtype).max:
                 return np.dtype(dtype)
         return np.dtype(np.int64)
 
@@ -57,8 +58,10 @@ def new_report() -> np.ndarray:
     return np.array([0, NEVER, 0, 0, 0], np.int64)
 
 
-def bits_for(lowest: int, highest: int) -> int:
-    """The smallest width of two's complement that holds both, at least 1."""
+def bits_for(lowest: int, highest: int, signed: bool = True) -> int | None:
+    """The smallest width that holds both, at least 1; None: no unsigned one holds less than 0."""
+    if not signed:
+        return max(int(highest).bit_length(), 1) if lowest >= 0 else None
     return max(int(highest).bit_length(), int(-lowest - 1).bit_length() if lowest < 0 else 0) + 1
 
 
@@ -82,8 +85,8 @@ def sums_of(run) -> dict[str, dict]:
             where = run.samples[place], *run.first_overflows[name][place]
             row["first"] = dict(zip(("sample", "timestep", "neuron"), map(int, where), strict=True))
         row |= {"lowest": int(ranges[:, 0].min()), "highest": int(ranges[:, 1].max())}
-        bits = max(bits_for(row["lowest"], row["highest"]), part["field_bits"], LEAST)
-        row["bits"] = None if row["overflows"] else bits
+        bits = bits_for(row["lowest"], row["highest"], part.get("potential_signed", True))
+        row["bits"] = None if row["overflows"] else max(bits, part["field_bits"], LEAST)
         if "current_bits" in part:
             lowest, highest = int(ranges[:, 2].min()), int(ranges[:, 3].max())
             bits = None if row["overflows"] else max(bits_for(lowest, highest), LEAST)

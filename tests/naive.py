@@ -179,7 +179,8 @@ class Bounded(Neurons):
         super().__init__(fields, number)
         self.fields, self.direct = fields, fields.get("overflow_at") == "each_add"
         overflow = fields.get("overflow", "error")
-        self.sums = Sums(fields.get("potential_bits", 32), overflow, self.v)
+        signed = fields.get("potential_signed", True)
+        self.sums = Sums(fields.get("potential_bits", 32), overflow, self.v, signed)
         self.current_sums = None
         if fields.get("current_bits"):
             self.current_sums = Sums(fields["current_bits"], overflow, [0])

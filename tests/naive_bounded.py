@@ -1,9 +1,9 @@
 """Integers of a declared width as plain loops: what a sum becomes, and what of it is kept."""
 
 
-def held(x, bits, overflow):
-    """What is held of a sum in two's complement of so many bits."""
-    low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+def held(x, bits, overflow, signed=True):
+    """What is held of a sum in so many bits, of two's complement if signed."""
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     if low <= x <= high:
         return x
     if overflow == "error":
@@ -20,15 +20,15 @@ def held(x, bits, overflow):
 class Sums:
     """The sums of a population: how many left their width, the first of them, the extremes."""
 
-    def __init__(self, bits, overflow, values):
-        self.bits, self.overflow = bits, overflow
+    def __init__(self, bits, overflow, values, signed=True):
+        self.bits, self.overflow, self.signed = bits, overflow, signed
         self.overflows, self.first = 0, (-1, -1)
         self.lowest, self.highest = min(values), max(values)
 
     def take(self, x, t, neuron):
         """What is held of a sum of a neuron at timestep `t`."""
         self.lowest, self.highest = min(self.lowest, x), max(self.highest, x)
-        kept = held(x, self.bits, self.overflow)
+        kept = held(x, self.bits, self.overflow, self.signed)
         if kept != x:
             self.first = min(self.first, (t, neuron)) if self.overflows else (t, neuron)
             self.overflows += 1

@@ -450,6 +450,9 @@ WIDTHS = (3, 4, 5, 8, 10, 16, 32)  # all hold the thresholds and potentials that
 def put_width(draw, fields):
     """Give a population of integers a width, and a leaky one a leak of integers."""
     fields["potential_bits"] = draw(st.sampled_from(WIDTHS))
+    held = [fields.get(name, 0) for name in ("v_init", "v_reset")]
+    if fields["potential_bits"] < 32 and min(map(np.min, held)) >= 0 and chance(draw, 30):
+        fields["potential_signed"] = False
     add(draw, fields, "overflow", draw(st.sampled_from(["saturate", "wrap"])), "error")
     at = "commit" if fields.get("refractory") else draw(st.sampled_from(["commit", "each_add"]))
     add(draw, fields, "overflow_at", at, "commit")

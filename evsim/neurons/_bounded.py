@@ -8,7 +8,7 @@ import numpy as np
 
 from evsim.neurons._firing import Firing, FiringWindow
 from evsim.neurons._potential import INT32, Integrating, PotentialWindow, decay, fire_bounded
-from evsim.parts import EvsimError, choice, mismatch, whole
+from evsim.parts import EvsimError, choice, flag, mismatch, whole
 from evsim.widths import FIRST, HIGHEST, LOWEST, NEVER, OVERFLOWS, Width, bits_for, new_report
 
 NO_LEAK = (0, 0, 0, 0)
@@ -19,13 +19,14 @@ AMONG_INTEGERS = "an integer one: all sets into it with whole weights, no scale,
 class OfWidth(Integrating):
     """v = bounded(bounded(leak(v) + current) + bias).
 
-    bounded(x) is x where it fits `potential_bits` (two's complement), else what `overflow` says:
+    bounded(x) is x where it fits `potential_bits`, else what `overflow` says:
     an error, the nearest value that fits, or x modulo 2^bits. With `overflow_at = "each_add"` every
     weight is added to v itself, and each sum is bounded: sets in order of name, within a set by
     source. With `current_bits` the current is, whose sums are then bounded one by one.
     """
 
     potential_bits: int | None = whole(None, least=2)
+    potential_signed: bool = flag(True)  # two's complement, or from 0 on
     current_bits: int | None = whole(None, least=2)
     overflow: str = choice("error", "saturate", "wrap")
     overflow_at: str = choice("commit", "each_add")
@@ -34,11 +35,14 @@ class OfWidth(Integrating):
         super().check()
         given = [name for name in ("overflow", "overflow_at") if getattr(self, name) in CHANGED]
         given += ["current_bits"] if self.current_bits is not None else []
+        given += [] if self.potential_signed else ["potential_signed"]
         if self.potential_bits is None and given:
             raise EvsimError("only a population with potential_bits takes this field", given[0])
         for name in ("potential_bits", "current_bits"):
             if (getattr(self, name) or 0) > 32:
                 raise mismatch(getattr(self, name), "at most 32", name)
+        if self.potential_bits == 32 and not self.potential_signed:
+            raise mismatch("32 unsigned bits", "at most 31", "potential_bits")
         for name in HELD if self.potential_bits else ():
             if getattr(self, name, None) is not None:
                 self.width.check(getattr(self, name), name)
@@ -57,7 +61,7 @@ class OfWidth(Integrating):
     @property
     def width(self) -> Width:
         """That of the potential."""
-        return Width(self.potential_bits or 32, self.overflow == "wrap")
+        return Width(self.potential_bits or 32, self.overflow == "wrap", self.potential_signed)
 
     @property
     def direct(self) -> bool:
@@ -77,7 +81,11 @@ class OfWidth(Integrating):
         values = np.concatenate(values).astype(np.float64)
         found = super().describe()
         if (values == np.trunc(values)).all():  # as those of integers are
-            found["field_bits"] = bits_for(int(values.min()), int(values.max()))
+            found["field_bits"] = bits_for(
+                int(values.min()), int(values.max()), self.potential_signed
+            )
+        if not self.potential_signed:
+            found["potential_signed"] = False
         widths = {"potential_bits": self.potential_bits, "current_bits": self.current_bits}
         return found | {name: bits for name, bits in widths.items() if bits is not None}
 
