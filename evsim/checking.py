@@ -16,12 +16,12 @@ from evsim.hardware.schedule import STEPS
 from evsim.job import Job
 from evsim.network import Network
 from evsim.pricing import price
-from evsim.queues import Queue
 from evsim.timing import Timing
 from evsim.traffic import Traffic
+from evsim.widths import sums_of
 
 NOT_SIMULATED = "not simulated"
-RECORD = ("queues", "spikes", "rates")
+RECORD = ("queues", "spikes", "rates", "ranges")
 
 
 @dataclass(frozen=True)
@@ -43,36 +43,20 @@ def within(assumption: str, measured: float, limit: float | None, place: str = "
     return Finding(assumption, holds, measured, limit, margin, place)
 
 
-def placed(network: Network, profile: Profile, placing: str) -> Placement:
-    """The neurons of a network on the cores of a chip; on one, where it does not say."""
-    neurons = {name: part.neurons for name, part in network.populations.items()}
-    most = sum(neurons.values()) - neurons[network.input]
-    return Placement(network, profile.capacity.neurons_per_core or max(most, 1), placing)
-
-
-def queue_of(profile: Profile, placement: Placement) -> Queue | None:
-    """The first queue that a run can simulate; others are measured only.
-
-    One of the input, one of every set, or one shared by all sets: of the chip, of its only core.
-    """
-    network = placement.network
-    for queue in profile.queues:
-        if queue.scope in ("input", "layer"):
-            source = network.input if queue.scope == "input" else None
-            return Queue(queue.depth, queue.policy, source)
-        alone = queue.scope == "chip" or placement.count == 1
-        if alone and queue.policy != "drop_old":
-            return Queue(queue.depth, queue.policy, shared=True)
-    return None
-
-
 class Check:
     """A job under the limits of a chip: `simulate`, then `findings`; `free`: the same without."""
 
     def __init__(
-        self, job: Job, free: Job, profile: Profile, placement: Placement, claims: list[Claim]
+        self,
+        job: Job,
+        free: Job,
+        profile: Profile,
+        placement: Placement,
+        claims: list[Claim],
+        floats: str = "",  # why potentials have not the widths of the chip
     ):
         self.job, self.free, self.profile, self.claims = job, free, profile, claims
+        self.floats = floats
         self.network, self.timesteps = job.network, job.settings.timesteps
         self.placement = placement
         period = self.network.period(self.timesteps)
@@ -85,7 +69,7 @@ class Check:
     def simulate(self, jobs: int | None, memory: int, quiet: bool) -> None:
         """Run; where a limit was met, run again without limits, to see what that changed."""
         self.job.simulate(jobs, memory, quiet=quiet, observe=self.observe)
-        if any(lost for lost in self.lost.values()):
+        if any(self.lost.values()) or any(row["overflows"] for row in self.sums.values()):
             self.free.simulate(jobs, memory, quiet=quiet)
         else:
             self.free.run = self.job.run
@@ -107,9 +91,15 @@ class Check:
         self.traffic.observe(sample, self.timesteps)
 
     @cached_property
+    def sums(self) -> dict[str, dict]:
+        """By population of integers: what its sums needed, as `widths.sums_of` says."""
+        return sums_of(self.job.run)
+
+    @cached_property
     def findings(self) -> list[Finding]:
         """All assumptions, the claims last."""
-        found = [*self._capacity(), *self._formats(), *self._schedule(), *self._memories()]
+        found = [*self._capacity(), *self._formats(), *self._potentials()]
+        found += [*self._schedule(), *self._memories()]
         found += [*self._queues(), *self._timing()]
         for claim in self.claims:
             verdict = claim.check(self.values)
@@ -177,6 +167,28 @@ class Check:
                 rows.append(Finding("threshold", fits, float(threshold.max()), limit, None, name))
         return rows
 
+    def _potentials(self) -> list[Finding]:
+        """Whether potentials stay within the chip's width; they were held to it."""
+        membrane, rows = self.profile.numeric.membrane, []
+        if membrane is None:
+            return []
+        limit = f"{membrane.bits} bits{'' if membrane.signed else ', unsigned'}"
+        if self.floats:
+            reason = f"{NOT_SIMULATED}: {self.floats}"
+            return [Finding("potentials", None, None, limit, None, reason)]
+        for name, row in self.sums.items():
+            if row["overflows"]:
+                first = ", ".join(f"{key} {n}" for key, n in row["first"].items())
+                place = f"{name}, first in {first}"
+                rows.append(
+                    Finding("sums beyond their width", False, row["overflows"], 0, None, place)
+                )
+            else:
+                range_of = f"{row['lowest']:,} to {row['highest']:,}"
+                fits = membrane.least <= row["lowest"] and row["highest"] <= membrane.most
+                rows.append(Finding("potentials", fits, range_of, limit, None, name))
+        return rows
+
     def _schedule(self) -> list[Finding]:
         """Whether the chip takes the steps that are simulated, in the same order."""
         rows, schedule = [], self.profile.schedule
@@ -198,17 +210,13 @@ class Check:
     def _queues(self) -> list[Finding]:
         rows, queued = [], self.job.queue
         for queue in self.profile.queues:
-            simulated = queued is not None and queue.scope in ("input", "layer")
-            simulated = simulated and not queued.shared
-            for name, (peak, sample, timestep) in self.peaks.items() if simulated else ():
-                if queued.holds(self.network.synapses[name].source):
-                    place = f"{name}, sample {sample}, timestep {timestep}"
-                    rows.append(within(f"queue {queue.name}", peak, queue.depth, place))
-            if queue.scope in ("core", "chip"):
-                peak, sample, timestep = self.core_peak[queue.scope]
-                place = f"sample {sample}, timestep {timestep}"
-                if queued is None or not queued.shared:
-                    place += f"; losses: {NOT_SIMULATED}"
+            alone = queue.scope in ("core", "chip")
+            simulated = queue.policy == "error" or (
+                queued is not None and queued.shared == alone and queued.depth == queue.depth
+            )
+            for name, (peak, sample, timestep) in self._peaks(queue.scope).items():
+                place = f"{name}sample {sample}, timestep {timestep}"
+                place += "" if simulated else f"; losses: {NOT_SIMULATED}"
                 rows.append(within(f"queue {queue.name}", peak, queue.depth, place))
         for name, count in self.lost.items():
             facts = self.job.run.work[name]
@@ -219,6 +227,18 @@ class Check:
             if waited := int(facts["stalled"].sum()):
                 rows.append(Finding("events that waited", None, waited, None, None, name))
         return rows
+
+    def _peaks(self, scope: str) -> dict[str, tuple[int, int, int]]:
+        """The peaks of the queues of a scope: events, sample, timestep, by place."""
+        if scope in ("core", "chip"):
+            return {"": self.core_peak[scope]}
+        source = {name: part.source for name, part in self.network.synapses.items()}
+        every = scope == "layer"
+        return {
+            f"{name}, ": peak
+            for name, peak in self.peaks.items()
+            if every or source[name] == self.network.input
+        }
 
     def _memories(self) -> list[Finding]:
         """Whether what a memory of known size holds fits into it, where it is the only one."""

@@ -34,13 +34,14 @@ def check(
     quiet: options.Quiet = False,
 ) -> None:
     """Do the assumptions about a chip hold for this network on these data?"""
-    from evsim.checking import RECORD, Check, placed, queue_of
+    from evsim.checking import RECORD, Check
     from evsim.claims import Claim
     from evsim.formats.data import open_data
     from evsim.formats.guard import guarded
     from evsim.formats.native import load
     from evsim.hardware import Profile, find
     from evsim.job import Job, byte_count
+    from evsim.limits import narrowed, placed, queue_of
     from evsim.parts import EvsimError
 
     profile = Profile.read(find(chip, "--chip"))
@@ -57,8 +58,10 @@ def check(
 
         def simulated(samples: str | None) -> Check:
             free = Job(loaded, opened, samples=samples, **choices)
-            limited = Job(loaded, opened, samples=samples, **limits, **choices)
-            checked = Check(limited, free, profile, placement, claims)
+            graded = free.settings.graded_input
+            narrow, floats = narrowed(loaded, profile.numeric, graded)
+            limited = Job(narrow, opened, samples=samples, **limits, **choices)
+            checked = Check(limited, free, profile, placement, claims, floats)
             first = limited.settings.first_sample
             if claims and limited.settings.samples > 1:  # do they name what there is?
                 _ = simulated(f"{first}:{first + 1}").findings

@@ -1,0 +1,75 @@
+"""What a chip imposes on a run: the cores of neurons, a queue, the widths of integers."""
+
+from __future__ import annotations
+
+from evsim.cores import Placement
+from evsim.hardware import Profile
+from evsim.hardware.numeric import Numeric
+from evsim.network import Network
+from evsim.parts import EvsimError
+from evsim.quantize import bounded
+from evsim.queues import Queue
+
+WIDEST = 32  # bits that a run can hold
+
+
+def placed(network: Network, profile: Profile, placing: str) -> Placement:
+    """The neurons of a network on the cores of a chip; on one, where it does not say."""
+    neurons = {name: part.neurons for name, part in network.populations.items()}
+    most = sum(neurons.values()) - neurons[network.input]
+    return Placement(network, profile.capacity.neurons_per_core or max(most, 1), placing)
+
+
+def queue_of(profile: Profile, placement: Placement) -> Queue | None:
+    """The first queue that a run can simulate; others are measured only.
+
+    One of the input, one of every set, or one shared by all sets: of the chip, of its only core.
+    """
+    network = placement.network
+    for queue in profile.queues:
+        if queue.policy == "error":  # a check goes on and says so
+            continue
+        if queue.scope in ("input", "layer"):
+            source = network.input if queue.scope == "input" else None
+            return Queue(queue.depth, queue.policy, source)
+        alone = queue.scope == "chip" or placement.count == 1
+        if alone and queue.policy != "drop_old":
+            return Queue(queue.depth, queue.policy, shared=True)
+    return None
+
+
+def widths_of(numeric: Numeric) -> dict:
+    """Arguments of `quantize.bounded` that say the same; none where potentials have no format.
+
+    Where an overflow is an error, potentials are as wide as they can be, so that a check measures
+    the width that they need instead of ending. Currents have a width only where the rule is the
+    same as that of potentials and holds for each addition, as `bounded` has one rule for both.
+    """
+    membrane, accumulator = numeric.membrane, numeric.accumulator
+    if membrane is None:
+        return {}
+    found = {"overflow": membrane.overflow, "overflow_at": membrane.at}
+    if membrane.overflow == "error":
+        return found | {"potential_bits": WIDEST}
+    found |= {"potential_bits": membrane.bits, "potential_signed": membrane.signed}
+    if membrane.at == "commit" and accumulator is not None:
+        # What wraps at the end of a timestep is what would have wrapped at every addition.
+        each = accumulator.at == "each_add" or accumulator.overflow == "wrap"
+        if each and accumulator.signed and accumulator.overflow == membrane.overflow:
+            found["current_bits"] = accumulator.bits
+    return found
+
+
+def narrowed(network: Network, numeric: Numeric, graded: bool) -> tuple[Network, str]:
+    """The network with the widths of a chip where it has integers, and why not, if it has not."""
+    widths = widths_of(numeric)
+    if not widths:
+        return network, ""
+    if widths["potential_bits"] > WIDEST:
+        return network, f"potentials of more than {WIDEST} bits"
+    try:
+        made = bounded(network, **widths, graded=graded)
+    except EvsimError as error:
+        return network, str(error)
+    made.path, made.sha256 = network.path, network.sha256
+    return made, ""
