@@ -14,7 +14,7 @@ import pytest
 
 TESTS = Path(__file__).parent
 SMALL = ["test_kinds.py", "test_engine.py", "test_exactness.py", "test_exact_sums.py"]
-SMALL += ["test_layers.py"]
+SMALL += ["test_layers.py", "test_bounded.py"]
 OUTSIDE = """
 import numpy as np
 from evsim.synapses._rows import sum_of
