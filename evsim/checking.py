@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
 
 import numpy as np
@@ -10,37 +10,16 @@ import numpy as np
 from evsim.claims import Claim
 from evsim.cores import Placement
 from evsim.engine import Sample
+from evsim.fitting import NOT_SIMULATED, Finding, bits_of, fit, within
 from evsim.hardware import Profile
 from evsim.hardware.amounts import high
-from evsim.hardware.schedule import STEPS
 from evsim.job import Job
-from evsim.network import Network
 from evsim.pricing import price
 from evsim.timing import Timing
 from evsim.traffic import Traffic
 from evsim.widths import sums_of
 
-NOT_SIMULATED = "not simulated"
 RECORD = ("queues", "spikes", "rates", "ranges")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One assumption: what was measured beside its limit, and how far it is from breaking."""
-
-    assumption: str
-    holds: bool | None  # None: the chip says nothing, or it was not measured
-    measured: float | str | None
-    limit: float | str | None
-    margin: float | None = None
-    place: str = ""
-
-
-def within(assumption: str, measured: float, limit: float | None, place: str = "") -> Finding:
-    """Something that must be at most its limit."""
-    holds = None if limit is None else bool(measured <= limit)
-    margin = None if limit is None else limit - measured
-    return Finding(assumption, holds, measured, limit, margin, place)
 
 
 class Check:
@@ -98,9 +77,8 @@ class Check:
     @cached_property
     def findings(self) -> list[Finding]:
         """All assumptions, the claims last."""
-        found = [*self._capacity(), *self._formats(), *self._potentials()]
-        found += [*self._schedule(), *self._memories()]
-        found += [*self._queues(), *self._timing()]
+        found = fit(self.profile, self.placement)
+        found += [*self._potentials(), *self._queues(), *self._timing()]
         for claim in self.claims:
             verdict = claim.check(self.values)
             row = verdict.measured, verdict.limit, verdict.margin
@@ -114,65 +92,12 @@ class Check:
         """Whether no assumption is broken."""
         return all(finding.holds is not False for finding in self.findings)
 
-    def _capacity(self) -> list[Finding]:
-        network, capacity, placement = self.network, self.profile.capacity, self.placement
-        rows = []
-        if capacity.neurons_per_core is not None:
-            rows.append(within("cores", placement.count, capacity.cores))
-            bits = np.zeros(placement.count)
-            into, out = np.zeros((2, placement.count), np.int64)
-            width = self.profile.numeric.weight
-            for name, part in network.synapses.items():
-                own = placement.synapses[name]
-                bits += own.sum(axis=0) * (width.bits if width else part.weight_bits)
-                into += np.asarray((own > 0).sum(axis=0)).ravel()
-                if part.source != network.input:
-                    cores = np.asarray((own > 0).sum(axis=1)).ravel()
-                    np.add.at(out, placement.cores[part.source], cores)
-            each = {"synapse_bits": bits, "in_axons": into, "out_axons": out}
-            for what, measured in each.items():
-                core = int(measured.argmax()) if measured.size else 0
-                limit = getattr(capacity, f"{what}_per_core")
-                name = f"{what.replace('_', ' ')} of a core"
-                rows.append(within(name, int(measured[core]), limit, f"core {core}"))
-        for what, where in (("fan_in", _fan_in(network)), ("fan_out", _fan_out(network))):
-            name = max(where, key=where.get, default="")
-            rows.append(
-                within(what.replace("_", " "), where.get(name, 0), getattr(capacity, what), name)
-            )
-        delays = {name: part.delay for name, part in network.synapses.items()}
-        name = max(delays, key=delays.get, default="")
-        rows.append(within("delay", delays.get(name, 0), capacity.delay, name))
-        return rows
-
-    def _formats(self) -> list[Finding]:
-        """Whether weights and thresholds are integers of the chip's widths."""
-        rows, numeric = [], self.profile.numeric
-        for name, part in self.network.synapses.items() if numeric.weight else ():
-            weights, limit = part.weights(), f"{numeric.weight.bits} bits"
-            if weights is None:
-                continue
-            if weights.dtype.kind != "i":
-                rows.append(Finding("weights", False, str(weights.dtype), limit, None, name))
-                continue
-            ends = int(weights.min(initial=0)), int(weights.max(initial=0))
-            fits = numeric.weight.least <= ends[0] and ends[1] <= numeric.weight.most
-            rows.append(Finding("weights", fits, f"{ends[0]} to {ends[1]}", limit, None, name))
-        for name, part in self.network.populations.items() if numeric.threshold else ():
-            threshold = getattr(part, "threshold", None)
-            if threshold is not None:
-                whole = bool((threshold == np.trunc(threshold)).all())
-                fits = whole and float(threshold.max()) <= numeric.threshold.most
-                limit = f"{numeric.threshold.bits} bits"
-                rows.append(Finding("threshold", fits, float(threshold.max()), limit, None, name))
-        return rows
-
     def _potentials(self) -> list[Finding]:
         """Whether potentials stay within the chip's width; they were held to it."""
         membrane, rows = self.profile.numeric.membrane, []
         if membrane is None:
             return []
-        limit = f"{membrane.bits} bits{'' if membrane.signed else ', unsigned'}"
+        limit = bits_of(membrane)
         if self.floats:
             reason = f"{NOT_SIMULATED}: {self.floats}"
             return [Finding("potentials", None, None, limit, None, reason)]
@@ -186,25 +111,12 @@ class Check:
             else:
                 range_of = f"{row['lowest']:,} to {row['highest']:,}"
                 fits = membrane.least <= row["lowest"] and row["highest"] <= membrane.most
-                rows.append(Finding("potentials", fits, range_of, limit, None, name))
-        return rows
-
-    def _schedule(self) -> list[Finding]:
-        """Whether the chip takes the steps that are simulated, in the same order."""
-        rows, schedule = [], self.profile.schedule
-        if schedule.order:
-            simulated = [step for step in STEPS if step in schedule.order]
-            alike = list(schedule.order) == simulated
-            orders = ", ".join(simulated), ", ".join(schedule.order)
-            rows.append(Finding("order of an update", alike, *orders))
-        if schedule.update == "per_event":
-            limit = "after each event"
-            rows.append(Finding("updates", None, "after each timestep", limit, None, NOT_SIMULATED))
-        for name, part in self.network.populations.items() if schedule.compare else ():
-            compare = getattr(part, "compare", None)
-            if isinstance(compare, str):
-                alike = compare == schedule.compare
-                rows.append(Finding("compare", alike, compare, schedule.compare, None, name))
+                if self.network.populations[name].kind == "readout":  # outside, as wide as it needs
+                    rows.append(
+                        Finding("potentials", None, range_of, limit, None, f"readout {name}")
+                    )
+                else:
+                    rows.append(Finding("potentials", fits, range_of, limit, None, name))
         return rows
 
     def _queues(self) -> list[Finding]:
@@ -239,29 +151,6 @@ class Check:
             for name, peak in self.peaks.items()
             if every or source[name] == self.network.input
         }
-
-    def _memories(self) -> list[Finding]:
-        """Whether what a memory of known size holds fits into it, where it is the only one."""
-        rows = []
-        for memory in self.profile.memories:
-            if memory.size_kib is None or (self.profile.capacity.cores or 1) > 1:
-                continue
-            bits = [self._bits(what) for what in memory.holds if what != "event"]
-            if bits and None not in bits:
-                needed = sum(bits) / 8192
-                rows.append(within(f"memory {memory.name}, KiB", needed, memory.size_kib))
-        return rows
-
-    def _bits(self, what: str) -> int | None:
-        """The bits that the network needs of something, None where a width is not known."""
-        numeric, network = self.profile.numeric, self.network
-        if what == "weight":
-            own, parts = numeric.weight, network.synapses.values()
-            weights = [(p.weights(), p.weight_bits) for p in parts]
-            return sum(w.size * (own.bits if own else bits) for w, bits in weights if w is not None)
-        own = {"current": numeric.accumulator, "potential": numeric.membrane}.get(what)
-        neurons = sum(p.neurons for n, p in network.populations.items() if n != network.input)
-        return neurons * own.bits if own else None
 
     def _timing(self) -> list[Finding]:
         limit = self.profile.time.timestep_ms
@@ -356,40 +245,3 @@ def _word_bits(profile: Profile) -> int:
     """The word of the memory that holds the weights; a weight of 32 bits where it is not known."""
     found = [m.word_bits for m in profile.memories if "weight" in m.holds and m.word_bits]
     return found[0] if found else 32
-
-
-def _fan_out(network: Network) -> dict[str, int]:
-    """By population: the most synapses of one of its neurons."""
-    found: dict[str, int] = {}
-    for name in network.populations:
-        sets = [
-            network.connections[s].fan_out for s, p in network.synapses.items() if p.source == name
-        ]
-        if sets:
-            found[name] = int(np.sum(sets, axis=0).max(initial=0))
-    return found
-
-
-def _fan_in(network: Network) -> dict[str, int]:
-    """By population: the most synapses onto one of its neurons."""
-    from evsim.events import Window
-    from evsim.memory import Space, Weights
-
-    found: dict[str, int] = {}
-    for name in network.populations:
-        total = 0
-        for set_name in network.incoming(name):
-            part = network.synapses[set_name]
-            source, target = network.ends(part)
-            deliver = part.counting().connect(source, target).start(Weights())
-            channels = np.tile(np.arange(source.channels, dtype=np.int32), source.positions)
-            offsets = np.arange(source.positions + 1, dtype=np.int64) * source.channels
-            counts = np.zeros((1, target.positions, target.channels), np.int32)
-            width = 1 if network.connections[set_name].whole_positions else target.channels
-            marks = np.zeros((1, target.positions, width), np.uint8)
-            window = Window(np.concatenate([channels, np.zeros(16, np.int32)]), None, offsets)
-            deliver(window, counts, marks, Space())
-            total = total + counts
-        if network.incoming(name):
-            found[name] = int(np.max(total))
-    return found

@@ -67,6 +67,8 @@ def narrowed(network: Network, numeric: Numeric, graded: bool) -> tuple[Network,
         return network, ""
     if widths["potential_bits"] > WIDEST:
         return network, f"potentials of more than {WIDEST} bits"
+    if not network.integer_populations(graded):
+        return network, "no population of integers (evsim quantize makes them)"
     try:
         made = bounded(network, **widths, graded=graded)
     except EvsimError as error:

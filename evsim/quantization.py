@@ -55,15 +55,19 @@ def floats_of(network: Network, graded: bool | None) -> dict[str, str]:
 def widest(network: Network) -> Network:
     """The network without overflows: all widths are those of int32, and a sum beyond is an error.
 
-    Where a sum is brought into a width stays as it is.
+    Without any width it is the network itself. Where a sum is brought into a width stays as it is.
     """
+    if not any(part.bounded for part in network.populations.values()):
+        return network
     populations = dict(network.populations)
     for name, part in populations.items():
         if part.bounded:
             wide = {"potential_bits": WIDEST, "potential_signed": True, "overflow": "error"}
             wide["current_bits"] = WIDEST if part.current_bits else None
             populations[name] = replace(part, **wide)
-    return rebuilt(network, populations, network.synapses)
+    made = rebuilt(network, populations, network.synapses)
+    made.path = getattr(network, "path", None)
+    return made
 
 
 def described(made: Quantized) -> dict:
@@ -94,7 +98,6 @@ class Comparison:
         jobs = choices.pop("jobs")
         self.jobs = {}
         wide = widest(made.network)
-        wide.path = made.network.path
         for name, one in (
             ("as it was", network),
             ("integers without overflow", wide),

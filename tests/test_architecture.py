@@ -32,7 +32,7 @@ LEVELS = [  # who imports whom: down only; of a folder, its `__init__` and its f
     ("formats",),
     ("hardware",),
     ("claims", "conventions", "convert", "cores", "learn", "pricing", "quantize", "warm"),
-    ("cost", "limits", "timing", "traffic"),
+    ("cost", "fitting", "limits", "timing", "traffic"),
     ("report",),
     ("job",),
     ("comparison", "checking", "quantization"),

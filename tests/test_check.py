@@ -2,11 +2,15 @@
 
 import json
 
+import h5py
+import numpy as np
 import pytest
 from files import images, network
 
 import evsim
 from evsim.cli import run_command
+from evsim.quantize import bounded
+from evsim.widths import sums_of
 
 CHIP = """
 schema = "evsim-hw/1"
@@ -249,3 +253,58 @@ def test_axons_are_the_cores_that_neurons_reach(said):
     rows = {f["assumption"]: f["measured"] for f in found["findings"]}
     assert rows["in axons of a core"] == max(into.values())
     assert rows["out axons of a core"] == max(out.values())
+
+
+WIDTHS = """schema = "evsim-hw/1"
+[numeric.membrane]
+bits = {bits}
+signed = {signed}
+overflow = "{overflow}"
+at = "{at}"
+"""
+
+
+@pytest.mark.parametrize("at", ["commit", "each_add"])
+@pytest.mark.parametrize(
+    ("bits", "signed", "overflow"),
+    [(5, True, "saturate"), (6, True, "wrap"), (3, False, "saturate"), (5, True, "error")],
+)
+def test_potentials_are_held_to_the_width_of_the_chip(said, bits, signed, overflow, at):
+    chip = WIDTHS.format(bits=bits, signed=str(signed).lower(), overflow=overflow, at=at)
+    found, _ = by_name(said("--json", "-T", 12, chip=chip)[1])
+    loaded, data = evsim.load("n.h5"), evsim.open_data("d.h5")
+    narrow = loaded
+    if overflow != "error":
+        how = {"potential_signed": signed, "overflow": overflow, "overflow_at": at}
+        narrow = bounded(loaded, bits, **how)
+    run = evsim.run(narrow, data.images, timesteps=12, record=("ranges",))
+    free = evsim.run(loaded, data.images, timesteps=12)
+    values = found["values"]
+    assert values["accuracy"] == run.accuracy(data.labels)
+    assert values["unconstrained"]["accuracy"] == free.accuracy(data.labels)
+    [row] = [f for f in found["findings"] if f["place"].startswith("c")]
+    if overflow == "error":
+        assert row["assumption"] == "potentials"
+        if at == "commit":
+            lowest, highest = run.ranges["c"].min(), run.ranges["c"].max()
+            assert row["measured"] == f"{lowest:,} to {highest:,}"
+            assert row["holds"] == bool(lowest >= -16 and highest <= 15)
+    else:
+        overflows = int(run.work["c"]["overflows"].sum())
+        assert overflows > 0
+        assert (row["assumption"], row["measured"]) == ("sums beyond their width", overflows)
+        first = "sample {sample}, timestep {timestep}, neuron {neuron}"
+        assert row["place"] == "c, first in " + first.format(**sums_of(run)["c"]["first"])
+
+
+def test_a_network_of_floats_says_how_it_gets_integers(said):
+    with h5py.File("n.h5", "r+") as file:
+        weights = file["synapses/b-c/weight"][()]
+        del file["synapses/b-c/weight"]
+        del file["synapses/b-c"].attrs["bits"]
+        file["synapses/b-c/weight"] = np.float32(weights)
+    chip = WIDTHS.format(bits=8, signed="true", overflow="wrap", at="commit")
+    found, _ = by_name(said("--json", "-T", 4, chip=chip)[1])
+    rows = [f for f in found["findings"] if f["assumption"] == "potentials"]
+    assert [f["holds"] for f in rows] == [None]
+    assert "evsim quantize" in rows[0]["place"]

@@ -43,6 +43,7 @@ def check(
     from evsim.job import Job, byte_count
     from evsim.limits import narrowed, placed, queue_of
     from evsim.parts import EvsimError
+    from evsim.quantization import widest
 
     profile = Profile.read(find(chip, "--chip"))
     loaded = guarded(network, load)
@@ -57,7 +58,7 @@ def check(
     with guarded(data, open_data) as opened:
 
         def simulated(samples: str | None) -> Check:
-            free = Job(loaded, opened, samples=samples, **choices)
+            free = Job(widest(loaded), opened, samples=samples, **choices)
             graded = free.settings.graded_input
             narrow, floats = narrowed(loaded, profile.numeric, graded)
             limited = Job(narrow, opened, samples=samples, **limits, **choices)

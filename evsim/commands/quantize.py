@@ -34,6 +34,9 @@ def quantize(
     readout_bits: ReadoutBits = None,
     overflow: Overflow = None,
     overflow_at: OverflowAt = None,
+    chip: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="whose widths hold where none is given")
+    ] = None,
     coding: options.Coding = None,
     data: Annotated[Path | None, typer.Option(help="images or events to compare on")] = None,
     samples: options.Samples = None,
@@ -51,6 +54,8 @@ def quantize(
     from evsim.quantization import Comparison, described
 
     given = dict(locals())
+    if chip is not None:
+        _take_widths(chip, given)
     _check(given)
     loaded = guarded(network, load)
     with guarded(data, open_data) if data else contextlib.nullcontext() as opened:
@@ -73,8 +78,8 @@ def _made(network, data, given: dict):
     """The network in fixed point; an error names the option that it comes from."""
     from evsim.quantization import fixed_point
 
-    names = ("bits", "per_channel", "coding", "potential_bits", *WIDTHS)
-    choices = {name: given[name] for name in names if given[name] is not None}
+    names = ("bits", "per_channel", "coding", "potential_bits", "potential_signed", *WIDTHS)
+    choices = {name: given[name] for name in names if given.get(name) is not None}
     if data is not None and data.images is None:
         choices["graded"] = data.events.graded
     try:
@@ -84,6 +89,26 @@ def _made(network, data, given: dict):
         if given.get(option) is not None:
             raise EvsimError(error.problem, f"--{option.replace('_', '-')}") from None
         raise error.within(file=network.path) from None
+
+
+def _take_widths(chip: str, given: dict) -> None:
+    """Take over the widths of a chip for options that are not given."""
+    from evsim.hardware import Profile, find
+    from evsim.limits import widths_of
+
+    profile = Profile.read(find(chip, "--chip"))
+    numeric = profile.numeric
+    widths = widths_of(numeric)
+    if numeric.membrane is None:
+        expected = "a profile with [numeric.membrane]"
+        raise mismatch(f"no widths of potentials in profile {profile.name!r}", expected, "--chip")
+    widths["potential_bits"] = numeric.membrane.bits
+    if numeric.weight is not None and numeric.weight.signed:
+        widths["bits"] = numeric.weight.bits
+    elif numeric.weight is not None and given["bits"] is None:
+        found = f"weights of {numeric.weight.bits} bits without a sign in profile {profile.name!r}"
+        raise mismatch(found, "--bits beside it, with the sign", "--chip")
+    given |= {name: value for name, value in widths.items() if given.get(name) is None}
 
 
 def _check(given: dict) -> None:
