@@ -1,6 +1,7 @@
 """Integers of a declared width: the engine equals plain loops, sum by sum."""
 
 import build
+import pytest
 from effort import examples
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +9,8 @@ from naive import simulate
 from strategies import bounded_cases
 from tally import tally
 from test_engine import MACHINES, assert_equal
+
+from evsim.parts import EvsimError
 
 
 def assert_sums(run, record):
@@ -49,3 +52,18 @@ def test_actions_of_widths_equal_those_of_a_simulator_that_tallies(case, machine
     counts = build.run(case, record=()).counts(*machine)
     wanted = tally(**case._asdict(), accumulate=accumulate, update=update, input=input)
     assert counts["parts"] == wanted
+
+
+@examples(100)
+@given(bounded_cases())
+def test_an_overflow_is_an_error_where_the_law_says_so(case):
+    for fields in case.network["populations"].values():
+        if "potential_bits" in fields:
+            fields["overflow"] = "error"
+    try:
+        record = simulate(**case._asdict())
+    except OverflowError:
+        with pytest.raises(EvsimError, match=r"sample \d+: found a sum beyond \d+ bits"):
+            build.run(case)
+    else:
+        assert_sums(build.run(case), record)
