@@ -104,7 +104,7 @@ class Check:
         for name, row in self.sums.items():
             if row["overflows"]:
                 first = ", ".join(f"{key} {n}" for key, n in row["first"].items())
-                place = f"{name}, first in {first}"
+                place = f"{name}: {first}"
                 rows.append(
                     Finding("sums beyond their width", False, row["overflows"], 0, None, place)
                 )
@@ -134,7 +134,7 @@ class Check:
             facts = self.job.run.work[name]
             if count:
                 synops = int(facts["dropped_synops"].sum())
-                place = f"{name}: {synops:,} synaptic operations with them"
+                place = f"{name}: {synops:,} additions"
                 rows.append(within("events lost", count, 0, place))
             if waited := int(facts["stalled"].sum()):
                 rows.append(Finding("events that waited", None, waited, None, None, name))

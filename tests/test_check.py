@@ -294,7 +294,7 @@ def test_potentials_are_held_to_the_width_of_the_chip(said, bits, signed, overfl
         assert overflows > 0
         assert (row["assumption"], row["measured"]) == ("sums beyond their width", overflows)
         first = "sample {sample}, timestep {timestep}, neuron {neuron}"
-        assert row["place"] == "c, first in " + first.format(**sums_of(run)["c"]["first"])
+        assert row["place"] == "c: " + first.format(**sums_of(run)["c"]["first"])
 
 
 def test_a_network_of_floats_says_how_it_gets_integers(said):

@@ -1,6 +1,7 @@
 """The README is true: its demo, its example and its commands."""
 
 import re
+import shlex
 from pathlib import Path
 
 from evsim.cli import run_command
@@ -51,6 +52,18 @@ def test_the_costs_are_those_the_readme_shows(tmp_path, monkeypatch, capsys):
     shown = [line.rstrip() for line in block("cost").splitlines()]
     begin = shown.index(next(line for line in shown if line.startswith("loihi: no price")))
     assert shown == printed[:begin] + printed[begin - len(shown) :]
+
+
+def test_the_check_is_the_one_the_readme_shows(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("networks", "data"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    made, check = re.search(r"```sh\n(evsim quantize .*?)\n(evsim check .*?)\n```", README).groups()
+    assert run_command([*shlex.split(made)[1:], "--quiet"]) == 0
+    assert run_command(shlex.split(check)[1:]) == 1
+    printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    shown = block("check").splitlines()
+    assert shown == printed[: len(shown)]
 
 
 def test_the_profile_is_read(tmp_path):
