@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evsim.events import SPARE, Window
-from evsim.parts import kernel, mismatch, nearest
+from evsim.parts import mismatch, nearest
 
 POLICIES = ("drop_new", "drop_old", "stall", "error")
 
@@ -45,34 +45,18 @@ class Queue:
 
     def cut(self, window: Window, positions: int, room: np.ndarray) -> Window:
         """The events that are delivered, of each timestep as many as `room` says."""
-        size = int(window.offsets[-1] - window.offsets[0])
-        channels = np.zeros(size + SPARE, np.int32)
-        values = np.zeros(0 if window.values is None else size + SPARE, np.float64)
-        old = values if window.values is None else window.values
-        values = values.astype(old.dtype)
-        offsets = np.zeros(window.offsets.size, np.int64)
-        rules = np.array([positions, self.policy == "drop_old"], np.int64)
-        keep(window.channels, old, window.offsets, rules, room, channels, values, offsets)
-        return Window(channels, None if window.values is None else values, offsets)
-
-
-@kernel
-def keep(channels, values, offsets, rules, room, kept_channels, kept_values, kept_offsets):
-    """Copy the first `room` events of every timestep, or the last; `rules`: positions, 1: last."""
-    positions, n = rules[0], 0
-    for t in range((offsets.shape[0] - 1) // positions):
-        start, end = offsets[t * positions], offsets[(t + 1) * positions]
-        if end - start > room[t]:
-            if rules[1] == 1:
-                start = end - room[t]
-            else:
-                end = start + room[t]
-        for p in range(positions):
-            first = max(start, offsets[t * positions + p])
-            last = min(end, offsets[t * positions + p + 1])
-            for k in range(first, last):
-                kept_channels[n] = channels[k]
-                if values.shape[0] > 0:
-                    kept_values[n] = values[k]
-                n += 1
-            kept_offsets[t * positions + p + 1] = n
+        first, last = int(window.offsets[0]), int(window.offsets[-1])
+        ends = window.offsets[::positions]
+        arrived = np.diff(ends)
+        room = room[: arrived.size]  # what repeats has one timestep for all
+        place = np.arange(first, last) - np.repeat(ends[:-1], arrived)
+        if self.policy == "drop_old":
+            kept = place >= np.repeat(arrived - room, arrived)
+        else:
+            kept = place < np.repeat(room, arrived)
+        offsets = np.concatenate([[0], kept.cumsum()])[window.offsets - first]
+        columns = (
+            None if c is None else np.append(c[first:last][kept], np.zeros(SPARE, c.dtype))
+            for c in (window.channels, window.values)
+        )
+        return Window(*columns, offsets)
