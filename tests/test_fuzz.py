@@ -136,7 +136,7 @@ FUZZED = {
     "compressed": (compressed, read_network, range(160, 360)),
     "images": (images, read_data, range(200)),
     "events": (events, read_data, range(200)),
-    "result": (stored, read_result, range(150)),
+    "result": (stored, read_result, range(40)),
 }
 MORE = {
     "network": (network, read_network, range(2000)),

@@ -43,6 +43,7 @@ def called(monkeypatch):
     return noted
 
 
+@pytest.mark.slow
 def test_no_example_of_a_kind_compiles_what_was_not_warmed(called):
     warm_up()
     warmed = set(called)
