@@ -55,6 +55,7 @@ def test_no_example_of_a_kind_compiles_what_was_not_warmed(called):
             assert not called - warmed, f"{folder}/{kind}"
 
 
+@pytest.mark.slow
 def test_no_shipped_network_compiles_what_was_not_warmed(called):
     warm_up()
     warmed = set(called)
