@@ -321,15 +321,14 @@ def networks(folder, kind):
                 yield form, network | {"populations": wide}
 
 
-def cases(folder, kind, every=False):
-    """(form, case) of a kind; `every`: with each of the stimuli, else with two that take turns."""
+def cases(folder, kind, every=False, turns=(0,) if QUICK else (0, 3)):
+    """(form, case) of a kind; `every`: with each of the stimuli, else with some that take turns."""
     if folder == "codings":
         for form, name in product(FORMS, STIMULI.get(kind, ())):
             network = neuron_network("iaf", {"threshold": 1}, form)
             network |= {"window": 3} if kind == "switch" else {}
             yield form, case_of(network, kind, name, 0)
         return
-    turns = (0,) if QUICK else (0, 3)
     for i, (form, network) in enumerate(networks(folder, kind)):
         each = [s for s in EVERY_STIMULUS if s[1] in ("ones", "signs") or not takes_whole(network)]
         stimuli = [s for s in each if (s[0] == "switch") == ("window" in network)]
@@ -381,7 +380,7 @@ def test_a_kind_does_what_a_tallying_simulator_counts(folder, kind):
 
 @every_kind
 def test_no_window_changes_a_bit_of_a_kind(folder, kind):
-    for form, case in cases(folder, kind):
+    for form, case in cases(folder, kind, turns=(0,)):
         whole = build.outcome(build.run(case, dtype=form.dtype))
         for limit in ({"window": 1}, {"window": 3}, {"memory": 1}):
             assert build.outcome(build.run(case, dtype=form.dtype, **limit)) == whole
@@ -389,7 +388,7 @@ def test_no_window_changes_a_bit_of_a_kind(folder, kind):
 
 @every_kind
 def test_samples_of_a_kind_do_not_see_each_other(folder, kind):
-    for form, first in cases(folder, kind):
+    for form, first in cases(folder, kind, turns=(0,)):
         name = next(n for c, n in EVERY_STIMULUS if c == first.coding and n != "graded")
         second = case_of(first.network, first.coding, name, first.seed + 1, sample=1)
         second = second._replace(seed=first.seed, graded=first.graded)
