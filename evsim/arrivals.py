@@ -28,7 +28,7 @@ class Arrivals:
     repeated: dict[str, tuple]
     shares: bool  # whether all sets share one queue, then:
     rooms: dict[str, np.ndarray]  # by set: events of each timestep of arrival that find room
-    waiting: np.ndarray  # (timesteps,) events that are in the queue
+    waiting: dict[int, np.ndarray]  # by core: (timesteps,) events that are in the queue
     carriers: dict[str, tuple]
     carried: dict[tuple, np.ndarray]
 
@@ -101,8 +101,11 @@ class Arrivals:
         if new.size:  # the first to ask comes in the order in which events queue
             per_timestep = self.streams[delivery.part.source].per_timestep(start, stop)[new]
             at = new + start + delay
-            room[at] = np.maximum(queue.depth - self.waiting[at], 0)
-            self.waiting[at] += np.minimum(per_timestep, room[at]) if queue.drops else per_timestep
+            waiting = self.waiting.setdefault(
+                queue.core(delivery.name), np.zeros(self.plan.timesteps, np.int64)
+            )
+            room[at] = np.maximum(queue.depth - waiting[at], 0)
+            waiting[at] += np.minimum(per_timestep, room[at]) if queue.drops else per_timestep
         return room[start + delay : stop + delay]
 
     def overflow(self, delivery: Delivery, stream: Stream, start: int, stop: int) -> None:

@@ -80,7 +80,7 @@ class Simulation(Arrivals):
                 shape = plan.timesteps, part.neurons
                 self.out[name] = np.empty(shape, self._traced_dtype(name))
         self.repeated = {}  # set: what one timestep of a repeating source does
-        self.rooms, self.waiting = {}, np.zeros(plan.timesteps, np.int64)
+        self.rooms, self.waiting = {}, {}
         self.carriers = {  # sets that carry the same events
             name: (s.source, s.delay, name if self.shares else None) for name, s in synapses.items()
         }

@@ -23,7 +23,8 @@ def placed(network: Network, profile: Profile, placing: str) -> Placement:
 def queue_of(profile: Profile, placement: Placement) -> Queue | None:
     """The first queue that a run can simulate; others are measured only.
 
-    One of the input, one of every set, or one shared by all sets: of the chip, of its only core.
+    One of the input, one of every set, one of the chip, or one of each core, if no population lies
+    on several of them.
     """
     network = placement.network
     for queue in profile.queues:
@@ -32,9 +33,12 @@ def queue_of(profile: Profile, placement: Placement) -> Queue | None:
         if queue.scope in ("input", "layer"):
             source = network.input if queue.scope == "input" else None
             return Queue(queue.depth, queue.policy, source)
-        alone = queue.scope == "chip" or placement.count == 1
-        if alone and queue.policy != "drop_old":
-            return Queue(queue.depth, queue.policy, shared=True)
+        cores = {name: set(on.tolist()) for name, on in placement.cores.items()}
+        whole = queue.scope == "chip" or all(len(on) == 1 for on in cores.values())
+        if whole and queue.policy != "drop_old":
+            sets = network.synapses.items()
+            of_sets = {n: min(cores[s.target]) for n, s in sets} if queue.scope == "core" else None
+            return Queue(queue.depth, queue.policy, shared=True, cores=of_sets)
     return None
 
 

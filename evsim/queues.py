@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,13 +19,15 @@ class Queue:
 
     drop_new: of more, in order of source index, the last are lost; drop_old: the first; stall:
     none, but the excess is counted; error: the run ends. `shared`: one queue for all sets, whose
-    events come in order of visits of their targets and of names of sets.
+    events come in order of visits of their targets and of names of sets, or one for those of the
+    same core, where `cores` has the core of each set.
     """
 
     depth: int
     policy: str = "drop_new"
     source: str | None = None  # the population whose events queue; None: every one
     shared: bool = False
+    cores: Mapping[str, int] | None = None
 
     def __post_init__(self):
         if self.depth < 1:
@@ -38,6 +41,10 @@ class Queue:
     @property
     def drops(self) -> bool:
         return self.policy.startswith("drop")
+
+    def core(self, name: str) -> int:
+        """The core in whose queue the events of a set wait, where it is shared."""
+        return 0 if self.cores is None else self.cores[name]
 
     def holds(self, source: str) -> bool:
         """Whether the events of a population queue."""

@@ -547,8 +547,10 @@ class Sample:
 
     def __init__(self, network, timesteps, dtype, graded, draw, paired=False, queue=None):
         self.network, self.timesteps, self.dtype, self.graded = network, timesteps, dtype, graded
-        self.queue = queue  # (depth, policy), and if it is shared, the order of visits
-        self.rooms, self.waiting = {}, [0] * timesteps
+        self.queue = (
+            queue  # (depth, policy), if it is shared: the order of visits, the core of each target
+        )
+        self.rooms, self.waiting = {}, Counter()
         self.paired = paired  # the input sends two events, or none
         self.populations, self.sets = network["populations"], network["synapses"]
         self.numbers = {
@@ -613,13 +615,15 @@ class Sample:
 
     def left(self, name, t, events):
         """How many events of a set find room at `t`: of a queue of its own, or of what is left."""
-        depth, policy, *order = self.queue
-        if not order:
+        depth, policy, *shared = self.queue
+        if not shared:
             return depth
         if (name, t) not in self.rooms:  # sets are asked in the order in which events queue
-            room = max(depth - self.waiting[t], 0)
+            core = shared[1][self.sets[name]["target"]]
+            room = max(depth - self.waiting[core, t], 0)
             self.rooms[name, t] = room
-            self.waiting[t] += min(room, len(events)) if policy == "drop_new" else len(events)
+            queued = min(room, len(events)) if policy == "drop_new" else len(events)
+            self.waiting[core, t] += queued
         return self.rooms[name, t]
 
     def room(self, name, t, events):

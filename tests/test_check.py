@@ -201,8 +201,17 @@ def test_the_readme_chips_can_be_asked(said, capsys):
         assert found["chip"] == chip
 
 
-@pytest.mark.parametrize(("cores", "shared"), [(1000, True), (10, False)])
-def test_the_queue_of_the_only_core_is_simulated(said, cores, shared):
+@pytest.mark.parametrize(
+    ("neurons", "placing", "cores"),
+    [
+        (1000, "in_order", {"a": 0, "b": 0, "c": 0, "out": 0}),
+        (50, "balanced", {"a": 0, "b": 1, "c": 2, "out": 3}),
+        (70, "in_order", None),  # a population lies on two cores
+    ],
+)
+def test_queues_of_cores_are_simulated_where_they_hold_whole_populations(
+    said, neurons, placing, cores
+):
     chip = f"""schema = "evsim-hw/1"
 [[queue]]
 name = "main"
@@ -210,20 +219,23 @@ depth = 20
 policy = "drop_new"
 scope = "core"
 [capacity]
-neurons_per_core = {cores}
+neurons_per_core = {neurons}
 """
-    found, _ = by_name(said("--json", "-T", 12, chip=chip)[1])
+    found, _ = by_name(said("--json", "-T", 12, "--placing", placing, chip=chip)[1])
     loaded, data = evsim.load("n.h5"), evsim.open_data("d.h5")
-    queue = evsim.Queue(20, "drop_new", shared=True) if shared else None
+    queue = None
+    if cores:
+        of_sets = {name: cores[part.target] for name, part in loaded.synapses.items()}
+        queue = evsim.Queue(20, "drop_new", shared=True, cores=of_sets)
     run = evsim.run(loaded, data.images, timesteps=12, queue=queue)
     assert found["values"]["accuracy"] == run.accuracy(data.labels)
     lost = {n: int(f["dropped"].sum()) for n, f in run.work.items() if "dropped" in f}
     losing = [f["measured"] for f in found["findings"] if f["assumption"] == "events lost"]
     assert losing == [n for n in lost.values() if n]
-    assert bool(losing) == shared
+    assert bool(losing) == bool(cores)
     [row] = [f for f in found["findings"] if f["assumption"] == "queue main"]
     assert row["holds"] is False
-    assert ("not simulated" in row["place"]) != shared
+    assert ("not simulated" in row["place"]) != bool(cores)
 
 
 def test_axons_are_the_cores_that_neurons_reach(said):

@@ -17,20 +17,32 @@ from evsim.queues import Queue
 
 QUEUES = st.one_of(
     st.tuples(st.integers(1, 6), st.sampled_from(["drop_new", "drop_old", "stall"])),
-    st.tuples(st.integers(1, 12), st.sampled_from(["drop_new", "stall"]), st.just(True)),
+    st.tuples(st.integers(1, 12), st.sampled_from(["drop_new", "stall"]), st.integers(1, 3)),
 )
 
 
-def queue_of(depth, policy, shared=False):
-    return Queue(depth, policy, shared=shared)
+def queue_of(case, depth, policy, cores=0):
+    """A queue of every set, or of every core; populations take turns with `cores` cores."""
+    if not cores:
+        return Queue(depth, policy)
+    on = cores_of(case, cores)
+    sets = {name: on[s["target"]] for name, s in case.network["synapses"].items()}
+    return Queue(depth, policy, shared=True, cores=sets if cores > 1 else None)
+
+
+def cores_of(case, cores):
+    return {name: i % cores for i, name in enumerate(sorted(case.network["populations"]))}
 
 
 def law(case, queue):
     """What the oracle says; a shared queue fills in the order in which populations are visited."""
-    depth, policy, *shared = queue
-    stages = build.network(case.network).stages if shared else ()
-    order = [name for stage in stages for name in stage.populations]
-    return simulate(**case._asdict(), queue=(depth, policy, *([order] if shared else [])))
+    depth, policy, *cores = queue
+    shared = []
+    if cores:
+        stages = build.network(case.network).stages
+        order = [name for stage in stages for name in stage.populations]
+        shared = [order, cores_of(case, *cores)]
+    return simulate(**case._asdict(), queue=(depth, policy, *shared))
 
 
 def without_pools(case):
@@ -42,7 +54,7 @@ def without_pools(case):
 @given(cases(), QUEUES)
 def test_a_run_with_queues_equals_the_law(case, queue):
     record = law(case, queue)
-    assert_equal(build.run(case, queue=queue_of(*queue)), record, case)
+    assert_equal(build.run(case, queue=queue_of(case, *queue)), record, case)
 
 
 @examples(60)
@@ -51,16 +63,16 @@ def test_a_run_with_queues_equals_the_law(case, queue):
 )
 def test_switch_events_that_are_lost_are_missed(case, queue):
     record = law(case, queue)
-    assert_equal(build.run(case, queue=queue_of(*queue)), record, case)
+    assert_equal(build.run(case, queue=queue_of(case, *queue)), record, case)
 
 
 @examples(40)
 @given(cases(), QUEUES, st.integers(1, 5))
 def test_no_window_changes_what_is_lost(case, queue, window):
-    whole = build.run(case, queue=queue_of(*queue))
-    assert build.outcome(build.run(case, queue=queue_of(*queue), window=window)) == build.outcome(
-        whole
-    )
+    whole = build.run(case, queue=queue_of(case, *queue))
+    assert build.outcome(
+        build.run(case, queue=queue_of(case, *queue), window=window)
+    ) == build.outcome(whole)
 
 
 @examples(40)
