@@ -106,6 +106,10 @@ def _schedule(profile: Profile, network: Network) -> list[Finding]:
     if schedule.update == "per_event":
         limit = "after each event"
         rows.append(Finding("updates", None, "after each timestep", limit, None, NOT_SIMULATED))
+    if schedule.events == "arrival":
+        rows.append(
+            Finding("order of events", None, "by source", "by arrival", None, NOT_SIMULATED)
+        )
     for name, part in network.populations.items() if schedule.compare else ():
         compare = getattr(part, "compare", None)
         if isinstance(compare, str):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from evsim.parts import EvsimError, mismatch, shown
 from evsim.report.recorded import Recorded
-from evsim.report.wording import count, percent
+from evsim.report.wording import count, numeral, percent
 
 FACTS = {  # what a part may record that it should not: in words
     "undelivered": "events were due at or after the end of the run and did not arrive",
@@ -88,7 +88,7 @@ def _assumptions(content, file: str) -> dict:
     tested = sum(row["holds"] is not None for row in rows)
     order = {False: 0, None: 1, True: 2}
     rows = [
-        {**row, **{key: _number(row[key]) for key in ("measured", "limit", "margin")}}
+        {**row, **{key: numeral(row[key]) for key in ("measured", "limit", "margin")}}
         for row in sorted(rows, key=lambda row: order[row["holds"]])
     ]
     found = {"chip": content["chip"], "network": Path(network["path"]).name, "file": file}
@@ -98,9 +98,3 @@ def _assumptions(content, file: str) -> dict:
         "tested": tested,
         "rows": rows,
     }
-
-
-def _number(value) -> str:
-    if value is None or isinstance(value, str):
-        return value or ""
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from evsim.report.tables import Output, percent, table
+from evsim.report.wording import numeral
 
 VERDICTS = {True: "holds", False: "BROKEN", None: "-"}
 
@@ -20,7 +21,7 @@ def show(check) -> None:
     for (assumption, holds, *numbers), alike in groupby(check.findings, _figures):
         place, *more = [finding.place for finding in alike]
         place += f" and {len(more)} more" if more else ""
-        rows.append([assumption, VERDICTS[holds], *map(_number, numbers), place])
+        rows.append([assumption, VERDICTS[holds], *map(numeral, numbers), place])
     columns = ["assumption", "holds", "measured", "limit", "margin", "place"]
     out.print(table("Assumptions", columns, rows))
     _memory(check.traffic.as_dict(), samples, any(check.lost.values()), out)
@@ -81,9 +82,3 @@ def _time(time: dict, out: Output) -> None:
         f"{where}, bound by {time['bound_by']}",
         soft_wrap=True,
     )
-
-
-def _number(value) -> str:
-    if value is None or isinstance(value, str):
-        return value or ""
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"

@@ -15,11 +15,12 @@ import numpy as np
 
 from evsim.counts import ACCUMULATOR, ADDITIONS, GATE, M3, is_set
 from evsim.formats import _hdf5 as hdf5
+from evsim.hardware.amounts import high
 from evsim.parts import EvsimError
 from evsim.pricing import Profile, done_by_part, price
 from evsim.report import broken, charts
 from evsim.report.recorded import Recorded
-from evsim.report.wording import amount, breakable, count, high, percent
+from evsim.report.wording import amount, breakable, count, percent
 
 NO_NEURONS = ("input", "readout", GATE)  # do not count as neurons that spike
 

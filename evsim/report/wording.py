@@ -21,9 +21,11 @@ def amount(number, scale: float = 1.0) -> str:
     return " to ".join(f"{end / scale:,.3f}" for end in ends)
 
 
-def high(number) -> float:
-    """An energy, or the most it may be."""
-    return number[1] if isinstance(number, tuple) else number
+def numeral(value: float | str | None) -> str:
+    """A word as it is, a whole number with groups of three, others to four digits."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
 
 
 def breakable(text: str):
