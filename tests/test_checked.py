@@ -41,17 +41,13 @@ def child(*command, **environment):
     return done.stdout
 
 
-def run_small_cases(*chosen, **environment):
+def run_small_cases(**environment):
     """Run the small cases in a process of its own; returns how many tests passed."""
     tests = [str(TESTS / name) for name in SMALL]
     wraps = "ignore:overflow encountered in scalar multiply:RuntimeWarning"  # a popcount's
     quiet = "-qxp", "no:cacheprovider", "-W", wraps
-    said = child("-m", "pytest", *quiet, *tests, *chosen, **environment)
+    said = child("-m", "pytest", *quiet, *tests, **environment)
     return int(re.search(r"(\d+) passed", said)[1])
-
-
-def test_kinds_without_compiling():
-    assert run_small_cases("-k", "a_kind_equals_the_law", NUMBA_DISABLE_JIT="1") > 10
 
 
 @pytest.mark.slow
