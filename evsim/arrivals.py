@@ -11,6 +11,8 @@ from evsim.plan import INT32_MAX, Delivery, Plan
 from evsim.synapses import Turns
 from evsim.widths import BASE
 
+NOBODY = np.zeros(0, np.int32)
+
 
 class Arrivals:
     """The event queues of one sample, and what happens to events on arrival.
@@ -31,6 +33,7 @@ class Arrivals:
     waiting: dict[int, np.ndarray]  # by core: (timesteps,) events that are in the queue
     carriers: dict[str, tuple]
     carried: dict[tuple, np.ndarray]
+    delivered: dict[str, tuple[np.ndarray, list]]  # where recorded, by set: see Sample.arrivals
 
     def currents(self, name: str, steps: int, what: str = "currents", dtype=None) -> np.ndarray:
         """Zeros (timesteps, positions, channels) for the currents of a population."""
@@ -151,7 +154,22 @@ class Arrivals:
                 self.queues[delivery.name][begin:end] = per_timestep
             if self.shares:
                 self.carry(delivery, window, 1)
+            if self.delivered:
+                self.note(delivery, window, begin, end)
         return stream, window, begin, end
+
+    def note(self, delivery: Delivery, window: Window, begin: int, end: int) -> None:
+        """Record the events of a window, which are delivered from timestep `begin` to `end`."""
+        stream, (per_timestep, sources) = (
+            self.streams[delivery.part.source],
+            self.delivered[delivery.name],
+        )
+        cells = np.arange(window.offsets.size - 1) % stream.positions * stream.width
+        neurons = np.repeat(cells, np.diff(window.offsets))
+        neurons += window.channels[window.offsets[0] : window.offsets[-1]]
+        times = end - begin if stream.repeats else 1
+        per_timestep[begin:end] = np.diff(window.offsets[:: stream.positions])
+        sources.append(np.tile(neurons.astype(np.int32), times))
 
     def deliver(self, delivery: Delivery, first: int, last: int, currents, marks) -> None:
         """Deliver the events of one set that arrive from timestep `first` to before `last`."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from evsim.cores import events_of
+from evsim.cores import delivered
 from evsim.engine import Sample
 from evsim.network import Network
 
@@ -38,7 +38,7 @@ class Traffic:
 
     `bits`: of a weight, None: as stored. An event reads its rows of weights one by one (of a
     convolution: the output channels of a tap and an input channel), each beginning a new word.
-    Every event is taken to read for itself, `Moved` says what is the same again.
+    Every event that is delivered is taken to read for itself, `Moved` says what is the same again.
     """
 
     def __init__(self, network: Network, word_bits: int, bits: int | None = None):
@@ -50,11 +50,10 @@ class Traffic:
                 self.bits[name], self.rows[name] = bits or part.weight_bits, found
         self.moved = {name: Moved() for name in self.rows}
 
-    def observe(self, sample: Sample, timesteps: int) -> None:
-        """Take in a finished sample, run with spikes and rates recorded."""
+    def observe(self, sample: Sample) -> None:
+        """Take in a finished sample, run with arrivals recorded."""
         for name, (reads, lengths) in self.rows.items():
-            part = self.network.synapses[name]
-            times = events_of(self.network, sample, part, timesteps) @ reads
+            times = delivered(self.network, sample, name) @ reads
             per_row = np.asarray(times.sum(axis=0)).ravel()
             in_timesteps = np.bincount(times.indices, minlength=lengths.size)
             self.moved[name] += Moved(

@@ -1,5 +1,7 @@
 """Weights that move: words, and how many of them are distinct."""
 
+import threading
+
 import build
 import numpy as np
 from effort import examples
@@ -11,6 +13,10 @@ from strategies import cases
 from test_cores import sample_of
 
 import evsim
+from evsim.plan import Plan
+from evsim.runs import Run
+from evsim.settings import settle
+from evsim.threads import simulate as simulate_all
 from evsim.traffic import Moved, Traffic, words
 
 
@@ -32,7 +38,7 @@ def words_of(length, bits, word_bits):
 def test_words_and_distinct_weights_are_those_of_a_plain_count(case, word_bits, bits):
     network = build.network(case.network)
     traffic = Traffic(network, word_bits, bits)
-    traffic.observe(sample_of(case, network), case.timesteps)
+    traffic.observe(sample_of(case, network))
     record = simulate(**case._asdict())
     for name, fields in case.network["synapses"].items():
         part = network.synapses[name]
@@ -60,10 +66,13 @@ def test_words_and_distinct_weights_are_those_of_a_plain_count(case, word_bits, 
 def test_reads_are_those_that_the_run_counts():
     network = evsim.load("networks/digits-conv.h5")
     images = evsim.open_data("data/digits_test.h5").images[:3]
-    run = evsim.run(network, images, coding="poisson", record=("spikes",))
-    counts, traffic = run.counts(), Traffic(network, 64)
-    for sample in run.finished:
-        traffic.observe(sample, run.settings.timesteps)
+    settings = settle(network, images, coding="poisson")
+    plan, run = Plan(network, settings, record=("arrivals",)), Run(network, settings)
+    traffic = Traffic(network, 64)
+    for sample in simulate_all(plan, images, settings, None, threading.Event()):
+        run.add(sample)
+        traffic.observe(sample)
+    counts = run.counts()
     for name, moved in traffic.moved.items():
         assert moved.weights == counts["parts"][name]["weight_read"]
         assert moved.per_sample <= moved.per_timestep <= moved.weights
