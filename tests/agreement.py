@@ -150,7 +150,7 @@ class Agreement:
         self.free = self.in_python(self.network)
         placement = placement_of(self.network, self.profile, self.case.placing)
         narrow, self.floats = narrowed(self.network, self.profile.numeric, self.graded_input)
-        self.narrow, self.queue = narrow, queue_of(self.profile, placement)
+        self.narrow, (self.queue_name, self.queue) = narrow, queue_of(self.profile, placement)
         self.limited = self.in_python(narrow, self.queue)
         self.runs()
         self.stored()
@@ -443,20 +443,29 @@ class Agreement:
             self.same(f"check: peak into {name}", values[name]["peak"], max(peaks))
         for queue in self.chip["queue"]:
             rows = [r for r in findings if r["assumption"] == f"queue {queue['name']}"]
-            loads = [load_of(sample, self.cores).waiting for sample in self.limited_samples]
-            if queue["scope"] == "core":
-                peaks = [max(int(load.max(initial=0)) for load in loads)]
-            elif queue["scope"] == "chip":
-                peaks = [max(int(load.sum(axis=1).max()) for load in loads)]
-            else:
-                peaks = [
-                    values[name]["peak"]
-                    for name, part in self.case.network["synapses"].items()
-                    if queue["scope"] == "layer" or part["source"] == "in"
-                ]
-            self.same(
-                f"check: {queue['scope']} queue", sorted(r["measured"] for r in rows), sorted(peaks)
-            )
+            found = sorted(row["measured"] for row in rows)
+            self.same(f"check: {queue['scope']} queue", found, sorted(self.peaks(queue)))
+
+    def peaks(self, queue: dict) -> list[int]:
+        """The most events at once, by place: all that come, but for what another queue lost."""
+        here, scope = queue["name"] == self.queue_name, queue["scope"]
+        most: Counter = Counter()
+        for sample in self.limited_samples:
+            there = Counter()
+            for name, due in (sample.arriving if here else sample.delivered).items():
+                if scope == "input" and self.case.network["synapses"][name]["source"] != "in":
+                    continue
+                place = name if scope in ("input", "layer") else ""
+                place = self.queue.core(name) if here and scope == "core" else place
+                for t, some in due.items():
+                    there[place, t] += len(some)
+                most[place] += 0
+            if scope == "core" and not here:
+                pops = load_of(sample, self.cores).pops
+                there = Counter({("", t): int(row.max()) for t, row in enumerate(pops)})
+            for (place, _), n in there.items():
+                most[place] = max(most[place], n)
+        return list(most.values()) if scope in ("input", "layer") else [max(most.values())]
 
     @cached_property
     def cores(self):

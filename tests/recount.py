@@ -314,33 +314,32 @@ def placed(network: dict, order: list[str], per_core: int | None, placing: str) 
 
 @dataclass
 class Load:
-    """By timestep and core: events taken, synapses, updates, events sent."""
+    """By timestep and core: events taken, synapses, updates, events sent.
+
+    An event is taken once by every core that it reaches; by the first core of its target where it
+    reaches none.
+    """
 
     pops: np.ndarray
     synops: np.ndarray
     updates: np.ndarray
     pushes: np.ndarray
-    waiting: np.ndarray  # events that come, those too that find no room
 
 
 def load_of(sample: Sample, cores: Cores) -> Load:
     """What a sample brings each core to do."""
     recount = sample.recount
     shape = recount.timesteps, cores.count
-    load = Load(*(np.zeros(shape, np.int64) for _ in range(5)))
+    load = Load(*(np.zeros(shape, np.int64) for _ in range(4)))
     for name, part in recount.synapses.items():
         own = cores.of[part["target"]]
-        for events, taken in ((sample.arriving[name], False), (sample.delivered[name], True)):
-            for t, some in events.items():
-                for source in some:
-                    each = np.bincount(
-                        own[recount.wires[name].of(source)[0]], minlength=cores.count
-                    )
-                    if taken:
-                        load.synops[t] += each
-                        load.pops[t] += each > 0
-                    else:
-                        load.waiting[t] += each > 0
+        for t, some in sample.delivered[name].items():
+            for source in some:
+                targets = recount.wires[name].of(source)[0]
+                each = np.bincount(own[targets], minlength=cores.count)
+                load.synops[t] += each
+                load.pops[t] += each > 0
+                load.pops[t, own[0]] += not len(targets)
         if part["source"] != recount.input:
             for t, some in sample.sent[part["source"]].items():
                 np.add.at(load.pushes[t], cores.neurons[part["source"]][some], 1)
@@ -382,7 +381,7 @@ def time_of(loads: list[Load], time: dict, period: int) -> dict:
         return slowest + steps.get("barrier", (0, 0))[end], each
 
     for load in loads:
-        table = {k: v for k, v in vars(load).items() if k != "waiting"}
+        table = vars(load)
         folded = {}
         for k, v in table.items():
             folded[k] = np.array([v[t::period].sum(axis=0) for t in range(period)])
