@@ -1,6 +1,7 @@
 """evsim check: assumptions about a chip beside what a network does."""
 
 import json
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -12,6 +13,7 @@ from evsim.cli import run_command
 from evsim.quantize import bounded
 from evsim.widths import sums_of
 
+ROOT = Path(__file__).parents[1]
 CHIP = """
 schema = "evsim-hw/1"
 title = "Small"
@@ -265,6 +267,28 @@ def test_axons_are_the_cores_that_neurons_reach(said):
     rows = {f["assumption"]: f["measured"] for f in found["findings"]}
     assert rows["in axons of a core"] == max(into.values())
     assert rows["out axons of a core"] == max(out.values())
+
+
+def test_what_sets_share_is_held_once(said, capsys):
+    """Blocks that run several times: one dataset of the file, read by several sets."""
+    with h5py.File(f"{ROOT}/networks/digits-backres.h5") as file:
+        weights = [group["weight"] for group in file["synapses"].values() if "weight" in group]
+        stored = {h5py.h5o.get_info(weight.id).addr: weight.size for weight in weights}
+    assert len(stored) < len(weights)
+    stored = sum(stored.values())
+    memory = '[numeric.weight]\nbits = 8\nsigned = true\n[[memory]]\nname = "all"\n'
+    chip = f'schema = "evsim-hw/1"\n{memory}holds = ["weight"]\nsize_kib = {stored / 1024}\n'
+    said("-T", 1, chip=chip)  # writes the chip
+    words = ["digits-backres.h5", "digits_test.h5"]
+    words = [f"{ROOT}/{folder}/{w}" for folder, w in zip(("networks", "data"), words, strict=True)]
+    run_command(["check", *words, "--chip", "chip.toml", "--json", "-T", "8", "--samples", ":1"])
+    found, rows = by_name(capsys.readouterr().out)
+    assert rows["memory all, KiB"]["measured"] == stored / 1024
+    assert rows["memory all, KiB"]["holds"]
+    total, sets = found["memory"]["total"], found["memory"]["sets"].values()
+    assert total["weight_read"] == sum(own["weight_read"] for own in sets)
+    assert total["distinct_per_sample"] <= stored < sum(o["distinct_per_sample"] for o in sets)
+    assert total["distinct_per_timestep"] <= stored * 8
 
 
 WIDTHS = """schema = "evsim-hw/1"
