@@ -67,6 +67,7 @@ UPDATES = {  # what a machine updates: no actions, but what several actions belo
     "idle_update": "a neuron that is not active is updated",
 }
 ADDITIONS = ("synaptic_add", "commit_add", "bias_add", "reset_subtract", "slope_add")
+SYNOPS = ("synaptic_add", "synaptic_mac")
 ACCUMULATOR = tuple(
     f"{where}_{what}" for where in ("current", "potential", "slope") for what in ("read", "write")
 )

@@ -156,16 +156,22 @@ class Delivery:
             self.dtype = plan.lane(self.part.target)
         scale = self.part.scale_of(target)
         self.scale = None if scale is None else rounded(scale, plan.dtype, f"synapses/{name}/scale")
-        source, signs = network.populations[self.part.source], self.connections.start_signs
+        signs = self.connections.start_signs
         if self.width is not None:
             self.deliver = self.connections.start(plan.integers, self.width)
-        elif whole and signs and source.sends_signs and getattr(self.part, "bits", None) == 1:
+        elif whole and signs and getattr(self.part, "bits", None) == 1 and self._all_send(plan):
             self.deliver = signs()
         else:
             self.deliver = self.connections.start(plan.integers if whole else plan.floats)
         self.count = None
         if network.populations[self.part.target].counts_arrivals:
             self.count = self._counting(plan)
+
+    def _all_send(self, plan: Plan) -> bool:
+        """Whether every source delivers +1 or -1 at every timestep: none may be lost."""
+        source, queue = self.part.source, plan.queue
+        lossy = queue is not None and queue.drops and queue.holds(source)
+        return plan.network.populations[source].sends_signs and not lossy
 
     def _counting(self, plan: Plan):
         """What delivers 1 for every synapse, as the weights do."""

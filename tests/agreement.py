@@ -236,8 +236,10 @@ class Agreement:
         self.same("info, run: synapses", info["synapses"], self.run["synapses"])
         arrays, neurons = {}, 0
         for part in (*spec["populations"].values(), *spec["synapses"].values()):
-            values = [v for v in part.values() if isinstance(v, np.ndarray)]
-            arrays |= {id(v): v.size for v in values}
+            for name, value in part.items():
+                several = np.size(value) > 1 and name not in ("indices", "indptr")
+                if isinstance(value, np.ndarray) and (several or name in ("weight", "data")):
+                    arrays[id(value)] = value.size
             neurons += prod(part.get("shape", (0,)))
         self.same("info: parameters", info["parameters"], sum(arrays.values()))
         self.same("info: neurons", info["neurons"], neurons)
@@ -396,8 +398,7 @@ class Agreement:
         self.same("check, run: samples", values["samples"], self.run["samples"])
         for who, found, one in (("check", values, run), ("free", values["unconstrained"], None)):
             one = one or self.unconstrained
-            behind = [n for n in self.network.populations if n != self.network.input]
-            spikes = sum(int(one.work[n]["spikes"].sum()) for n in behind) / samples
+            spikes = sum(f.get("spikes", 0) for f in summed(one.work).values()) / samples
             self.near(f"{who}: spikes", found["spikes"], spikes)
             if self.labels is not None:
                 self.same(f"{who}: accuracy", found["accuracy"], one.accuracy(self.labels))
@@ -699,7 +700,8 @@ class Agreement:
             self.same("compare: unpriced", sorted(row["unpriced"]), sorted(names))
             if self.cost:
                 self.same("compare, cost: energy", row["energy_uj"], self.cost["energy_uj"])
-        self.spikes = first["spikes"]
+        every = sum(spikes.values()) / samples
+        self.near("compare, run: spikes", first["spikes"], every)
         if self.unlimited:
             self.near("compare, check: spikes", first["spikes"], self.check["values"]["spikes"])
 
@@ -766,7 +768,7 @@ class Agreement:
             self.printed(what, part, ends[end] / scale, 3)
 
     def page_of_parts(self, tables: "Tables") -> None:
-        counts, samples, run = self.run["counts"], self.run["samples"], self.run
+        counts, samples = self.run["counts"], self.run["samples"]
         rows = tables.first("Part")
         total = rows.pop("total")
         added = ("synaptic_add", "commit_add", "bias_add", "reset_subtract", "slope_add")
@@ -790,8 +792,7 @@ class Agreement:
             }
             sums.update(each)
             if of_set:
-                facts = run["work"][name]
-                synops = facts["synops"] + facts["macs"]
+                synops = done["synaptic_add"] + done["synaptic_mac"]
                 self.printed(f"page: synops of {name}", row[0], synops / samples, 1)
             for cell, (key, n) in zip(row[1:], each.items(), strict=True):
                 self.printed(f"page: {key} of {name}", cell, n / samples, 1)

@@ -367,9 +367,11 @@ def _stored(file, histograms: bool = True) -> StoredRun:
         for name, part in file["parts"].items()
     }
     facts = {
-        name: facts_of(part["kind"], is_set(part), "potential_bits" in part)
+        name: dict(facts_of(part["kind"], is_set(part), "potential_bits" in part))
         for name, part in parts.items()
     }
+    for name, found in facts.items():  # of a coding or of queues, too
+        found |= dict.fromkeys(hdf5.names(file["work"][name], f"/work/{name}"))
     accesses = hdf5.names(file["accesses"], "/accesses") if histograms else ()
     ranges, firsts = (
         {name: column(f"/{place}/{name}") for name in hdf5.names(file[place], f"/{place}")}
