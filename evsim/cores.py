@@ -22,9 +22,10 @@ class Load:
     """What each core has to do in each timestep of a sample: arrays (timesteps, cores), int64.
 
     `pops`: events that are delivered to the core, once per set; `synops`: synapses they go over;
-    `updates`: neurons (of a pooled current: places) updated; `pushes`: events its neurons send, once per set, those too that a
-    queue loses. An event that reaches no neuron is taken by the first core of its target, so that
-    a core which holds whole populations pops what its queue delivers.
+    `updates`: neurons (of a pooled current: places) updated; `pushes`: events its neurons send,
+    once per set, those too that a queue loses. An event that reaches no neuron is taken by the
+    first core of its target, so that a core which holds whole populations pops what its queue
+    delivers.
     """
 
     pops: np.ndarray

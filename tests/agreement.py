@@ -17,6 +17,7 @@ from html.parser import HTMLParser
 from math import fsum, isclose, prod
 from pathlib import Path
 
+import h5py
 import numpy as np
 from mixed_networks import Case, draw
 from recount import Recount, load_of, memory_of, placed, places_of, span, time_of
@@ -163,6 +164,7 @@ class Agreement:
         self.prices()
         self.comparison()
         self.page()
+        self.printouts()
         self.meet()
 
     @cached_property
@@ -218,6 +220,8 @@ class Agreement:
         self.same("stored: predictions", stored.predictions.tolist(), self.run["predictions"])
         for name in ("timesteps", "coding", "seed", "dtype", "first_sample", "samples", "synapses"):
             self.same(f"stored: {name}", stored.settings[name], self.run[name])
+        with h5py.File(self.case.path("run.h5")) as file:
+            self.recorded(file)
         info = self.told("info", self.case.path("run.h5"))
         plain = self.free.counts()["total"]
         self.same("info of a result: additions", info["additions"], plain["additions"])
@@ -229,6 +233,20 @@ class Agreement:
         facts = {row.pop("part"): row for row in info["facts"]}
         own = {n: f for n, f in self.run["work"].items() if "arrivals" in f}
         self.same("info of a result: facts", facts, own)
+
+    def recorded(self, file) -> None:
+        """What the result file holds beside facts, against the run from Python."""
+        free, output = self.free, self.network.output
+        own = {"predictions": free.predictions, f"potential/{output}": free.potential}
+        own["predictions_by_timestep"] = free.predictions_by_timestep
+        own |= {f"queue/{name}": queue for name, queue in free.queues.items()}
+        own |= {f"ranges/{name}": found for name, found in free.ranges.items()}
+        for name, events in free.spikes.items():
+            columns = ("sample", "timestep", "neuron", "value")
+            own |= {f"spikes/{name}/{column}": events[column] for column in columns}
+        for place, values in own.items():
+            if not np.array_equal(file[place], values):
+                self.differences.append(f"stored, Python: {place}")
 
     def infos(self) -> None:
         """`info` of the network and the data."""
@@ -408,6 +426,7 @@ class Agreement:
                 own = {fact: n for fact, n in work[name].items() if fact in facts}
                 self.same(f"check, run: {name}", {k: facts[k] for k in own}, own)
         self.queue_findings(work)
+        self.width_findings(work)
         self.capacities()
         self.memories(counts)
         self.times()
@@ -417,6 +436,20 @@ class Agreement:
         from evsim.quantization import widest
 
         return self.in_python(widest(self.network))
+
+    def width_findings(self, work: dict) -> None:
+        """Sums that left their width, and the ranges of those that did not."""
+        left = {n: f["overflows"] for n, f in work.items() if f.get("overflows")}
+        rows = defaultdict(dict)
+        for row in self.check["findings"]:
+            rows[row["assumption"]][row["place"].removeprefix("readout ")] = row["measured"]
+        beyond = {place.split(":")[0]: n for place, n in rows["sums beyond their width"].items()}
+        if beyond:
+            self.same("check: overflows", beyond, left)
+        for name, found in self.limited.ranges.items():
+            if name in rows["potentials"]:
+                ends = f"{found[:, 0].min():,} to {found[:, 1].max():,}"
+                self.same(f"check: range of {name}", rows["potentials"][name], ends)
 
     def queue_findings(self, work: dict) -> None:
         """Peaks and losses."""
@@ -852,6 +885,40 @@ class Agreement:
         expected = sorted((f["assumption"], words[f["holds"]]) for f in self.check["findings"])
         self.same("page: assumptions", sorted((row[0], row[1]) for row in rows), expected)
 
+    # what is printed
+
+    def printouts(self) -> None:
+        """The tables that `run` and `check` print."""
+        run, samples = self.run, self.run["samples"]
+        machine = [word for name, choice in self.machine.items() for word in (f"--{name}", choice)]
+        _, out, _ = command("run", *self.inputs, *machine)
+        rows = printed_rows(out)
+        for name, done in run["counts"]["parts"].items():
+            row, facts = rows.get(name, [""] * 6), run["work"][name]
+            if name in self.network.synapses:
+                synops = done["synaptic_add"] + done["synaptic_mac"]
+                self.printed(f"run, printed: synops of {name}", row[3], synops / samples, 1)
+            elif self.network.populations[name].kind != "readout":
+                part = self.case.network["populations"][name]
+                self.printed(f"run, printed: {name}", row[1], facts["spikes"] / samples, 1)
+                rate = facts["spikes"] / samples / prod(part["shape"]) / run["timesteps"]
+                if part["kind"] not in ("input", "maxpool"):
+                    rate_printed = row[2].removesuffix(" %")
+                    self.printed(f"run, printed: rate of {name}", rate_printed, 100 * rate, 2)
+            added = ("synaptic_add", "commit_add", "bias_add", "reset_subtract", "slope_add")
+            additions = sum(done[a] for a in added) / samples
+            self.printed(f"run, printed: additions of {name}", row[4], additions, 1)
+        chip = ["--chip", self.case.path("chip.toml"), "--placing", self.case.placing]
+        _, out, _ = command("check", *self.inputs, *chip)
+        read = self.check["memory"]["total"]["weight_read"] / self.limited_count
+        self.printed("check, printed: weights", printed_rows(out)["total"][0], read, 0)
+        spikes = out.splitlines()[1].split()[-4]
+        self.printed("check, printed: spikes", spikes, self.check["values"]["spikes"], 1)
+
+    @property
+    def limited_count(self) -> int:
+        return len(self.limited.samples)
+
     # what was there
 
     def meet(self) -> None:
@@ -964,6 +1031,12 @@ class Tables(HTMLParser):
     def first(self, corner: str) -> dict[str, list[str]]:
         """The same by the first cell."""
         return {row[0]: row[1:] for row in self.all(corner)}
+
+
+def printed_rows(text: str) -> dict[str, list[str]]:
+    """The rows of printed tables by their first cell; a later table wins."""
+    rows = [line.strip("│").split("│") for line in text.splitlines() if line.startswith("│")]
+    return {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows}
 
 
 def summed(work: dict) -> dict:
