@@ -53,7 +53,7 @@ def draw(number: int, folder: Path) -> Case:
             "synapses": made.synapses,
         },
         made.data,
-        draw_chip(rng, loses="maxpool" not in made.kinds() or made.coding in Mixed.codings),
+        draw_chip(rng, loses="maxpool" not in made.kinds() or family == "mixed"),
         made.coding,
         made.options(),
         str(rng.choice(["in_order", "balanced"])),
