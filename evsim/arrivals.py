@@ -85,14 +85,15 @@ class Arrivals:
 
     def queued(self, delivery: Delivery, start: int, stop: int) -> Window:
         """The events of timesteps start .. stop - 1 that find room in the queue of a set."""
-        stream, queue = self.streams[delivery.part.source], self.plan.queue
+        source, queue = delivery.part.source, self.plan.queue
+        stream = self.streams[source]
         window = stream.window(start, stop)
-        if queue is None or not queue.holds(delivery.part.source):
+        if queue is None or not queue.holds(source):
             return window
         room, per_timestep = self.room(delivery, start, stop), stream.per_timestep(start, stop)
-        if not queue.drops or (per_timestep <= room).all():
+        if not queue.drops(source) or (per_timestep <= room).all():
             return window
-        return queue.cut(window, stream.positions, room)
+        return queue.cut(window, source, stream.positions, room)
 
     def room(self, delivery: Delivery, start: int, stop: int) -> np.ndarray:
         """How many events of each timestep of emission find room in the queue of a set."""
@@ -108,26 +109,26 @@ class Arrivals:
                 queue.core(delivery.name), np.zeros(self.plan.timesteps, np.int64)
             )
             room[at] = np.maximum(queue.depth - waiting[at], 0)
-            waiting[at] += np.minimum(per_timestep, room[at]) if queue.drops else per_timestep
+            waiting[at] += np.minimum(per_timestep, room[at])
         return room[start + delay : stop + delay]
 
     def overflow(self, delivery: Delivery, stream: Stream, start: int, stop: int) -> None:
         """Count what finds no room in the queue of a set; `start` and `stop` are of emission."""
-        queue, facts = self.plan.queue, self.facts[delivery.name]
-        if not queue.holds(delivery.part.source):
+        queue, facts, source = self.plan.queue, self.facts[delivery.name], delivery.part.source
+        if not queue.holds(source):
             return
         room, per_timestep = self.room(delivery, start, stop), stream.per_timestep(start, stop)
         excess = int(np.maximum(per_timestep - room, 0).sum())
         if not excess:
             return
-        if queue.policy == "error":
+        if queue.policy_of(source) == "error":
             late = int(np.flatnonzero(per_timestep > room)[0])
             events = queue.depth - room[late] + per_timestep[late]
             found = f"{events} events at timestep {start + late + delivery.part.delay}"
             place = f"synapses/{delivery.name}"
             raise mismatch(found, f"at most {queue.depth}, the depth of its queue", place)
-        facts["dropped" if queue.drops else "stalled"] += excess
-        if queue.drops:
+        facts["dropped" if queue.drops(source) else "stalled"] += excess
+        if queue.drops(source):
             times = stop - start if stream.repeats else 1
             for window, sign in (
                 (stream.window(start, stop), 1),

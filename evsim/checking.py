@@ -151,7 +151,7 @@ class Check:
     def _queues(self) -> list[Finding]:
         rows = []
         for queue in self.profile.queues:
-            simulated = queue.policy == "error" or queue.name == self.queue
+            simulated = set(queue.policies) == {"error"} or queue.name == self.queue
             for name, (peak, sample, timestep) in self.queued.get(queue.name, {}).items():
                 place = f"{name}sample {sample}, timestep {timestep}"
                 place += "" if simulated else f"; losses: {NOT_SIMULATED}"

@@ -232,7 +232,8 @@ class Simulation(Arrivals):
             facts["gate_updates"] += self.facts[delivery.name]["synops"] - before
             return
         begin, end = listening(first, last, start, part.window)
-        drops = self.plan.queue is not None and self.plan.queue.drops
+        queue, sets = self.plan.queue, self.plan.incoming[name]
+        drops = queue is not None and any(queue.drops(d.part.source) for d in sets)
         stepwise = drops or name in self.trace or not neurons.all_restless
         block = self.plan.block(name) if stepwise else part.window
         for a in range(begin, end, block):

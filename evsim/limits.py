@@ -36,18 +36,19 @@ def queue_of(profile: Profile, placement: Placement) -> tuple[str, Queue | None]
 def _simulated(queue, placement: Placement) -> Queue | None:
     """A queue of a chip as a run simulates it, None where it cannot."""
     network = placement.network
-    if queue.policy == "error":
+    if "error" in queue.policies:
         return None
+    own = {"policies": {network.input: queue.policies[0]}}
     if queue.scope in ("input", "layer"):
         source = network.input if queue.scope == "input" else None
-        return Queue(queue.depth, queue.policy, source)
+        return Queue(queue.depth, queue.policy, source, **own)
     cores = {name: set(on.tolist()) for name, on in placement.cores.items()}
     whole = queue.scope == "chip" or all(len(on) == 1 for on in cores.values())
-    if not whole or queue.policy == "drop_old":
+    if not whole or "drop_old" in queue.policies:
         return None
     sets = network.synapses.items()
     of_sets = {n: min(cores[s.target]) for n, s in sets} if queue.scope == "core" else None
-    return Queue(queue.depth, queue.policy, shared=True, cores=of_sets)
+    return Queue(queue.depth, queue.policy, shared=True, cores=of_sets, **own)
 
 
 def widths_of(numeric: Numeric) -> dict:

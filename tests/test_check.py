@@ -240,6 +240,48 @@ neurons_per_core = {neurons}
     assert ("not simulated" in row["place"]) != bool(cores)
 
 
+@pytest.mark.parametrize("scope", ["layer", "core", "chip", "input"])
+@pytest.mark.parametrize(
+    ("own", "policy"),
+    [("stall", "drop_new"), ("drop_new", "stall"), ("drop_old", "drop_new"), ("error", "drop_new")],
+)
+def test_events_from_outside_have_a_policy_of_their_own(said, scope, own, policy):
+    chip = f"""schema = "evsim-hw/1"
+[[queue]]
+name = "main"
+depth = 12
+policy = "{policy}"
+input_policy = "{own}"
+scope = "{scope}"
+"""
+    found, _ = by_name(said("--json", "-T", 12, chip=chip)[1])
+    loaded, data = evsim.load("n.h5"), evsim.open_data("d.h5")
+    shared = scope in ("core", "chip")
+    queue = None
+    if own == "error":
+        simulated = scope == "input"  # there the policy of others is nobody's
+    else:
+        simulated = not (shared and own == "drop_old")
+        source = "in" if scope == "input" else None
+        queue = evsim.Queue(12, policy, source, shared, policies={"in": own}) if simulated else None
+    run = evsim.run(loaded, data.images, timesteps=12, queue=queue)
+    assert found["values"]["accuracy"] == run.accuracy(data.labels)
+    told = {"events lost": {}, "events that waited": {}}
+    for row in found["findings"]:
+        if row["assumption"] in told:
+            told[row["assumption"]][row["place"].split(":")[0]] = row["measured"]
+    of_sets = {name: run.work[name] for name in loaded.synapses}
+    for what, fact in (("events lost", "dropped"), ("events that waited", "stalled")):
+        wanted = {name: int(facts.get(fact, np.zeros(1)).sum()) for name, facts in of_sets.items()}
+        assert told[what] == {name: n for name, n in wanted.items() if n}
+    if queue:
+        assert ("in-a" in told["events lost"]) == (own != "stall")
+        assert ("in-a" in told["events that waited"]) == (own == "stall")
+    rows = [f["place"] for f in found["findings"] if f["assumption"] == "queue main"]
+    assert rows
+    assert all(("not simulated" in place) != simulated for place in rows)
+
+
 def test_axons_are_the_cores_that_neurons_reach(said):
     """Plain counting over the synapses of every neuron."""
     from geometry import connections
