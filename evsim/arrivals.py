@@ -30,7 +30,7 @@ class Arrivals:
     rooms: dict[str, np.ndarray]  # by set: events of each timestep of arrival that find room
     waiting: dict[int, np.ndarray]  # by core: (timesteps,) events that are in the queue
     carriers: dict[str, tuple]
-    carried: dict[tuple, np.ndarray]
+    carried: dict[tuple, np.ndarray]  # by carrier: (neurons,) events that arrived
 
     def currents(self, name: str, steps: int, what: str = "currents", dtype=None) -> np.ndarray:
         """Zeros (timesteps, positions, channels) for the currents of a population."""
@@ -150,7 +150,7 @@ class Arrivals:
                 per_timestep = stream.per_timestep(begin - delay, end - delay)
                 self.queues[delivery.name][begin:end] = per_timestep
             if self.shares:
-                self.carry(delivery, window, 1)
+                self.carry(delivery, window, end - begin)
         return stream, window, begin, end
 
     def deliver(self, delivery: Delivery, first: int, last: int, currents, marks) -> None:
@@ -173,13 +173,17 @@ class Arrivals:
         facts["macs" if delivery.graded else "synops"] += turns.additions
         facts["zero_synops"] += turns.zeros
 
-    def carry(self, delivery: Delivery, window: Window, times: int) -> None:
+    def carry(self, delivery: Delivery, window: Window, steps: int) -> None:
         """Count the events of each source neuron that its synapses carry."""
-        stream, carried = (
-            self.streams[delivery.part.source],
-            self.carried[self.carriers[delivery.name]],
-        )
-        tally(window.channels, window.offsets, times, carried.reshape(stream.positions, -1))
+        carried = self.carried[self.carriers[delivery.name]]
+        self.tally(delivery.part.source, window, steps, carried)
+
+    def tally(self, source: str, window: Window, steps: int, per_neuron: np.ndarray) -> None:
+        """Add the events of a window of `steps` timesteps to those of each neuron (neurons,)."""
+        stream = self.streams[source]
+        times = steps if stream.repeats else 1
+        each = per_neuron.reshape(stream.positions, -1)
+        tally(window.channels, window.offsets, times, each)
 
     def add(self, delivery: Delivery, window: Window, currents, marks, first: int = 0) -> Turns:
         """Add the events of a window to the currents, through the set's scale if it has one.
@@ -254,9 +258,9 @@ def marked(reached: np.ndarray, channels: int) -> int:
 
 
 @kernel
-def tally(channels, offsets, times, carried):
-    """carried[p, c] += times for every event of a window."""
+def tally(channels, offsets, times, per_neuron):
+    """per_neuron[p, c] += times for every event of a window."""
     for source in range(offsets.shape[0] - 1):
-        row = carried[source % carried.shape[0]]
+        row = per_neuron[source % per_neuron.shape[0]]
         for k in range(offsets[source], offsets[source + 1]):
             row[channels[k]] += times
