@@ -130,11 +130,27 @@ class Arrivals:
                 (stream.window(start, stop), 1),
                 (self.queued(delivery, start, stop), -1),
             ):
-                cells = np.arange(window.offsets.size - 1) % stream.positions
-                cells = np.repeat(cells, np.diff(window.offsets))
-                channels = window.channels[window.offsets[0] : window.offsets[-1]]
-                fan = delivery.connections.fan_out[cells * stream.width + channels]
-                facts["dropped_synops"] += sign * times * int(fan.sum())
+                facts["dropped_synops"] += sign * times * self.fan_out(delivery, window)
+
+    def keep_first(self, delivery: Delivery, window: Window, begin: int) -> None:
+        """Count the first timestep in which any event arrives: it is all that a cache is told."""
+        positions, facts = self.streams[delivery.part.source].positions, self.facts[delivery.name]
+        arrivals = np.diff(window.offsets[::positions])
+        some = np.flatnonzero(arrivals)
+        if some.size:
+            cells = slice(some[0] * positions, (some[0] + 1) * positions + 1)
+            one = window._replace(offsets=window.offsets[cells])
+            facts["first_arrivals"] = int(arrivals[some[0]])
+            facts["first_macs"] = self.fan_out(delivery, one)
+            facts["after_first"] = self.plan.timesteps - 1 - begin - int(some[0])
+
+    def fan_out(self, delivery: Delivery, window: Window) -> int:
+        """The sum of the fan-outs of the sources of the events of a window."""
+        stream = self.streams[delivery.part.source]
+        cells = np.arange(window.offsets.size - 1) % stream.positions
+        cells = np.repeat(cells, np.diff(window.offsets))
+        channels = window.channels[window.offsets[0] : window.offsets[-1]]
+        return int(delivery.connections.fan_out[cells * stream.width + channels].sum())
 
     def take(self, delivery: Delivery, first: int, last: int):
         """The same, and they are counted as arrivals."""
@@ -146,6 +162,8 @@ class Arrivals:
             delay = delivery.part.delay
             if self.plan.queue is not None:
                 self.overflow(delivery, stream, begin - delay, end - delay)
+                if self.facts[delivery.name].get("first_arrivals") == 0:
+                    self.keep_first(delivery, window, begin)
             if self.queues:
                 per_timestep = stream.per_timestep(begin - delay, end - delay)
                 self.queues[delivery.name][begin:end] = per_timestep

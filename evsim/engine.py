@@ -9,7 +9,7 @@ import numpy as np
 
 from evsim.arrivals import Arrivals
 from evsim.codings import Key, codings
-from evsim.counts import facts_of
+from evsim.counts import FIRST_FACTS, QUEUE_FACTS, facts_of
 from evsim.events import Pairs, Stream
 from evsim.memory import Space
 from evsim.neurons._slope import listening
@@ -57,7 +57,9 @@ class Simulation(Arrivals):
             self.facts[self.network.input]["clipped"] = 0  # inputs beyond [-1, 1]
         if plan.queue is not None:
             for name in synapses:
-                self.facts[name] |= dict.fromkeys(("dropped", "dropped_synops", "stalled"), 0)
+                self.facts[name] |= dict.fromkeys(QUEUE_FACTS, 0)
+                if plan.coding.REPEATS and synapses[name].source == self.network.input:
+                    self.facts[name] |= dict.fromkeys(FIRST_FACTS, 0)
         self.shares = plan.queue is not None and plan.queue.shared
         self.streams, self.states, self.out = {}, {}, {}
         for name, part in populations.items():
