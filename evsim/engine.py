@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from operator import itemgetter
 
 import numpy as np
 
 from evsim.arrivals import NOBODY, Arrivals
 from evsim.codings import Key, codings
-from evsim.counts import facts_of
+from evsim.counts import FIRST_FACTS, QUEUE_FACTS, facts_of
 from evsim.events import Pairs, Stream
 from evsim.memory import Space
 from evsim.neurons._slope import listening
@@ -60,7 +59,9 @@ class Simulation(Arrivals):
             self.facts[self.network.input]["clipped"] = 0  # inputs beyond [-1, 1]
         if plan.queue is not None:
             for name in synapses:
-                self.facts[name] |= dict.fromkeys(("dropped", "dropped_synops", "stalled"), 0)
+                self.facts[name] |= dict.fromkeys(QUEUE_FACTS, 0)
+                if plan.coding.REPEATS and synapses[name].source == self.network.input:
+                    self.facts[name] |= dict.fromkeys(FIRST_FACTS, 0)
         self.shares = plan.queue is not None and plan.queue.shared
         self.streams, self.states, self.out = {}, {}, {}
         for name, part in populations.items():
@@ -83,11 +84,15 @@ class Simulation(Arrivals):
                 self.out[name] = np.empty(shape, self._traced_dtype(name))
         self.repeated = {}  # set: what one timestep of a repeating source does
         self.rooms, self.waiting = {}, {}
+        self.sent = {  # events of each neuron
+            name: np.zeros(populations[name].neurons, np.int64) for name in self.streams
+        }
         self.carriers = {  # sets that carry the same events
             name: (s.source, s.delay, name if self.shares else None) for name, s in synapses.items()
         }
-        self.carried = {  # events that each source neuron has delivered
-            key: np.zeros(populations[key[0]].neurons, np.int64) for key in self.carriers.values()
+        self.carried = {  # those that arrived: of no delay and no queue, what was sent
+            key: np.zeros_like(self.sent[key[0]]) if plan.queue or key[1] else self.sent[key[0]]
+            for key in self.carriers.values()
         }
         self.sums = np.zeros((plan.timesteps, populations[self.network.output].neurons))
         self.spikes = {name: [] for name in self._recorded()}
@@ -278,9 +283,12 @@ class Simulation(Arrivals):
             per_timestep = stream.per_timestep(a, b)
             facts["spikes"] += int(per_timestep.sum())
             facts["peak"] = max(facts["peak"], int(per_timestep.max(initial=0)))
+            if b > a:
+                self.tally(name, stream.window(a, b), b - a, self.sent[name])
             if not self.shares:
-                for delivery in {self.carriers[d.name]: d for d in outgoing}.values():
-                    self.collect_carried(delivery, first, last)
+                for key, delivery in {self.carriers[d.name]: d for d in outgoing}.items():
+                    if self.carried[key] is not self.sent[name]:
+                        self.collect_carried(delivery, first, last)
             if name in self.spikes or name == self.network.output:
                 timesteps, neurons, values = stream.events(a, b)
                 if name in self.spikes:
@@ -295,8 +303,7 @@ class Simulation(Arrivals):
         stream, delay = self.streams[delivery.part.source], delivery.part.delay
         first, end = stream.within(first, min(last, self.plan.timesteps - delay))
         if end > first:
-            times = end - first if stream.repeats else 1
-            self.carry(delivery, self.queued(delivery, first, end), times)
+            self.carry(delivery, self.queued(delivery, first, end), end - first)
 
     def result(self) -> Sample:
         """The sample's facts, decision and recordings."""
@@ -317,11 +324,8 @@ class Simulation(Arrivals):
             ).astype(np.int64)
             for name, s in network.synapses.items()
         }
-        for name in self.streams:
-            sent = [n for key, n in self.carried.items() if key[0] == name]
-            if sent:
-                most = max(sent, key=np.sum)  # the longer a delay, the more arrive too late
-                histograms[name] = np.bincount(most, minlength=self.most(name) + 1)
+        for name, sent in self.sent.items():
+            histograms[name] = np.bincount(sent, minlength=self.most(name) + 1)
         ranges, first_overflows = self.widths()
         joined = {
             name: tuple(np.concatenate(c) for c in zip(*found, strict=True))
@@ -357,15 +361,14 @@ class Simulation(Arrivals):
         """The most events that a neuron of a population can send."""
         if name not in self.plan.starts:
             return self.plan.timesteps
-        sent = max((n.max() for key, n in self.carried.items() if key[0] == name), default=0)
+        sent = self.sent[name].max()
         assert sent <= 2, f"{name!r} sent {sent} events in its window"
         return 2
 
     def rates(self) -> dict[str, np.ndarray]:
-        """Events per timestep of each source neuron, or its duration as a share of the longest."""
+        """Events per timestep that each neuron sent, or its duration as a share of the longest."""
         window = self.network.schedule and self.network.schedule.window
-        each = sorted(self.carried.items(), key=itemgetter(0), reverse=True)  # shortest delay last
-        found = {name: n / self.plan.timesteps for (name, *_), n in each}
+        found = {name: n / self.plan.timesteps for name, n in self.sent.items()}
         for name in self.plan.starts:
             found[name] = self.streams[name].charges / (window - 1)
         for name, state in self.states.items():

@@ -175,7 +175,7 @@ class Delivery:
     def _all_send(self, plan: Plan) -> bool:
         """Whether every source delivers +1 or -1 at every timestep: none may be lost."""
         source, queue = self.part.source, plan.queue
-        lossy = queue is not None and queue.drops and queue.holds(source)
+        lossy = queue is not None and queue.drops(source)
         return plan.network.populations[source].sends_signs and not lossy
 
     def _counting(self, plan: Plan):

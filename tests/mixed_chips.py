@@ -43,6 +43,7 @@ def draw_chip(rng, loses: bool) -> dict:
             if loses
             else one("stall", "error"),
         }
+        | ({"input_policy": one("drop_new", "stall") if loses else "stall"} if chance(0.3) else {})
         for i in range(one(0, 1, 1, 2))
     ]
     if chance(0.8):

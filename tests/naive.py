@@ -510,6 +510,17 @@ def set_facts(fields, synapses, events, timesteps, graded):
     return facts, pairs, delivered, queue
 
 
+def first_facts(fields, synapses, events, timesteps):
+    """What the first timestep in which events of a set arrive does, and how many follow it."""
+    arrivals = [(t + fields.get("delay", 0), source) for t, source, _ in events]
+    arrivals = [(t, source) for t, source in arrivals if t < timesteps]
+    first = min((t for t, _ in arrivals), default=timesteps - 1)
+    sources = [source for t, source in arrivals if t == first]
+    macs = sum(len(synapses[source]) for source in sources)
+    later = timesteps - 1 - first
+    return {"first_arrivals": len(sources), "first_macs": macs, "after_first": later}
+
+
 def accesses_per_synapse(synapses, delivered):
     """How many synapses carried 0, 1, 2, ... arrivals."""
     histogram = Counter()
@@ -551,6 +562,7 @@ class Sample:
         # policies is that of the input and that of all others
         self.queue = queue
         self.rooms, self.waiting = {}, Counter()
+        self.repeats = False  # the input sends the same at every timestep
         self.paired = paired  # the input sends two events, or none
         self.populations, self.sets = network["populations"], network["synapses"]
         self.numbers = {
@@ -737,6 +749,8 @@ class Sample:
                 facts[name]["dropped"] = lost["arrivals"]
                 facts[name]["dropped_synops"] = lost["synops"] + lost["macs"]
                 facts[name]["stalled"] = over if self.policy(name) == "stall" else 0
+                if self.repeats and fields["source"] == self.network["input"]:
+                    facts[name] |= first_facts(fields, synapses, kept, self.timesteps)
             accesses[name] = accesses_per_synapse(synapses, delivered)
             touched[fields["target"]] |= pairs
         spikes = {name: self.spikes(name) for name in self.populations}
@@ -809,7 +823,7 @@ def simulate(
 
     graded, source = is_graded(coding, inputs, graded), network["input"]
     run = Sample(network, timesteps, dtype, graded, draw, coding == "switch", queue)
-    run.clipped = 0
+    run.clipped, run.repeats = 0, coding == "constant"
     if coding == "switch":
         values = scaled_image(network["populations"][source], inputs, dtype)
         run.clipped = sum(abs(x) > 1 for x in values)

@@ -152,7 +152,7 @@ class Recount:
     """What the events of some samples do in a network.
 
     `events[population]`: (sample, timestep, neuron) of all that were sent, ascending. `queue`:
-    depth, policy, source, shared, core(set), or None. `order`: of visits.
+    depth, policy, policies, source, shared, core(set), or None. `order`: of visits.
     """
 
     def __init__(self, network: dict, order: list[str], timesteps: int, queue, graded: bool):
@@ -189,17 +189,18 @@ class Recount:
         for name in (n for n in self.order if n in self.synapses):
             if queue.source not in (None, self.synapses[name]["source"]):
                 continue
+            policy = queue.policies.get(self.synapses[name]["source"], queue.policy)
             for t, some in arriving[name].items():
                 place = (queue.core(name) if queue.shared else name, t)
                 room = max(queue.depth - waiting[place], 0)
                 excess = max(len(some) - room, 0)
-                if not queue.policy.startswith("drop"):
+                if policy == "stall":  # what waits takes no room
                     waited[name] += excess
-                elif excess:
-                    delivered[name][t] = (
-                        some[excess:] if queue.policy == "drop_old" else some[: len(some) - excess]
-                    )
-                waiting[place] += len(delivered[name][t])
+                elif policy == "drop_old":
+                    delivered[name][t] = some[excess:]
+                else:
+                    delivered[name][t] = some[: len(some) - excess]
+                waiting[place] += len(some) - excess
         return delivered, waited
 
     def sample(self, sent: dict[str, dict]) -> "Sample":
