@@ -29,6 +29,7 @@ from evsim.formats.data import open_data
 from evsim.hardware import Profile
 from evsim.limits import narrowed, queue_of
 from evsim.limits import placed as placement_of
+from evsim.quantization import widest
 
 NO_NEURONS = ("input", "readout", "maxpool")  # for spikes of neurons
 EVERYTHING = ("spikes", "queues", "ranges")
@@ -164,7 +165,8 @@ class Agreement:
         self.prices()
         self.comparison()
         self.page()
-        self.printouts()
+        if self.case.number % 4 == 0:
+            self.printouts()
         self.meet()
 
     @cached_property
@@ -312,19 +314,19 @@ class Agreement:
         image, part = self.case.data["images"][sample], self.case.network["populations"]["in"]
         channels = image.shape[-1] if image.ndim == 3 else 1
         x = image.reshape(-1, channels).astype(np.float64)
-        x = x / 255 if image.dtype == np.uint8 else x
+        x = x / part.get("scale", 255) if image.dtype == np.uint8 else x
         x = ((x - part.get("mean", 0.0)) / part.get("std", 1.0)).astype(self.run["dtype"]).ravel()
         return {t: np.flatnonzero(x).tolist() for t in range(timesteps)}
 
     def recounted(self, who: str, run, queue) -> None:
         """Facts and histograms of a run against its own events."""
         recount = self._recount(queue)
-        samples = [recount.sample(sent) for sent in self.sent(run)]
+        samples, work = [recount.sample(sent) for sent in self.sent(run)], run.work
         for i, sample in enumerate(samples):
             for name, facts in sample.facts().items():
                 for fact, n in facts.items():
-                    if fact in run.work[name]:
-                        found = int(run.work[name][fact][i])
+                    if fact in work[name]:
+                        found = int(work[name][fact][i])
                         self.same(f"{who}, events: {fact} of {name}, sample {i}", found, n)
         counts = run.counts(**self.machine)
         sent, views = Counter(), {"M1": Counter(), "M2": Counter(), "additions": Counter()}
@@ -433,9 +435,8 @@ class Agreement:
 
     @cached_property
     def unconstrained(self):
-        from evsim.quantization import widest
-
-        return self.in_python(widest(self.network))
+        wide = widest(self.network)
+        return self.free if wide is self.network else self.in_python(wide)
 
     def width_findings(self, work: dict) -> None:
         """Sums that left their width, and the ranges of those that did not."""
@@ -670,14 +671,18 @@ class Agreement:
         self.near("cost: sum of parts", self.cost["energy_uj"], sums)
         sums = [fsum(span(r["energy_uj"])[i] for r in self.cost["prices"]) for i in (0, 1)]
         self.near("cost: sum of prices", self.cost["energy_uj"], sums)
-        macs = sum(n["macs"] for n in self.run["counts"]["nominal"].values()) / samples
-        for row in self.cost["break_even"]:
-            if "macs" in row and row["counted"] == "nominal" and not self.prepools():
-                self.near("cost, run: MACs", row["macs"], macs)
+        self.beside_artificial()
 
-    def prepools(self) -> bool:
-        """Whether the artificial network counts otherwise: full kernels with strides."""
-        return True
+    def beside_artificial(self) -> None:
+        """Spikes per synapse, and the multiply-accumulates of the artificial network."""
+        run, wires = self.run, self.recount.wires
+        exact = self.cost["break_even"][0]
+        self.same("cost: exact first", exact["counted"], "exact")
+        spiking = [n for n in wires if not run["work"][n]["macs"]]
+        synapses = sum(len(wires[n].sources) for n in spiking)
+        additions = sum(run["counts"]["parts"][n]["synaptic_add"] for n in spiking)
+        mean = additions / run["samples"] / synapses if synapses else None
+        self.near("cost: spikes per synapse", exact["spikes_per_synapse"], mean)
 
     def priced(self, who: str, found: dict, expected: dict, samples: int) -> None:
         """Energies of a command against those from the file of the chip."""
@@ -741,10 +746,11 @@ class Agreement:
     @cached_property
     def unlimited(self) -> bool:
         """Whether the limits of the chip changed nothing."""
-        return summed(self.limited.work).keys() == self.run["work"].keys() and all(
-            facts[k] == n
-            for name, facts in summed(self.limited.work).items()
-            for k, n in self.run["work"][name].items()
+        limited = summed(self.limited.work)
+        return all(
+            limited[name].get(fact) == n
+            for name, facts in self.run["work"].items()
+            for fact, n in facts.items()
         )
 
     # the page

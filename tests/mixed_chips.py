@@ -72,7 +72,7 @@ def _numeric(chance, one, rng) -> dict:
         found["weight"] = {"bits": int(rng.integers(1, 12)), "signed": chance(0.8)}
     if chance(0.5):
         rule = {"overflow": one("saturate", "wrap", "error"), "at": one("commit", "each_add")}
-        found["membrane"] = {"bits": int(rng.integers(5, 24)), "signed": chance(0.8)} | rule
+        found["membrane"] = {"bits": int(rng.integers(5, 14)), "signed": chance(0.8)} | rule
         if chance(0.5):
             found["accumulator"] = {"bits": int(rng.integers(5, 24))} | rule
     if chance(0.3):

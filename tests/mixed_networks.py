@@ -128,6 +128,7 @@ class Mixed:
         images = self.rng.random((self.count, *shape)) ** 2 * (self.rng.random(shape) < 0.8)
         if self.chance(0.5):
             images = np.uint8(255 * images)
+            self.populations["in"] |= {"scale": 128.0} if self.chance(0.2) else {}
         else:
             signs = self.rng.choice([1, 1, -1], images.shape) if self.chance(0.4) else 1
             images = np.float32(images * signs * self.one(1, 1.5))
@@ -494,7 +495,7 @@ class Mixed:
         step = 2**period if kind == "phase" and whole else 1
         threshold = self.varied(name, 3, 14) if whole else self.varied(name, 0.4, 1.4)
         found["threshold"] = threshold * step
-        found |= {"start": self.number(1, 3)} if self.chance(0.1) else {}
+        found |= {"start": self.number(1, 3)} if self.chance(0.2) else {}
         if kind == "phase":
             return found | {"period": period}
         if kind == "burst":
@@ -508,7 +509,9 @@ class Mixed:
     def of_firing(self, name: str, kind: str) -> dict:
         """What iaf, lif and cubalif share, and their leaks."""
         whole, found = self.whole[name], {}
-        found |= {"reset": "zero"} if self.chance(0.3) else {}
+        if self.chance(0.3):
+            found["reset"] = "zero"
+            found |= {"v_reset": 1.0 if whole else 0.1} if self.chance(0.4) else {}
         found |= {"compare": "gt"} if self.chance(0.3) else {}
         found |= (
             {"v_min": self.one(-8, 0) if whole else self.one(-1.0, 0.0)} if self.chance(0.2) else {}
@@ -554,7 +557,8 @@ class Mixed:
                     "potential_bits": self.number(5, 9),
                     "overflow": self.one("saturate", "wrap"),
                 }
-                return own | ({"overflow_at": "each_add"} if self.chance(0.4) else {})
+                own |= {"potential_signed": False} if self.chance(0.2) else {}
+                return own | self.one({}, {"overflow_at": "each_add"}, {"current_bits": 7})
             return {}
         found = {"leak": self.one(0.9, 0.5)} if self.chance(0.3) else {}
         if self.chance(0.25):
