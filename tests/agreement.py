@@ -33,6 +33,20 @@ from evsim.quantization import widest
 
 NO_NEURONS = ("input", "readout", "maxpool")  # for spikes of neurons
 EVERYTHING = ("spikes", "queues", "ranges")
+DRAWN = {  # what a hundred cases meet at least once, and in which it does something
+    *(f"coding {name}" for name in ("constant", "poisson", "latency", "switch", "events")),
+    *("negative events", "graded events of a file", "undelivered", "zero_synops", "macs"),
+    *("cycle", "shared weights", "one bit", "weights f", "weights i", "output that spikes"),
+    *("dense delay", "dense prepool", "conv prepool", "conv stride", "conv padding", "conv groups"),
+    *("conv dilation", "conv scale", "identity weight", "analog pool", "stochastic pool"),
+    *("integer iaf", "integer lif", "integer readout", "iaf potential_bits", "lif potential_bits"),
+    *("overflow of readout", "readout leak", "readout current_leak", "readout slope"),
+    *("switch start", "switch online", "pipeline", "labels", "dtype float32", "dtype float64"),
+    *("dropped", "stalled", "shared queue, drop_new", "own queue, drop_new", "chip narrows"),
+    *("several cores", "one core", "in_order", "balanced", "time in ns", "time in cycles"),
+    *("accumulate direct", "accumulate buffer", "accumulate register", "update clock"),
+    *("update active", "input recompute", "cached and constant", "priced", "memory of weights"),
+}
 MACHINE = {"accumulate": "direct", "update": "clock", "input": "recompute"}
 
 
