@@ -34,6 +34,7 @@ class Arrivals:
     carriers: dict[str, tuple]
     carried: dict[tuple, np.ndarray]  # by carrier: (neurons,) events that arrived
     delivered: dict[str, tuple[np.ndarray, list]]  # where recorded, by set: see Sample.arrivals
+    largest: dict[str, float]  # by graded population: of the values it sent
 
     def currents(self, name: str, steps: int, what: str = "currents", dtype=None) -> np.ndarray:
         """Zeros (timesteps, positions, channels) for the currents of a population."""
@@ -68,6 +69,14 @@ class Arrivals:
             touched = marked(reached, channels)
         self.facts[name]["touched"] += touched
         return reached
+
+    def unsafe(self, name: str) -> bool:
+        """Whether sums of floats in a population have to be checked, timestep by timestep.
+
+        What reaches it until now was sent before: its largest value bounds them.
+        """
+        plan = self.plan
+        return name not in plan.safe and not plan.reach(name, self.largest) < plan.most
 
     def window(self, delivery: Delivery, first: int, last: int):
         """The events of a set that arrive from timestep `first` to before `last`.
@@ -214,6 +223,13 @@ class Arrivals:
         """Count the events of each source neuron that its synapses carry."""
         carried = self.carried[self.carriers[delivery.name]]
         self.tally(delivery.part.source, window, steps, carried)
+
+    def collect_carried(self, delivery: Delivery, first: int, last: int) -> None:
+        """Count the events of each neuron in the window that a delay lets arrive in time."""
+        stream, delay = self.streams[delivery.part.source], delivery.part.delay
+        first, end = stream.within(first, min(last, self.plan.timesteps - delay))
+        if end > first:
+            self.carry(delivery, self.queued(delivery, first, end), end - first)
 
     def tally(self, source: str, window: Window, steps: int, per_neuron: np.ndarray) -> None:
         """Add the events of a window of `steps` timesteps to those of each neuron (neurons,)."""

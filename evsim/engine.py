@@ -12,9 +12,10 @@ from evsim.codings import Key, codings
 from evsim.counts import FIRST_FACTS, QUEUE_FACTS, facts_of
 from evsim.events import Pairs, Stream
 from evsim.memory import Space
-from evsim.neurons._slope import listening
+from evsim.neurons._potential import check_range
+from evsim.neurons._slope import check_slope, listening
 from evsim.parts import EvsimError
-from evsim.plan import Delivery, Plan
+from evsim.plan import Plan
 
 
 class Stopped(Exception):
@@ -82,8 +83,11 @@ class Simulation(Arrivals):
             else:
                 shape = plan.timesteps, part.neurons
                 self.out[name] = np.empty(shape, self._traced_dtype(name))
-        self.repeated = {}  # set: what one timestep of a repeating source does
-        self.rooms, self.waiting = {}, {}
+        self.largest = {n: 0.0 for n, part in populations.items() if part.graded}
+        if plan.graded_input:
+            values = self.values[2] if plan.coding is codings()["events"] else self.values
+            self.largest[self.network.input] = np.abs(values).max(initial=0).item()
+        self.repeated, self.rooms, self.waiting = {}, {}, {}
         self.sent = {  # events of each neuron
             name: np.zeros(populations[name].neurons, np.int64) for name in self.streams
         }
@@ -143,37 +147,41 @@ class Simulation(Arrivals):
 
     def advance_all(self, timesteps: int) -> None:
         """Advance every population to before timestep `timesteps`, in windows."""
-        for first in range(0, timesteps, self.plan.window):
-            last = min(first + self.plan.window, timesteps)
-            for stage in self.network.stages:
-                for a in range(first, last, stage.window or last):
-                    b = min(a + (stage.window or last), last)
-                    for name in stage.populations:
-                        self.advance(name, a, b)
-            self.collect(first, last)
+        with np.errstate(all="ignore"):  # what is not finite is an error, said in one line
+            for first in range(0, timesteps, self.plan.window):
+                last = min(first + self.plan.window, timesteps)
+                for stage in self.network.stages:
+                    for a in range(first, last, stage.window or last):
+                        b = min(a + (stage.window or last), last)
+                        for name in stage.populations:
+                            self.advance(name, a, b)
+                self.collect(first, last)
 
     def advance(self, name: str, first: int, last: int) -> None:
-        """Advance one population from timestep `first` to before `last`, block by block."""
+        """Advance one population from timestep `first` to before `last`."""
+        try:
+            if name == self.network.input:
+                self.encode(first, last)
+            elif name in self.plan.starts:
+                self.listen(name, first, last)
+            else:
+                self.advance_blocks(name, first, last)
+        except EvsimError as error:
+            if error.place.startswith("/events"):
+                raise
+            raise error.within(f"populations/{name}, sample {self.index}") from None
+
+    def advance_blocks(self, name: str, first: int, last: int) -> None:
+        """The same for a population that any timestep may change, block by block."""
         part = self.network.populations[name]
-        if name == self.network.input:
-            self.encode(first, last)
-            return
-        if name in self.plan.starts:
-            self.listen(name, first, last)
-            return
-        for a in range(first, last, self.plan.block(name)):
+        unsafe = self.unsafe(name)
+        block = 1 if unsafe else self.plan.block(name)
+        for a in range(first, last, block):
             if self.stop.is_set():
                 raise Stopped
-            b = min(a + self.plan.block(name), last)
-            try:
-                if part.passes:
-                    self.pass_on(name, a, b)
-                else:
-                    self.update(name, a, b)
-            except EvsimError as error:
-                raise error.within(f"populations/{name}, sample {self.index}") from None
+            (self.pass_on if part.passes else self.update)(name, a, min(a + block, last), unsafe)
 
-    def update(self, name: str, first: int, last: int) -> None:
+    def update(self, name: str, first: int, last: int, unsafe: bool) -> None:
         """Advance one population by a block: arrive, integrate, fire, reset, send."""
         part, facts = self.network.populations[name], self.facts[name]
         neurons, state = self.plan.neurons[name], self.states[name]
@@ -184,11 +192,17 @@ class Simulation(Arrivals):
             reached = reached[:, :0]
         if part.counts_arrivals:
             reached = self.arrived(name, first, last)
+        if unsafe:
+            neurons.check(state, currents[0], first)
         done = neurons.advance(state, currents, reached, first, self.out[name])
         facts["updates"] += part.updates(first, last) * part.listening.neurons
         facts["draws"] += (last - first) * part.neurons * part.draws
         for fact, count in (done if isinstance(done, dict) else {"active_updates": done}).items():
             facts[fact] += count
+        if part.graded:
+            sent = self.streams[name].window(first, last)
+            values = np.abs(sent.values[sent.offsets[0] : sent.offsets[-1]])
+            self.largest[name] = max(self.largest[name], values.max(initial=0).item())
         if name in self.trace:
             self.trace[name][first:last] = state["potential"].reshape(1, -1)
 
@@ -239,8 +253,10 @@ class Simulation(Arrivals):
         begin, end = listening(first, last, start, part.window)
         queue, sets = self.plan.queue, self.plan.incoming[name]
         drops = queue is not None and any(queue.drops(d.part.source) for d in sets)
-        stepwise = drops or name in self.trace or not neurons.all_restless
+        unsafe = self.unsafe(name)
+        stepwise = drops or name in self.trace or not neurons.all_restless or unsafe
         block = self.plan.block(name) if stepwise else part.window
+        block = 1 if unsafe else block
         for a in range(begin, end, block):
             b = min(a + block, end)
             currents = self.currents(name, b - a) if stepwise else None
@@ -250,6 +266,9 @@ class Simulation(Arrivals):
                 facts["active_updates"] += (b - a) * part.neurons
                 continue
             state = self.states[name]
+            if unsafe:
+                when = a, start, part.window
+                check_slope(state, currents[0], neurons.bias, neurons.dtype, *when)
             facts["active_updates"] += neurons.listen(state, currents, reached, start - a)
             if name in self.trace:
                 self.trace[name][a:] = state["potential"].reshape(1, -1)
@@ -257,12 +276,14 @@ class Simulation(Arrivals):
             state = self.states[name]  # with events lost, pairs are none: what was added counts
             total = None if drops else self.charge(name)
             charges, near = neurons.decide(state, total)
+            if unsafe:  # the sum of charges times weights is another one
+                check_range("potential", state["potential"], neurons.dtype, start - 1)
             own.fill(start, part.window, charges)
             facts["near"] += near
             if name in self.trace:
                 self.trace[name][start - 1 :] = self.states[name]["potential"].reshape(1, -1)
 
-    def pass_on(self, name: str, first: int, last: int) -> None:
+    def pass_on(self, name: str, first: int, last: int, unsafe: bool) -> None:
         """Let the events of its one set that arrive in the block through a max pool."""
         [delivery] = self.plan.incoming[name]
         facts, own = self.facts[delivery.name], self.facts[name]
@@ -270,6 +291,9 @@ class Simulation(Arrivals):
         turns, touched = self.plan.neurons[name].advance(
             self.states[name], window, stream.repeats, last - first, begin - first, self.out[name]
         )
+        if unsafe:
+            sums = self.states[name]["sums"]
+            check_range("running sum", sums, sums.dtype, first, "source")
         facts["macs" if delivery.graded else "synops"] += turns
         own["gate_updates"] += turns
         for touching in (facts, own):
@@ -298,13 +322,6 @@ class Simulation(Arrivals):
             if last < self.plan.timesteps:
                 stream.forget(last - max((d.part.delay for d in outgoing), default=0))
 
-    def collect_carried(self, delivery: Delivery, first: int, last: int) -> None:
-        """Count the events of each neuron in the window that a delay lets arrive in time."""
-        stream, delay = self.streams[delivery.part.source], delivery.part.delay
-        first, end = stream.within(first, min(last, self.plan.timesteps - delay))
-        if end > first:
-            self.carry(delivery, self.queued(delivery, first, end), end - first)
-
     def result(self) -> Sample:
         """The sample's facts, decision and recordings."""
         network, output = self.network, self.network.output
@@ -315,7 +332,7 @@ class Simulation(Arrivals):
                 own = self.facts[delivery.name]
                 missing = facts["spikes"] - own["arrivals"] - own.get("dropped", 0)
                 own["undelivered"] = missing
-        by_timestep = self.sums.cumsum(axis=0) if output in self.streams else self.out[output]
+        by_timestep = self.out[output] if output not in self.streams else self.event_sums()
         histograms = {
             name: np.bincount(
                 self.carried[self.carriers[name]],
@@ -345,6 +362,18 @@ class Simulation(Arrivals):
             first_overflows,
             {n: (k, np.concatenate([NOBODY, *who])) for n, (k, who) in self.delivered.items()},
         )
+
+    def event_sums(self) -> np.ndarray:
+        """The sums of event values of the output population, (timesteps, neurons), float64."""
+        with np.errstate(all="ignore"):
+            found = self.sums.cumsum(axis=0)
+        for t in np.flatnonzero(~np.isfinite(found).all(axis=1)):
+            try:
+                check_range("sum of events", found[t], found.dtype, t)
+            except EvsimError as error:
+                place = f"populations/{self.network.output}, sample {self.index}"
+                raise error.within(place) from None
+        return found
 
     def widths(self) -> tuple[dict, dict]:
         """What the integer populations that report it reached; their overflows are counted."""

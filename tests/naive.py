@@ -82,9 +82,12 @@ def is_integer(network, population, graded):
 
 
 def checked(value):
-    """The value, which must lie in int32 if it is an integer."""
-    if isinstance(value, int) and not INT32.min <= value <= INT32.max:
-        raise OverflowError(f"{value} leaves int32")
+    """The value, which must lie in int32 if it is an integer, and else be finite."""
+    if isinstance(value, int):
+        if not INT32.min <= value <= INT32.max:
+            raise OverflowError(f"{value} leaves int32")
+    elif not math.isfinite(value):
+        raise OverflowError(f"{value} is not finite")
     return value
 
 
@@ -155,7 +158,7 @@ class Neurons:
             current = self.current_leak[j] * self.u[j] + current
             if self.current_bias is not None:
                 current = current + self.current_bias[j]
-            self.u[j] = current
+            self.u[j] = checked(current)
         if t <= self.rests_until[j]:
             return 0
         self.integrate(j, current)
@@ -424,7 +427,7 @@ class MaxPool:
         """The events that pass, of those that arrive at a timestep."""
         passed = {}
         for source, value in sorted(events):
-            self.sums[source] += type(self.sums[source])(value)
+            self.sums[source] = checked(self.sums[source] + type(self.sums[source])(value))
             for target, _, _ in self.synapses[source]:
                 self.comparisons += 1
                 largest = max(self.sums[member] for member in self.members[target])
@@ -833,5 +836,8 @@ def simulate(
     for t in range(timesteps):
         for name in (queue and queue[2:] and queue[2]) or visiting_order(network):
             if name != network["input"]:
-                run.visit(name, t, lazy)
+                try:
+                    run.visit(name, t, lazy)
+                except OverflowError as error:
+                    raise OverflowError(f"{name}, timestep {t}: {error}") from None
     return run.record()
