@@ -5,9 +5,11 @@ import json
 import os
 import re
 
-import agreement
 import numpy as np
 import pytest
+from agreement import DRAWN, compared
+from agreement.pages import Tables
+from agreement.told import command, summed
 from effort import QUICK
 
 import evsim
@@ -34,7 +36,7 @@ def no_children(monkeypatch):
 
 @pytest.mark.parametrize("number", SOME)
 def test_all_commands_agree(number):
-    assert agreement.compared(number).differences == []
+    assert compared(number).differences == []
 
 
 @pytest.mark.slow
@@ -42,7 +44,7 @@ def test_all_commands_agree_on_many_networks():
     """EVSIM_CASES says on how many; in them every kind of part does something."""
     met, wrong = set(), {}
     for number in range(CASES):
-        found = agreement.compared(number)
+        found = compared(number)
         met |= found.met
         if found.differences:
             wrong[number] = found.differences
@@ -50,7 +52,7 @@ def test_all_commands_agree_on_many_networks():
     kinds = {f"kind {name}" for name in evsim.neuron_kinds()}
     kinds |= {f"set {name}" for name in evsim.synapse_kinds()}
     if CASES >= 100:
-        assert kinds | agreement.DRAWN <= met, sorted((kinds | agreement.DRAWN) - met)
+        assert kinds | DRAWN <= met, sorted((kinds | DRAWN) - met)
     if CASES >= 1000:
         assert fields() <= met, sorted(fields() - met)
 
@@ -98,7 +100,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def told(*line):
-    status, out, err = agreement.command(*line)
+    status, out, err = command(*line)
     assert status in (0, 1), err
     return out
 
@@ -135,7 +137,7 @@ def test_synaptic_operations_are_those_of_the_machine(folder):
     done = run["counts"]["total"]["synaptic_add"] + run["counts"]["total"]["synaptic_mac"]
     assert done == 16 + 3 * 4 * 2  # the input once, it repeats itself
     told("report", "r.h5", "-o", "page.html", *line)
-    rows = agreement.Tables.of((folder / "page.html").read_text()).first("Per inference")
+    rows = Tables.of((folder / "page.html").read_text()).first("Per inference")
     assert rows["Synaptic operations"] == rows["of these multiply-accumulates"] == ["40.0"]
     [row] = re.findall(r"│ 1 .*", told("run", "n.h5", "d.h5", *line))
     assert row.split("│")[5].strip() == "16.0"
@@ -146,7 +148,7 @@ def test_a_firing_rate_is_of_neurons_and_timesteps(folder):
     printed = told("run", "n.h5", "d.h5", "--out", "r.h5")
     [row] = re.findall(r"│ a .*", printed)
     told("report", "r.h5", "-o", "page.html")
-    rows = agreement.Tables.of((folder / "page.html").read_text()).first("Population")
+    rows = Tables.of((folder / "page.html").read_text()).first("Population")
     assert row.split("│")[4].strip() == "100.00 %"  # it was 25 %: of places
     assert rows["a analog"][2] == "100.00"
 
@@ -160,7 +162,7 @@ def test_a_result_file_gives_back_every_fact(folder):
     assert run.work["in"]["clipped"].tolist() == [16]
     run.save("r.h5")
     stored = result.load("r.h5")
-    assert agreement.summed(stored.work) == agreement.summed(run.work)
+    assert summed(stored.work) == summed(run.work)
 
 
 def network_with_slope(network: evsim.Network) -> evsim.Network:
@@ -195,5 +197,5 @@ def test_one_bit_weights_take_what_a_queue_delivers():
     packed, plain = runs
     assert plain.work["2"]["synops"].tolist() == [4 * 3 * 2]
     assert plain.potential.tolist() == (4 * signs[None, :3].sum(axis=1)).tolist()
-    assert agreement.summed(packed.work) == agreement.summed(plain.work)
+    assert summed(packed.work) == summed(plain.work)
     assert packed.potential.tolist() == plain.potential.tolist()

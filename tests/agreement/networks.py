@@ -10,7 +10,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from mixed_chips import draw_chip, written
+
+from agreement.chips import draw_chip, written
 
 SPIKING_KINDS = ("iaf", "lif", "stochastic", "signed", "cubalif", "cuba")
 GRADED_KINDS = ("analog", "burst", "phase")
