@@ -22,13 +22,13 @@ class Wires:
     targets: np.ndarray  # places, where a population has several for a neuron
     rows: np.ndarray  # -1: no weights
     zeros: np.ndarray
-    lengths: dict[int, int]  # of rows of weights
+    spans: dict[int, range]  # by row of weights: where it lies in the flat array
     by_source: dict[int, tuple] = field(default_factory=dict)
 
     def __post_init__(self):
         for source in np.unique(self.sources).tolist():
             own = np.flatnonzero(self.sources == source)
-            rows = np.unique(self.rows[own]) if self.lengths else np.zeros(0, np.int64)
+            rows = np.unique(self.rows[own]) if self.spans else np.zeros(0, np.int64)
             zeros = int(self.zeros[own].sum())
             self.by_source[source] = self.targets[own], rows.tolist(), zeros
 
@@ -54,22 +54,27 @@ def wires(network: dict, name: str) -> Wires:
     joined["sparse"] = _sparse
     found = list(joined[part["kind"]](part, source, target))
     columns = [np.array(c, np.int64) for c in zip(*found, strict=True)] or [np.zeros(0, int)] * 4
-    lengths = {}
+    spans = {}
     if part["kind"] != "pool" and ("weight" in part or "data" in part):
-        lengths = _row_lengths(part, columns[2])
-    return Wires(*columns, lengths)
+        spans = {row: _span(part, row, source[-1]) for row in np.unique(columns[2]).tolist()}
+    return Wires(*columns, spans)
 
 
-def _row_lengths(part: dict, rows: np.ndarray) -> dict[int, int]:
-    """How many weights a row has: the outputs of a source, or of a tap and an input channel."""
-    if part["kind"] == "conv":
-        out = part["weight"].shape[3] // part.get("groups", 1)
-        return dict.fromkeys(np.unique(rows).tolist(), out)
-    if part["kind"] == "dense":
-        return dict.fromkeys(range(len(part["weight"])), part["weight"].shape[1])
+def _span(part: dict, row: int, depth: int) -> range:
+    """Where a row of weights lies: the outputs of a source, or of a tap and an input channel."""
+    if part["kind"] == "sparse":
+        return range(int(part["indptr"][row]), int(part["indptr"][row + 1]))
     if part["kind"] == "identity":
-        return dict.fromkeys(range(len(part["weight"])), 1)
-    return Counter(rows.tolist())
+        return range(row, row + 1)
+    if part["kind"] == "dense":
+        out = part["weight"].shape[1]
+        return range(row * out, (row + 1) * out)
+    _, _, each, out = part["weight"].shape
+    tap, channel = divmod(row, depth)
+    group, within = divmod(channel, each)
+    length = out // part.get("groups", 1)
+    first = (tap * each + within) * out + group * length
+    return range(first, first + length)
 
 
 def _neurons(shape: tuple[int, ...]):
@@ -423,24 +428,22 @@ def memory_of(samples: list[Sample], word_bits: int, bits: dict[str, int]) -> di
     for sample in samples:
         in_sample, in_timesteps = {}, {}
         for name in bits:
-            own, lengths = sets[name], recount.wires[name].lengths
-            ever = {}
+            own, spans = sets[name], recount.wires[name].spans
+            ever = set()
             for t, some in sample.delivered[name].items():
-                now = {}
+                now = set()
                 for source in some:
                     for row in recount.wires[name].of(source)[1]:
-                        length = lengths[row]
-                        own["weight_read"] += length
-                        own["weight_words"] += words(length, bits[name], word_bits)
-                        now[row] = length
-                own["distinct_per_timestep"] += sum(now.values())
+                        own["weight_read"] += len(spans[row])
+                        own["weight_words"] += words(len(spans[row]), bits[name], word_bits)
+                        now.update(spans[row])
+                own["distinct_per_timestep"] += len(now)
                 ever |= now
-                mine = in_timesteps.setdefault((arrays[name], t), {})
-                mine.update(now)
-            own["distinct_per_sample"] += sum(ever.values())
-            in_sample.setdefault(arrays[name], {}).update(ever)
-        total_step += sum(sum(rows.values()) for rows in in_timesteps.values())
-        total_sample += sum(sum(rows.values()) for rows in in_sample.values())
+                in_timesteps.setdefault((arrays[name], t), set()).update(now)
+            own["distinct_per_sample"] += len(ever)
+            in_sample.setdefault(arrays[name], set()).update(ever)
+        total_step += sum(map(len, in_timesteps.values()))
+        total_sample += sum(map(len, in_sample.values()))
     total = Counter()
     for own in sets.values():
         total.update({k: own[k] for k in ("weight_read", "weight_words")})

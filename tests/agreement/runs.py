@@ -137,7 +137,7 @@ class Runs(Told):
             for name, part in self.case.network["synapses"].items():
                 carried, wires = sample.carried(name), recount.wires[name]
                 gate = recount.populations[part["target"]]["kind"] == "maxpool"
-                own = {"additions": 1, "M1": int(bool(wires.lengths or "data" in part))}
+                own = {"additions": 1, "M1": int(bool(wires.spans or "data" in part))}
                 touches = gate or self.machine["accumulate"] != "register"
                 own["M2"] = own["M1"] + 2 * touches
                 for source in wires.sources.tolist():
