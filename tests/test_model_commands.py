@@ -101,6 +101,21 @@ def test_every_method_is_a_choice(method, said):
     assert json.loads(said("run", "n.h5", "d.h5", "--json")[1])["timesteps"] == 8
 
 
+def test_potentials_that_start_at_0_start_at_0(said, folder):
+    assert converted(said, "--v-init", "0", "--quiet") == (0, "", "")
+    assert evsim.load("n.h5").populations["conv1"].v_init == 0
+    line = ("--scheme", "switch", "--window", "8", "--overwrite", "--quiet")
+    assert converted(said, *line, "--rounding", "0") == (0, "", "")
+    assert evsim.load("n.h5").populations["conv1"].rounding == 0
+
+
+@pytest.mark.parametrize("option", ["--v-init", "--stagger", "--seed"])
+def test_an_option_of_0_is_refused_where_another_number_is(option, said, folder):
+    for number in ("0", "0.25" if option == "--v-init" else "1"):
+        status, _, err = converted(said, "--scheme", "switch", "--window", "8", option, number)
+        assert (status, f"{option}: found --scheme switch" in err) == (2, True)
+
+
 def test_the_layer_that_loses_accuracy_is_named(said):
     with h5py.File("d.h5", "r+") as file:  # what the artificial network says is right
         found = json.loads(said("ann", "m.h5", "d.h5", *OPTIONS, "--json")[1])

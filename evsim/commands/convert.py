@@ -79,7 +79,7 @@ def convert(
 ) -> None:
     """From a trainer's file to a network."""
     given = dict(locals())
-    choices = {name: given[name] for name in CHOICES if given[name] not in (None, False)}
+    choices = {name: given[name] for name in CHOICES if options.is_asked(given[name])}
     _check_scheme(scheme, given)
     if network.exists() and not overwrite:
         raise EvsimError("exists already (--overwrite replaces it)", file=str(network))
@@ -89,14 +89,14 @@ def convert(
     if hasattr(read, "populations"):
         spiking = {**choices, "calibrate": calibrate, "samples": samples, "diagnose": diagnose}
         spiking["scheme"] = scheme != "rate"
-        _refuse(reading.format, [name for name, value in spiking.items() if value])
+        _refuse(reading.format, [n for n, value in spiking.items() if options.is_asked(value)])
         found = _write(network, read, overwrite) | {"notes": reading.notes}
     elif scheme == "stochastic":
         found = _convert_to_passes(read, model, choices, network, overwrite)
     elif calibrate is None:
         raise mismatch("none", "images to balance the thresholds with", "--calibrate")
     else:
-        choices |= {"reset": reset} if reset else {}
+        choices |= {"reset": reset} if options.is_asked(reset) else {}
         with _images(calibrate, samples) as (data, some), model_options.of_data(calibrate):
             silent = quiet or as_json
             target = scheme, choices, network, overwrite
@@ -134,7 +134,7 @@ def _check_scheme(scheme: str, given: dict) -> None:
         known = f"one of {', '.join(SCHEMES)}{nearest(scheme, SCHEMES)}"
         raise mismatch(repr(scheme), known, "--scheme")
     for name in (*CHOICES, *CALIBRATION, *DIAGNOSIS, "reset"):
-        if given[name] not in (None, False) and name not in SCHEMES[scheme]:
+        if options.is_asked(given[name]) and name not in SCHEMES[scheme]:
             option = f"--{name.replace('_', '-')}"
             raise EvsimError(f"found --scheme {scheme}, expected no such option", option)
     if scheme == "switch" and given["window"] is None:
@@ -158,7 +158,7 @@ def _images(path: Path, samples: str | None):
     with guarded(path, open_data) as data:
         if data.images is None:
             raise mismatch("events", "images", "/events").within(file=str(path))
-        yield data, sample_range(samples or f":{SAMPLES}", data.samples)
+        yield data, sample_range(f":{SAMPLES}" if samples is None else samples, data.samples)
 
 
 def _convert(model, file, data, some, target, jobs, quiet) -> dict:
