@@ -50,7 +50,7 @@ class Simulation(Arrivals):
         self.space, self.stop = space, stop
         populations, synapses = self.network.populations, self.network.synapses
         self.facts = {
-            name: dict.fromkeys(facts_of(part.kind, False, part.bounded), 0)
+            name: dict.fromkeys(facts_of(part.kind, False, part.bounded, part.predicts), 0)
             for name, part in populations.items()
         }
         self.facts |= {n: dict.fromkeys(facts_of(s.kind, True), 0) for n, s in synapses.items()}
@@ -152,10 +152,12 @@ class Simulation(Arrivals):
         if name in self.plan.starts:
             self.listen(name, first, last)
             return
-        for a in range(first, last, self.plan.block(name)):
+        begin, end = part.visited(first, last)
+        self.rest(name, first, begin)
+        for a in range(begin, end, self.plan.block(name)):
             if self.stop.is_set():
                 raise Stopped
-            b = min(a + self.plan.block(name), last)
+            b = min(a + self.plan.block(name), end)
             try:
                 if part.passes:
                     self.pass_on(name, a, b)
@@ -163,6 +165,14 @@ class Simulation(Arrivals):
                     self.update(name, a, b)
             except EvsimError as error:
                 raise error.within(f"populations/{name}, sample {self.index}") from None
+        self.rest(name, end, last)
+
+    def rest(self, name: str, first: int, last: int) -> None:
+        """Let timesteps pass in which nothing happens to a population."""
+        if first < last:
+            self.out[name].rest(last - first)
+            if name in self.trace:
+                self.trace[name][first:last] = self.states[name]["potential"].reshape(1, -1)
 
     def update(self, name: str, first: int, last: int) -> None:
         """Advance one population by a block: arrive, integrate, fire, reset, send."""

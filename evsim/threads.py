@@ -22,7 +22,9 @@ def warm(plan: Plan, values) -> None:
     """
     with contextlib.suppress(EvsimError):  # the run meets it too, where it is no other sample's
         one = Simulation(plan, 0, values, Space(), threading.Event())
-        one.advance_all(plan.timesteps if plan.starts else 1)
+        schedule = plan.network.schedule
+        whole = plan.starts or (schedule and schedule.timesteps)
+        one.advance_all(plan.timesteps if whole else 1)
 
 
 def simulate(

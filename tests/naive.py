@@ -675,6 +675,9 @@ class Sample:
         for j in range(own.count):
             is_active = own.is_active(j, j in reached, current[j], t)
             self.active[name] += int(is_active)
+            if isinstance(own, Slope) and own.predicts(t):
+                own.predictions += 1
+                own.active_predictions += int(is_active)
             if lazy and own.listens(t) and not is_active:  # what it decided before it still sends
                 continue
             value = own.visit(j, checked(current[j]), t)
@@ -748,6 +751,9 @@ class Sample:
             if self.populations[name]["kind"] == "switch":
                 counted = {"drains": own.drains, "lost_synops": own.lost, "near": own.near}
                 facts[name] |= counted
+                if own.delta is not None:
+                    facts[name]["predictions"] = own.predictions
+                    facts[name]["active_predictions"] = own.active_predictions
             facts[name]["active_updates"] = self.active[name]
             if "potential_bits" in self.populations[name]:
                 facts[name]["overflows"] = sum(s.overflows for s in sums[name])

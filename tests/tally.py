@@ -31,6 +31,7 @@ ACTIONS = (
     *("current_read", "current_write", "potential_read", "potential_write", "commit_add"),
     *("bias_read", "bias_add", "compare", "leak", "reset_subtract", "reset_write"),
     *("random_draw", "slope_read", "slope_write", "slope_add"),
+    *("prediction_multiply", "prediction_add"),
 )
 # What an addition is called after the role of what is added.
 ADDITIONS = {
@@ -467,6 +468,8 @@ class Sloping(Integrator):
                 actions += ["bias_read", "bias_add"]
             if law.kind == "switch":
                 actions.append("compare")
+            if law.predicts(t):
+                actions += ["prediction_multiply", "prediction_add"]
             for action in actions:
                 book(action)
         before = law.drains

@@ -114,6 +114,7 @@ NEURONS = {
         {"threshold": np.array([1, 2]), "window": 2, "start": 2, "bias": 1, "rounding": 0.5},
         {"threshold": 1, "window": 3, "firing": "online", "bias": np.arange(8) % 2},
         {"threshold": 2, "window": 3, "firing": "online", "onset": 1, "v_init": 1},
+        {"threshold": 1, "window": 3, "firing": "online", "start": 1, "delta": 1, "prediction": 1},
     ],
 }
 # Shapes of source and target, fields; `weight` and `data` say how many weights there are.
@@ -241,7 +242,8 @@ def neuron_network(kind, fields, form):
     populations[name] = {"kind": kind, "shape": shape, **fields}
     places = neurons(listening(populations["n"]))
     synapses = {"in-n": ("dense", {"weight": (8, places)})}
-    once = kind == "ttfs" or (kind == "switch" and fields.get("firing") != "online")
+    windows = fields.get("firing") != "online" or "delta" in fields
+    once = kind == "ttfs" or (kind == "switch" and windows)
     if places > 8:  # several for each neuron
         synapses |= {"n-n": ("dense", {"weight": (8, places), "delay": 2})}
         synapses |= {"n-out": ("dense", {"weight": (8, 3)})}

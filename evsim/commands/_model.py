@@ -12,16 +12,17 @@ import typer
 from evsim.parts import EvsimError, mismatch
 
 
-def number(option: str, fraction: bool = False):
-    """What reads a number above 0, or a fraction from 0 to below 1."""
+def number(option: str, fraction: bool = False, closed: bool = False):
+    """What reads a number above 0, or a fraction from 0 to below 1, or to 1 where `closed`."""
 
     def read(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
             value = -1.0
-        if fraction and not 0 <= value < 1:
-            raise mismatch(repr(text), "a fraction from 0 to below 1", option)
+        if fraction and not (0 <= value < 1 or (closed and value == 1)):
+            expected = f"a fraction from 0 to {'1' if closed else 'below 1'}"
+            raise mismatch(repr(text), expected, option)
         if not fraction and not 0 < value < float("inf"):
             raise mismatch(repr(text), "a number above 0", option)
         return value

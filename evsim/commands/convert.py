@@ -23,6 +23,13 @@ Start = Annotated[
 Rounding = Annotated[
     float | None, typer.Option(help="switch [0.5]", **model_options.number("--rounding", True))
 ]
+Delta = Annotated[
+    int | None, typer.Option(help="online, 0: none [half a window]", **options.whole("--delta", 0))
+]
+Prediction = Annotated[
+    float | None,
+    typer.Option(help="online [0.5]", **model_options.number("--prediction", True, closed=True)),
+]
 Balance = Annotated[str | None, typer.Option(metavar="weights|thresholds")]
 Unroll = Annotated[str | None, typer.Option(metavar="copies|recurrent", help="blocks with turns")]
 UnrollThresholds = Annotated[
@@ -67,6 +74,8 @@ def convert(
     window: Annotated[int | None, typer.Option(**options.whole("--window", 2))] = None,
     firing: Annotated[str | None, typer.Option(metavar="window|online", help="switch")] = None,
     rounding: Rounding = None,
+    delta: Delta = None,
+    prediction: Prediction = None,
     analog: Annotated[
         tuple | None, typer.Option(help="ReLUs kept (rate)", **options.names("LAYER"))
     ] = None,
@@ -111,12 +120,13 @@ def convert(
 CHOICES = ("method", "percentile", "per_channel", "threshold_scale", "timesteps", "v_init")
 CHOICES += ("balance", "pooling", "correct_bias", "stagger", "coding", "seed")
 CHOICES += ("unroll", "feedback_delay", "unroll_thresholds")
-CHOICES += ("window", "firing", "rounding", "analog")
+SWITCHING = ("window", "firing", "rounding", "delta", "prediction")
+CHOICES += (*SWITCHING, "analog")
 CALIBRATION = {"calibrate", "samples"}
 DIAGNOSIS = {"diagnose", "picture"}
-OF_RATES = {*CHOICES, *CALIBRATION, "reset"} - {"window", "firing", "rounding", "analog"}
+OF_RATES = {*CHOICES, *CALIBRATION, "reset"} - {*SWITCHING, "analog"}
 OF_SWITCHES = {"method", "percentile", "per_channel", "threshold_scale", "pooling"}
-OF_SWITCHES |= {"unroll_thresholds", "window", "firing", "rounding", *CALIBRATION}
+OF_SWITCHES |= {"unroll_thresholds", *SWITCHING, *CALIBRATION}
 SCHEMES = {  # the options of each
     "rate": OF_RATES | DIAGNOSIS | {"analog"},
     "switch": OF_SWITCHES | DIAGNOSIS,

@@ -367,7 +367,9 @@ def _stored(file, histograms: bool = True) -> StoredRun:
         for name, part in file["parts"].items()
     }
     facts = {
-        name: facts_of(part["kind"], is_set(part), "potential_bits" in part)
+        name: facts_of(
+            part["kind"], is_set(part), "potential_bits" in part, part.get("predicts", False)
+        )
         for name, part in parts.items()
     }
     accesses = hdf5.names(file["accesses"], "/accesses") if histograms else ()
