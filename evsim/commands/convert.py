@@ -15,10 +15,15 @@ from evsim.parts import EvsimError, mismatch, nearest
 
 SAMPLES = 600  # to calibrate with, unless asked otherwise
 Method = Annotated[str | None, typer.Option(metavar="max|percentile|spike-norm|mmse")]
-Percentile = Annotated[float | None, typer.Option(**model_options.number("--percentile"))]
-Factor = Annotated[float | None, typer.Option(**model_options.number("--threshold-scale"))]
+Percentile = Annotated[
+    float | None, typer.Option(help="[99.9]", **model_options.number("--percentile"))
+]
+Factor = Annotated[
+    float | None, typer.Option(help="[1]", **model_options.number("--threshold-scale"))
+]
 Start = Annotated[
-    float | None, typer.Option(help="of a threshold", **model_options.number("--v-init", True))
+    float | None,
+    typer.Option(help="of a threshold [0.5]", **model_options.number("--v-init", True)),
 ]
 Rounding = Annotated[
     float | None, typer.Option(help="switch [0.5]", **model_options.number("--rounding", True))
@@ -59,7 +64,7 @@ def convert(
     ] = False,
     stagger: Annotated[int | None, typer.Option(**options.whole("--stagger", 0))] = None,
     coding: options.Coding = None,
-    seed: options.Seed = None,
+    seed: options.OwnSeed = None,
     unroll: Unroll = None,
     feedback_delay: Feedback = None,
     unroll_thresholds: UnrollThresholds = None,
@@ -137,6 +142,9 @@ def _check_scheme(scheme: str, given: dict) -> None:
         if options.is_asked(given[name]) and name not in SCHEMES[scheme]:
             option = f"--{name.replace('_', '-')}"
             raise EvsimError(f"found --scheme {scheme}, expected no such option", option)
+    if given["firing"] == "online" and given["rounding"] is not None:
+        expected = "no such option, which is of firing 'window'"
+        raise EvsimError(f"found --firing online, expected {expected}", "--rounding")
     if scheme == "switch" and given["window"] is None:
         raise mismatch("none", "the timesteps of a window (--scheme switch)", "--window")
 
