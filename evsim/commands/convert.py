@@ -237,7 +237,8 @@ def _diagnose(model, path: Path, data, some: slice, jobs, picture: Path, quiet: 
         raise mismatch("no labels", "labels, to diagnose with", "/labels").within(file=data.path)
     network = load(path)
     job = Job(network, data, samples=f"{some.start}:{some.stop}", record=("rates",))
-    diagnosis = Diagnosis(model, network, stored(path), data.images.part(some), job.labels)
+    images = data.images.part(some)
+    diagnosis = Diagnosis(model, network, stored(path), images, job.labels, calibration=True)
     job.simulate(jobs, byte_count("512M"), quiet=quiet, observe=diagnosis.add)
     diagnosis.finish()
     from evsim.report import diagnosis as report
