@@ -152,7 +152,7 @@ def raster(events: np.ndarray, neurons: int, timesteps: int, text: str) -> Marku
     cells = np.zeros((rows, columns), bool)
     shown = events[events[:, 1] % step == 0]
     cells[shown[:, 1] // step, shown[:, 0] * columns // timesteps] = True
-    width, left, right, top, bottom = 640, 62, 14, 20, 36
+    width, left, right, top, bottom = 640, 62, 24, 20, 36
     wide, tall = width / columns, max(1.0, min(6.0, 96 / rows))
     height = rows * tall
     marks = []
