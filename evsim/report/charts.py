@@ -129,7 +129,7 @@ def queue(mean: np.ndarray, most: np.ndarray, text: str) -> Markup:
 
 
 def stride(neurons: int) -> int:
-    """Every how manieth neuron a raster shows: coprime to their number, so to their channels.
+    """How far apart the neurons of a raster are: coprime to their number, so to their channels.
 
     A stride that has a divisor in common with the channels would leave channels out.
     """
@@ -143,7 +143,7 @@ def stride(neurons: int) -> int:
 
 
 def raster(events: np.ndarray, neurons: int, timesteps: int, text: str) -> Markup:
-    """Events (timestep, neuron) of a population, or of every so manieth of its neurons.
+    """Events (timestep, neuron) of a population, or of neurons of it that lie a stride apart.
 
     Axes count neurons from 0 and timesteps from 1.
     """
