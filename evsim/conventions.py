@@ -66,7 +66,8 @@ def convention(name: str, run, inputs) -> dict:
     """What a tool would have reported for a `Run` over `inputs`, in the tool's own unit.
 
     `exact` stands beside every number in the same unit. `reported` is None where it does not
-    follow from what the run recorded; `total` then is over the other parts, `complete` false.
+    follow from what the run recorded; `total` then is over the other parts, `complete` false:
+    `covered` is their share of the exact number, and there is no `ratio`.
     """
     tool, network, samples = conventions(name), run.network, len(run.samples)
     over = (samples if tool.per_sample else 1) * (
@@ -88,10 +89,12 @@ def convention(name: str, run, inputs) -> dict:
         rows[part] = {"what": what, "reported": number, "exact": _per(exact, over)}
         rows[part]["reason"] = reason
     derived = [row for row in rows.values() if row["reported"] is not None]
+    complete = len(derived) == len(rows)
     total = dict.fromkeys(sorted({row["what"] for row in derived}), 0)
     for row in derived:
         total[row["what"]] += row["reported"]
     reported, exact = (sum(row[key] for row in derived) for key in ("reported", "exact"))
+    every = sum(row["exact"] for row in rows.values())
     return {
         "name": name,
         "unit": tool.unit,
@@ -100,8 +103,9 @@ def convention(name: str, run, inputs) -> dict:
             "by_kind": total,
             "reported": reported if derived else None,
             "exact": exact if derived else None,
-            "ratio": reported / exact if derived and exact else None,
-            "complete": len(derived) == len(rows),
+            "ratio": reported / exact if complete and exact else None,
+            "complete": complete,
+            "covered": exact / every if every else None,
         },
     }
 

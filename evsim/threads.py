@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
 
 from evsim.engine import Sample, Simulation, Stopped
-from evsim.memory import Space, cores
+from evsim.memory import Space, thread_count
 from evsim.parts import EvsimError
 from evsim.plan import Plan
 from evsim.settings import Settings, values_of
@@ -41,7 +41,7 @@ def simulate(
         space = spaces.setdefault(threading.get_ident(), Space())
         return Simulation(plan, index, values, space, stop).run()
 
-    jobs = min(jobs or cores(), settings.samples)
+    jobs = min(thread_count(jobs), settings.samples)
     pending: deque[Future] = deque()
     todo = iter(range(skip, settings.samples))
     with ThreadPoolExecutor(jobs) as pool:

@@ -96,6 +96,9 @@ def test_nothing_is_invented(coding):
         assert total["complete"] == (len(known) == len(numbers))
         assert total["reported"] == pytest.approx(sum(pair[0] for pair in known))
         assert total["exact"] == pytest.approx(sum(pair[1] for pair in known))
+        every = sum(pair[1] for pair in numbers.values())
+        assert total["covered"] == pytest.approx(total["exact"] / every)
+        assert (total["ratio"] is None) == (not total["complete"])
         for row in said["parts"].values():
             assert row["reason"]
             assert (row["reason"] == "the same") == (row["reported"] == row["exact"])
@@ -265,8 +268,30 @@ def test_the_command(files, capsys):
     out = capsys.readouterr().out
     assert "As syops would report it" in out
     assert "not known" in out
+    covered = said["convention"]["total"]["covered"]
+    assert 0 < covered < 1
+    [total] = (line for line in out.splitlines() if f"total, {100 * covered:.1f} % known" in line)
+    assert "1.000" not in total
     assert run_command(["run", "n.h5", "d.h5", "--convention", "sinab"]) == 2
     err = capsys.readouterr().err
     assert err.startswith("evsim: --convention: found 'sinab', expected one of snntoolbox, ")
     assert err.endswith("(did you mean 'sinabs'?)\n")
     assert err.count("\n") == 1
+
+
+def test_several_conventions_are_all_shown(files, capsys):
+    line = ["run", "n.h5", "d.h5", "-T", "4", "--convention", "syops"]
+    assert run_command([*line, "--json"]) == 0
+    alone = json.loads(capsys.readouterr().out)
+    assert alone["conventions"] == [alone["convention"]]
+    line += ["--convention", "sinabs"]
+    assert run_command([*line, "--convention", "syops", "--json"]) == 0
+    both = json.loads(capsys.readouterr().out)
+    assert [one["name"] for one in both["conventions"]] == ["syops", "sinabs"]
+    assert both["conventions"][0] == alone["convention"]
+    assert "convention" not in both  # which of them would it be?
+    assert run_command(line) == 0
+    out = capsys.readouterr().out
+    assert out.index("As syops would report it") < out.index("As sinabs would report it")
+    assert run_command([*line, "--convention", "sinab"]) == 2
+    assert capsys.readouterr().err.startswith("evsim: --convention: found 'sinab', ")

@@ -128,7 +128,8 @@ def test_the_layer_that_loses_accuracy_is_named(said):
 def test_a_diagnosis_is_a_table_and_a_picture(said, folder):
     status, out, _ = converted(said, "--diagnose", "--samples", ":12")
     assert status == 0
-    assert "Firing rates beside activations" in out
+    assert "Firing rates beside activations, on calibration images" in out
+    assert "Accuracy against timesteps, on calibration images" in out
     assert "accuracy is lost " in out
     assert (folder / "n.png").read_bytes().startswith(b"\x89PNG")
     status, out, _ = converted(said, "--diagnose", "--picture", "p.svg", "--overwrite", "--json")
@@ -139,6 +140,9 @@ def test_a_diagnosis_is_a_table_and_a_picture(said, folder):
     assert layer["correlation"] > 0.95
     assert 0 <= layer["saturated"] + layer["silent"] <= 1
     assert sum(found["agreement"].values()) == found["samples"] == 40
+    assert found["on_calibration_images"] is True
+    out = said("compare", "n.h5", "d.h5", "--ann", "m.h5", *OPTIONS)[1]
+    assert "calibration images" not in out  # what these are is not known there
 
 
 def test_rates_of_one_layer_are_the_closed_form(said, folder):

@@ -352,6 +352,10 @@ def test_events_decide_for_themselves(said):
     assert (found["coding"], found["floats"]) == (None, {})
     assert [row["population"] for row in found["sums"]] == ["n", "out"]
     assert found["runs"][0]["accuracy"] is None
+    line = "quantize n.h5 --bits 5 -o w.h5 --data d.h5 --json"  # without widths nothing overflows
+    found = json.loads(said(line)[1])
+    assert [row["run"] for row in found["runs"]] == ["as it was", "integers without overflow"]
+    assert [row["overflows"] for row in found["sums"]] == [0, 0]
 
 
 def test_widths_of_a_network_that_has_integers_already(said):

@@ -30,21 +30,27 @@ def number(option: str, fraction: bool = False, closed: bool = False):
     return {"parser": read, "metavar": "X"}
 
 
-def _list(option: str):
+def _list(option: str, above: float = -float("inf")):
     def read(text: str) -> tuple[float, ...]:
         try:
-            return tuple(float(word) for word in text.split(","))
+            values = tuple(float(word) for word in text.split(","))
         except ValueError:
             raise mismatch(repr(text), "numbers with commas between them", option) from None
+        if not all(above < value < float("inf") for value in values):
+            kind = "numbers" if above < 0 else f"numbers above {above}"
+            raise mismatch(repr(text), f"{kind} with commas between them", option)
+        return values
 
     return {"parser": read, "metavar": "A,B,C"}
 
 
 ModelFile = Annotated[Path, typer.Argument(help="trainer's file", show_default=False)]
 Topology = Annotated[str | None, typer.Option(metavar="NAME|FILE", help="for weights alone")]
-Scale = Annotated[float | None, typer.Option(help="pixels / scale [255]", **number("--scale"))]
+Scale = Annotated[
+    float | None, typer.Option(help="pixels / scale [255, or the file's]", **number("--scale"))
+]
 Mean = Annotated[tuple | None, typer.Option(help="then - mean", **_list("--mean"))]
-Std = Annotated[tuple | None, typer.Option(help="then / std", **_list("--std"))]
+Std = Annotated[tuple | None, typer.Option(help="then / std", **_list("--std", 0))]
 Bgr = Annotated[bool, typer.Option("--bgr", help="the model takes blue first")]
 FlipKernels = Annotated[bool, typer.Option("--flip-kernels", help="written by Theano")]
 Dt = Annotated[float | None, typer.Option(help="seconds per timestep (NIR)", **number("--dt"))]

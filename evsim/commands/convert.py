@@ -15,10 +15,15 @@ from evsim.parts import EvsimError, mismatch, nearest
 
 SAMPLES = 600  # to calibrate with, unless asked otherwise
 Method = Annotated[str | None, typer.Option(metavar="max|percentile|spike-norm|mmse")]
-Percentile = Annotated[float | None, typer.Option(**model_options.number("--percentile"))]
-Factor = Annotated[float | None, typer.Option(**model_options.number("--threshold-scale"))]
+Percentile = Annotated[
+    float | None, typer.Option(help="[99.9]", **model_options.number("--percentile"))
+]
+Factor = Annotated[
+    float | None, typer.Option(help="[1]", **model_options.number("--threshold-scale"))
+]
 Start = Annotated[
-    float | None, typer.Option(help="of a threshold", **model_options.number("--v-init", True))
+    float | None,
+    typer.Option(help="of a threshold [0.5]", **model_options.number("--v-init", True)),
 ]
 Rounding = Annotated[
     float | None, typer.Option(help="switch [0.5]", **model_options.number("--rounding", True))
@@ -66,7 +71,7 @@ def convert(
     ] = False,
     stagger: Annotated[int | None, typer.Option(**options.whole("--stagger", 0))] = None,
     coding: options.Coding = None,
-    seed: options.Seed = None,
+    seed: options.OwnSeed = None,
     unroll: Unroll = None,
     feedback_delay: Feedback = None,
     unroll_thresholds: UnrollThresholds = None,
@@ -147,6 +152,9 @@ def _check_scheme(scheme: str, given: dict) -> None:
         if options.is_asked(given[name]) and name not in SCHEMES[scheme]:
             option = f"--{name.replace('_', '-')}"
             raise EvsimError(f"found --scheme {scheme}, expected no such option", option)
+    if given["firing"] == "online" and given["rounding"] is not None:
+        expected = "no such option, which is of firing 'window'"
+        raise EvsimError(f"found --firing online, expected {expected}", "--rounding")
     if scheme == "switch" and given["window"] is None:
         raise mismatch("none", "the timesteps of a window (--scheme switch)", "--window")
 
@@ -239,7 +247,8 @@ def _diagnose(model, path: Path, data, some: slice, jobs, picture: Path, quiet: 
         raise mismatch("no labels", "labels, to diagnose with", "/labels").within(file=data.path)
     network = load(path)
     job = Job(network, data, samples=f"{some.start}:{some.stop}", record=("rates",))
-    diagnosis = Diagnosis(model, network, stored(path), data.images.part(some), job.labels)
+    images = data.images.part(some)
+    diagnosis = Diagnosis(model, network, stored(path), images, job.labels, calibration=True)
     job.simulate(jobs, byte_count("512M"), quiet=quiet, observe=diagnosis.add)
     diagnosis.finish()
     from evsim.report import diagnosis as report

@@ -35,7 +35,8 @@ class Options:
 
     def refuse(self, name: str, why: str) -> None:
         """Raise an error if an option was given that contradicts the file, unless forced."""
-        if getattr(self, name) not in (None, False) and not self.force:
+        value = getattr(self, name)
+        if value is not None and value is not False and not self.force:
             option = f"--{name.replace('_', '-')}"
             raise EvsimError(f"contradicts the file: {why} (--force takes it anyway)", option)
 
