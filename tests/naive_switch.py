@@ -113,7 +113,7 @@ class Slope:
         """How near an integer rounding may decide; integers are not rounded."""
         if self.number is int:
             return 1e-9
-        return max(1e-9, 8 * float(np.finfo(self.number).eps) * (self.window - 1))
+        return max(1e-9, 32 * float(np.finfo(self.number).eps) * (self.window - 1))
 
     def toggle(self, j, t, growth):
         """On and off, once."""

@@ -12,7 +12,7 @@ from evsim.neurons._slope import listening, ramp
 from evsim.parts import EvsimError, choice, fraction, kernel, mismatch, per_neuron, whole
 
 NEAR = 1e-9  # of an integer: there another order of summation may give another duration
-ROUNDINGS = 8  # so many units in the last place of the longest duration are near it, too
+ROUNDINGS = 32  # so many units in the last place of the longest duration are near it, too
 ENDLESS = 2**62  # a timestep that never comes
 
 
