@@ -43,6 +43,8 @@ NUMBERS = {  # option: its default, if there is one, and where 0 is no mistake a
     "--feedback-delay": ("1", REFUSED),
     "--window": ("8", REFUSED),
     "--rounding": ("0.5", "0.25"),
+    "--delta": ("4", "2"),  # half of the window below
+    "--prediction": ("0.5", "0.25"),
     "--bits": (None, REFUSED),
     "--potential-bits": (None, REFUSED),
     "--current-bits": (None, REFUSED),
@@ -77,6 +79,11 @@ LINES = {  # a command line that is right; with another option beside it for som
     "--json --scheme phase",
     "convert --rounding": "convert m.h5 -o o.h5 --overwrite --topology small.toml "
     "--calibrate d.h5 --json --scheme switch --window 8",
+    **{
+        f"convert {option}": "convert m.h5 -o o.h5 --overwrite --topology small.toml "
+        "--calibrate d.h5 --json --scheme switch --window 8 --firing online"
+        for option in ("--delta", "--prediction")
+    },
     "quantize --bits": f"{QUANTIZE} --data d.h5",
     "quantize --potential-bits": f"{QUANTIZE} --bits 8 --data d.h5",
     "quantize --current-bits": f"{QUANTIZE} --bits 8 --potential-bits 16",
@@ -274,7 +281,10 @@ def test_what_help_says_of_a_default_is_shown(folder, capsys, monkeypatch):
             assert told in shown, f"{command} {option.opts[-1]}"
 
 
-def test_rounding_is_refused_where_nothing_is_rounded(said):
-    for number in ("0", "0.5"):
-        status, _, err = said("convert", "--rounding", "--firing", "online", "--rounding", number)
-        assert (status, err[:40]) == (2, "evsim: --rounding: found --firing online")
+def test_what_is_of_switching_online_is_refused_elsewhere(said):
+    for option in ("--delta", "--prediction"):
+        status, _, err = said("convert", "--rounding", option, "0")
+        assert (status, err) == (
+            2,
+            f"evsim: {option}: found firing 'window', expected 'online' with it\n",
+        )

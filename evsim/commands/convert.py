@@ -29,7 +29,8 @@ Rounding = Annotated[
     float | None, typer.Option(help="switch [0.5]", **model_options.number("--rounding", True))
 ]
 Delta = Annotated[
-    int | None, typer.Option(help="online, 0: none [half a window]", **options.whole("--delta", 0))
+    int | None,
+    typer.Option(help="online \\[half a window]", **options.whole("--delta", 0)),
 ]
 Prediction = Annotated[
     float | None,
@@ -152,9 +153,6 @@ def _check_scheme(scheme: str, given: dict) -> None:
         if options.is_asked(given[name]) and name not in SCHEMES[scheme]:
             option = f"--{name.replace('_', '-')}"
             raise EvsimError(f"found --scheme {scheme}, expected no such option", option)
-    if given["firing"] == "online" and given["rounding"] is not None:
-        expected = "no such option, which is of firing 'window'"
-        raise EvsimError(f"found --firing online, expected {expected}", "--rounding")
     if scheme == "switch" and given["window"] is None:
         raise mismatch("none", "the timesteps of a window (--scheme switch)", "--window")
 
