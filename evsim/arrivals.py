@@ -11,6 +11,8 @@ from evsim.plan import INT32_MAX, Delivery, Plan
 from evsim.synapses import Turns
 from evsim.widths import BASE
 
+NOBODY = np.zeros(0, np.int32)
+
 
 class Arrivals:
     """The event queues of one sample, and what happens to events on arrival.
@@ -31,6 +33,7 @@ class Arrivals:
     waiting: dict[int, np.ndarray]  # by core: (timesteps,) events that are in the queue
     carriers: dict[str, tuple]
     carried: dict[tuple, np.ndarray]
+    delivered: dict[str, tuple[np.ndarray, list]]  # where recorded, by set: see Sample.arrivals
 
     def currents(self, name: str, steps: int, what: str = "currents", dtype=None) -> np.ndarray:
         """Zeros (timesteps, positions, channels) for the currents of a population."""
@@ -82,14 +85,15 @@ class Arrivals:
 
     def queued(self, delivery: Delivery, start: int, stop: int) -> Window:
         """The events of timesteps start .. stop - 1 that find room in the queue of a set."""
-        stream, queue = self.streams[delivery.part.source], self.plan.queue
+        source, queue = delivery.part.source, self.plan.queue
+        stream = self.streams[source]
         window = stream.window(start, stop)
-        if queue is None or not queue.holds(delivery.part.source):
+        if queue is None or not queue.holds(source):
             return window
         room, per_timestep = self.room(delivery, start, stop), stream.per_timestep(start, stop)
-        if not queue.drops or (per_timestep <= room).all():
+        if not queue.drops(source) or (per_timestep <= room).all():
             return window
-        return queue.cut(window, stream.positions, room)
+        return queue.cut(window, source, stream.positions, room)
 
     def room(self, delivery: Delivery, start: int, stop: int) -> np.ndarray:
         """How many events of each timestep of emission find room in the queue of a set."""
@@ -105,26 +109,26 @@ class Arrivals:
                 queue.core(delivery.name), np.zeros(self.plan.timesteps, np.int64)
             )
             room[at] = np.maximum(queue.depth - waiting[at], 0)
-            waiting[at] += np.minimum(per_timestep, room[at]) if queue.drops else per_timestep
+            waiting[at] += np.minimum(per_timestep, room[at])
         return room[start + delay : stop + delay]
 
     def overflow(self, delivery: Delivery, stream: Stream, start: int, stop: int) -> None:
         """Count what finds no room in the queue of a set; `start` and `stop` are of emission."""
-        queue, facts = self.plan.queue, self.facts[delivery.name]
-        if not queue.holds(delivery.part.source):
+        queue, facts, source = self.plan.queue, self.facts[delivery.name], delivery.part.source
+        if not queue.holds(source):
             return
         room, per_timestep = self.room(delivery, start, stop), stream.per_timestep(start, stop)
         excess = int(np.maximum(per_timestep - room, 0).sum())
         if not excess:
             return
-        if queue.policy == "error":
+        if queue.policy_of(source) == "error":
             late = int(np.flatnonzero(per_timestep > room)[0])
             events = queue.depth - room[late] + per_timestep[late]
             found = f"{events} events at timestep {start + late + delivery.part.delay}"
             place = f"synapses/{delivery.name}"
             raise mismatch(found, f"at most {queue.depth}, the depth of its queue", place)
-        facts["dropped" if queue.drops else "stalled"] += excess
-        if queue.drops:
+        facts["dropped" if queue.drops(source) else "stalled"] += excess
+        if queue.drops(source):
             times = stop - start if stream.repeats else 1
             for window, sign in (
                 (stream.window(start, stop), 1),
@@ -151,7 +155,22 @@ class Arrivals:
                 self.queues[delivery.name][begin:end] = per_timestep
             if self.shares:
                 self.carry(delivery, window, 1)
+            if self.delivered:
+                self.note(delivery, window, begin, end)
         return stream, window, begin, end
+
+    def note(self, delivery: Delivery, window: Window, begin: int, end: int) -> None:
+        """Record the events of a window, which are delivered from timestep `begin` to `end`."""
+        stream, (per_timestep, sources) = (
+            self.streams[delivery.part.source],
+            self.delivered[delivery.name],
+        )
+        cells = np.arange(window.offsets.size - 1) % stream.positions * stream.width
+        neurons = np.repeat(cells, np.diff(window.offsets))
+        neurons += window.channels[window.offsets[0] : window.offsets[-1]]
+        times = end - begin if stream.repeats else 1
+        per_timestep[begin:end] = np.diff(window.offsets[:: stream.positions])
+        sources.append(np.tile(neurons.astype(np.int32), times))
 
     def deliver(self, delivery: Delivery, first: int, last: int, currents, marks) -> None:
         """Deliver the events of one set that arrive from timestep `first` to before `last`."""

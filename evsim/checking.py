@@ -8,18 +8,19 @@ from functools import cached_property
 import numpy as np
 
 from evsim.claims import Claim
-from evsim.cores import Placement
+from evsim.cores import Load, Placement
 from evsim.engine import Sample
 from evsim.fitting import NOT_SIMULATED, Finding, bits_of, fit, within
 from evsim.hardware import Profile
 from evsim.hardware.amounts import high
+from evsim.hardware.queues import Queue
 from evsim.job import Job
 from evsim.pricing import price
 from evsim.timing import Timing
 from evsim.traffic import Traffic
 from evsim.widths import sums_of
 
-RECORD = ("queues", "spikes", "rates", "ranges")
+RECORD = ("queues", "spikes", "arrivals", "ranges")
 
 
 class Check:
@@ -33,9 +34,10 @@ class Check:
         placement: Placement,
         claims: list[Claim],
         floats: str = "",  # why potentials have not the widths of the chip
+        queue: str = "",  # the queue that the job simulates; others take what it delivers
     ):
         self.job, self.free, self.profile, self.claims = job, free, profile, claims
-        self.floats = floats
+        self.floats, self.queue = floats, queue
         self.network, self.timesteps = job.network, job.settings.timesteps
         self.placement = placement
         period = self.network.period(self.timesteps)
@@ -43,7 +45,8 @@ class Check:
         weight = profile.numeric.weight
         self.traffic = Traffic(self.network, _word_bits(profile), weight and weight.bits)
         self.peaks: dict[str, tuple[int, int, int]] = {}  # set: events, sample, timestep
-        self.core_peak: dict[str, tuple[int, int, int]] = {}
+        # By queue and place: events that are there at once in a timestep, sample, timestep.
+        self.queued: dict[str, dict[str, tuple[int, int, int]]] = {}
 
     def simulate(self, jobs: int | None, memory: int, quiet: bool) -> None:
         """Run; where a limit was met, run again without limits, to see what that changed."""
@@ -64,10 +67,36 @@ class Check:
         for name, events in sample.queues.items():
             _keep_peak(self.peaks, name, events, sample.index)
         load = self.placement.load(sample, self.timesteps)
-        _keep_peak(self.core_peak, "core", load.pops.max(axis=1, initial=0), sample.index)
-        _keep_peak(self.core_peak, "chip", load.pops.sum(axis=1), sample.index)
+        for queue in self.profile.queues:
+            peaks = self.queued.setdefault(queue.name, {})
+            for place, events in self._events(queue, sample, load).items():
+                _keep_peak(peaks, place, events, sample.index)
         self.timing.observe(load)
-        self.traffic.observe(sample, self.timesteps)
+        self.traffic.observe(sample)
+
+    def _events(self, queue: Queue, sample: Sample, load: Load) -> dict[str, np.ndarray]:
+        """By place: the events of each timestep that a queue, or the fullest of several, meets.
+
+        They are counted before the queue that is simulated loses any; what it loses reaches no
+        other.
+        """
+        here = queue.name == self.queue
+        sets = sample.queues if here else {n: k for n, (k, _) in sample.arrivals.items()}
+        if queue.scope == "core" and not here:
+            return {"": load.pops.max(axis=1, initial=0)}
+        if queue.scope in ("core", "chip"):
+            core = self.job.queue.core if here else (lambda name: 0)
+            cores = np.zeros((self.placement.count, self.timesteps), np.int64)
+            for name, events in sets.items():
+                cores[core(name)] += events
+            return {"": cores.max(axis=0, initial=0)}
+        source = {name: part.source for name, part in self.network.synapses.items()}
+        every = queue.scope == "layer"
+        return {
+            f"{name}, ": events
+            for name, events in sets.items()
+            if every or source[name] == self.network.input
+        }
 
     @cached_property
     def sums(self) -> dict[str, dict]:
@@ -120,13 +149,10 @@ class Check:
         return rows
 
     def _queues(self) -> list[Finding]:
-        rows, queued = [], self.job.queue
+        rows = []
         for queue in self.profile.queues:
-            alone = queue.scope in ("core", "chip")
-            simulated = queue.policy == "error" or (
-                queued is not None and queued.shared == alone and queued.depth == queue.depth
-            )
-            for name, (peak, sample, timestep) in self._peaks(queue.scope).items():
+            simulated = set(queue.policies) == {"error"} or queue.name == self.queue
+            for name, (peak, sample, timestep) in self.queued.get(queue.name, {}).items():
                 place = f"{name}sample {sample}, timestep {timestep}"
                 place += "" if simulated else f"; losses: {NOT_SIMULATED}"
                 rows.append(within(f"queue {queue.name}", peak, queue.depth, place))
@@ -139,18 +165,6 @@ class Check:
             if waited := int(facts["stalled"].sum()):
                 rows.append(Finding("events that waited", None, waited, None, None, name))
         return rows
-
-    def _peaks(self, scope: str) -> dict[str, tuple[int, int, int]]:
-        """The peaks of the queues of a scope: events, sample, timestep, by place."""
-        if scope in ("core", "chip"):
-            return {"": self.core_peak[scope]}
-        source = {name: part.source for name, part in self.network.synapses.items()}
-        every = scope == "layer"
-        return {
-            f"{name}, ": peak
-            for name, peak in self.peaks.items()
-            if every or source[name] == self.network.input
-        }
 
     def _timing(self) -> list[Finding]:
         limit = self.profile.time.timestep_ms

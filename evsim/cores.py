@@ -12,7 +12,6 @@ from evsim.events import Window
 from evsim.memory import Space, Weights
 from evsim.network import Network
 from evsim.parts import mismatch, nearest
-from evsim.synapses import Synapses
 
 PLACING = ("in_order", "balanced")
 BLOCK = 4 << 20  # bytes of counts computed in one go
@@ -22,8 +21,10 @@ BLOCK = 4 << 20  # bytes of counts computed in one go
 class Load:
     """What each core has to do in each timestep of a sample: arrays (timesteps, cores), int64.
 
-    `pops`: events that reach the core, once per set; `synops`: synapses they are delivered over;
-    `updates`: neurons updated; `pushes`: events its neurons send, once per set.
+    `pops`: events that are delivered to the core, once per set; `synops`: synapses they go over;
+    `updates`: neurons updated; `pushes`: events its neurons send, once per set, those too that a
+    queue loses. An event that reaches no neuron is taken by the first core of its target, so that
+    a core which holds whole populations pops what its queue delivers.
     """
 
     pops: np.ndarray
@@ -70,6 +71,20 @@ class Placement:
         """By set: how many synapses each source has on each core, sparse (sources, cores)."""
         return {name: self._of_set(name) for name in self.network.synapses}
 
+    @cached_property
+    def takers(self) -> dict:
+        """By set: 1 where a core takes the events of a source, sparse (sources, cores)."""
+        from scipy.sparse import csr_array
+
+        found = {}
+        for name, part in self.network.synapses.items():
+            reached = (self.synapses[name] > 0).astype(np.int64)
+            nowhere = np.flatnonzero(reached.sum(axis=1) == 0)
+            first = np.full(nowhere.size, self.cores[part.target][0])
+            ones = np.ones(nowhere.size, np.int64)
+            found[name] = reached + csr_array((ones, (nowhere, first)), reached.shape)
+        return found
+
     def _of_set(self, name: str):
         """Every source sends one event, each in a timestep of its own; the targets are counted."""
         from scipy.sparse import csr_array, vstack
@@ -109,15 +124,15 @@ class Placement:
         return cores.reshape(part.shape).repeat(pool[0], 0).repeat(pool[1], 1).ravel()
 
     def load(self, sample: Sample, timesteps: int) -> Load:
-        """What a sample brings; it was run with spikes and rates recorded."""
+        """What a sample brings; it was run with spikes and arrivals recorded."""
         network, shape = self.network, (timesteps, self.count)
         pops, synops, updates, pushes = (np.zeros(shape, np.int64) for _ in range(4))
         for name, part in network.synapses.items():
-            events, synapses = events_of(network, sample, part, timesteps), self.synapses[name]
-            synops += (events @ synapses).toarray()
-            pops += (events @ (synapses > 0).astype(np.int64)).toarray()
+            events = delivered(network, sample, name)
+            synops += (events @ self.synapses[name]).toarray()
+            pops += (events @ self.takers[name]).toarray()
             if part.source != network.input:
-                times, sources = sent(sample, part.source, timesteps)
+                times, sources, _ = sample.spikes[part.source]
                 np.add.at(pushes, (times, self.cores[part.source][sources]), 1)
         for name, cores in self.cores.items():
             part = network.populations[name]
@@ -127,21 +142,15 @@ class Placement:
         return Load(pops, synops, updates, pushes)
 
 
-def events_of(network: Network, sample: Sample, part: Synapses, timesteps: int):
-    """The events that reach a set, lost or not: sparse (timesteps, sources), int64."""
+def delivered(network: Network, sample: Sample, name: str):
+    """The events that a set delivers: sparse (timesteps, sources), int64.
+
+    The sample was run with arrivals recorded: what a queue lost is not there.
+    """
     from scipy.sparse import csr_array
 
-    times, sources = sent(sample, part.source, timesteps)
-    kept = times + part.delay < timesteps
-    here = (np.ones(kept.sum(), np.int64), (times[kept] + part.delay, sources[kept]))
-    return csr_array(here, (timesteps, network.populations[part.source].neurons))
-
-
-def sent(sample: Sample, name: str, timesteps: int) -> tuple[np.ndarray, np.ndarray]:
-    """The timesteps and neurons of the events of a population."""
-    if name in sample.spikes:
-        times, neurons, _ = sample.spikes[name]
-        return np.asarray(times, np.int64), np.asarray(neurons, np.int64)
-    # A graded input: under coding constant it sends the same at every timestep.
-    neurons = np.flatnonzero(sample.rates.get(name, 0))
-    return np.repeat(np.arange(timesteps), neurons.size), np.tile(neurons, timesteps)
+    per_timestep, sources = sample.arrivals[name]
+    neurons = network.populations[network.synapses[name].source].neurons
+    ends = np.concatenate([[0], per_timestep.cumsum()])
+    ones = np.ones(sources.size, np.int64)
+    return csr_array((ones, sources, ends), (per_timestep.size, neurons))

@@ -8,7 +8,7 @@ from operator import itemgetter
 
 import numpy as np
 
-from evsim.arrivals import Arrivals
+from evsim.arrivals import NOBODY, Arrivals
 from evsim.codings import Key, codings
 from evsim.counts import facts_of
 from evsim.events import Pairs, Stream
@@ -40,6 +40,8 @@ class Sample:
     ranges: dict[str, np.ndarray] = field(default_factory=dict)
     # Timestep and neuron of the first sum that left its width, -1 and -1 where none did.
     first_overflows: dict[str, np.ndarray] = field(default_factory=dict)
+    # By set: how many events are delivered in each timestep, and their source neurons in order.
+    arrivals: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
 
 class Simulation(Arrivals):
@@ -99,6 +101,8 @@ class Simulation(Arrivals):
             self.trace[name][:] = self.states[name]["potential"].reshape(1, -1)
         queued = synapses if "queues" in plan.record else ()
         self.queues = {name: np.zeros(plan.timesteps, np.int64) for name in queued}
+        noted = synapses if "arrivals" in plan.record else ()
+        self.delivered = {name: (np.zeros(plan.timesteps, np.int64), []) for name in noted}
 
     def _valued(self, name: str):
         """The dtype of a population's event values; None where all are +1."""
@@ -238,7 +242,8 @@ class Simulation(Arrivals):
             facts["gate_updates"] += self.facts[delivery.name]["synops"] - before
             return
         begin, end = listening(first, last, start, part.window)
-        drops = self.plan.queue is not None and self.plan.queue.drops
+        queue, sets = self.plan.queue, self.plan.incoming[name]
+        drops = queue is not None and any(queue.drops(d.part.source) for d in sets)
         stepwise = drops or name in self.trace or not neurons.all_restless
         block = self.plan.block(name) if stepwise else part.window
         for a in range(begin, end, block):
@@ -344,6 +349,7 @@ class Simulation(Arrivals):
             self.rates() if "rates" in self.plan.record else {},
             ranges,
             first_overflows,
+            {n: (k, np.concatenate([NOBODY, *who])) for n, (k, who) in self.delivered.items()},
         )
 
     def widths(self) -> tuple[dict, dict]:

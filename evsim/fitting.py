@@ -10,6 +10,7 @@ from evsim.cores import Placement
 from evsim.hardware import Profile
 from evsim.hardware.numeric import Format
 from evsim.hardware.schedule import STEPS
+from evsim.memory import address
 from evsim.network import Network
 
 NOT_SIMULATED = "not simulated"
@@ -42,6 +43,11 @@ def fit(profile: Profile, placement: Placement) -> list[Finding]:
 
 
 def _capacity(profile: Profile, placement: Placement) -> list[Finding]:
+    """Cores, and what the fullest of them holds; fan-in, fan-out and delay of the network.
+
+    Synapse bits are of a core that stores every synapse by itself, as crossbars and lists of
+    synapses do: sharing, by a convolution or between sets, saves none of them.
+    """
     network, capacity, rows = placement.network, profile.capacity, []
     if capacity.neurons_per_core is not None:
         rows.append(within("cores", placement.count, capacity.cores))
@@ -119,7 +125,12 @@ def _schedule(profile: Profile, network: Network) -> list[Finding]:
 
 
 def _memories(profile: Profile, network: Network) -> list[Finding]:
-    """Whether what a memory of known size holds fits into it, where it is the only one."""
+    """Whether what a memory of known size holds fits into it, where it is the only one.
+
+    It holds an array that sets share once. On a chip of several cores every core would hold the
+    arrays, or parts of them, that its neurons use, shared ones again on each: nothing is said of
+    such memories.
+    """
     rows = []
     for memory in profile.memories:
         if memory.size_kib is None or (profile.capacity.cores or 1) > 1:
@@ -135,9 +146,13 @@ def _bits(what: str, profile: Profile, network: Network) -> int | None:
     """The bits that the network needs of something, None where a width is not known."""
     numeric = profile.numeric
     if what == "weight":
-        own, parts = numeric.weight, network.synapses.values()
-        weights = [(p.weights(), p.weight_bits) for p in parts]
-        return sum(w.size * (own.bits if own else bits) for w, bits in weights if w is not None)
+        arrays: dict[tuple, int] = {}  # shared ones once
+        for part in network.synapses.values():
+            weights = part.weights()
+            if weights is not None:
+                bits = weights.size * (numeric.weight.bits if numeric.weight else part.weight_bits)
+                arrays[address(weights)] = max(bits, arrays.get(address(weights), 0))
+        return sum(arrays.values())
     own = {"current": numeric.accumulator, "potential": numeric.membrane}.get(what)
     neurons = sum(p.neurons for n, p in network.populations.items() if n != network.input)
     return neurons * own.bits if own else None

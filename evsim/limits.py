@@ -20,26 +20,35 @@ def placed(network: Network, profile: Profile, placing: str) -> Placement:
     return Placement(network, profile.capacity.neurons_per_core or max(most, 1), placing)
 
 
-def queue_of(profile: Profile, placement: Placement) -> Queue | None:
-    """The first queue that a run can simulate; others are measured only.
+def queue_of(profile: Profile, placement: Placement) -> tuple[str, Queue | None]:
+    """The first queue that a run can simulate and its name, "" and None without one.
 
-    One of the input, one of every set, one of the chip, or one of each core, if no population lies
-    on several of them.
+    Others are measured only, by the events that this one delivers. One of the input, one of every
+    set, one of the chip, or one of each core, if no population lies on several of them. Where
+    overflow is an error there is none: a check goes on and says so.
     """
-    network = placement.network
     for queue in profile.queues:
-        if queue.policy == "error":  # a check goes on and says so
-            continue
-        if queue.scope in ("input", "layer"):
-            source = network.input if queue.scope == "input" else None
-            return Queue(queue.depth, queue.policy, source)
-        cores = {name: set(on.tolist()) for name, on in placement.cores.items()}
-        whole = queue.scope == "chip" or all(len(on) == 1 for on in cores.values())
-        if whole and queue.policy != "drop_old":
-            sets = network.synapses.items()
-            of_sets = {n: min(cores[s.target]) for n, s in sets} if queue.scope == "core" else None
-            return Queue(queue.depth, queue.policy, shared=True, cores=of_sets)
-    return None
+        if simulated := _simulated(queue, placement):
+            return queue.name, simulated
+    return "", None
+
+
+def _simulated(queue, placement: Placement) -> Queue | None:
+    """A queue of a chip as a run simulates it, None where it cannot."""
+    network = placement.network
+    if "error" in queue.policies:
+        return None
+    own = {"policies": {network.input: queue.policies[0]}}
+    if queue.scope in ("input", "layer"):
+        source = network.input if queue.scope == "input" else None
+        return Queue(queue.depth, queue.policy, source, **own)
+    cores = {name: set(on.tolist()) for name, on in placement.cores.items()}
+    whole = queue.scope == "chip" or all(len(on) == 1 for on in cores.values())
+    if not whole or "drop_old" in queue.policies:
+        return None
+    sets = network.synapses.items()
+    of_sets = {n: min(cores[s.target]) for n, s in sets} if queue.scope == "core" else None
+    return Queue(queue.depth, queue.policy, shared=True, cores=of_sets, **own)
 
 
 def widths_of(numeric: Numeric) -> dict:

@@ -35,7 +35,7 @@ class Plan:
         self.coding = codings()[settings.coding]
         self.graded_input = settings.graded_input
         self.record = record
-        if queue is not None and queue.drops:
+        if queue is not None:
             self._check_pairs()
         self.floats, self.integers = Weights(self.dtype), Weights()
         self.integer = network.integer_populations(self.graded_input)
@@ -74,10 +74,15 @@ class Plan:
 
     def _check_pairs(self) -> None:
         """Raise an error where a max pool takes pairs of events as a whole."""
+        network, queue = self.network, self.queue
         for name in self._starts():
-            if self.network.populations[name].passes:
-                expected = "queues that stall: this max pool takes whole pairs of events"
-                raise mismatch(f"policy {self.queue.policy!r}", expected, f"populations/{name}")
+            if network.populations[name].passes:
+                [into] = network.incoming(name)
+                source = network.synapses[into].source
+                if queue.drops(source):
+                    expected = "queues that stall: this max pool takes whole pairs of events"
+                    found = f"policy {queue.policy_of(source)!r}"
+                    raise mismatch(found, expected, f"populations/{name}")
 
     def _prepare(self, name: str, part) -> None:
         dtype, bound = self.dtype, 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,9 +18,14 @@ class Queue:
     """The queue of every set, or of those from one source: `depth` events fit in a timestep.
 
     drop_new: of more, in order of source index, the last are lost; drop_old: the first; stall:
-    none, but the excess is counted; error: the run ends. `shared`: one queue for all sets, whose
-    events come in order of visits of their targets and of names of sets, or one for those of the
-    same core, where `cores` has the core of each set.
+    they wait outside and are delivered in the same timestep, the excess is counted; error: the
+    run ends. `policies`: those of the events of some populations, by name, where it is another.
+
+    `shared`: one queue for all sets, whose events come in order of visits of their targets and of
+    names of sets, or one for those of the same core, where `cores` has the core of each set. The
+    events of a set take the room that the sets before it left; those that find none wait or are
+    lost, as the policy of their source says. Events that wait take no room, but there is none for
+    who comes after them.
     """
 
     depth: int
@@ -28,19 +33,26 @@ class Queue:
     source: str | None = None  # the population whose events queue; None: every one
     shared: bool = False
     cores: Mapping[str, int] | None = None
+    policies: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
         if self.depth < 1:
             raise mismatch(self.depth, "at least 1", "depth")
-        if self.policy not in POLICIES:
-            known = f"one of {', '.join(POLICIES)}{nearest(str(self.policy), POLICIES)}"
-            raise mismatch(repr(self.policy), known, "policy")
-        if self.shared and self.policy == "drop_old":  # it was delivered before the new one came
-            raise mismatch("'drop_old'", "another one of a shared queue", "policy")
+        own = {f"policies/{source}": policy for source, policy in self.policies.items()}
+        for place, policy in {"policy": self.policy, **own}.items():
+            if policy not in POLICIES:
+                known = f"one of {', '.join(POLICIES)}{nearest(str(policy), POLICIES)}"
+                raise mismatch(repr(policy), known, place)
+            if self.shared and policy == "drop_old":  # it was delivered before the new one came
+                raise mismatch("'drop_old'", "another one of a shared queue", place)
 
-    @property
-    def drops(self) -> bool:
-        return self.policy.startswith("drop")
+    def policy_of(self, source: str) -> str:
+        """What becomes of the events of a population that find no room."""
+        return self.policies.get(source, self.policy)
+
+    def drops(self, source: str) -> bool:
+        """Whether events of a population may be lost."""
+        return self.holds(source) and self.policy_of(source).startswith("drop")
 
     def core(self, name: str) -> int:
         """The core in whose queue the events of a set wait, where it is shared."""
@@ -50,14 +62,14 @@ class Queue:
         """Whether the events of a population queue."""
         return self.source in (None, source)
 
-    def cut(self, window: Window, positions: int, room: np.ndarray) -> Window:
-        """The events that are delivered, of each timestep as many as `room` says."""
+    def cut(self, window: Window, source: str, positions: int, room: np.ndarray) -> Window:
+        """The events of a population that are delivered: of each timestep, as `room` says."""
         first, last = int(window.offsets[0]), int(window.offsets[-1])
         ends = window.offsets[::positions]
         arrived = np.diff(ends)
         room = room[: arrived.size]  # what repeats has one timestep for all
         place = np.arange(first, last) - np.repeat(ends[:-1], arrived)
-        if self.policy == "drop_old":
+        if self.policy_of(source) == "drop_old":
             kept = place >= np.repeat(arrived - room, arrived)
         else:
             kept = place < np.repeat(room, arrived)

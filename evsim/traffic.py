@@ -6,9 +6,11 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from evsim.cores import events_of
+from evsim.cores import delivered
 from evsim.engine import Sample
+from evsim.memory import address
 from evsim.network import Network
+from evsim.synapses import WeightRows
 
 
 @dataclass
@@ -33,43 +35,94 @@ def words(lengths: np.ndarray, bits: int, word_bits: int) -> np.ndarray:
     return -(-lengths // per_word)
 
 
+def distinct(read, lengths: np.ndarray) -> tuple[int, int]:
+    """The distinct weights among those read, summed over timesteps, and of all timesteps.
+
+    `read` sparse (timesteps, rows): how often; `lengths` (rows,): the elements of each row.
+    """
+    in_timesteps = np.bincount(read.indices, minlength=lengths.size)
+    return int(in_timesteps @ lengths), int(lengths[in_timesteps > 0].sum())
+
+
+class Shared:
+    """One array of weights and the sets `names` that read it, mostly a single one.
+
+    Sets may read it in different rows, so it is cut into the pieces between all their ends.
+    """
+
+    def __init__(self, rows: dict[str, WeightRows], names: list[str]):
+        self.names, self.lengths, self.pieces = names, rows[names[0]].lengths, {}
+        if len(names) > 1:
+            own = [rows[name] for name in names]
+            bounds = [n for row in own for n in (row.starts, row.starts + row.lengths)]
+            ends = np.unique(np.concatenate(bounds))
+            self.lengths = np.diff(ends)
+            self.pieces = {name: _pieces(rows[name], ends) for name in names}
+
+    def distinct(self, read: dict) -> tuple[int, int]:
+        """Of what all sets read, by set sparse (timesteps, rows), as `distinct`."""
+        if not self.pieces:
+            return distinct(read[self.names[0]], self.lengths)
+        return distinct(sum(read[name] @ self.pieces[name] for name in self.names), self.lengths)
+
+
+def _pieces(rows: WeightRows, ends: np.ndarray):
+    """Which pieces between the ends a row consists of: sparse (rows, pieces) of 1."""
+    from scipy.sparse import csr_array
+
+    first, last = (np.searchsorted(ends, x) for x in (rows.starts, rows.starts + rows.lengths))
+    count = last - first
+    offsets = np.concatenate([[0], count.cumsum()])
+    pieces = np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], count)
+    ones = np.ones(pieces.size, np.int64)
+    return csr_array((ones, pieces, offsets), (count.size, max(ends.size - 1, 0)))
+
+
 class Traffic:
     """The weights that a run reads, from memory words of `word_bits`.
 
     `bits`: of a weight, None: as stored. An event reads its rows of weights one by one (of a
     convolution: the output channels of a tap and an input channel), each beginning a new word.
-    Every event is taken to read for itself, `Moved` says what is the same again.
+    Every event that is delivered is taken to read for itself, `Moved` says what is the same again.
+    Sets that share an array read the same weights: each set's distinct ones are its own, `total`
+    has those of the array once.
     """
 
     def __init__(self, network: Network, word_bits: int, bits: int | None = None):
         self.network, self.word_bits = network, word_bits
         self.bits, self.rows = {}, {}
+        arrays: dict[tuple, list[str]] = {}
         for name, part in network.synapses.items():
             found = part.rows(*network.ends(part))
             if found is not None:
                 self.bits[name], self.rows[name] = bits or part.weight_bits, found
+                arrays.setdefault(address(part.weights()), []).append(name)
         self.moved = {name: Moved() for name in self.rows}
+        self.arrays = [Shared(self.rows, names) for names in arrays.values()]
+        self.total = Moved()
 
-    def observe(self, sample: Sample, timesteps: int) -> None:
-        """Take in a finished sample, run with spikes and rates recorded."""
-        for name, (reads, lengths) in self.rows.items():
-            part = self.network.synapses[name]
-            times = events_of(self.network, sample, part, timesteps) @ reads
-            per_row = np.asarray(times.sum(axis=0)).ravel()
-            in_timesteps = np.bincount(times.indices, minlength=lengths.size)
-            self.moved[name] += Moved(
-                int(per_row @ lengths),
-                int(per_row @ words(lengths, self.bits[name], self.word_bits)),
-                int(in_timesteps @ lengths),
-                int(lengths[per_row > 0].sum()),
-            )
+    def observe(self, sample: Sample) -> None:
+        """Take in a finished sample, run with arrivals recorded."""
+        for array in self.arrays:
+            read = {}
+            for name in array.names:
+                reads, _, lengths = self.rows[name]
+                read[name] = delivered(self.network, sample, name) @ reads
+                per_row = read[name].sum(axis=0)
+                moved = Moved(
+                    int(per_row @ lengths),
+                    int(per_row @ words(lengths, self.bits[name], self.word_bits)),
+                    *distinct(read[name], lengths),
+                )
+                self.moved[name] += moved
+                self.total += Moved(moved.weights, moved.words)
+            self.total += Moved(0, 0, *array.distinct(read))
 
     def as_dict(self) -> dict:
         """By set, and in total: bits used of the bits moved, weights read for each distinct one."""
         found = {name: self._figures(moved, self.bits[name]) for name, moved in self.moved.items()}
-        total = sum(self.moved.values(), Moved())
         used = sum(moved.weights * self.bits[name] for name, moved in self.moved.items())
-        return {"word_bits": self.word_bits, "sets": found, "total": self._sums(total, used)}
+        return {"word_bits": self.word_bits, "sets": found, "total": self._sums(self.total, used)}
 
     def _figures(self, moved: Moved, bits: int) -> dict:
         return {"weight_bits": bits, **self._sums(moved, moved.weights * bits)}

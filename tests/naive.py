@@ -547,9 +547,9 @@ class Sample:
 
     def __init__(self, network, timesteps, dtype, graded, draw, paired=False, queue=None):
         self.network, self.timesteps, self.dtype, self.graded = network, timesteps, dtype, graded
-        self.queue = (
-            queue  # (depth, policy), if it is shared: the order of visits, the core of each target
-        )
+        # (depth, policy), if it is shared: the order of visits, the core of each target; a pair of
+        # policies is that of the input and that of all others
+        self.queue = queue
         self.rooms, self.waiting = {}, Counter()
         self.paired = paired  # the input sends two events, or none
         self.populations, self.sets = network["populations"], network["synapses"]
@@ -613,27 +613,33 @@ class Sample:
         events = self.sent[self.sets[name]["source"]][emitted] if emitted >= 0 else []
         return self.room(name, t, events)
 
+    def policy(self, name):
+        """What becomes of those events of a set that find no room."""
+        policy = self.queue[1]
+        if isinstance(policy, str):
+            return policy
+        return policy[self.sets[name]["source"] != self.network["input"]]
+
     def left(self, name, t, events):
         """How many events of a set find room at `t`: of a queue of its own, or of what is left."""
-        depth, policy, *shared = self.queue
+        depth, _, *shared = self.queue
         if not shared:
             return depth
         if (name, t) not in self.rooms:  # sets are asked in the order in which events queue
             core = shared[1][self.sets[name]["target"]]
             room = max(depth - self.waiting[core, t], 0)
             self.rooms[name, t] = room
-            queued = min(room, len(events)) if policy == "drop_new" else len(events)
-            self.waiting[core, t] += queued
+            self.waiting[core, t] += min(room, len(events))  # the others are lost, or wait outside
         return self.rooms[name, t]
 
     def room(self, name, t, events):
         """Those of a set's events that arrive at `t` and find room in its queue."""
         if self.queue is None:
             return events
-        room = self.left(name, t, events)
-        if self.queue[1] == "drop_old":
+        room, policy = self.left(name, t, events), self.policy(name)
+        if policy == "drop_old":
             return events[-room:]
-        return events[:room] if self.queue[1] == "drop_new" else events
+        return events[:room] if policy == "drop_new" else events
 
     def arrive(self, name, t):
         """The current of every neuron at `t`, and the neurons that any event reached."""
@@ -733,7 +739,7 @@ class Sample:
                 over = sum(max(n - room, 0) for n, room in zip(queue[name], rooms, strict=True))
                 facts[name]["dropped"] = lost["arrivals"]
                 facts[name]["dropped_synops"] = lost["synops"] + lost["macs"]
-                facts[name]["stalled"] = over if self.queue[1] == "stall" else 0
+                facts[name]["stalled"] = over if self.policy(name) == "stall" else 0
             accesses[name] = accesses_per_synapse(synapses, delivered)
             touched[fields["target"]] |= pairs
         spikes = {name: self.spikes(name) for name in self.populations}

@@ -1,6 +1,7 @@
 """evsim check: assumptions about a chip beside what a network does."""
 
 import json
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -12,6 +13,7 @@ from evsim.cli import run_command
 from evsim.quantize import bounded
 from evsim.widths import sums_of
 
+ROOT = Path(__file__).parents[1]
 CHIP = """
 schema = "evsim-hw/1"
 title = "Small"
@@ -238,6 +240,48 @@ neurons_per_core = {neurons}
     assert ("not simulated" in row["place"]) != bool(cores)
 
 
+@pytest.mark.parametrize("scope", ["layer", "core", "chip", "input"])
+@pytest.mark.parametrize(
+    ("own", "policy"),
+    [("stall", "drop_new"), ("drop_new", "stall"), ("drop_old", "drop_new"), ("error", "drop_new")],
+)
+def test_events_from_outside_have_a_policy_of_their_own(said, scope, own, policy):
+    chip = f"""schema = "evsim-hw/1"
+[[queue]]
+name = "main"
+depth = 12
+policy = "{policy}"
+input_policy = "{own}"
+scope = "{scope}"
+"""
+    found, _ = by_name(said("--json", "-T", 12, chip=chip)[1])
+    loaded, data = evsim.load("n.h5"), evsim.open_data("d.h5")
+    shared = scope in ("core", "chip")
+    queue = None
+    if own == "error":
+        simulated = scope == "input"  # there the policy of others is nobody's
+    else:
+        simulated = not (shared and own == "drop_old")
+        source = "in" if scope == "input" else None
+        queue = evsim.Queue(12, policy, source, shared, policies={"in": own}) if simulated else None
+    run = evsim.run(loaded, data.images, timesteps=12, queue=queue)
+    assert found["values"]["accuracy"] == run.accuracy(data.labels)
+    told = {"events lost": {}, "events that waited": {}}
+    for row in found["findings"]:
+        if row["assumption"] in told:
+            told[row["assumption"]][row["place"].split(":")[0]] = row["measured"]
+    of_sets = {name: run.work[name] for name in loaded.synapses}
+    for what, fact in (("events lost", "dropped"), ("events that waited", "stalled")):
+        wanted = {name: int(facts.get(fact, np.zeros(1)).sum()) for name, facts in of_sets.items()}
+        assert told[what] == {name: n for name, n in wanted.items() if n}
+    if queue:
+        assert ("in-a" in told["events lost"]) == (own != "stall")
+        assert ("in-a" in told["events that waited"]) == (own == "stall")
+    rows = [f["place"] for f in found["findings"] if f["assumption"] == "queue main"]
+    assert rows
+    assert all(("not simulated" in place) != simulated for place in rows)
+
+
 def test_axons_are_the_cores_that_neurons_reach(said):
     """Plain counting over the synapses of every neuron."""
     from geometry import connections
@@ -265,6 +309,28 @@ def test_axons_are_the_cores_that_neurons_reach(said):
     rows = {f["assumption"]: f["measured"] for f in found["findings"]}
     assert rows["in axons of a core"] == max(into.values())
     assert rows["out axons of a core"] == max(out.values())
+
+
+def test_what_sets_share_is_held_once(said, capsys):
+    """Blocks that run several times: one dataset of the file, read by several sets."""
+    with h5py.File(f"{ROOT}/networks/digits-backres.h5") as file:
+        weights = [group["weight"] for group in file["synapses"].values() if "weight" in group]
+        stored = {h5py.h5o.get_info(weight.id).addr: weight.size for weight in weights}
+    assert len(stored) < len(weights)
+    stored = sum(stored.values())
+    memory = '[numeric.weight]\nbits = 8\nsigned = true\n[[memory]]\nname = "all"\n'
+    chip = f'schema = "evsim-hw/1"\n{memory}holds = ["weight"]\nsize_kib = {stored / 1024}\n'
+    said("-T", 1, chip=chip)  # writes the chip
+    words = ["digits-backres.h5", "digits_test.h5"]
+    words = [f"{ROOT}/{folder}/{w}" for folder, w in zip(("networks", "data"), words, strict=True)]
+    run_command(["check", *words, "--chip", "chip.toml", "--json", "-T", "8", "--samples", ":1"])
+    found, rows = by_name(capsys.readouterr().out)
+    assert rows["memory all, KiB"]["measured"] == stored / 1024
+    assert rows["memory all, KiB"]["holds"]
+    total, sets = found["memory"]["total"], found["memory"]["sets"].values()
+    assert total["weight_read"] == sum(own["weight_read"] for own in sets)
+    assert total["distinct_per_sample"] <= stored < sum(o["distinct_per_sample"] for o in sets)
+    assert total["distinct_per_timestep"] <= stored * 8
 
 
 WIDTHS = """schema = "evsim-hw/1"

@@ -250,6 +250,8 @@ def test_structures_of_the_chips():
     queues = [(queue.depth, queue.policy) for chip in (loihi, odin, spinalflow)
               for queue in chip.queues]  # fmt: skip
     assert queues == [(50, "drop_new"), (32, "drop_new"), (2048, "error"), (1024, "stall")]
+    policies = [queue.policies for chip in (loihi, odin) for queue in chip.queues]
+    assert policies == [("drop_new",), ("stall", "drop_new")]
     assert (loihi.capacity.cores, loihi.capacity.synapse_bits_per_core) == (128, 128 * 1024 * 8)
     assert (odin.capacity.cores, odin.capacity.synapse_bits_per_core) == (1, 256 * 256 * 4)
     assert {memory.name: memory.size_kib for memory in odin.memories} == {
@@ -377,6 +379,8 @@ CHARGE = '\n[[charge]]\naction = {}\npj = 1\nsource = "page 9"\nevidence = "assu
         ('policy = "drop_new"', 'policy = "drop_now"', "did you mean 'drop_new'?"),
         ('policy = "drop_new"', "policy = 1", "queue[0]/policy: found 1"),
         ('policy = "drop_new"\n', "", "queue[0]: missing field 'policy'"),
+        ('scope = "core"', 'scope = "core"\ninput_policy = "wait"', "queue[0]/input_policy: found"),
+        ('scope = "core"', 'scope = "core"\ninput_polcy = "stall"', "did you mean 'input_policy'"),
         ('scope = "core"', 'scope = "cores"', "did you mean 'core'?"),
         ('overflow = "saturate"', 'overflow = "saturated"', "did you mean 'saturate'?"),
         ('at = "each_add"', 'at = "each_addition"', "numeric/membrane/at: found 'each_addition'"),

@@ -15,19 +15,31 @@ import evsim
 from evsim import EvsimError
 from evsim.queues import Queue
 
+ALONE, SHARED = ("drop_new", "drop_old", "stall"), ("drop_new", "stall")
+
+
+def policies(names):
+    """One policy, or a pair: that of the input and that of all others."""
+    one = st.sampled_from(names)
+    return st.one_of(one, st.tuples(one, one))
+
+
 QUEUES = st.one_of(
-    st.tuples(st.integers(1, 6), st.sampled_from(["drop_new", "drop_old", "stall"])),
-    st.tuples(st.integers(1, 12), st.sampled_from(["drop_new", "stall"]), st.integers(1, 3)),
+    st.tuples(st.integers(1, 6), policies(ALONE)),
+    st.tuples(st.integers(1, 12), policies(SHARED), st.integers(1, 3)),
 )
 
 
 def queue_of(case, depth, policy, cores=0):
     """A queue of every set, or of every core; populations take turns with `cores` cores."""
+    own = {}
+    if not isinstance(policy, str):
+        own, policy = {"policies": {case.network["input"]: policy[0]}}, policy[1]
     if not cores:
-        return Queue(depth, policy)
+        return Queue(depth, policy, **own)
     on = cores_of(case, cores)
     sets = {name: on[s["target"]] for name, s in case.network["synapses"].items()}
-    return Queue(depth, policy, shared=True, cores=sets if cores > 1 else None)
+    return Queue(depth, policy, shared=True, cores=sets if cores > 1 else None, **own)
 
 
 def cores_of(case, cores):
@@ -97,11 +109,40 @@ def test_a_queue_that_must_not_overflow_ends_the_run():
 
 
 @pytest.mark.parametrize(
+    ("depth", "waited", "arrivals"),
+    [(3, 2, {"in-a": 5, "a-b": 0}), (6, 0, {"in-a": 5, "a-b": 1}), (9, 0, {"in-a": 5, "a-b": 4})],
+)
+def test_events_from_outside_wait_and_those_from_inside_are_lost(depth, waited, arrivals):
+    """Five events a timestep from outside, four from inside, in one queue; three timesteps."""
+    ones = {"threshold": 1, "bias": 1}
+    populations = {
+        "in": {"kind": "input", "shape": (5,)},
+        "a": {"kind": "iaf", "shape": (4,), **ones},
+        "b": {"kind": "iaf", "shape": (2,), **ones},
+    }
+    sets = {
+        "in-a": {"kind": "dense", "source": "in", "target": "a", "weight": np.zeros((5, 4))},
+        "a-b": {"kind": "dense", "source": "a", "target": "b", "weight": np.zeros((4, 2))},
+    }
+    network = {"input": "in", "output": "b", "populations": populations, "synapses": sets}
+    queue = Queue(depth, "drop_new", shared=True, policies={"in": "stall"})
+    run = evsim.run(build.network(network), np.ones((1, 5)), timesteps=3, queue=queue)
+    for name, n in arrivals.items():
+        assert run.work[name]["arrivals"].tolist() == [3 * n]
+    assert run.work["in-a"]["stalled"].tolist() == [3 * waited]
+    assert run.work["in-a"]["dropped"].tolist() == [0]
+    assert run.work["a-b"]["dropped"].tolist() == [3 * (4 - arrivals["a-b"])]
+    assert run.work["a-b"]["stalled"].tolist() == [0]
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ((0,), "depth: found 0, expected at least 1"),
         ((4, "drop"), "policy: found 'drop', expected"),
         ((4, "drop_old", None, True), "policy: found 'drop_old', expected another one"),
+        ((4, "stall", None, True, None, {"in": "drop_old"}), "policies/in: found 'drop_old', exp"),
+        ((4, "stall", None, False, None, {"in": "drip_new"}), "did you mean 'drop_new'"),
     ],
 )
 def test_bad_queues(arguments, message):

@@ -53,7 +53,8 @@ def check(
         place = {"placing": "--placing"}.get(error.place, error.place)
         raise EvsimError(error.problem, place, error.file) from None
     claims = [Claim(text) for text in (*profile.claims, *(claim or []))]
-    limits = {"record": RECORD, "queue": queue_of(profile, placement)}
+    queue_name, queue = queue_of(profile, placement)
+    limits = {"record": RECORD, "queue": queue}
     choices = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
     with guarded(data, open_data) as opened:
 
@@ -62,7 +63,7 @@ def check(
             graded = free.settings.graded_input
             narrow, floats = narrowed(loaded, profile.numeric, graded)
             limited = Job(narrow, opened, samples=samples, **limits, **choices)
-            checked = Check(limited, free, profile, placement, claims, floats)
+            checked = Check(limited, free, profile, placement, claims, floats, queue_name)
             first = limited.settings.first_sample
             if claims and limited.settings.samples > 1:  # do they name what there is?
                 _ = simulated(f"{first}:{first + 1}").findings

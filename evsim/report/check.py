@@ -24,7 +24,7 @@ def show(check) -> None:
         rows.append([assumption, VERDICTS[holds], *map(numeral, numbers), place])
     columns = ["assumption", "holds", "measured", "limit", "margin", "place"]
     out.print(table("Assumptions", columns, rows))
-    _memory(check.traffic.as_dict(), samples, any(check.lost.values()), out)
+    _memory(check.traffic.as_dict(), samples, out)
     views, means = values["accesses_per_synapse"], values["per_synapse"]
     out.print(
         f"accesses per synapse: M1 {means['M1']:.3f} (at most {views['M1']['max']}), M2 "
@@ -48,7 +48,7 @@ def _outcome(found: dict) -> str:
     return f"{accuracy}{found['spikes']:,.1f} spikes a sample"
 
 
-def _memory(moved: dict, samples: int, lost: bool, out: Output) -> None:
+def _memory(moved: dict, samples: int, out: Output) -> None:
     """What the reads of weights move, and what of it is distinct."""
     rows = [
         [
@@ -63,7 +63,6 @@ def _memory(moved: dict, samples: int, lost: bool, out: Output) -> None:
     ]
     columns = ["set", "weights read", "words", "bits used", "distinct in timesteps", "in samples"]
     title = f"Weights of a sample, in words of {moved['word_bits']} bits"
-    title += ", were no event lost" if lost else ""
     out.print(table(title, columns, rows))
 
 

@@ -25,6 +25,14 @@ class Turns(NamedTuple):
     zeros: int = 0  # those with a weight of 0
 
 
+class WeightRows(NamedTuple):
+    """The rows of an array of weights: what lies together and is read together."""
+
+    reads: csr_array  # (sources, rows), int64: 1 where an event of a source reads a row
+    starts: np.ndarray  # (rows,) int64: where in the flat array a row begins
+    lengths: np.ndarray  # (rows,) int64: its elements
+
+
 @dataclass(frozen=True)
 class Connections:
     """A set between two populations that it fits.
@@ -95,11 +103,8 @@ class Synapses(Part):
         """The scale as (1 or positions, channels) of the target, if there is one."""
         return None
 
-    def rows(self, source, target) -> tuple[csr_array, np.ndarray] | None:
-        """The rows of weights that an event of each source reads; None without weights.
-
-        (sources, rows) of 1 where it reads the row, and the elements of each row.
-        """
+    def rows(self, source, target) -> WeightRows | None:
+        """The rows of weights that an event of each source reads; None without weights."""
         return None
 
     def nominal(self, source, target) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from evsim.synapses import (
     Connections,
     Turns,
     Weighted,
+    WeightRows,
     _bounded,
     _signs,
     require_rank3,
@@ -103,9 +104,13 @@ class Convolution(Weighted):
         position, tap = np.nonzero(read.reshape(height * width, -1))
         channels = np.arange(depth)
         sources = np.add.outer(position * depth, channels)
-        lengths = np.full(shape[0] * shape[1] * depth, shape[3] // self.groups)
+        length = shape[3] // self.groups
         rows = np.add.outer(tap * depth, channels)
-        return row_reads(source, lengths.size, sources, rows), lengths
+        group, channel = np.divmod(channels, shape[2])
+        taps = np.arange(shape[0] * shape[1]) * shape[2]
+        starts = (np.add.outer(taps, channel) * shape[3] + group * length).ravel()
+        reads = row_reads(source, starts.size, sources, rows)
+        return WeightRows(reads, starts, np.full(starts.size, length))
 
     def nominal(self, source, target) -> tuple[int, int]:
         per_arrival = self.weight.shape[0] * self.weight.shape[1] * self.weight.shape[3]

@@ -8,7 +8,7 @@ import numpy as np
 
 from evsim.geometry import over_cells
 from evsim.parts import array, kernel, mismatch, wholes
-from evsim.synapses import Connections, Weighted, _signs, row_reads
+from evsim.synapses import Connections, Weighted, WeightRows, _signs, row_reads
 from evsim.synapses._rows import Rows, values_of
 
 
@@ -80,9 +80,9 @@ class Dense(Weighted):
         base = self._first_rows(height, width, source.channels)
         read = np.add.outer(base, np.arange(source.channels))[base >= 0]
         sources = np.arange(source.neurons).reshape(base.size, -1)[base >= 0]
-        return row_reads(source, len(self.weight), sources, read), np.full(
-            len(self.weight), target.neurons
-        )
+        starts = np.arange(len(self.weight)) * target.neurons
+        reads = row_reads(source, starts.size, sources, read)
+        return WeightRows(reads, starts, np.full(starts.size, target.neurons))
 
     def nominal(self, source, target) -> tuple[int, int]:
         return target.neurons, self.weight.size

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evsim.parts import array, kernel, mismatch, whole, wholes
-from evsim.synapses import Connections, Turns, Weighted, _bounded, row_reads
+from evsim.synapses import Connections, Turns, Weighted, WeightRows, _bounded, row_reads
 from evsim.widths import BASE
 
 
@@ -90,9 +90,9 @@ class Identity(Weighted):
             return None
         kept = self._kept(*(source.shape[:2] if len(source.shape) == 3 else (1, 1)))
         sources = np.arange(source.neurons).reshape(kept.size, -1)[kept]
-        return row_reads(source, source.channels, sources, sources % source.channels), np.ones(
-            source.channels, np.int64
-        )
+        reads = row_reads(source, source.channels, sources, sources % source.channels)
+        starts = np.arange(source.channels)
+        return WeightRows(reads, starts, np.ones_like(starts))
 
     def nominal(self, source, target) -> tuple[int, int]:
         return -1, 0

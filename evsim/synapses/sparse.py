@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evsim.parts import array, kernel, mismatch
-from evsim.synapses import Connections, Turns, Weighted, _bounded, row_reads
+from evsim.synapses import Connections, Turns, Weighted, WeightRows, _bounded, row_reads
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -60,9 +60,10 @@ class Sparse(Weighted):
         return Connections(start, steps, fan_in, False, 0)
 
     def rows(self, source, target):
-        lengths = np.diff(self.indptr.astype(np.int64))
+        ends = self.indptr.astype(np.int64)
+        lengths = np.diff(ends)
         some = np.flatnonzero(lengths)
-        return row_reads(source, lengths.size, some, some), lengths
+        return WeightRows(row_reads(source, lengths.size, some, some), ends[:-1], lengths)
 
     def nominal(self, source, target) -> tuple[int, int]:
         return -1, self.data.size
