@@ -32,8 +32,9 @@ class Arrivals:
     rooms: dict[str, np.ndarray]  # by set: events of each timestep of arrival that find room
     waiting: dict[int, np.ndarray]  # by core: (timesteps,) events that are in the queue
     carriers: dict[str, tuple]
-    carried: dict[tuple, np.ndarray]
+    carried: dict[tuple, np.ndarray]  # by carrier: (neurons,) events that arrived
     delivered: dict[str, tuple[np.ndarray, list]]  # where recorded, by set: see Sample.arrivals
+    largest: dict[str, float]  # by graded population: of the values it sent
 
     def currents(self, name: str, steps: int, what: str = "currents", dtype=None) -> np.ndarray:
         """Zeros (timesteps, positions, channels) for the currents of a population."""
@@ -68,6 +69,14 @@ class Arrivals:
             touched = marked(reached, channels)
         self.facts[name]["touched"] += touched
         return reached
+
+    def unsafe(self, name: str) -> bool:
+        """Whether sums of floats in a population have to be checked, timestep by timestep.
+
+        What reaches it until now was sent before: its largest value bounds them.
+        """
+        plan = self.plan
+        return name not in plan.safe and not plan.reach(name, self.largest) < plan.most
 
     def window(self, delivery: Delivery, first: int, last: int):
         """The events of a set that arrive from timestep `first` to before `last`.
@@ -134,11 +143,27 @@ class Arrivals:
                 (stream.window(start, stop), 1),
                 (self.queued(delivery, start, stop), -1),
             ):
-                cells = np.arange(window.offsets.size - 1) % stream.positions
-                cells = np.repeat(cells, np.diff(window.offsets))
-                channels = window.channels[window.offsets[0] : window.offsets[-1]]
-                fan = delivery.connections.fan_out[cells * stream.width + channels]
-                facts["dropped_synops"] += sign * times * int(fan.sum())
+                facts["dropped_synops"] += sign * times * self.fan_out(delivery, window)
+
+    def keep_first(self, delivery: Delivery, window: Window, begin: int) -> None:
+        """Count the first timestep in which any event arrives: it is all that a cache is told."""
+        positions, facts = self.streams[delivery.part.source].positions, self.facts[delivery.name]
+        arrivals = np.diff(window.offsets[::positions])
+        some = np.flatnonzero(arrivals)
+        if some.size:
+            cells = slice(some[0] * positions, (some[0] + 1) * positions + 1)
+            one = window._replace(offsets=window.offsets[cells])
+            facts["first_arrivals"] = int(arrivals[some[0]])
+            facts["first_macs"] = self.fan_out(delivery, one)
+            facts["after_first"] = self.plan.timesteps - 1 - begin - int(some[0])
+
+    def fan_out(self, delivery: Delivery, window: Window) -> int:
+        """The sum of the fan-outs of the sources of the events of a window."""
+        stream = self.streams[delivery.part.source]
+        cells = np.arange(window.offsets.size - 1) % stream.positions
+        cells = np.repeat(cells, np.diff(window.offsets))
+        channels = window.channels[window.offsets[0] : window.offsets[-1]]
+        return int(delivery.connections.fan_out[cells * stream.width + channels].sum())
 
     def take(self, delivery: Delivery, first: int, last: int):
         """The same, and they are counted as arrivals."""
@@ -150,11 +175,13 @@ class Arrivals:
             delay = delivery.part.delay
             if self.plan.queue is not None:
                 self.overflow(delivery, stream, begin - delay, end - delay)
+                if self.facts[delivery.name].get("first_arrivals") == 0:
+                    self.keep_first(delivery, window, begin)
             if self.queues:
                 per_timestep = stream.per_timestep(begin - delay, end - delay)
                 self.queues[delivery.name][begin:end] = per_timestep
             if self.shares:
-                self.carry(delivery, window, 1)
+                self.carry(delivery, window, end - begin)
             if self.delivered:
                 self.note(delivery, window, begin, end)
         return stream, window, begin, end
@@ -192,13 +219,24 @@ class Arrivals:
         facts["macs" if delivery.graded else "synops"] += turns.additions
         facts["zero_synops"] += turns.zeros
 
-    def carry(self, delivery: Delivery, window: Window, times: int) -> None:
+    def carry(self, delivery: Delivery, window: Window, steps: int) -> None:
         """Count the events of each source neuron that its synapses carry."""
-        stream, carried = (
-            self.streams[delivery.part.source],
-            self.carried[self.carriers[delivery.name]],
-        )
-        tally(window.channels, window.offsets, times, carried.reshape(stream.positions, -1))
+        carried = self.carried[self.carriers[delivery.name]]
+        self.tally(delivery.part.source, window, steps, carried)
+
+    def collect_carried(self, delivery: Delivery, first: int, last: int) -> None:
+        """Count the events of each neuron in the window that a delay lets arrive in time."""
+        stream, delay = self.streams[delivery.part.source], delivery.part.delay
+        first, end = stream.within(first, min(last, self.plan.timesteps - delay))
+        if end > first:
+            self.carry(delivery, self.queued(delivery, first, end), end - first)
+
+    def tally(self, source: str, window: Window, steps: int, per_neuron: np.ndarray) -> None:
+        """Add the events of a window of `steps` timesteps to those of each neuron (neurons,)."""
+        stream = self.streams[source]
+        times = steps if stream.repeats else 1
+        each = per_neuron.reshape(stream.positions, -1)
+        tally(window.channels, window.offsets, times, each)
 
     def add(self, delivery: Delivery, window: Window, currents, marks, first: int = 0) -> Turns:
         """Add the events of a window to the currents, through the set's scale if it has one.
@@ -273,9 +311,9 @@ def marked(reached: np.ndarray, channels: int) -> int:
 
 
 @kernel
-def tally(channels, offsets, times, carried):
-    """carried[p, c] += times for every event of a window."""
+def tally(channels, offsets, times, per_neuron):
+    """per_neuron[p, c] += times for every event of a window."""
     for source in range(offsets.shape[0] - 1):
-        row = carried[source % carried.shape[0]]
+        row = per_neuron[source % per_neuron.shape[0]]
         for k in range(offsets[source], offsets[source + 1]):
             row[channels[k]] += times

@@ -42,6 +42,16 @@ PREDICTION_FACTS = {  # of populations that decide on what their potential will 
     "predictions": "updates with a prediction",
     "active_predictions": "those that a lazy machine cannot skip",
 }
+QUEUE_FACTS = {  # of a set, where queues have a depth
+    "dropped": "events that found no room",
+    "dropped_synops": "the fan-outs of their sources",
+    "stalled": "events that found no room and waited",
+}
+FIRST_FACTS = {  # of a set of a constant input, where queues have a depth
+    "first_arrivals": "arrivals of the first timestep that has any",
+    "first_macs": "the macs of that timestep",
+    "after_first": "timesteps after it",
+}
 WIDTH_FACTS = {"overflows": "sums that left their width, before they were brought into it"}
 ACTIONS = {
     "event_pop": "an event is taken from a queue",
@@ -220,23 +230,27 @@ def _cache_input(parts, work, machine, timesteps, constant, done) -> None:
     """Count the first delivering timestep of a constant input only, and adding it up again."""
     spikes = work[constant]["spikes"]
     done[constant]["event_push"] = np.zeros_like(spikes)
-    first: dict[str, np.ndarray] = {}  # target: timestep of the first cached delivery
+    later: dict[str, np.ndarray] = {}  # target: timesteps after the first cached delivery
     for name, part in parts.items():
         if not is_set(part) or part["source"] != constant:
             continue
-        delivering = max(timesteps - part["delay"], 0)
-        done[name] = {a: n // max(delivering, 1) for a, n in done[name].items()}
+        delivering, own, target = max(timesteps - part["delay"], 0), work[name], part["target"]
+        if "first_arrivals" in own:  # the queue may have lost others in every timestep
+            arrivals, macs = own["first_arrivals"], own["first_macs"]
+            once = {"arrivals": arrivals, "macs": macs, "synops": np.zeros_like(macs)}
+            done[name] = set_actions(part, once, machine, parts[target])
+            left = own["after_first"]
+        else:
+            done[name] = {a: n // max(delivering, 1) for a, n in done[name].items()}
+            left = np.where(own["arrivals"] > 0, delivering - 1, 0)
         if not delivering:
             continue
         done[constant]["event_push"] = done[constant]["event_push"] + spikes // timesteps
-        never = np.full_like(spikes, timesteps - 1)
-        begins = np.where(work[name]["arrivals"] > 0, part["delay"], never)
-        first[part["target"]] = np.minimum(first.get(part["target"], never), begins)
-    for target, begins in first.items():
+        later[target] = np.maximum(later.get(target, 0), left)
+    for target, left in later.items():
         places = parts[target].get("places", parts[target]["neurons"])
-        later = (timesteps - 1 - begins) * places
         for action in ("current_read", "commit_add"):
-            done[target][action] = done[target].get(action, 0) + later
+            done[target][action] = done[target].get(action, 0) + left * places
 
 
 def counts(

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from operator import itemgetter
 
 import numpy as np
 
 from evsim.arrivals import NOBODY, Arrivals
 from evsim.codings import Key, codings
-from evsim.counts import facts_of
+from evsim.counts import FIRST_FACTS, QUEUE_FACTS, facts_of
 from evsim.events import Pairs, Stream
 from evsim.memory import Space
-from evsim.neurons._slope import listening
+from evsim.neurons._potential import check_range
+from evsim.neurons._slope import check_slope, listening
 from evsim.parts import EvsimError
-from evsim.plan import Delivery, Plan
+from evsim.plan import Plan
 
 
 class Stopped(Exception):
@@ -60,7 +60,9 @@ class Simulation(Arrivals):
             self.facts[self.network.input]["clipped"] = 0  # inputs beyond [-1, 1]
         if plan.queue is not None:
             for name in synapses:
-                self.facts[name] |= dict.fromkeys(("dropped", "dropped_synops", "stalled"), 0)
+                self.facts[name] |= dict.fromkeys(QUEUE_FACTS, 0)
+                if plan.coding.REPEATS and synapses[name].source == self.network.input:
+                    self.facts[name] |= dict.fromkeys(FIRST_FACTS, 0)
         self.shares = plan.queue is not None and plan.queue.shared
         self.streams, self.states, self.out = {}, {}, {}
         for name, part in populations.items():
@@ -81,13 +83,20 @@ class Simulation(Arrivals):
             else:
                 shape = plan.timesteps, part.neurons
                 self.out[name] = np.empty(shape, self._traced_dtype(name))
-        self.repeated = {}  # set: what one timestep of a repeating source does
-        self.rooms, self.waiting = {}, {}
+        self.largest = {n: 0.0 for n, part in populations.items() if part.graded}
+        if plan.graded_input:
+            values = self.values[2] if plan.coding is codings()["events"] else self.values
+            self.largest[self.network.input] = np.abs(values).max(initial=0).item()
+        self.repeated, self.rooms, self.waiting = {}, {}, {}
+        self.sent = {  # events of each neuron
+            name: np.zeros(populations[name].neurons, np.int64) for name in self.streams
+        }
         self.carriers = {  # sets that carry the same events
             name: (s.source, s.delay, name if self.shares else None) for name, s in synapses.items()
         }
-        self.carried = {  # events that each source neuron has delivered
-            key: np.zeros(populations[key[0]].neurons, np.int64) for key in self.carriers.values()
+        self.carried = {  # those that arrived: of no delay and no queue, what was sent
+            key: np.zeros_like(self.sent[key[0]]) if plan.queue or key[1] else self.sent[key[0]]
+            for key in self.carriers.values()
         }
         self.sums = np.zeros((plan.timesteps, populations[self.network.output].neurons))
         self.spikes = {name: [] for name in self._recorded()}
@@ -138,37 +147,41 @@ class Simulation(Arrivals):
 
     def advance_all(self, timesteps: int) -> None:
         """Advance every population to before timestep `timesteps`, in windows."""
-        for first in range(0, timesteps, self.plan.window):
-            last = min(first + self.plan.window, timesteps)
-            for stage in self.network.stages:
-                for a in range(first, last, stage.window or last):
-                    b = min(a + (stage.window or last), last)
-                    for name in stage.populations:
-                        self.advance(name, a, b)
-            self.collect(first, last)
+        with np.errstate(all="ignore"):  # what is not finite is an error, said in one line
+            for first in range(0, timesteps, self.plan.window):
+                last = min(first + self.plan.window, timesteps)
+                for stage in self.network.stages:
+                    for a in range(first, last, stage.window or last):
+                        b = min(a + (stage.window or last), last)
+                        for name in stage.populations:
+                            self.advance(name, a, b)
+                self.collect(first, last)
 
     def advance(self, name: str, first: int, last: int) -> None:
-        """Advance one population from timestep `first` to before `last`, block by block."""
+        """Advance one population from timestep `first` to before `last`."""
+        try:
+            if name == self.network.input:
+                self.encode(first, last)
+            elif name in self.plan.starts:
+                self.listen(name, first, last)
+            else:
+                self.advance_blocks(name, first, last)
+        except EvsimError as error:
+            if error.place.startswith("/events"):
+                raise
+            raise error.within(f"populations/{name}, sample {self.index}") from None
+
+    def advance_blocks(self, name: str, first: int, last: int) -> None:
+        """The same for a population that any timestep may change, block by block."""
         part = self.network.populations[name]
-        if name == self.network.input:
-            self.encode(first, last)
-            return
-        if name in self.plan.starts:
-            self.listen(name, first, last)
-            return
+        unsafe = self.unsafe(name)
+        block = 1 if unsafe else self.plan.block(name)
         begin, end = part.visited(first, last)
         self.rest(name, first, begin)
-        for a in range(begin, end, self.plan.block(name)):
+        for a in range(begin, end, block):
             if self.stop.is_set():
                 raise Stopped
-            b = min(a + self.plan.block(name), end)
-            try:
-                if part.passes:
-                    self.pass_on(name, a, b)
-                else:
-                    self.update(name, a, b)
-            except EvsimError as error:
-                raise error.within(f"populations/{name}, sample {self.index}") from None
+            (self.pass_on if part.passes else self.update)(name, a, min(a + block, end), unsafe)
         self.rest(name, end, last)
 
     def rest(self, name: str, first: int, last: int) -> None:
@@ -178,7 +191,7 @@ class Simulation(Arrivals):
             if name in self.trace:
                 self.trace[name][first:last] = self.states[name]["potential"].reshape(1, -1)
 
-    def update(self, name: str, first: int, last: int) -> None:
+    def update(self, name: str, first: int, last: int, unsafe: bool) -> None:
         """Advance one population by a block: arrive, integrate, fire, reset, send."""
         part, facts = self.network.populations[name], self.facts[name]
         neurons, state = self.plan.neurons[name], self.states[name]
@@ -189,11 +202,17 @@ class Simulation(Arrivals):
             reached = reached[:, :0]
         if part.counts_arrivals:
             reached = self.arrived(name, first, last)
+        if unsafe:
+            neurons.check(state, currents[0], first)
         done = neurons.advance(state, currents, reached, first, self.out[name])
         facts["updates"] += part.updates(first, last) * part.listening.neurons
         facts["draws"] += (last - first) * part.neurons * part.draws
         for fact, count in (done if isinstance(done, dict) else {"active_updates": done}).items():
             facts[fact] += count
+        if part.graded:
+            sent = self.streams[name].window(first, last)
+            values = np.abs(sent.values[sent.offsets[0] : sent.offsets[-1]])
+            self.largest[name] = max(self.largest[name], values.max(initial=0).item())
         if name in self.trace:
             self.trace[name][first:last] = state["potential"].reshape(1, -1)
 
@@ -244,8 +263,10 @@ class Simulation(Arrivals):
         begin, end = listening(first, last, start, part.window)
         queue, sets = self.plan.queue, self.plan.incoming[name]
         drops = queue is not None and any(queue.drops(d.part.source) for d in sets)
-        stepwise = drops or name in self.trace or not neurons.all_restless
+        unsafe = self.unsafe(name)
+        stepwise = drops or name in self.trace or not neurons.all_restless or unsafe
         block = self.plan.block(name) if stepwise else part.window
+        block = 1 if unsafe else block
         for a in range(begin, end, block):
             b = min(a + block, end)
             currents = self.currents(name, b - a) if stepwise else None
@@ -255,6 +276,9 @@ class Simulation(Arrivals):
                 facts["active_updates"] += (b - a) * part.neurons
                 continue
             state = self.states[name]
+            if unsafe:
+                when = a, start, part.window
+                check_slope(state, currents[0], neurons.bias, neurons.dtype, *when)
             facts["active_updates"] += neurons.listen(state, currents, reached, start - a)
             if name in self.trace:
                 self.trace[name][a:] = state["potential"].reshape(1, -1)
@@ -262,12 +286,14 @@ class Simulation(Arrivals):
             state = self.states[name]  # with events lost, pairs are none: what was added counts
             total = None if drops else self.charge(name)
             charges, near = neurons.decide(state, total)
+            if unsafe:  # the sum of charges times weights is another one
+                check_range("potential", state["potential"], neurons.dtype, start - 1)
             own.fill(start, part.window, charges)
             facts["near"] += near
             if name in self.trace:
                 self.trace[name][start - 1 :] = self.states[name]["potential"].reshape(1, -1)
 
-    def pass_on(self, name: str, first: int, last: int) -> None:
+    def pass_on(self, name: str, first: int, last: int, unsafe: bool) -> None:
         """Let the events of its one set that arrive in the block through a max pool."""
         [delivery] = self.plan.incoming[name]
         facts, own = self.facts[delivery.name], self.facts[name]
@@ -275,6 +301,9 @@ class Simulation(Arrivals):
         turns, touched = self.plan.neurons[name].advance(
             self.states[name], window, stream.repeats, last - first, begin - first, self.out[name]
         )
+        if unsafe:
+            sums = self.states[name]["sums"]
+            check_range("running sum", sums, sums.dtype, first, "source")
         facts["macs" if delivery.graded else "synops"] += turns
         own["gate_updates"] += turns
         for touching in (facts, own):
@@ -288,9 +317,12 @@ class Simulation(Arrivals):
             per_timestep = stream.per_timestep(a, b)
             facts["spikes"] += int(per_timestep.sum())
             facts["peak"] = max(facts["peak"], int(per_timestep.max(initial=0)))
+            if b > a:
+                self.tally(name, stream.window(a, b), b - a, self.sent[name])
             if not self.shares:
-                for delivery in {self.carriers[d.name]: d for d in outgoing}.values():
-                    self.collect_carried(delivery, first, last)
+                for key, delivery in {self.carriers[d.name]: d for d in outgoing}.items():
+                    if self.carried[key] is not self.sent[name]:
+                        self.collect_carried(delivery, first, last)
             if name in self.spikes or name == self.network.output:
                 timesteps, neurons, values = stream.events(a, b)
                 if name in self.spikes:
@@ -299,14 +331,6 @@ class Simulation(Arrivals):
                     np.add.at(self.sums, (timesteps, neurons), values)
             if last < self.plan.timesteps:
                 stream.forget(last - max((d.part.delay for d in outgoing), default=0))
-
-    def collect_carried(self, delivery: Delivery, first: int, last: int) -> None:
-        """Count the events of each neuron in the window that a delay lets arrive in time."""
-        stream, delay = self.streams[delivery.part.source], delivery.part.delay
-        first, end = stream.within(first, min(last, self.plan.timesteps - delay))
-        if end > first:
-            times = end - first if stream.repeats else 1
-            self.carry(delivery, self.queued(delivery, first, end), times)
 
     def result(self) -> Sample:
         """The sample's facts, decision and recordings."""
@@ -318,7 +342,7 @@ class Simulation(Arrivals):
                 own = self.facts[delivery.name]
                 missing = facts["spikes"] - own["arrivals"] - own.get("dropped", 0)
                 own["undelivered"] = missing
-        by_timestep = self.sums.cumsum(axis=0) if output in self.streams else self.out[output]
+        by_timestep = self.out[output] if output not in self.streams else self.event_sums()
         histograms = {
             name: np.bincount(
                 self.carried[self.carriers[name]],
@@ -327,11 +351,8 @@ class Simulation(Arrivals):
             ).astype(np.int64)
             for name, s in network.synapses.items()
         }
-        for name in self.streams:
-            sent = [n for key, n in self.carried.items() if key[0] == name]
-            if sent:
-                most = max(sent, key=np.sum)  # the longer a delay, the more arrive too late
-                histograms[name] = np.bincount(most, minlength=self.most(name) + 1)
+        for name, sent in self.sent.items():
+            histograms[name] = np.bincount(sent, minlength=self.most(name) + 1)
         ranges, first_overflows = self.widths()
         joined = {
             name: tuple(np.concatenate(c) for c in zip(*found, strict=True))
@@ -352,6 +373,18 @@ class Simulation(Arrivals):
             {n: (k, np.concatenate([NOBODY, *who])) for n, (k, who) in self.delivered.items()},
         )
 
+    def event_sums(self) -> np.ndarray:
+        """The sums of event values of the output population, (timesteps, neurons), float64."""
+        with np.errstate(all="ignore"):
+            found = self.sums.cumsum(axis=0)
+        for t in np.flatnonzero(~np.isfinite(found).all(axis=1)):
+            try:
+                check_range("sum of events", found[t], found.dtype, t)
+            except EvsimError as error:
+                place = f"populations/{self.network.output}, sample {self.index}"
+                raise error.within(place) from None
+        return found
+
     def widths(self) -> tuple[dict, dict]:
         """What the integer populations that report it reached; their overflows are counted."""
         ranges, first_overflows = {}, {}
@@ -367,15 +400,14 @@ class Simulation(Arrivals):
         """The most events that a neuron of a population can send."""
         if name not in self.plan.starts:
             return self.plan.timesteps
-        sent = max((n.max() for key, n in self.carried.items() if key[0] == name), default=0)
+        sent = self.sent[name].max()
         assert sent <= 2, f"{name!r} sent {sent} events in its window"
         return 2
 
     def rates(self) -> dict[str, np.ndarray]:
-        """Events per timestep of each source neuron, or its duration as a share of the longest."""
+        """Events per timestep that each neuron sent, or its duration as a share of the longest."""
         window = self.network.schedule and self.network.schedule.window
-        each = sorted(self.carried.items(), key=itemgetter(0), reverse=True)  # shortest delay last
-        found = {name: n / self.plan.timesteps for (name, *_), n in each}
+        found = {name: n / self.plan.timesteps for name, n in self.sent.items()}
         for name in self.plan.starts:
             found[name] = self.streams[name].charges / (window - 1)
         for name, state in self.states.items():

@@ -14,8 +14,8 @@ from evsim.formats.result import ResultFile, header_of
 from evsim.parts import EvsimError, mismatch
 from evsim.plan import Plan
 from evsim.runs import Run
-from evsim.settings import settle, values_of
-from evsim.threads import simulate, warm
+from evsim.settings import settle
+from evsim.threads import input_of, simulate, warm
 from evsim.widths import sums_of
 
 
@@ -113,8 +113,7 @@ class Job:
             if file and file.done:
                 file.restore()
             with self._located():
-                part = self.network.populations[self.network.input]
-                values = values_of(part, self.inputs, 0, plan.dtype)
+                values = input_of(plan, self.inputs, self.settings, 0)
                 with announced_compilation(quiet):
                     warm(plan, values)
             begin = time.perf_counter()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from evsim.codings import codings
@@ -33,6 +35,7 @@ class Plan:
         self.network, self.timesteps, self.seed = network, settings.timesteps, settings.seed
         self.dtype = np.dtype(settings.dtype)
         self.coding = codings()[settings.coding]
+        self.most = float(np.finfo(self.dtype).max)
         self.graded_input = settings.graded_input
         self.record = record
         if queue is not None:
@@ -53,6 +56,12 @@ class Plan:
         for name, part in network.populations.items():
             if name != network.input:
                 self._prepare(name, part)
+        self.safe = {  # populations whose sums the weights alone keep within the dtype
+            name
+            for name in self.neurons
+            if name in self.integer
+            or (not any(d.graded for d in self.incoming[name]) and self.reach(name, {}) < self.most)
+        }
         self.population_index = {name: i for i, name in enumerate(network.populations)}
         per_timestep = sum(
             4 * part.neurons + 8 * part.positions
@@ -120,12 +129,27 @@ class Plan:
         largest = max(self.largest_weight(part) for part in sets)
         return self.network.populations[name].arriving.lane(largest)
 
-    def largest_weight(self, part) -> int:
-        """The largest magnitude among the integer weights of a set."""
+    def largest_weight(self, part) -> int | float:
+        """The largest magnitude among the weights of a set."""
         weights = part.weights()
         if weights is None:
             return 1
-        return max(int(weights.max(initial=0)), -int(weights.min(initial=0)))
+        return max(weights.max(initial=0).item(), -weights.min(initial=0).item())
+
+    def reach(self, name: str, largest: Mapping[str, float]) -> float:
+        """A magnitude that no sum of floats in a population exceeds.
+
+        `largest`: of the values that graded populations send. A sum of n numbers of at most x is
+        at most 2 n x, as rounding adds no more than a number itself; a set adds eight at a time.
+        Currents are taken to add up twice, as in a slope or a synaptic current that then adds up
+        in the potential. A leak, a floor and a spike take away only.
+        """
+        part, sums = self.network.populations[name], 2.0 * self.timesteps
+        origins = [(d, self.network.origin(d.part.source)) for d in self.incoming[name]]
+        current = sum(d.bound * largest.get(origin, 1.0) for d, origin in origins)
+        slope = sums * (current + magnitude(part, "current_bias"))
+        rest = magnitude(part, "v_init") + magnitude(part, "v_reset")
+        return rest + sums * (slope + magnitude(part, "bias"))
 
     def largest_value(self, name: str) -> int:
         """The largest value with which an event reaches a population: 1, or a whole duration."""
@@ -139,6 +163,12 @@ class Plan:
             return 1
         places = part.listening.neurons
         return max(1, BLOCK // (places * self.currents_dtype[name].itemsize))
+
+
+def magnitude(part, name: str) -> float:
+    """The largest magnitude of a field, 0 without one."""
+    value = getattr(part, name, None)
+    return 0.0 if value is None else float(np.abs(np.float64(value)).max())
 
 
 class Delivery:
@@ -161,6 +191,9 @@ class Delivery:
             self.dtype = plan.lane(self.part.target)
         scale = self.part.scale_of(target)
         self.scale = None if scale is None else rounded(scale, plan.dtype, f"synapses/{name}/scale")
+        factor = 1.0 if scale is None else max(1.0, magnitude(self.part, "scale"))
+        # Of the current that events of magnitude 1 make, rounded sums of sums included.
+        self.bound = 4.0 * self.connections.fan_in * plan.largest_weight(self.part) * factor
         source, signs = network.populations[self.part.source], self.connections.start_signs
         if self.width is not None:
             self.deliver = self.connections.start(plan.integers, self.width)

@@ -15,8 +15,8 @@ from evsim.network import Network
 from evsim.parts import mismatch
 from evsim.plan import MEMORY, Plan
 from evsim.queues import Queue
-from evsim.settings import RECORDS, Settings, settle, values_of
-from evsim.threads import simulate, warm
+from evsim.settings import RECORDS, Settings, settle
+from evsim.threads import input_of, simulate, warm
 
 
 class Run:
@@ -207,7 +207,7 @@ def run(
     )
     plan = Plan(network, settings, memory=memory, record=tuple(record), window=window, queue=queue)
     result = Run(network, settings, tuple(record))
-    warm(plan, values_of(network.populations[network.input], inputs, 0, plan.dtype))
+    warm(plan, input_of(plan, inputs, settings, 0))
     begin = time.perf_counter()
     for sample in simulate(plan, inputs, settings, jobs, threading.Event()):
         result.add(sample)

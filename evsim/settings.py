@@ -119,7 +119,14 @@ def check_shape(part, inputs) -> None:
 def values_of(part, inputs, index: int, dtype):
     """What is coded of one sample: the scaled image, or its events."""
     if isinstance(inputs, Events):
-        return inputs.of(index)
+        timesteps, neurons, values = inputs.of(index)
+        with np.errstate(all="ignore"):
+            wrong = np.flatnonzero(~np.isfinite(values.astype(dtype)))
+        if wrong.size:
+            k = wrong[0]
+            found = f"an event of {values[k]} at timestep {timesteps[k]}, neuron {neurons[k]}"
+            raise mismatch(found, f"finite numbers in {np.dtype(dtype)}", "/events/value")
+        return timesteps, neurons, values
     raw = inputs[index]  # images of a file are checked when they are read
     if isinstance(inputs, np.ndarray) and raw.dtype.kind == "f" and not np.isfinite(raw).all():
         raise mismatch("NaN or infinity", "finite values", f"images, sample {index}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -27,6 +28,18 @@ def warm(plan: Plan, values) -> None:
         one.advance_all(plan.timesteps if whole else 1)
 
 
+def input_of(plan: Plan, inputs, settings: Settings, index: int):
+    """What is coded of one sample; an error names it."""
+    name, sample = plan.network.input, settings.first_sample + index
+    try:
+        return values_of(plan.network.populations[name], inputs, index, plan.dtype)
+    except EvsimError as error:
+        place = error.place or f"populations/{name}"
+        if "sample" not in place:
+            place = f"{place}, sample {sample}"
+        raise EvsimError(error.problem, place, error.file) from None
+
+
 def simulate(
     plan: Plan, inputs, settings: Settings, jobs: int | None, stop: threading.Event, skip: int = 0
 ) -> Iterator[Sample]:
@@ -34,12 +47,17 @@ def simulate(
 
     When `stop` is set, what is finished is still yielded, then Stopped is raised.
     """
-    part = plan.network.populations[plan.network.input]
     spaces: dict[int, Space] = {}
 
     def one(index: int, values) -> Sample:
         space = spaces.setdefault(threading.get_ident(), Space())
-        return Simulation(plan, index, values, space, stop).run()
+        try:
+            return Simulation(plan, index, values, space, stop).run()
+        except EvsimError:  # of all mistakes the first, whatever was advanced in one go
+            stepwise = copy.copy(plan)
+            stepwise.window = 1
+            Simulation(stepwise, index, values, space, stop).run()
+            raise
 
     jobs = min(thread_count(jobs), settings.samples)
     pending: deque[Future] = deque()
@@ -48,7 +66,7 @@ def simulate(
         try:
             while not stop.is_set():
                 while len(pending) < 2 * jobs and (index := next(todo, None)) is not None:
-                    values = values_of(part, inputs, index, plan.dtype)
+                    values = input_of(plan, inputs, settings, index)
                     pending.append(pool.submit(one, settings.first_sample + index, values))
                 if not pending:
                     return

@@ -82,9 +82,12 @@ def is_integer(network, population, graded):
 
 
 def checked(value):
-    """The value, which must lie in int32 if it is an integer."""
-    if isinstance(value, int) and not INT32.min <= value <= INT32.max:
-        raise OverflowError(f"{value} leaves int32")
+    """The value, which must lie in int32 if it is an integer, and else be finite."""
+    if isinstance(value, int):
+        if not INT32.min <= value <= INT32.max:
+            raise OverflowError(f"{value} leaves int32")
+    elif not math.isfinite(value):
+        raise OverflowError(f"{value} is not finite")
     return value
 
 
@@ -155,7 +158,7 @@ class Neurons:
             current = self.current_leak[j] * self.u[j] + current
             if self.current_bias is not None:
                 current = current + self.current_bias[j]
-            self.u[j] = current
+            self.u[j] = checked(current)
         if t <= self.rests_until[j]:
             return 0
         self.integrate(j, current)
@@ -424,7 +427,7 @@ class MaxPool:
         """The events that pass, of those that arrive at a timestep."""
         passed = {}
         for source, value in sorted(events):
-            self.sums[source] += type(self.sums[source])(value)
+            self.sums[source] = checked(self.sums[source] + type(self.sums[source])(value))
             for target, _, _ in self.synapses[source]:
                 self.comparisons += 1
                 largest = max(self.sums[member] for member in self.members[target])
@@ -510,6 +513,17 @@ def set_facts(fields, synapses, events, timesteps, graded):
     return facts, pairs, delivered, queue
 
 
+def first_facts(fields, synapses, events, timesteps):
+    """What the first timestep in which events of a set arrive does, and how many follow it."""
+    arrivals = [(t + fields.get("delay", 0), source) for t, source, _ in events]
+    arrivals = [(t, source) for t, source in arrivals if t < timesteps]
+    first = min((t for t, _ in arrivals), default=timesteps - 1)
+    sources = [source for t, source in arrivals if t == first]
+    macs = sum(len(synapses[source]) for source in sources)
+    later = timesteps - 1 - first
+    return {"first_arrivals": len(sources), "first_macs": macs, "after_first": later}
+
+
 def accesses_per_synapse(synapses, delivered):
     """How many synapses carried 0, 1, 2, ... arrivals."""
     histogram = Counter()
@@ -551,6 +565,7 @@ class Sample:
         # policies is that of the input and that of all others
         self.queue = queue
         self.rooms, self.waiting = {}, Counter()
+        self.repeats = False  # the input sends the same at every timestep
         self.paired = paired  # the input sends two events, or none
         self.populations, self.sets = network["populations"], network["synapses"]
         self.numbers = {
@@ -740,6 +755,8 @@ class Sample:
                 facts[name]["dropped"] = lost["arrivals"]
                 facts[name]["dropped_synops"] = lost["synops"] + lost["macs"]
                 facts[name]["stalled"] = over if self.policy(name) == "stall" else 0
+                if self.repeats and fields["source"] == self.network["input"]:
+                    facts[name] |= first_facts(fields, synapses, kept, self.timesteps)
             accesses[name] = accesses_per_synapse(synapses, delivered)
             touched[fields["target"]] |= pairs
         spikes = {name: self.spikes(name) for name in self.populations}
@@ -815,7 +832,7 @@ def simulate(
 
     graded, source = is_graded(coding, inputs, graded), network["input"]
     run = Sample(network, timesteps, dtype, graded, draw, coding == "switch", queue)
-    run.clipped = 0
+    run.clipped, run.repeats = 0, coding == "constant"
     if coding == "switch":
         values = scaled_image(network["populations"][source], inputs, dtype)
         run.clipped = sum(abs(x) > 1 for x in values)
@@ -825,5 +842,8 @@ def simulate(
     for t in range(timesteps):
         for name in (queue and queue[2:] and queue[2]) or visiting_order(network):
             if name != network["input"]:
-                run.visit(name, t, lazy)
+                try:
+                    run.visit(name, t, lazy)
+                except OverflowError as error:
+                    raise OverflowError(f"{name}, timestep {t}: {error}") from None
     return run.record()

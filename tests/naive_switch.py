@@ -26,6 +26,13 @@ def encode(values, window, timesteps):
     return sent[:timesteps]
 
 
+def finite(value):
+    """The value, which must be finite."""
+    if not math.isfinite(value):
+        raise OverflowError(f"{value} is not finite")
+    return value
+
+
 class Slope:
     """Kind `switch`, and a readout with a slope."""
 
@@ -87,16 +94,16 @@ class Slope:
             return self.decided(j, t)
         if not self.listens(t):
             return 0
-        self.slope[j] += current
+        self.slope[j] = finite(self.slope[j] + current)
         if self.firing == "online":
             growth = self.slope[j]
             if self.adds_bias(t):
                 growth = growth + self.bias[j]
-            self.v[j] += growth
+            self.v[j] = finite(self.v[j] + growth)
             return self.toggle(j, t, growth)
-        self.v[j] += self.slope[j]
+        self.v[j] = finite(self.v[j] + self.slope[j])
         if self.adds_bias(t):
-            self.v[j] += self.bias[j]
+            self.v[j] = finite(self.v[j] + self.bias[j])
         return 0
 
     def decided(self, j, t):

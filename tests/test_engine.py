@@ -1,16 +1,22 @@
 """The engine equals the law written as plain loops: spikes, potentials, facts and actions."""
 
+import threading
 from itertools import product
 
 import build
 import numpy as np
 import pytest
 from effort import examples
+from geometry import neurons
 from hypothesis import given
 from hypothesis import strategies as st
 from naive import simulate
 from strategies import cases
 from tally import tally
+
+from evsim.plan import Plan
+from evsim.settings import settle
+from evsim.threads import simulate as simulated
 
 MACHINES = list(
     product(("direct", "buffer", "register"), ("clock", "active"), ("recompute", "cached"))
@@ -19,6 +25,12 @@ MACHINES = list(
 
 def events_of(run, name):
     return [(e["timestep"], e["neuron"], e["value"]) for e in run.spikes[name]]
+
+
+def sent(record, network, name):
+    """How many events each neuron of a population sent, whether they arrived anywhere or not."""
+    count = neurons(network["populations"][name]["shape"])
+    return np.bincount([j for _, j, _ in record.spikes[name]], minlength=count)
 
 
 def assert_equal(run, record, case):
@@ -42,6 +54,10 @@ def assert_equal(run, record, case):
     for name, accesses in record.accesses.items():
         found = {int(k): int(n) for k, n in enumerate(run.histograms[name]) if n}
         assert found == {k: n for k, n in accesses.items() if n}, name
+    for name in set(network["populations"]) - silent:
+        each = sent(record, network, name)
+        found = np.trim_zeros(run.histograms[name], "b")
+        assert found.tolist() == np.bincount(each).tolist(), name
     assert run.predictions_by_timestep[0].tolist() == list(record.decisions)
     assert run.predictions.tolist() == [record.decision]
 
@@ -68,6 +84,21 @@ def test_no_window_changes_a_bit(case, window, jobs):
             assert {f: n.tolist() for f, n in run.work[name].items()} == {
                 f: [n] for f, n in facts.items()
             }, name
+
+
+@examples(60)
+@given(cases(), st.integers(1, 8))
+def test_rates_are_of_events_sent(case, window):
+    record = simulate(**case._asdict())
+    network, inputs = build.network(case.network), build.inputs(case)
+    given = {n: getattr(case, n) for n in ("timesteps", "coding", "seed")}
+    settings = settle(network, inputs, first_sample=case.sample, **given)
+    plan = Plan(network, settings, record=("rates",), window=window)
+    [sample] = simulated(plan, inputs, settings, 1, threading.Event())
+    silent = {n for n, part in case.network["populations"].items() if part["kind"] == "readout"}
+    assert set(sample.rates) == set(case.network["populations"]) - silent
+    for name, rates in sample.rates.items():
+        assert (rates == sent(record, case.network, name) / case.timesteps).all(), name
 
 
 @examples(60)

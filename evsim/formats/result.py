@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from evsim import counts as counting
-from evsim.counts import facts_of, is_set
+from evsim.counts import FIRST_FACTS, QUEUE_FACTS, facts_of, is_set
 from evsim.formats import _hdf5 as hdf5
 from evsim.parts import EvsimError, mismatch
 
@@ -372,6 +372,9 @@ def _stored(file, histograms: bool = True) -> StoredRun:
         )
         for name, part in parts.items()
     }
+    for name, known in facts.items():
+        queued = (QUEUE_FACTS | FIRST_FACTS).keys() & file[f"work/{name}"].keys()
+        facts[name] = [*known, *queued]
     accesses = hdf5.names(file["accesses"], "/accesses") if histograms else ()
     ranges, firsts = (
         {name: column(f"/{place}/{name}") for name in hdf5.names(file[place], f"/{place}")}

@@ -123,24 +123,37 @@ class PotentialWindow:
                         self.integrated(state, currents[i], reached[i], first + i.start, out)
                         for i in ones
                     )
-                self.check_int32(state, currents[0], first)
+                self.check(state, currents[0], first)
             currents = currents.astype(np.int32, copy=False)
         return self.step(state, currents, reached, first, out)
 
-    def check_int32(self, state, current, timestep: int) -> None:
-        """Raise an error where the current or the potential of a timestep leaves int32."""
-        sums = state["potential"].astype(np.int64) + current + self.constants[1].astype(np.int64)
-        for what, value in (("current", current), ("potential", sums)):
-            outside = (value < INT32.min) | (value > INT32.max)
-            if what == "potential" and "quiet" in state:
-                outside &= state["quiet"] <= timestep
-            if outside.any():
-                neuron = int(np.flatnonzero(outside)[0])
-                raise mismatch(
-                    f"a {what} of {np.ravel(value)[neuron]} at timestep {timestep}, "
-                    f"neuron {neuron}",
-                    "values within int32",
-                )
+    def check(self, state, current, timestep: int) -> None:
+        """Raise an error where a sum of a timestep leaves int32, or is not finite.
+
+        `current` is what arrives; the state is that before the timestep.
+        """
+        wide = np.int64 if self.dtype == np.int32 else self.dtype
+        if self.current_leak is not None:
+            kept, bias = self.current_leak
+            current = kept * state["synaptic_current"] + current + bias
+        leak, bias = self.constants[0].astype(wide), self.constants[1].astype(wide)
+        sums = leak * state["potential"].astype(wide) + current + bias
+        if "quiet" in state:
+            sums = np.where(state["quiet"] <= timestep, sums, 0)
+        check_range("current", current, self.dtype, timestep)
+        check_range("potential", sums, self.dtype, timestep)
+
+
+def check_range(what: str, sums, dtype, timestep: int, where: str = "neuron") -> None:
+    """Raise an error for the first of the sums (positions, channels) that `dtype` cannot hold."""
+    if dtype == np.int32:
+        outside, expected = (sums < INT32.min) | (sums > INT32.max), "values within int32"
+    else:
+        outside, expected = ~np.isfinite(sums), f"finite numbers in {np.dtype(dtype)}"
+    if outside.any():
+        place = int(np.flatnonzero(outside)[0])
+        found = f"a {what} of {np.ravel(sums)[place]} at timestep {timestep}, {where} {place}"
+        raise mismatch(found, expected)
 
 
 @kernel

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from evsim.neurons._potential import check_range
 from evsim.parts import kernel
 
 
@@ -9,6 +12,18 @@ def listening(first: int, last: int, start: int, window: int) -> tuple[int, int]
     """The part of timesteps first .. last - 1 that lies in the window before `start`."""
     first = max(first, start - window)
     return first, max(first, min(last, start))
+
+
+def check_slope(state, current, bias, dtype, timestep: int, start: int, window: int) -> None:
+    """Raise an error where a sum of a listening timestep leaves int32, or is not finite."""
+    if start - window <= timestep < start:
+        wide = np.int64 if dtype == np.int32 else dtype
+        slope = state["slope"].astype(wide) + current
+        sums = state["potential"].astype(wide) + slope
+        if timestep < start - 1:
+            sums = sums + bias.astype(wide)
+        check_range("slope", slope, dtype, timestep)
+        check_range("potential", sums, dtype, timestep)
 
 
 @kernel

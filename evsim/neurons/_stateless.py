@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from evsim.neurons import Neurons
-from evsim.neurons._potential import INT32, Biased
+from evsim.neurons._potential import INT32, Biased, check_range
 from evsim.parts import NEURONS, mismatch, wholes
 
 
@@ -95,7 +95,8 @@ class StatelessWindow:
         """
         steps = len(currents)
         if self.may_overflow:
-            self.check_int32(currents, first)
+            for step, current in enumerate(currents):
+                self.check(state, current, first + step)
         z = self.neurons.largest(currents).astype(self.dtype, copy=False)
         channels, offsets, values = stream.reserve(steps)
         if values is None:
@@ -109,16 +110,9 @@ class StatelessWindow:
         """Write the events of the largest currents of the neurons; returns how many."""
         raise NotImplementedError
 
-    def check_int32(self, currents: np.ndarray, first: int) -> None:
-        """Raise an error where the current of a place, or the sum of a neuron, leaves int32."""
-        sums = self.neurons.largest(currents).astype(np.int64) + self.bias
-        for what, value in (("current", currents), ("sum", sums)):
-            outside = (value < INT32.min) | (value > INT32.max)
-            if outside.any():
-                step, place, channel = np.argwhere(outside)[0]
-                raise mismatch(
-                    f"a {what} of {value[step, place, channel]} at timestep {first + step}, "
-                    f"{'place' if what == 'current' else 'neuron'} "
-                    f"{place * value.shape[2] + channel}",
-                    "values within int32",
-                )
+    def check(self, state, current: np.ndarray, timestep: int) -> None:
+        """Raise an error where the current of a place, or the sum of a neuron, leaves its dtype."""
+        wide = np.int64 if self.dtype == np.int32 else self.dtype
+        sums = self.neurons.largest(current[None])[0].astype(wide) + self.bias
+        check_range("current", current, self.dtype, timestep, "place")
+        check_range("sum", sums, self.dtype, timestep)

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from evsim.neurons import Neurons
-from evsim.parts import mismatch, per_channel, rounded
+from evsim.parts import mismatch, per_channel
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -41,7 +41,8 @@ class Input(Neurons):
         """
         x = raw.reshape(-1).astype(np.float64)
         if raw.dtype.kind in "iub":
-            x = x / np.float64(self.scale)
+            with np.errstate(all="ignore"):
+                x = x / np.float64(self.scale)
         for name in ("mean", "std"):
             size = getattr(self, name).size
             if channels and size not in (1, channels):
@@ -50,4 +51,11 @@ class Input(Neurons):
             np.resize(np.asarray(v, np.float64), x.size) if v.ndim else np.float64(v)
             for v in (self.mean, self.std)
         )
-        return rounded((x - mean) / std, dtype, "an input after scaling")
+        with np.errstate(all="ignore"):
+            x = (x - mean) / std
+            found = x.astype(dtype)
+        wrong = np.flatnonzero(~np.isfinite(found))
+        if wrong.size:
+            what = f"an input of {x[wrong[0]]} after scaling, neuron {wrong[0]}"
+            raise mismatch(what, f"finite numbers in {np.dtype(dtype)}")
+        return found

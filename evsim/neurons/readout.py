@@ -9,7 +9,7 @@ import numpy as np
 
 from evsim.neurons._bounded import OfWidth, WidthWindow
 from evsim.neurons._potential import PotentialWindow, integrate
-from evsim.neurons._slope import listening, ramp
+from evsim.neurons._slope import check_slope, listening, ramp
 from evsim.parts import EvsimError, flag, mismatch, per_neuron, whole
 
 
@@ -122,9 +122,10 @@ class SlopeWindow(PotentialWindow):
         state = super().begin()
         return state | {"slope": np.zeros_like(state["potential"])}
 
-    def check_int32(self, state, current, timestep: int) -> None:
-        """Raise an error where the current or the potential of a timestep leaves int32."""
-        super().check_int32(state, state["slope"].astype(np.int64) + current, timestep)
+    def check(self, state, current, timestep: int) -> None:
+        """Raise an error where the slope or the potential of a timestep leaves its dtype."""
+        when = timestep, self.neurons.start, self.neurons.window
+        check_slope(state, current, self.bias, self.dtype, *when)
 
     def step(self, state, currents, reached, first: int, history) -> int:
         """Advance without checks; `history` (timesteps, neurons) takes the potentials."""

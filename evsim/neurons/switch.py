@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from evsim.neurons._potential import INT32, Integrating
+from evsim.neurons._potential import INT32, Integrating, check_range
 from evsim.neurons._slope import listening, ramp
 from evsim.parts import EvsimError, choice, fraction, kernel, mismatch, per_neuron, whole
 
@@ -97,15 +97,17 @@ class Switch(Integrating):
 
     def prepare(self, dtype, current_bound: int = 0) -> SwitchWindow | OnlineWindow:
         """What runs this population in arithmetic of `dtype`."""
-        if self.firing == "online":
-            return OnlineWindow(self, dtype, current_bound)
-        return SwitchWindow(self, dtype)
+        kind = OnlineWindow if self.firing == "online" else SwitchWindow
+        made = kind(self, dtype, current_bound)
+        if (made.threshold <= 0).any():
+            raise mismatch(self.threshold.min(), f"a threshold above 0 in {dtype}", "threshold")
+        return made
 
 
 class SwitchWindow:
     """Decides once, at the end of the window in which a population listens."""
 
-    def __init__(self, neurons: Switch, dtype):
+    def __init__(self, neurons: Switch, dtype, current_bound: int = 0):
         self.neurons, self.dtype = neurons, np.dtype(dtype)
         bias = np.zeros(()) if neurons.bias is None else neurons.bias
         fields = {"bias": bias, "v_init": neurons.v_init, "threshold": neurons.threshold}
@@ -173,6 +175,7 @@ class OnlineWindow:
         onset = neurons.threshold if neurons.onset is None else neurons.onset
         fields = {"bias": bias, "threshold": neurons.threshold, "onset": onset}
         self.constants = neurons.constants(dtype, **fields, v_init=neurons.v_init)
+        self.threshold = self.constants[1]
         self.bound = current_bound + int(np.abs(self.constants[:3]).max())
         [[self.prediction]] = neurons.constants(dtype, prediction=neurons.prediction)[0][:, :1]
         if neurons.delta is None:  # it listens, adds its bias and may be on all the time
@@ -216,7 +219,7 @@ class OnlineWindow:
                     for i in ones
                 ]
                 return {fact: sum(facts[fact] for facts in done) for fact in done[0]}
-            self.check_int32(state, currents[0], first)
+            self.check(state, currents[0], first)
         channels, offsets, values = stream.reserve(steps)
         rules, ahead = np.array([first, *self.times], np.int64), self.ahead(first, steps)
         currents = currents.astype(self.dtype, copy=False)
@@ -238,16 +241,14 @@ class OnlineWindow:
         potential, slope = (int(np.abs(np.int64(state[n])).max()) for n in ("potential", "slope"))
         return potential + (slope + self.bound * steps) * steps > INT32.max
 
-    def check_int32(self, state, current, timestep: int) -> None:
-        """Raise an error where the slope or the potential of a timestep leaves int32."""
-        slope = np.int64(state["slope"]) + current
-        potential = state["potential"] + (slope + np.int64(self.constants[0]))
-        for what, value in (("slope", slope), ("potential", potential)):
-            outside = (value < INT32.min) | (value > INT32.max)
-            if outside.any():
-                neuron = int(np.flatnonzero(outside)[0])
-                found = f"a {what} of {value.flat[neuron]} at timestep {timestep}, neuron {neuron}"
-                raise mismatch(found, "values within int32")
+    def check(self, state, current, timestep: int) -> None:
+        """Raise an error where the slope or the potential of a timestep leaves its dtype."""
+        wide = np.int64 if self.dtype == np.int32 else self.dtype
+        slope = state["slope"].astype(wide) + current
+        growth = slope + self.constants[0].astype(wide) if timestep < self.times[1] else slope
+        potential = state["potential"] + growth
+        check_range("slope", slope, self.dtype, timestep)
+        check_range("potential", potential, self.dtype, timestep)
 
 
 @kernel

@@ -9,7 +9,7 @@ import numpy as np
 
 from evsim.neurons import Neurons
 from evsim.neurons._potential import INT32, Integrating
-from evsim.neurons._slope import listening
+from evsim.neurons._slope import check_slope, listening
 from evsim.parts import kernel, mismatch, per_neuron, rounded, whole
 
 
@@ -107,6 +107,11 @@ class TtfsWindow:
                 raise mismatch(f"{found}, neuron {neuron}", "values within int32")
         self.send(state["potential"], first, last, stream)
         return active
+
+    def check(self, state, current, timestep: int) -> None:
+        """Raise an error where the slope or the potential of a timestep is not finite."""
+        when = timestep, self.neurons.start, self.neurons.window
+        check_slope(state, current, self.constants[0], self.dtype, *when)
 
     def send(self, potential, first: int, last: int, stream) -> None:
         """Append the events of timesteps `first` to before `last`."""
