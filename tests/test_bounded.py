@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from naive import simulate
 from strategies import bounded_cases
-from tally import tally
-from test_engine import MACHINES, assert_equal
+from test_engine import MACHINES, assert_equal, assert_tallied
 
 from evsim.parts import EvsimError
 
@@ -48,10 +47,7 @@ def test_no_window_changes_what_widths_do(case, window):
 @examples(60)
 @given(bounded_cases(), st.sampled_from(MACHINES))
 def test_actions_of_widths_equal_those_of_a_simulator_that_tallies(case, machine):
-    accumulate, update, input = machine
-    counts = build.run(case, record=()).counts(*machine)
-    wanted = tally(**case._asdict(), accumulate=accumulate, update=update, input=input)
-    assert counts["parts"] == wanted
+    assert_tallied(build.run(case, record=()), simulate(**case._asdict()), case, machine)
 
 
 @examples(100)

@@ -7,8 +7,7 @@ from effort import examples
 from hypothesis import given
 from hypothesis import strategies as st
 from naive import simulate
-from tally import tally
-from test_engine import MACHINES, assert_equal, events_of
+from test_engine import MACHINES, assert_equal, assert_tallied, events_of
 from window_networks import online_cases, window_cases
 
 
@@ -52,10 +51,7 @@ def test_no_window_of_the_engine_changes_a_bit(case, window, jobs):
 @examples(50)
 @given(st.one_of(window_cases(), online_cases()), st.sampled_from(MACHINES))
 def test_actions_equal_those_of_a_simulator_that_tallies(case, machine):
-    accumulate, update, input = machine
-    run = build.run(case, record=())
-    wanted = tally(**case._asdict(), accumulate=accumulate, update=update, input=input)
-    assert run.counts(accumulate, update, input)["parts"] == wanted
+    assert_tallied(build.run(case, record=()), simulate(**case._asdict()), case, machine)
 
 
 @examples(40)
