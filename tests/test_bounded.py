@@ -14,6 +14,7 @@ from evsim.parts import EvsimError
 
 def assert_sums(run, record):
     """What is said of the sums of every population is what the oracle says."""
+    assert set(run.ranges) == set(record.sums)
     for name, sums in record.sums.items():
         found = [x for s in sums for x in (s.lowest, s.highest)]
         assert run.ranges[name].tolist() == [found], name

@@ -40,8 +40,10 @@ def damaged(content: bytes, seed: int) -> bytes:
 
 def read_network(path):
     loaded = evsim.load(path)
-    for connections in loaded.connections.values():
-        assert (connections.fan_out >= 0).all()
+    for name, connections in loaded.connections.items():
+        source, target = loaded.ends(loaded.synapses[name])
+        assert connections.fan_out.shape == (source.neurons,)
+        assert 0 <= connections.fan_out.min() <= connections.fan_out.max() <= target.neurons
 
 
 def read_data(path):

@@ -357,6 +357,7 @@ every_kind = pytest.mark.parametrize(
 def test_a_kind_has_an_example(folder, kind):
     missing = f"no example of {folder}/{kind}.py: add one to the tables of tests/test_kinds.py"
     assert EXAMPLES[folder].get(kind), missing
+    assert list(cases(folder, kind)), "no arithmetic and no stimulus that the examples take"
 
 
 @every_kind

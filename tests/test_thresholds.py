@@ -87,6 +87,7 @@ def test_the_least_squared_error_is_that_of_a_plain_loop(seed, sizes, timesteps,
     statistic = LeastError(values.max(axis=(0, 1)), timesteps, start, True)
     for sample in values:
         statistic.add(sample[None])
+    assert len(statistic.result()) == values.shape[2]
     for channel, found in enumerate(statistic.result()):
         numbers = [float(v) for v in values[:, :, channel].ravel()]
         assert found == plain_least_error(numbers, timesteps, start)

@@ -64,6 +64,7 @@ def test_reads_are_those_that_the_run_counts():
     counts, traffic = run.counts(), Traffic(network, 64)
     for sample in run.finished:
         traffic.observe(sample, run.settings.timesteps)
+    assert set(traffic.moved) == {"input-conv1", "pool1-conv2", "pool2-output"}
     for name, moved in traffic.moved.items():
         assert moved.weights == counts["parts"][name]["weight_read"]
         assert moved.per_sample <= moved.per_timestep <= moved.weights
