@@ -32,6 +32,15 @@ def test_widths_equal_the_law(case):
     assert_sums(run, record)
 
 
+@pytest.mark.slow
+@examples(2000)
+@given(bounded_cases())
+def test_a_thousand_widths_equal_the_law(case):
+    record, run = simulate(**case._asdict()), build.run(case)
+    assert_equal(run, record, case)
+    assert_sums(run, record)
+
+
 @examples(100)
 @given(bounded_cases(), st.integers(1, 8))
 def test_no_window_changes_what_widths_do(case, window):

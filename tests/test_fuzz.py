@@ -134,11 +134,11 @@ def stored(path):
 
 
 FUZZED = {
-    "network": (network, read_network, range(500, 800)),
-    "compressed": (compressed, read_network, range(160, 360)),
-    "images": (images, read_data, range(200)),
-    "events": (events, read_data, range(200)),
-    "result": (stored, read_result, range(40)),
+    "network": (network, read_network, range(500, 650)),
+    "compressed": (compressed, read_network, range(160, 260)),
+    "images": (images, read_data, range(100)),
+    "events": (events, read_data, range(100)),
+    "result": (stored, read_result, range(20, 40)),
 }
 MORE = {
     "network": (network, read_network, range(2000)),

@@ -26,7 +26,7 @@ def test_switching_online_equals_the_law(case):
 
 
 @pytest.mark.slow
-@examples(2000)
+@examples(4000)
 @given(st.one_of(window_cases(), online_cases()))
 def test_thousands_of_cases_equal_the_law(case):
     assert_equal(build.run(case), simulate(**case._asdict()), case)
