@@ -5,14 +5,15 @@ import time
 
 import pytest
 from files import events, images, network
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 SHARED = {
     "deadline": None,
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
 }
 settings.register_profile("evsim", **SHARED, derandomize=True, print_blob=False)
-settings.register_profile("random", **SHARED, derandomize=False, database=None)
+phases = set(Phase) - {Phase.explain}  # which takes minutes
+settings.register_profile("random", **SHARED, derandomize=False, database=None, phases=phases)
 settings.load_profile("evsim")
 
 
