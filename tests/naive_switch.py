@@ -116,6 +116,10 @@ class Slope:
             return 0
         return 1 if t == self.start else -1
 
+    def ends(self, t):
+        """Whether it is the last timestep in which its targets listen: then nobody is on."""
+        return self.delta is not None and t == self.start + self.window - 1
+
     def tolerance(self):
         """How near an integer rounding may decide; integers are not rounded."""
         if self.number is int:
@@ -129,16 +133,14 @@ class Slope:
         x = self.v[j]
         if self.predicts(t):
             x = x + self.prediction * self.number(self.left(t)) * growth
-        # In the last timestep of the window in which its targets listen nobody is on any more.
-        last = self.delta is not None and t == self.start + self.window - 1
         if j not in self.on:
-            if x < self.onset[j] or t < self.start or last:
+            if x < self.onset[j] or t < self.start or self.ends(t):
                 return 0
             self.on.add(j)
             self.v[j] -= self.threshold[j]
             self.drains += 1
             return 1
-        if x >= self.threshold[j] and not last:
+        if x >= self.threshold[j] and not self.ends(t):
             self.v[j] -= self.threshold[j]
             self.drains += 1
             return 0

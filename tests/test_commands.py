@@ -349,6 +349,7 @@ def test_output_in_ascii(files):
         assert "r?seau ?" in done.stdout
 
 
+@pytest.mark.slow
 def test_kernels_are_compiled_once(files):
     parts = {place: network_parts()[place] for place in ("/", "populations/in", "populations/out")}
     dense = {

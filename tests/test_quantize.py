@@ -1,7 +1,7 @@
 """Fixed point: what weights, thresholds and potentials become, and what runs of them say."""
 
 import json
-from dataclasses import fields, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -31,21 +31,6 @@ ROOT = Path(__file__).parents[1]
 HALF = Fraction(1, 2) + Fraction(1, 2**40)  # of a step, where quotients are rounded themselves
 
 
-def described(network):
-    """A network of evsim as the oracles take it."""
-
-    def fields_of(part):
-        found = {field.name: getattr(part, field.name) for field in fields(part)}
-        return {"kind": part.kind} | {k: v for k, v in found.items() if v is not None}
-
-    return {
-        "input": network.input,
-        "output": network.output,
-        "populations": {n: fields_of(p) for n, p in network.populations.items()},
-        "synapses": {n: fields_of(s) for n, s in network.synapses.items()},
-    }
-
-
 @st.composite
 def quantised(draw):
     """(case of a network in fixed point, the network before, its quantised form)."""
@@ -72,7 +57,7 @@ def test_a_network_in_fixed_point_equals_the_law(found, overflow, at):
     if made.units:
         how = {"overflow": overflow, "overflow_at": at, "readout_bits": 24, "graded": graded}
         network = bounded(network, width, **how)
-    case = case._replace(network=described(network))
+    case = case._replace(network=build.description(network))
     floats = any(s.scaled for s in network.synapses.values())
     if not floats:  # on no grid: there the order of float sums counts, which other tests hold
         record = simulate(**case._asdict())
@@ -124,7 +109,7 @@ def links(network, name):
     """(source, target, weight) of every synapse of a set."""
     from geometry import connections
 
-    part = described(network)["synapses"][name]
+    part = build.description(network)["synapses"][name]
     shapes = (network.populations[part[end]].shape for end in ("source", "target"))
     made = connections(part, *shapes, float)
     return [(i, target, weight) for i, own in enumerate(made) for target, weight, _ in own]

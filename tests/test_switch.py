@@ -8,8 +8,7 @@ from geometry import per_neuron
 from hypothesis import given
 from hypothesis import strategies as st
 from naive import is_integer, simulate
-from tally import tally
-from test_engine import MACHINES, assert_equal, events_of
+from test_engine import MACHINES, assert_equal, assert_tallied, events_of
 from window_networks import online_cases, window_cases
 
 
@@ -40,7 +39,7 @@ def test_switching_some_timesteps_after_the_sources_equals_the_law(case):
 
 
 @pytest.mark.slow
-@examples(2000)
+@examples(4000)
 @given(any_cases())
 def test_thousands_of_cases_equal_the_law(case):
     assert_equal(build.run(case), simulate(**case._asdict()), case)
@@ -65,10 +64,7 @@ def test_no_window_of_the_engine_changes_a_bit(case, window, jobs):
 @examples(50)
 @given(any_cases(), st.sampled_from(MACHINES))
 def test_actions_equal_those_of_a_simulator_that_tallies(case, machine):
-    accumulate, update, input = machine
-    run = build.run(case, record=())
-    wanted = tally(**case._asdict(), accumulate=accumulate, update=update, input=input)
-    assert run.counts(accumulate, update, input)["parts"] == wanted
+    assert_tallied(build.run(case, record=()), simulate(**case._asdict()), case, machine)
 
 
 @examples(40)

@@ -7,7 +7,7 @@ from effort import examples
 from hypothesis import given
 from hypothesis import strategies as st
 from layer_oracle import layer, models
-from rates import matrix, neurons
+from rates import matrix, spread
 from test_convert import folded, images_for, random_scales
 from window_networks import window_cases
 
@@ -39,15 +39,12 @@ def quantised(network, image):
             seen = np.where((weight != 0) & (charge != 0)[:, None], charge[:, None], -(top + 1))
             found[name] = np.where(seen.max(axis=0) <= -(top + 1), 0, seen.max(axis=0))
             continue
-        fields = [part.v_init, np.zeros(()) if part.bias is None else part.bias]
-        initial, bias = (np.broadcast_to(part.grid(f), neurons(part)).ravel() for f in fields)
-        v = np.float64(initial) + sum(charge @ weight for charge, weight in sets)
-        v = v + top * np.float64(bias)
+        v = spread(part, "v_init") + sum(charge @ weight for charge, weight in sets)
+        v = v if part.bias is None else v + top * spread(part, "bias")
         if part.kind == "readout":
             found[name] = v
             continue
-        threshold = np.broadcast_to(part.grid(part.threshold), neurons(part)).ravel()
-        x = v / np.float64(threshold) + part.rounding
+        x = v / spread(part, "threshold") + part.rounding
         found[name] = np.int32(np.clip(np.floor(x), 0, top))
         near[name] = np.abs(x - np.rint(x)) <= 1e-9
     return found, near
