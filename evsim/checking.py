@@ -239,10 +239,8 @@ class Check:
 
 
 def _outcome(job: Job) -> dict:
-    """Accuracy, and events of the populations behind the input, a sample."""
-    work = job.run.work
-    names = set(job.network.populations) - {job.network.input}
-    spikes = sum(int(work[name]["spikes"].sum()) for name in names)
+    """Accuracy, and the events of all populations, a sample."""
+    spikes = sum(int(f["spikes"].sum()) for f in job.run.work.values() if "spikes" in f)
     accuracy = None if job.labels is None else job.run.accuracy(job.labels)
     return {"accuracy": accuracy, "spikes": spikes / len(job.run.samples)}
 

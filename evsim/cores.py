@@ -22,9 +22,10 @@ class Load:
     """What each core has to do in each timestep of a sample: arrays (timesteps, cores), int64.
 
     `pops`: events that are delivered to the core, once per set; `synops`: synapses they go over;
-    `updates`: neurons updated; `pushes`: events its neurons send, once per set, those too that a
-    queue loses. An event that reaches no neuron is taken by the first core of its target, so that
-    a core which holds whole populations pops what its queue delivers.
+    `updates`: neurons (of a pooled current: places) updated; `pushes`: events its neurons send,
+    once per set, those too that a queue loses. An event that reaches no neuron is taken by the
+    first core of its target, so that a core which holds whole populations pops what its queue
+    delivers.
     """
 
     pops: np.ndarray
@@ -134,9 +135,10 @@ class Placement:
             if part.source != network.input:
                 times, sources, _ = sample.spikes[part.source]
                 np.add.at(pushes, (times, self.cores[part.source][sources]), 1)
-        for name, cores in self.cores.items():
+        for name in self.cores:
             part = network.populations[name]
-            each = np.bincount(cores, minlength=self.count)
+            places = self._places(name, part.listening)
+            each = np.bincount(places, minlength=self.count)
             for t in range(timesteps):
                 updates[t] += each * part.updates(t, t + 1)
         return Load(pops, synops, updates, pushes)

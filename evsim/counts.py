@@ -84,6 +84,7 @@ UPDATES = {  # what a machine updates: no actions, but what several actions belo
 }
 ADDITIONS = ("synaptic_add", "commit_add", "bias_add", "reset_subtract", "slope_add")
 ADDITIONS += ("prediction_add",)  # 0 wherever the five above are all there is
+SYNOPS = ("synaptic_add", "synaptic_mac")
 ACCUMULATOR = tuple(
     f"{where}_{what}" for where in ("current", "potential", "slope") for what in ("read", "write")
 )

@@ -215,7 +215,8 @@ class Job:
         counts = run.counts(**machine)
         if run.ranges:
             out.print(tables.width_table(sums_of(run)))
-        out.print(tables.layer_table(network.order, run.parts, run.work, counts, samples))
+        rows = network.order, run.parts, run.work, counts, samples, settings.timesteps
+        out.print(tables.layer_table(*rows))
         out.print(tables.total_table(counts, samples, network.synapse_count))
 
     def _show_windows(self, out) -> None:

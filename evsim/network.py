@@ -18,6 +18,7 @@ from evsim.windows import schedule
 
 WORDS = ("coding", "name", "description", "source")
 COUNTS = {"timesteps": 1, "window": 2, "seed": 0}
+POSITIONS = ("indices", "indptr")  # of sparse weights: no parameters
 ATTRIBUTES = (*WORDS, *COUNTS, "classes", "ann_accuracy")
 
 
@@ -163,8 +164,8 @@ class Network:
         """The weights, biases and thresholds; a shared array is counted once."""
         arrays = {}
         for part in (*self.populations.values(), *self.synapses.values()):
-            for value in vars(part).values():
-                if isinstance(value, np.ndarray) and value.ndim and value.dtype.kind in "fi":
+            for name, value in vars(part).items():
+                if isinstance(value, np.ndarray) and value.ndim and name not in POSITIONS:
                     arrays[address(value)] = value.size
         return sum(arrays.values())
 

@@ -194,16 +194,22 @@ class Delivery:
         factor = 1.0 if scale is None else max(1.0, magnitude(self.part, "scale"))
         # Of the current that events of magnitude 1 make, rounded sums of sums included.
         self.bound = 4.0 * self.connections.fan_in * plan.largest_weight(self.part) * factor
-        source, signs = network.populations[self.part.source], self.connections.start_signs
+        signs = self.connections.start_signs
         if self.width is not None:
             self.deliver = self.connections.start(plan.integers, self.width)
-        elif whole and signs and source.sends_signs and getattr(self.part, "bits", None) == 1:
+        elif whole and signs and getattr(self.part, "bits", None) == 1 and self._all_send(plan):
             self.deliver = signs()
         else:
             self.deliver = self.connections.start(plan.integers if whole else plan.floats)
         self.count = None
         if network.populations[self.part.target].counts_arrivals:
             self.count = self._counting(plan)
+
+    def _all_send(self, plan: Plan) -> bool:
+        """Whether every source delivers +1 or -1 at every timestep: none may be lost."""
+        source, queue = self.part.source, plan.queue
+        lossy = queue is not None and queue.drops(source)
+        return plan.network.populations[source].sends_signs and not lossy
 
     def _counting(self, plan: Plan):
         """What delivers 1 for every synapse, as the weights do."""

@@ -110,7 +110,7 @@ def test_findings_are_what_the_run_and_the_network_say(said):
     free = evsim.run(loaded, data.images, timesteps=12)
     for values, one in ((found["values"], run), (found["values"]["unconstrained"], free)):
         assert values["accuracy"] == one.accuracy(data.labels)
-        events = [f["spikes"].sum() for n, f in one.work.items() if n in ["a", "b", "c", "out"]]
+        events = [f["spikes"].sum() for f in one.work.values() if "spikes" in f]
         assert values["spikes"] == sum(events) / len(data.labels)
     assert found["values"]["spikes"] != found["values"]["unconstrained"]["spikes"]
     assert found["time"]["unit"] == "ns"

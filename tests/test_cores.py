@@ -65,11 +65,7 @@ def test_loads_are_those_of_a_plain_count(case, size, balanced):
     facts = record.facts
     total = sum(own["synops"] + own["macs"] for n, own in facts.items() if n in network.synapses)
     assert load.synops.sum() == total
-    updates = sum(
-        own["updates"] * network.populations[n].neurons // network.populations[n].listening.neurons
-        for n, own in facts.items()
-        if n in network.populations
-    )
+    updates = sum(own["updates"] for n, own in facts.items() if n in network.populations)
     assert load.updates.sum() == updates
 
 

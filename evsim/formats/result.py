@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from evsim import counts as counting
-from evsim.counts import FIRST_FACTS, QUEUE_FACTS, facts_of, is_set
+from evsim.counts import facts_of, is_set
 from evsim.formats import _hdf5 as hdf5
 from evsim.parts import EvsimError, mismatch
 
@@ -367,14 +367,11 @@ def _stored(file, histograms: bool = True) -> StoredRun:
         for name, part in file["parts"].items()
     }
     facts = {
-        name: facts_of(
-            part["kind"], is_set(part), "potential_bits" in part, part.get("predicts", False)
-        )
+        name: dict(facts_of(part["kind"], is_set(part), "potential_bits" in part))
         for name, part in parts.items()
     }
-    for name, known in facts.items():
-        queued = (QUEUE_FACTS | FIRST_FACTS).keys() & file[f"work/{name}"].keys()
-        facts[name] = [*known, *queued]
+    for name, found in facts.items():  # of a coding or of queues, too
+        found |= dict.fromkeys(hdf5.names(file["work"][name], f"/work/{name}"))
     accesses = hdf5.names(file["accesses"], "/accesses") if histograms else ()
     ranges, firsts = (
         {name: column(f"/{place}/{name}") for name in hdf5.names(file[place], f"/{place}")}

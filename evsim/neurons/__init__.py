@@ -99,7 +99,6 @@ class Neurons(Part):
             "compares": self.compares,
             "firing": getattr(self, "firing", ""),
             "slope": bool(getattr(self, "slope", False)),
-            "predicts": self.predicts,
         }
 
 

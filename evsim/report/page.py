@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from evsim.counts import ACCUMULATOR, ADDITIONS, GATE, M3, is_set
+from evsim.counts import ACCUMULATOR, ADDITIONS, GATE, M3, SYNOPS, is_set
 from evsim.formats import _hdf5 as hdf5
 from evsim.hardware.amounts import high
 from evsim.parts import EvsimError
@@ -29,25 +30,13 @@ def render(
     results: list[Recorded], profile: Profile, machine: dict[str, str], checks: Sequence[dict] = ()
 ) -> str:
     """The page; `machine` as in `counts.Machine`, `checks` as in `broken.assumptions`."""
-    import jinja2
-
     views = []
     for recorded in results:
         with hdf5.reading(recorded.path):  # facts that do not fit each other are a damaged file
             views.append(_view(recorded, profile, machine))
     for index, (view, label) in enumerate(zip(views, _labels(results), strict=True)):
         view |= {"label": label, "key": charts.key(index), "index": index}
-    folder = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(
-        loader=folder,
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"count": count, "percent": percent, "amount": amount}
-    environment.filters["breakable"] = breakable
-    return environment.get_template("page.html").render(
+    return _template().render(
         results=views,
         summary=_summary(views),
         accuracy=_accuracy(views),
@@ -59,6 +48,23 @@ def render(
         raster_columns=charts.RASTER[1],
         machine=", ".join(machine.values()),
     )
+
+
+@cache
+def _template():
+    """The template of the page, compiled once."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"count": count, "percent": percent, "amount": amount}
+    environment.filters["breakable"] = breakable
+    return environment.get_template("page.html")
 
 
 def check_target(path: Path, sources: list[Path], overwrite: bool) -> None:
@@ -116,7 +122,7 @@ def _view(recorded: Recorded, profile: Profile, machine: dict[str, str]) -> dict
         "curve": recorded.accuracy_by_timestep,
         "counts": {
             "spikes": spikes / samples,
-            "synops": sum(row["synops"] or 0 for row in work["rows"]),
+            "synops": sum(counts["total"][action] for action in SYNOPS) / samples,
             "macs": counts["total"]["synaptic_mac"] / samples,
             "additions": counts["total"]["additions"] / samples,
             **{view: n / samples for view, n in counts["total"]["memory_accesses"].items()},
@@ -170,7 +176,7 @@ def _work(recorded: Recorded, counts: dict, samples: int) -> dict:
     run, rows = recorded.run, []
     for name in recorded.order:
         done, part = counts["parts"][name], run.parts[name]
-        facts, of_set = run.work[name], is_set(part)
+        of_set = is_set(part)
         m1 = done["weight_read"]
         row = {
             "additions": sum(done[action] for action in ADDITIONS),
@@ -179,7 +185,7 @@ def _work(recorded: Recorded, counts: dict, samples: int) -> dict:
             "M3": sum(done[action] for action in M3),
         }
         row = {key: n / samples for key, n in row.items()}
-        synops = int((facts["synops"] + facts["macs"]).sum()) / samples if of_set else None
+        synops = sum(done[action] for action in SYNOPS) / samples if of_set else None
         rows.append({"name": name, "kind": part["kind"], "synops": synops, **row})
     most = {key: max(row[key] for row in rows) or 1 for key in ("additions", "M3")}
     return {"rows": rows, "most": most}

@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from evsim.counts import ADDITIONS, M3, is_set
+from evsim.counts import ADDITIONS, GATE, M3, SYNOPS, is_set
 from evsim.hardware.amounts import Amount
 
 
@@ -93,7 +93,9 @@ def accuracy_table(by_timestep: np.ndarray, ann: float | None, where: str = "") 
     return table(f"Accuracy against timesteps{where}", ["timesteps", *map(str, steps)], rows)
 
 
-def layer_table(order: list[str], parts: dict, work: dict, counts: dict, samples: int) -> Table:
+def layer_table(
+    order: list[str], parts: dict, work: dict, counts: dict, samples: int, timesteps: int
+) -> Table:
     """Per part: spikes, firing rate, additions and memory accesses of one sample on average."""
     rows = []
     for name in order:
@@ -103,12 +105,12 @@ def layer_table(order: list[str], parts: dict, work: dict, counts: dict, samples
         accesses = sum(n for action, n in actions.items() if action in M3)
         spikes = rate = synops = ""
         if is_set(part):
-            synops = f"{int(work[name]['synops'].sum() + work[name]['macs'].sum()) / samples:,.1f}"
+            synops = f"{sum(actions[action] for action in SYNOPS) / samples:,.1f}"
         elif part["kind"] != "readout":
             total = int(work[name]["spikes"].sum())
             spikes = f"{total / samples:,.1f}"
-            updates = int(work[name]["updates"].sum())
-            rate = f"{100 * total / updates:.2f} %" if updates else ""
+            if part["kind"] not in ("input", GATE):
+                rate = percent(total / (samples * part["neurons"] * timesteps))
         shown = f"{additions / samples:,.1f}", f"{accesses / samples:,.1f}"
         rows.append([name, part["kind"], spikes, rate, synops, *shown])
     columns = ["part", "kind", "spikes", "firing rate", "synops", "additions", "memory accesses"]
