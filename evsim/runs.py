@@ -9,12 +9,12 @@ from array import array
 import numpy as np
 
 from evsim import counts as counting
-from evsim.engine import Sample
 from evsim.events import Events
 from evsim.network import Network
 from evsim.parts import mismatch
 from evsim.plan import MEMORY, Plan
 from evsim.queues import Queue
+from evsim.sample import Sample
 from evsim.settings import RECORDS, Settings, settle
 from evsim.threads import input_of, simulate, warm
 

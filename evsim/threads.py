@@ -9,10 +9,11 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
 
-from evsim.engine import Sample, Simulation, Stopped
+from evsim.engine import Simulation, Stopped
 from evsim.memory import Space, thread_count
 from evsim.parts import EvsimError
 from evsim.plan import Plan
+from evsim.sample import Sample
 from evsim.settings import Settings, values_of
 
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from evsim.ann import Model
 from evsim.convert.units import Unit
-from evsim.engine import Sample
 from evsim.network import Network
 from evsim.parts import EvsimError
+from evsim.sample import Sample
 
 
 @dataclasses.dataclass
