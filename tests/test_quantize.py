@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 from effort import examples
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from naive import simulate
 from stimulus import is_graded
@@ -185,6 +185,7 @@ def test_a_leak_becomes_a_fraction_of_a_power_of_two():
 
 @examples(60)
 @given(st.integers(-(2**33), 2**33), st.integers(-(2**33), 2**33))
+@example(-4, -4)
 def test_bits_hold_both_and_fewer_do_not(one, other):
     lowest, highest = min(one, other), max(one, other)
     bits = bits_for(lowest, highest)
