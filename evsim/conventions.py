@@ -34,7 +34,7 @@ class Seen:
     sources: int  # neurons of the source
     targets: int  # places of the target
     bias: bool | None  # of the target; None: nobody can say which of several sets has it
-    pooled: int  # size of the pool window that feeds the source, 1 without
+    pooled: int  # size of the windows of all pools since the last weights, 1 without
     calls: int  # samples x timesteps
     dense: int  # multiply-accumulates of one call without zeros, padding included
 
@@ -156,7 +156,6 @@ def _seen(run, name: str, events: dict[str, str]) -> Seen:
     network, described = run.network, run.parts[name]
     part, facts = network.synapses[name], run.work[name]
     source, target = network.ends(part)
-    into = [network.synapses[s] for s in network.incoming(part.source)]
     bias = run.parts[part.target]["bias"]
     return Seen(
         part=part,
@@ -169,13 +168,26 @@ def _seen(run, name: str, events: dict[str, str]) -> Seen:
         sources=source.neurons,
         targets=target.neurons,
         bias=None if bias and len(network.incoming(part.target)) > 1 else bias,
-        pooled=prod(into[0].kernel) if len(into) == 1 and into[0].kind == "pool" else 1,
+        pooled=_pooled(network, part.source),
         calls=len(run.samples) * run.settings.timesteps,
         dense=described["nominal_macs"],
     )
 
 
+def _pooled(network, population: str) -> int:
+    """The product of the windows of the pools that lead to a population one after the other."""
+    found = 1
+    for _ in network.synapses:  # pools may form a cycle
+        into = [network.synapses[name] for name in network.incoming(population)]
+        if len(into) != 1 or into[0].kind != "pool":
+            break
+        found, population = found * prod(into[0].kernel), into[0].source
+    return found
+
+
 def _no_layer(seen: Seen) -> Counted:
+    if seen.kind == "prepool":
+        return "", None, "averages of spikes are fed to it, which the run does not record"
     return "", None, f"the tool has no layer for a set of kind {seen.kind!r}"
 
 
@@ -229,11 +241,11 @@ def _neurobench(seen: Seen) -> Counted:
 def _sinabs(seen: Seen) -> Counted:
     if _unweighted(seen):
         return "SynOp", 0, "only convolutions and linear layers are counted"
-    if seen.kind not in ("conv", "dense"):
+    if seen.kind not in ("conv", "dense", "prepool"):  # a pool's average times its size is the sum
         return _no_layer(seen)
     if seen.events != SPIKES:
         return "SynOp", None, "it sums the values of events, which the run does not record"
-    return "SynOp", seen.exact * seen.pooled, f"times the {seen.pooled} inputs of a pool before it"
+    return "SynOp", seen.exact * seen.pooled, f"times the {seen.pooled} inputs of pools before it"
 
 
 def _syops(seen: Seen) -> Counted:

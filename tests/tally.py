@@ -527,15 +527,16 @@ class Cuba(TwoStates):
         return v.leaked(lambda value: decayed(value, self.law.potential_decay[j]))
 
     def bias_at(self, j, t):
-        """At timestep 0 a bias is read and nothing added."""
+        """Before its first timestep a bias is read and nothing added."""
         bias = self.bias[j]
-        return bias.like(self.unit * bias.value if t > 0 else 0)
+        return bias.like(self.unit * bias.value if t >= self.law.bias_start else 0)
 
     def raised(self, v, j):
         return v.like(min(max(v.value, 1 - 2**23), 2**23 - 1))
 
     def fire(self, v, j, t, resting):
-        if not v > self.number(self.unit * self.law.threshold[j]) or resting:
+        threshold = self.number(self.unit * self.law.threshold[j])
+        if not (v >= threshold if self.law.inclusive else v > threshold) or resting:
             return v, 0
         self.law.rests_until[j] = t + self.law.refractory
         return v.overwritten(self.number(0)), 1

@@ -100,6 +100,8 @@ NEURONS = {
             "bias": np.array([0, 1]),
             "refractory": 1,
         },
+        {"current_decay": 1, "potential_decay": 1, "threshold": 2, "compare": "ge"}
+        | {"bias": np.array([1, 2]), "bias_start": 0},
     ],
     "readout": [
         {"bias": np.arange(8) % 3, "v_init": 1},

@@ -45,6 +45,7 @@ NUMBERS = {  # option: its default, if there is one, and where 0 is no mistake a
     "--rounding": ("0.5", "0.25"),
     "--delta": ("4", "2"),  # half of the window below
     "--prediction": ("0.5", "0.25"),
+    "--bias-start": (None, REFUSED),  # of lava-dl's files alone
     "--bits": (None, REFUSED),
     "--potential-bits": (None, REFUSED),
     "--current-bits": (None, REFUSED),
@@ -52,7 +53,16 @@ NUMBERS = {  # option: its default, if there is one, and where 0 is no mistake a
 }
 WORDS = {  # options that take no number: 0 is a mistake
     *("--coding", "--dtype", "--accumulate", "--update", "--input", "--record", "--convention"),
-    *("--topology", "--reset", "--method", "--balance", "--pooling", "--scheme", "--firing"),
+    *(
+        "--topology",
+        "--reset",
+        "--compare",
+        "--method",
+        "--balance",
+        "--pooling",
+        "--scheme",
+        "--firing",
+    ),
     *("--unroll", "--unroll-thresholds", "--analog", "--overflow", "--overflow-at", "--placing"),
     *("--chip", "--prices", "--claim"),
 }

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from evsim.commands import _options as options
 from evsim.parts import EvsimError, mismatch
 
 
@@ -55,20 +56,26 @@ Bgr = Annotated[bool, typer.Option("--bgr", help="the model takes blue first")]
 FlipKernels = Annotated[bool, typer.Option("--flip-kernels", help="written by Theano")]
 Dt = Annotated[float | None, typer.Option(help="seconds per timestep (NIR)", **number("--dt"))]
 Reset = Annotated[str | None, typer.Option(metavar="subtract|zero", help="after firing")]
+Compare = Annotated[str | None, typer.Option(metavar="ge|gt", help="lava-dl's age")]
+BiasStart = Annotated[
+    int | None, typer.Option(help="timestep (lava-dl) [1]", **options.whole("--bias-start", 0))
+]
 Force = Annotated[bool, typer.Option("--force", help="options may contradict the file")]
 
-NAMES = ("topology", "scale", "mean", "std", "bgr", "flip_kernels", "dt", "reset", "force")
+NAMES = ("topology", "scale", "mean", "std", "bgr", "flip_kernels", "dt", "reset")
+NAMES += ("compare", "bias_start", "force")
 
 
-def read(path: Path, **options):
+def read(path: Path, **asked):
     """What the reader of a trainer's file made of it; an error where that cannot be had."""
     from evsim import formats
     from evsim.formats.guard import guarded
 
-    if options.get("reset") not in (None, "subtract", "zero"):
-        raise mismatch(repr(options["reset"]), "subtract or zero", "--reset")
-    asked = formats.Options(**options)
-    reading = guarded(path, lambda path: formats.read(path, asked))
+    for name, words in (("reset", ("subtract", "zero")), ("compare", ("ge", "gt"))):
+        if asked.get(name) not in (None, *words):
+            raise mismatch(repr(asked[name]), " or ".join(words), f"--{name}")
+    choices = formats.Options(**asked)
+    reading = guarded(path, lambda path: formats.read(path, choices))
     try:
         reading.result()
     except EvsimError as error:

@@ -56,6 +56,8 @@ def convert(
     flip_kernels: model_options.FlipKernels = False,
     dt: model_options.Dt = None,
     reset: model_options.Reset = None,
+    compare: model_options.Compare = None,
+    bias_start: model_options.BiasStart = None,
     force: model_options.Force = False,
     calibrate: Annotated[Path | None, typer.Option(help="images to balance with")] = None,
     samples: options.Samples = None,
