@@ -58,7 +58,8 @@ Dt = Annotated[float | None, typer.Option(help="seconds per timestep (NIR)", **n
 Reset = Annotated[str | None, typer.Option(metavar="subtract|zero", help="after firing")]
 Compare = Annotated[str | None, typer.Option(metavar="ge|gt", help="lava-dl's age")]
 BiasStart = Annotated[
-    int | None, typer.Option(help="timestep (lava-dl) [1]", **options.whole("--bias-start", 0))
+    int | None,
+    typer.Option(help="its first timestep (lava-dl)", **options.whole("--bias-start", 0)),
 ]
 Force = Annotated[bool, typer.Option("--force", help="options may contradict the file")]
 
