@@ -208,7 +208,12 @@ def _timeless(found):
     return [_timeless(v) for v in found] if isinstance(found, list) else found
 
 
-@pytest.mark.parametrize(("command", "option", "kinds"), OPTIONS, ids=lambda x: str(x)[:30])
+def named(value):
+    """The name of a test: of a command and an option, as sets have no order."""
+    return value if isinstance(value, str) else getattr(value, "name", "")
+
+
+@pytest.mark.parametrize(("command", "option", "kinds"), OPTIONS, ids=named)
 def test_every_option_is_known_here(command, option, kinds):
     name = option.opts[-1]
     assert command in LINES

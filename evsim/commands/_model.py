@@ -59,7 +59,7 @@ Reset = Annotated[str | None, typer.Option(metavar="subtract|zero", help="after 
 Compare = Annotated[str | None, typer.Option(metavar="ge|gt", help="lava-dl's age")]
 BiasStart = Annotated[
     int | None,
-    typer.Option(help="its first timestep (lava-dl)", **options.whole("--bias-start", 0)),
+    typer.Option(help="first timestep (lava-dl)", **options.whole("--bias-start", 0)),
 ]
 Force = Annotated[bool, typer.Option("--force", help="options may contradict the file")]
 
