@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 
 from evsim.layers import Key, Layer, Shape
-from evsim.memory import address, cores
+from evsim.memory import address, thread_count
 from evsim.neurons.input import Input
 from evsim.parts import NEURONS, EvsimError, mismatch, nearest
 
@@ -142,7 +142,7 @@ class Model:
                 expected = f"({len(values)}, {str(self.shapes[name])[1:]}"
                 raise mismatch(f"values of shape {value.shape}", expected, f"layers/{name}")
         samples = np.arange(len(values)) if samples is None else samples
-        jobs = max(1, min(jobs or cores(), len(values)))
+        jobs = max(1, min(thread_count(jobs), len(values)))
         edges = np.linspace(0, len(values), jobs + 1).astype(int)
 
         def part(k: int) -> dict[str, np.ndarray]:

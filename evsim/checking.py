@@ -9,13 +9,13 @@ import numpy as np
 
 from evsim.claims import Claim
 from evsim.cores import Load, Placement
-from evsim.engine import Sample
 from evsim.fitting import NOT_SIMULATED, Finding, bits_of, fit, within
 from evsim.hardware import Profile
 from evsim.hardware.amounts import high
 from evsim.hardware.queues import Queue
 from evsim.job import Job
 from evsim.pricing import price
+from evsim.sample import Sample
 from evsim.timing import Timing
 from evsim.traffic import Traffic
 from evsim.widths import sums_of

@@ -11,7 +11,7 @@ from functools import cache
 import typer
 
 from evsim.job import Interrupted
-from evsim.parts import EvsimError
+from evsim.parts import EvsimError, mismatch
 
 COMMANDS = (
     *("run", "info", "ann", "convert", "compare", "quantize", "cost", "check", "report"),
@@ -24,6 +24,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Event-driven simulation of spiking networks that counts every access and addition.",
 )
+
+
+class Command(typer.core.TyperCommand):
+    """A command; an option given twice is a mistake: the last one would win in silence."""
+
+    def parse_args(self, ctx, args):
+        *_, given = self.make_parser(ctx).parse_args(list(args))
+        for option in given:
+            takes_one = option.param_type_name == "option" and not option.is_flag
+            if takes_one and not option.multiple and given.count(option) > 1:
+                raise mismatch("two values", "one: it is given twice", option.opts[-1])
+        return super().parse_args(ctx, args)
 
 
 def run_command(arguments: list[str]) -> int:
@@ -56,7 +68,7 @@ def run_command(arguments: list[str]) -> int:
 @cache
 def _command():
     for name in COMMANDS:
-        app.command()(getattr(importlib.import_module(f"evsim.commands.{name}"), name))
+        app.command(cls=Command)(getattr(importlib.import_module(f"evsim.commands.{name}"), name))
     return typer.main.get_command(app)
 
 

@@ -34,7 +34,7 @@ class Seen:
     sources: int  # neurons of the source
     targets: int  # places of the target
     bias: bool | None  # of the target; None: nobody can say which of several sets has it
-    pooled: int  # size of the pool window that feeds the source, 1 without
+    pooled: int  # size of the windows of all pools since the last weights, 1 without
     calls: int  # samples x timesteps
     dense: int  # multiply-accumulates of one call without zeros, padding included
 
@@ -66,7 +66,8 @@ def convention(name: str, run, inputs) -> dict:
     """What a tool would have reported for a `Run` over `inputs`, in the tool's own unit.
 
     `exact` stands beside every number in the same unit. `reported` is None where it does not
-    follow from what the run recorded; `total` then is over the other parts, `complete` false.
+    follow from what the run recorded; `total` then is over the other parts, `complete` false:
+    `covered` is their share of the exact number, and there is no `ratio`.
     """
     tool, network, samples = conventions(name), run.network, len(run.samples)
     over = (samples if tool.per_sample else 1) * (
@@ -88,10 +89,12 @@ def convention(name: str, run, inputs) -> dict:
         rows[part] = {"what": what, "reported": number, "exact": _per(exact, over)}
         rows[part]["reason"] = reason
     derived = [row for row in rows.values() if row["reported"] is not None]
+    complete = len(derived) == len(rows)
     total = dict.fromkeys(sorted({row["what"] for row in derived}), 0)
     for row in derived:
         total[row["what"]] += row["reported"]
     reported, exact = (sum(row[key] for row in derived) for key in ("reported", "exact"))
+    every = sum(row["exact"] for row in rows.values())
     return {
         "name": name,
         "unit": tool.unit,
@@ -100,8 +103,9 @@ def convention(name: str, run, inputs) -> dict:
             "by_kind": total,
             "reported": reported if derived else None,
             "exact": exact if derived else None,
-            "ratio": reported / exact if derived and exact else None,
-            "complete": len(derived) == len(rows),
+            "ratio": reported / exact if complete and exact else None,
+            "complete": complete,
+            "covered": exact / every if every else None,
         },
     }
 
@@ -152,7 +156,6 @@ def _seen(run, name: str, events: dict[str, str]) -> Seen:
     network, described = run.network, run.parts[name]
     part, facts = network.synapses[name], run.work[name]
     source, target = network.ends(part)
-    into = [network.synapses[s] for s in network.incoming(part.source)]
     bias = run.parts[part.target]["bias"]
     return Seen(
         part=part,
@@ -165,13 +168,26 @@ def _seen(run, name: str, events: dict[str, str]) -> Seen:
         sources=source.neurons,
         targets=target.neurons,
         bias=None if bias and len(network.incoming(part.target)) > 1 else bias,
-        pooled=prod(into[0].kernel) if len(into) == 1 and into[0].kind == "pool" else 1,
+        pooled=_pooled(network, part.source),
         calls=len(run.samples) * run.settings.timesteps,
         dense=described["nominal_macs"],
     )
 
 
+def _pooled(network, population: str) -> int:
+    """The product of the windows of the pools that lead to a population one after the other."""
+    found = 1
+    for _ in network.synapses:  # pools may form a cycle
+        into = [network.synapses[name] for name in network.incoming(population)]
+        if len(into) != 1 or into[0].kind != "pool":
+            break
+        found, population = found * prod(into[0].kernel), into[0].source
+    return found
+
+
 def _no_layer(seen: Seen) -> Counted:
+    if seen.kind == "prepool":
+        return "", None, "averages of spikes are fed to it, which the run does not record"
     return "", None, f"the tool has no layer for a set of kind {seen.kind!r}"
 
 
@@ -225,11 +241,11 @@ def _neurobench(seen: Seen) -> Counted:
 def _sinabs(seen: Seen) -> Counted:
     if _unweighted(seen):
         return "SynOp", 0, "only convolutions and linear layers are counted"
-    if seen.kind not in ("conv", "dense"):
+    if seen.kind not in ("conv", "dense", "prepool"):  # a pool's average times its size is the sum
         return _no_layer(seen)
     if seen.events != SPIKES:
         return "SynOp", None, "it sums the values of events, which the run does not record"
-    return "SynOp", seen.exact * seen.pooled, f"times the {seen.pooled} inputs of a pool before it"
+    return "SynOp", seen.exact * seen.pooled, f"times the {seen.pooled} inputs of pools before it"
 
 
 def _syops(seen: Seen) -> Counted:

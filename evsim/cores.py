@@ -7,11 +7,11 @@ from functools import cached_property
 
 import numpy as np
 
-from evsim.engine import Sample
 from evsim.events import Window
 from evsim.memory import Space, Weights
 from evsim.network import Network
 from evsim.parts import mismatch, nearest
+from evsim.sample import Sample
 
 PLACING = ("in_order", "balanced")
 BLOCK = 4 << 20  # bytes of counts computed in one go

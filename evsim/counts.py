@@ -35,8 +35,12 @@ OWN_FACTS = {  # of a kind
     "switch": {
         "drains": "thresholds subtracted (online)",
         "lost_synops": "synaptic operations on neurons that are off for good (online)",
-        "near": "v / threshold + rounding within 1e-9 of a duration (window)",
+        "near": "v / threshold + rounding so near a duration that rounding may decide (window)",
     },
+}
+PREDICTION_FACTS = {  # of populations that decide on what their potential will be
+    "predictions": "updates with a prediction",
+    "active_predictions": "those that a lazy machine cannot skip",
 }
 QUEUE_FACTS = {  # of a set, where queues have a depth
     "dropped": "events that found no room",
@@ -71,12 +75,15 @@ ACTIONS = {
     "slope_read": "a slope is read",
     "slope_write": "a slope is written",
     "slope_add": "a slope is added to a potential",
+    "prediction_multiply": "slope and bias are multiplied by what is left of the time to listen",
+    "prediction_add": "the product is added to a potential, for a decision",
 }
 UPDATES = {  # what a machine updates: no actions, but what several actions belong to
     "active_update": "an active neuron is updated",
     "idle_update": "a neuron that is not active is updated",
 }
 ADDITIONS = ("synaptic_add", "commit_add", "bias_add", "reset_subtract", "slope_add")
+ADDITIONS += ("prediction_add",)  # 0 wherever the five above are all there is
 SYNOPS = ("synaptic_add", "synaptic_mac")
 ACCUMULATOR = tuple(
     f"{where}_{what}" for where in ("current", "potential", "slope") for what in ("read", "write")
@@ -113,14 +120,18 @@ def is_set(part: dict) -> bool:
     return "source" in part
 
 
-def facts_of(kind: str, of_set: bool, bounded: bool = False) -> dict[str, str]:
+def facts_of(
+    kind: str, of_set: bool, bounded: bool = False, predicts: bool = False
+) -> dict[str, str]:
     """The facts that a part of a kind records, and what they mean.
 
-    `bounded`: a population of a declared width.
+    `bounded`: a population of a declared width; `predicts`: one that decides on what its potential
+    will be.
     """
     if of_set:
         return SET_FACTS
-    return POPULATION_FACTS | OWN_FACTS.get(kind, {}) | (WIDTH_FACTS if bounded else {})
+    found = POPULATION_FACTS | OWN_FACTS.get(kind, {})
+    return found | (WIDTH_FACTS if bounded else {}) | (PREDICTION_FACTS if predicts else {})
 
 
 def set_actions(part: dict, facts: dict, machine: Machine, target: dict) -> dict[str, np.ndarray]:
@@ -178,6 +189,9 @@ def population_actions(part: dict, facts: dict, machine: Machine) -> dict[str, n
         done["slope_read"] = done["slope_add"] = updates
         if machine.accumulate != "direct":
             done["slope_write"] = updates
+    if "predictions" in facts:
+        predictions = facts["predictions" if machine.update == "clock" else "active_predictions"]
+        done["prediction_multiply"] = done["prediction_add"] = predictions
     biases = int(part["bias"]) + int(part.get("current_bias", False))
     if biases:
         done["bias_read"] = done["bias_add"] = biases * updates

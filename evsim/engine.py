@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,32 +15,11 @@ from evsim.neurons._potential import check_range
 from evsim.neurons._slope import check_slope, listening
 from evsim.parts import EvsimError
 from evsim.plan import Plan
+from evsim.sample import Sample
 
 
 class Stopped(Exception):
     """The run was asked to stop."""
-
-
-@dataclass
-class Sample:
-    """What one sample gave."""
-
-    index: int  # in the data file
-    facts: dict[str, dict[str, int]]
-    # Synapses of a set, neurons of a population by the number of events they carried, sent.
-    histograms: dict[str, np.ndarray]
-    potential: np.ndarray  # of the output population, or the sums of its event values
-    decisions: np.ndarray  # by timestep
-    spikes: dict[str, tuple] = field(default_factory=dict)
-    trace: dict[str, np.ndarray] = field(default_factory=dict)
-    queues: dict[str, np.ndarray] = field(default_factory=dict)
-    rates: dict[str, np.ndarray] = field(default_factory=dict)  # events a timestep, or durations
-    # Lowest and highest sum of potentials (and currents), before they were brought into a width.
-    ranges: dict[str, np.ndarray] = field(default_factory=dict)
-    # Timestep and neuron of the first sum that left its width, -1 and -1 where none did.
-    first_overflows: dict[str, np.ndarray] = field(default_factory=dict)
-    # By set: how many events are delivered in each timestep, and their source neurons in order.
-    arrivals: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
 
 class Simulation(Arrivals):
@@ -52,7 +30,7 @@ class Simulation(Arrivals):
         self.space, self.stop = space, stop
         populations, synapses = self.network.populations, self.network.synapses
         self.facts = {
-            name: dict.fromkeys(facts_of(part.kind, False, part.bounded), 0)
+            name: dict.fromkeys(facts_of(part.kind, False, part.bounded, part.predicts), 0)
             for name, part in populations.items()
         }
         self.facts |= {n: dict.fromkeys(facts_of(s.kind, True), 0) for n, s in synapses.items()}
@@ -176,10 +154,20 @@ class Simulation(Arrivals):
         part = self.network.populations[name]
         unsafe = self.unsafe(name)
         block = 1 if unsafe else self.plan.block(name)
-        for a in range(first, last, block):
+        begin, end = part.visited(first, last)
+        self.rest(name, first, begin)
+        for a in range(begin, end, block):
             if self.stop.is_set():
                 raise Stopped
-            (self.pass_on if part.passes else self.update)(name, a, min(a + block, last), unsafe)
+            (self.pass_on if part.passes else self.update)(name, a, min(a + block, end), unsafe)
+        self.rest(name, end, last)
+
+    def rest(self, name: str, first: int, last: int) -> None:
+        """Let timesteps pass in which nothing happens to a population."""
+        if first < last:
+            self.out[name].rest(last - first)
+            if name in self.trace:
+                self.trace[name][first:last] = self.states[name]["potential"].reshape(1, -1)
 
     def update(self, name: str, first: int, last: int, unsafe: bool) -> None:
         """Advance one population by a block: arrive, integrate, fire, reset, send."""

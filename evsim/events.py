@@ -63,6 +63,15 @@ class Stream:
         self.steps += steps
         self.count += events
 
+    def rest(self, steps: int) -> None:
+        """Append `steps` timesteps without an event."""
+        used = self.steps * self.positions + 1
+        end = used + steps * self.positions
+        if self.offsets.size < end:
+            self.offsets = _grown(self.offsets, end, used)
+        self.offsets[used:end] = self.count
+        self.commit(steps, 0)
+
     def extend(self, neurons: np.ndarray, steps: np.ndarray, duration: int, values=None) -> None:
         """Append `duration` timesteps; event k is (steps[k], neurons[k]), in ascending order."""
         channels, offsets, room = self.reserve(duration)

@@ -223,14 +223,16 @@ class Job:
         """Print what only networks of switch events have."""
         schedule, work = self.network.schedule, self.run.work
         if schedule is not None and schedule.timesteps:
-            windows = f"{schedule.timesteps // schedule.window} windows of {schedule.window}"
+            windows = f"windows of {schedule.window}"
+            if schedule.period == schedule.window:
+                windows = f"{schedule.timesteps // schedule.window} {windows}"
             out.print(
                 f"latency {schedule.timesteps} timesteps ({windows}); pipelined, a sample every "
-                f"{schedule.window}"
+                f"{schedule.period}"
             )
         for fact, text in (
             ("clipped", "inputs beyond [-1, 1], clipped"),
-            ("near", "durations within 1e-9 of the next: rounding errors decide"),
+            ("near", "durations next to another one: rounding errors may decide"),
         ):
             count = sum(int(facts[fact].sum()) for facts in work.values() if fact in facts)
             if count:

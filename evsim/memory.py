@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from evsim.parts import frozen, rounded
+from evsim.parts import frozen, mismatch, rounded
 
 CHUNK = 32 << 20  # bytes that weights are packed into together
 LARGE = 4 << 20  # from so many bytes on NumPy asks the system for pages of 2 MB
@@ -94,6 +94,13 @@ class Space:
         if name not in self.held or self.held[name].size < size:
             self.held[name] = np.empty(max(size, LARGE), np.uint8)
         return self.held[name][:size].view(dtype).reshape(shape)
+
+
+def thread_count(jobs: int | None) -> int:
+    """`jobs`, None: as many as there are cores; raises EvsimError below 1."""
+    if jobs is not None and jobs < 1:
+        raise mismatch(jobs, "a whole number of at least 1", "jobs")
+    return cores() if jobs is None else jobs
 
 
 def cores() -> int:

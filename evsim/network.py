@@ -148,8 +148,7 @@ class Network:
 
     def period(self, timesteps: int) -> int:
         """After how many timesteps of a run of `timesteps` the next sample may follow."""
-        windows = self.schedule is not None and self.schedule.timesteps
-        return self.schedule.window if windows else timesteps
+        return (self.schedule and self.schedule.period) or timesteps
 
     def ends(self, part: Synapses) -> tuple[Neurons, Neurons]:
         """The source of a set, and its target as sets see it."""

@@ -158,13 +158,13 @@ def flag(default: bool):
     return _field(check, default)
 
 
-def fraction(default: float):
-    """A number from 0 to below 1."""
+def fraction(default: float, closed: bool = False):
+    """A number from 0 to below 1, or to 1 where `closed`."""
 
     def check(part, value):
         value = numbers(value)
-        if value.size != 1 or not 0 <= value.item() < 1:
-            raise mismatch(shown(value), "a number from 0 to below 1")
+        if value.size != 1 or not (0 <= value.item() < 1 or (closed and value.item() == 1)):
+            raise mismatch(shown(value), f"a number from 0 to {'1' if closed else 'below 1'}")
         return float(value.item())
 
     return _field(check, default)

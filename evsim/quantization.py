@@ -31,7 +31,7 @@ def fixed_point(
     readout_bits, overflow_at.
     """
     if bits is None:
-        changed = {"coding": coding} if coding else {}
+        changed = {} if coding is None else {"coding": coding}
         parts = network.populations, network.synapses
         network = rebuilt(network, *parts, **changed)
         made = Quantized(network, {}, floats_of(network, graded))
@@ -97,13 +97,14 @@ class Comparison:
         choices = {**choices, "coding": made.network.coding if data.images is not None else None}
         jobs = choices.pop("jobs")
         self.jobs = {}
-        wide = widest(made.network)
+        wide = widest(made.network)  # itself, where nothing has a width
+        bounded = any(part.bounded for part in made.network.populations.values())
         for name, one in (
             ("as it was", network),
             ("integers without overflow", wide),
             ("integers of these widths", made.network),
         ):
-            if one is made.network and not any(p.bounded for p in one.populations.values()):
+            if name == "integers of these widths" and not bounded:
                 continue
             job = Job(one, data, record=("ranges",), **choices)
             job.simulate(jobs, byte_count("512M"), quiet=quiet)

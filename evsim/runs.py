@@ -9,12 +9,12 @@ from array import array
 import numpy as np
 
 from evsim import counts as counting
-from evsim.engine import Sample
 from evsim.events import Events
 from evsim.network import Network
 from evsim.parts import mismatch
 from evsim.plan import MEMORY, Plan
 from evsim.queues import Queue
+from evsim.sample import Sample
 from evsim.settings import RECORDS, Settings, settle
 from evsim.threads import input_of, simulate, warm
 
@@ -169,7 +169,7 @@ def run(
     timesteps: int | None = None,
     coding: str | None = None,
     seed: int | None = None,
-    first_sample: int = 0,
+    first_sample: int | None = None,
     dtype: str = "float32",
     jobs: int | None = None,
     memory: int = MEMORY,
@@ -179,7 +179,8 @@ def run(
 ) -> Run:
     """Simulate every sample of `inputs`: raw images (samples, ...) or Events.
 
-    `first_sample`: the index of the first one in its data file, which random numbers depend on.
+    `first_sample`: the index of the first one in its data file, which random numbers depend on;
+    None: that of Events, of images 0.
     `record`: any of spikes, trace, queues, ranges. `jobs`: threads (default: cores). `memory`
     (bytes of events per thread) and `window` (timesteps) never change a result. `queue`: what
     becomes of events where more arrive in a timestep than it holds; without one queues are
@@ -191,9 +192,9 @@ def run(
     for name in record:
         if name not in RECORDS:
             raise mismatch(repr(name), f"one of {', '.join(RECORDS)}", "record")
-    if isinstance(inputs, Events):
-        first_sample = first_sample or inputs.first
-    else:
+    if first_sample is None:
+        first_sample = inputs.first if isinstance(inputs, Events) else 0
+    if not isinstance(inputs, Events):
         inputs = inputs if hasattr(inputs, "dataset") else np.asarray(inputs)
     settings = settle(
         network,

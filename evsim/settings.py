@@ -52,7 +52,8 @@ def settle(
             raise mismatch(f"{coding!r} with a file of events", "'events'", "coding")
         coding = "events"
     else:
-        coding = coding or network.coding or "constant"
+        if coding is None:
+            coding = network.coding or "constant"
         if coding == "events":
             expected = "a coding of images (the data holds no events)"
             raise mismatch("'events'", expected, "coding")

@@ -9,10 +9,11 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
 
-from evsim.engine import Sample, Simulation, Stopped
-from evsim.memory import Space, cores
+from evsim.engine import Simulation, Stopped
+from evsim.memory import Space, thread_count
 from evsim.parts import EvsimError
 from evsim.plan import Plan
+from evsim.sample import Sample
 from evsim.settings import Settings, values_of
 
 
@@ -23,7 +24,9 @@ def warm(plan: Plan, values) -> None:
     """
     with contextlib.suppress(EvsimError):  # the run meets it too, where it is no other sample's
         one = Simulation(plan, 0, values, Space(), threading.Event())
-        one.advance_all(plan.timesteps if plan.starts else 1)
+        schedule = plan.network.schedule
+        whole = plan.starts or (schedule and schedule.timesteps)
+        one.advance_all(plan.timesteps if whole else 1)
 
 
 def input_of(plan: Plan, inputs, settings: Settings, index: int):
@@ -57,7 +60,7 @@ def simulate(
             Simulation(stepwise, index, values, space, stop).run()
             raise
 
-    jobs = min(jobs or cores(), settings.samples)
+    jobs = min(thread_count(jobs), settings.samples)
     pending: deque[Future] = deque()
     todo = iter(range(skip, settings.samples))
     with ThreadPoolExecutor(jobs) as pool:

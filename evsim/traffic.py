@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from evsim.cores import delivered
-from evsim.engine import Sample
 from evsim.memory import address
 from evsim.network import Network
+from evsim.sample import Sample
 from evsim.synapses import WeightRows
 
 

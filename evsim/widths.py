@@ -62,7 +62,9 @@ def bits_for(lowest: int, highest: int, signed: bool = True) -> int | None:
     """The smallest width that holds both, at least 1; None: no unsigned one holds less than 0."""
     if not signed:
         return max(int(highest).bit_length(), 1) if lowest >= 0 else None
-    return max(int(highest).bit_length(), int(-lowest - 1).bit_length() if lowest < 0 else 0) + 1
+    above = int(highest).bit_length() if highest > 0 else 0
+    below = int(-lowest - 1).bit_length() if lowest < 0 else 0
+    return max(above, below) + 1
 
 
 def sums_of(run) -> dict[str, dict]:

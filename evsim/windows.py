@@ -16,13 +16,15 @@ class Schedule:
 
     `starts`: the first timestep of the window in which the input, a population with `firing =
     "window"` or a max pool of them sends. `timesteps` that a run needs; None: any number.
-    `coded`: whether there are populations that take switch events only.
+    `coded`: whether there are populations that take switch events only. `period`: after how many
+    timesteps the next sample may follow; None: after all of them.
     """
 
     window: int
     timesteps: int | None = None
     starts: Mapping[str, int] = field(default_factory=dict)
     coded: bool = False
+    period: int | None = None
 
 
 def schedule(
@@ -45,9 +47,10 @@ def schedule(
         expected = "one rule in all populations of a network"
         place = f"populations/{min(switches)}/firing"
         raise mismatch(" and ".join(sorted(firing)), expected, place)
+    together = any(part.offset is None for part in switches.values())
     for name, part in sloping.items():
         window = window or part.window
-        if part.window != window and (part.sends or firing == {"window"}):
+        if part.window != window and (part.sends or not together):
             raise mismatch(part.window, f"{window}, as elsewhere", f"populations/{name}/window")
     for name, part in synapses.items():
         if part.target in sloping:
@@ -56,23 +59,32 @@ def schedule(
                 expected = "the input, a population of kind 'switch' or a max pool of them"
                 found = f"kind {populations[part.source].kind!r}"
                 raise mismatch(found, expected, f"synapses/{name}/source")
-    if firing != {"window"}:
+    offsets = {part.offset for part in switches.values()} or {window}
+    if len(offsets) > 1:
+        found = " and ".join(sorted("none" if o is None else str(o) for o in offsets))
+        raise mismatch(found, "one in all populations of a network", "populations/*/delta")
+    [offset] = offsets
+    if offset is None:
         return Schedule(window, coded=True)
     starts = {name: part.start for name, part in switches.items()} | {input: 0}
     for name, part in populations.items():
         if part.passes and _origin(name, populations, synapses) in starts:
             starts[name] = _passed(name, populations, synapses, starts)
     for name, part in sloping.items():
+        later = offset if part.sends else window
         expected = {
-            starts[s.source] + s.delay + window for s in synapses.values() if s.target == name
+            starts[s.source] + s.delay + later for s in synapses.values() if s.target == name
         }
-        wrong = expected - {part.start} if part.start >= window else {window}
+        wrong = expected - {part.start} if part.start >= later else {later}
         if wrong:
-            which = f"{min(wrong)}: a window of {window} after its sources begin to send"
+            what = f"a window of {window}" if later == window else f"{later} timesteps"
+            which = f"{min(wrong)}: {what} after its sources begin to send"
             raise mismatch(part.start, which, f"populations/{name}/start")
     last = max((part.start + window for part in switches.values()), default=0)
     timesteps = max([last, *(part.start for part in sloping.values())])
-    return Schedule(window, timesteps, starts, coded=True)
+    if firing != {"window"}:  # their events come one by one, and they drain while they send
+        return Schedule(window, timesteps, coded=True, period=window + offset)
+    return Schedule(window, timesteps, starts, coded=True, period=window)
 
 
 def _origin(name: str, populations, synapses) -> str:

@@ -3,7 +3,8 @@
     python networks/golden.py [NAME...]
 
 It prints the accuracy of the artificial network and of the spiking one. Results change only when a
-network, the data or the law of a timestep does.
+network, the data or the law of a timestep does. They are what evsim itself gave, kept for
+regression tests; they are no oracle.
 """
 
 import os

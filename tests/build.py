@@ -1,5 +1,7 @@
 """From the oracles' plain descriptions to networks and runs of evsim."""
 
+from dataclasses import fields
+
 import numpy as np
 
 import evsim
@@ -13,14 +15,32 @@ def network(description: dict, **attributes) -> evsim.Network:
         ("synapses", evsim.synapse_kinds()),
     ):
         parts = {}
-        for name, fields in description[folder].items():
-            fields = dict(fields)
-            parts[name] = kinds[fields.pop("kind")].build(fields)
+        for name, own in description[folder].items():
+            own = dict(own)
+            parts[name] = kinds[own.pop("kind")].build(own)
         folders.append(parts)
     ends = {"input": description["input"], "output": description["output"]}
     if "window" in description:
         attributes["window"] = description["window"]
     return evsim.Network(*folders, **ends, **attributes)
+
+
+def description(found: evsim.Network) -> dict:
+    """The oracles' description of an evsim network."""
+    folders = {"populations": found.populations, "synapses": found.synapses}
+    described = {
+        folder: {
+            name: {"kind": part.kind}
+            | {
+                f.name: getattr(part, f.name)
+                for f in fields(part)
+                if getattr(part, f.name) is not None
+            }
+            for name, part in parts.items()
+        }
+        for folder, parts in folders.items()
+    }
+    return {"input": found.input, "output": found.output, **described}
 
 
 def inputs(case):

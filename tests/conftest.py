@@ -1,17 +1,41 @@
 """Settings of all tests."""
 
+import random
+import time
+
 import pytest
 from files import events, images, network
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
-settings.register_profile(
-    "evsim",
-    deadline=None,
-    derandomize=True,
-    print_blob=False,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+SHARED = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
+}
+settings.register_profile("evsim", **SHARED, derandomize=True, print_blob=False)
+phases = set(Phase) - {Phase.explain}  # which takes minutes
+settings.register_profile("random", **SHARED, derandomize=False, database=None, phases=phases)
 settings.load_profile("evsim")
+
+
+def pytest_addoption(parser):
+    said = "begin no test after so many seconds; the tests in an order drawn from --hypothesis-seed"
+    parser.addoption("--seconds", type=float, help=said)
+
+
+def pytest_collection_modifyitems(config, items):
+    seed = config.getoption("--hypothesis-seed")
+    if config.getoption("--seconds") is not None and seed is not None:
+        random.Random(seed).shuffle(items)
+
+
+def pytest_sessionstart(session):
+    session.begun = time.monotonic()
+
+
+def pytest_runtest_setup(item):
+    seconds = item.config.getoption("--seconds")
+    if seconds is not None and time.monotonic() - item.session.begun > seconds:
+        pytest.skip("the time is up")
 
 
 @pytest.fixture

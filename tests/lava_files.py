@@ -59,20 +59,20 @@ def small():
     ]
 
 
-def put(group, name, value):
-    """Write one field, or a group of them."""
+def put(group, name, value, dated=False):
+    """Write one field, or a group of them; `dated`: with the time, as h5py did until 2020."""
     if isinstance(value, dict):
         for inner, content in value.items():
-            put(group.require_group(name), inner, content)
+            put(group.require_group(name), inner, content, dated)
     else:
-        group[name] = value
+        group.create_dataset(name, data=value, track_times=dated)
 
 
-def write(path, layers, **simulation):
+def write(path, layers, dated=False, **simulation):
     """A file with these layers."""
     with h5py.File(path, "w") as file:
         for number, layer in enumerate(layers):
-            put(file, f"layer/{number}", layer)
+            put(file, f"layer/{number}", layer, dated)
         put(file, "simulation", simulation)
     return path
 
@@ -120,7 +120,7 @@ def spread(value, shape):
     return np.broadcast_to(value.reshape(-1, *(1,) * (len(shape) - 1)), shape)
 
 
-def neurons_fire(layer, arrived):
+def neurons_fire(layer, arrived, compare="gt", bias_start=1):
     """The spikes of a layer's neurons, given what arrives at them in every timestep."""
     shape, about = arrived.shape[1:], layer["neuron"]
     bias = spread(layer.get("bias", 0), shape)
@@ -132,9 +132,10 @@ def neurons_fire(layer, arrived):
         for t in range(len(arrived)):
             current = decayed(current, int(decays[0][index])) + 64 * int(arrived[t][index])
             potential = decayed(potential, int(decays[1][index])) + current
-            potential += 64 * int(bias[index]) if t else 0  # lava counts timesteps from 1
+            potential += 64 * int(bias[index]) if t >= bias_start else 0
             potential = min(max(potential, 1 - 2**23), 2**23 - 1)
-            if potential > 64 * threshold[index]:
+            over = potential - 64 * threshold[index]
+            if over > 0 or (over == 0 and compare == "ge"):
                 spikes[t][index], potential = 1, 0
     return spikes
 
@@ -149,13 +150,13 @@ def delayed(layer, spikes):
     return found
 
 
-def simulated(layers, stimulus):
+def simulated(layers, stimulus, **rule):
     """The spikes of every layer of neurons, (timesteps, ...) in lava's axes."""
     found, spikes = [], stimulus
     for layer in layers:
         if "neuron" in layer and layer["type"][0] != b"input":
             arrived = np.stack([sums(layer, now) for now in spikes])
-            found.append(neurons_fire(layer, arrived))
+            found.append(neurons_fire(layer, arrived, **rule))
             spikes = delayed(layer, found[-1])
     return found
 

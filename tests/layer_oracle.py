@@ -1,5 +1,8 @@
 """The layers of artificial networks in float64, place by place, and models drawn at random."""
 
+import math
+from itertools import product
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -18,11 +21,8 @@ def forward(model, x):
     """The results of all layers for scaled values x (samples, ...), in float64."""
     held = {ann.INPUT: np.float64(x)}
     for name, record in model.layers.items():
-        rule = RULES.get(record.kind)
         values = [held[source] for source in record.sources]
-        held[name] = (
-            rule(record, values[0], model.shapes[name]) if rule else record.forward(*values)
-        )
+        held[name] = RULES[record.kind](record, model.shapes[name], *values)
     return held
 
 
@@ -41,7 +41,7 @@ def windows(x, kernel, stride, padding, dilation, shape):
             yield a, b, seen
 
 
-def conv(record, x, shape):
+def conv(record, shape, x):
     y = np.zeros((len(x), *shape))
     per_group, out = record.weight.shape[2:]
     weight = np.float64(record.weight)
@@ -58,7 +58,7 @@ def conv(record, x, shape):
     return y if record.bias is None else y + np.float64(record.bias)
 
 
-def pool(record, x, shape):
+def pool(record, shape, x):
     y = np.zeros((len(x), *shape))
     _, bottom, _, right = record.padding
     for a, b, seen in windows(x, record.kernel, record.stride, record.padding, (1, 1), shape):
@@ -76,17 +76,17 @@ def pool(record, x, shape):
     return y
 
 
-def dense(record, x, shape):
+def dense(record, shape, x):
     y = x.reshape(len(x), -1) @ np.float64(record.weight)
     return y if record.bias is None else y + np.float64(record.bias)
 
 
-def normalize(record, x, shape):
+def normalize(record, shape, x):
     scale = np.sqrt(np.float64(record.variance) + record.epsilon)
     return record.gamma * (x - record.mean) / scale + record.beta
 
 
-def relu(record, x, shape):
+def relu(record, shape, x):
     y = np.maximum(x, 0)
     if record.ceiling is not None:
         y = np.minimum(y, record.ceiling)
@@ -96,7 +96,87 @@ def relu(record, x, shape):
     return y
 
 
-RULES = {"conv": conv, "pool": pool, "dense": dense, "normalize": normalize, "relu": relu}
+def places(shape):
+    """All places of a shape, the last axis fastest."""
+    return product(*(range(length) for length in shape))
+
+
+def add(record, shape, *values):
+    y = np.zeros((len(values[0]), *shape))
+    for place in places(shape):
+        for x in values:
+            y[:, *place] += x[:, *place]
+    return y
+
+
+def concatenate(record, shape, *values):
+    y = np.full((len(values[0]), *shape), np.nan)
+    first = 0
+    for x in values:
+        for *where, channel in places(x.shape[1:]):
+            y[:, *where, first + channel] = x[:, *where, channel]
+        first += x.shape[-1]
+    return y
+
+
+def flatten(record, shape, x):
+    order = list(places(x.shape[1:]))
+    if record.order == "chw" and x.ndim == 4:
+        order.sort(key=lambda place: (place[2], place[0], place[1]))
+    y = np.full((len(x), *shape), np.nan)
+    for j, place in enumerate(order):
+        y[:, j] = x[:, *place]
+    return y
+
+
+def pad(record, shape, x):
+    top, _, left, _ = record.padding
+    y = np.zeros((len(x), *shape))
+    for row, column, channel in places(x.shape[1:]):
+        y[:, top + row, left + column, channel] = x[:, row, column, channel]
+    return y
+
+
+def identity(record, shape, x):
+    y = np.zeros((len(x), *shape))
+    for a, b, c in places((*shape[:2], x.shape[3])):
+        there = a * record.stride[0], b * record.stride[1], c
+        y[:, a, b, c + record.channel_offset] = x[:, *there]
+    return y
+
+
+def softmax(record, shape, x):
+    y = np.zeros((len(x), *shape))
+    for sample, *where in places((len(x), *shape[:-1])):
+        row = [float(value) for value in x[sample, *where]]
+        powers = [math.exp(value - max(row)) for value in row]
+        y[sample, *where] = [power / sum(powers) for power in powers]
+    return y
+
+
+def stochastic(record, shape, x):
+    """1 where the probability is above a half; what is drawn, tests compare with `uniform`."""
+    if record.sampled:
+        raise ValueError("random numbers depend on more than the values")
+    likely = [float(z) > 0 for z in np.ravel(x)]  # by either probability, which is a half at 0
+    low = -1 if record.output == "bipolar" else 0
+    return np.array([1 if fires else low for fires in likely], float).reshape(len(x), *shape)
+
+
+RULES = {
+    "conv": conv,
+    "pool": pool,
+    "dense": dense,
+    "normalize": normalize,
+    "relu": relu,
+    "add": add,
+    "concatenate": concatenate,
+    "flatten": flatten,
+    "pad": pad,
+    "identity": identity,
+    "softmax": softmax,
+    "stochastic": stochastic,
+}
 
 
 class Builder:

@@ -378,6 +378,8 @@ class FixedPoint:
             raise ValueError("a cuba population with real weights or a graded source")
         shape = fields["shape"]
         self.count, self.refractory = neurons(shape), fields.get("refractory", 0)
+        self.inclusive = fields.get("compare", "gt") == "ge"
+        self.bias_start = fields.get("bias_start", 1)
         names = ("current_decay", "potential_decay", "threshold", "bias")
         values = [[int(x) for x in per_neuron(fields.get(name, 0), shape)] for name in names]
         self.current_decay, self.potential_decay, self.threshold, self.bias = values
@@ -396,9 +398,10 @@ class FixedPoint:
         if t <= self.rests_until[j]:
             return 0
         v = decayed(self.v[j], self.potential_decay[j]) + self.u[j]
-        v += 64 * self.bias[j] if t > 0 else 0
+        v += 64 * self.bias[j] if t >= self.bias_start else 0
         self.v[j] = min(max(v, 1 - 2**23), 2**23 - 1)
-        if self.v[j] <= 64 * self.threshold[j]:
+        at = self.v[j] == 64 * self.threshold[j]
+        if self.v[j] < 64 * self.threshold[j] or (at and not self.inclusive):
             return 0
         self.v[j], self.rests_until[j] = 0, t + self.refractory
         return 1
@@ -696,6 +699,9 @@ class Sample:
         for j in range(own.count):
             is_active = own.is_active(j, j in reached, current[j], t)
             self.active[name] += int(is_active)
+            if isinstance(own, Slope) and own.predicts(t):
+                own.predictions += 1
+                own.active_predictions += int(is_active)
             if lazy and own.listens(t) and not is_active:  # what it decided before it still sends
                 continue
             value = own.visit(j, checked(current[j]), t)
@@ -771,6 +777,9 @@ class Sample:
             if self.populations[name]["kind"] == "switch":
                 counted = {"drains": own.drains, "lost_synops": own.lost, "near": own.near}
                 facts[name] |= counted
+                if own.delta is not None:
+                    facts[name]["predictions"] = own.predictions
+                    facts[name]["active_predictions"] = own.active_predictions
             facts[name]["active_updates"] = self.active[name]
             if "potential_bits" in self.populations[name]:
                 facts[name]["overflows"] = sum(s.overflows for s in sums[name])

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 from geometry import neurons, per_neuron
 
 
@@ -40,6 +41,9 @@ class Slope:
         self.count, self.window = neurons(shape), fields["window"]
         self.firing = fields.get("firing", "window") if self.kind == "switch" else "readout"
         self.start, self.rounding = fields.get("start", 0), fields.get("rounding", 0)
+        self.delta = fields.get("delta") if self.firing == "online" else None
+        self.prediction = number(fields.get("prediction", 0))
+        self.predictions = self.active_predictions = 0
         threshold = fields.get("threshold", 1)
         given = {"threshold": threshold, "onset": fields.get("onset", threshold)}
         given |= {"v_init": fields.get("v_init", 0), "bias": fields.get("bias", 0)}
@@ -52,10 +56,23 @@ class Slope:
 
     def listens(self, t):
         """Whether the neurons are updated at a timestep."""
-        return self.firing == "online" or self.start - self.window <= t < self.start
+        if self.firing != "online":
+            return self.start - self.window <= t < self.start
+        return self.delta is None or self.start - self.delta <= t < self.start + self.window
+
+    def left(self, t):
+        """How many timesteps of its window of listening are still to come."""
+        return max(self.start - self.delta + self.window - 1 - t, 0)
 
     def adds_bias(self, t):
-        return self.firing == "online" or t < self.start - 1
+        if self.firing != "online":
+            return t < self.start - 1
+        return self.delta is None or self.left(t) > 0
+
+    def predicts(self, t):
+        """Whether it decides on more than its potential."""
+        late = self.delta is not None and t >= self.start
+        return late and self.left(t) > 0 and self.prediction != 0
 
     def is_active(self, j, reached, current, t):
         """Whether a lazy machine must update neuron j now; the state is still the old one."""
@@ -79,8 +96,11 @@ class Slope:
             return 0
         self.slope[j] = finite(self.slope[j] + current)
         if self.firing == "online":
-            self.v[j] = finite(self.v[j] + (self.slope[j] + self.bias[j]))
-            return self.toggle(j, t)
+            growth = self.slope[j]
+            if self.adds_bias(t):
+                growth = growth + self.bias[j]
+            self.v[j] = finite(self.v[j] + growth)
+            return self.toggle(j, t, growth)
         self.v[j] = finite(self.v[j] + self.slope[j])
         if self.adds_bias(t):
             self.v[j] = finite(self.v[j] + self.bias[j])
@@ -91,23 +111,36 @@ class Slope:
         x = float(self.v[j]) / float(self.threshold[j]) + self.rounding
         duration = min(max(math.floor(x), 0), self.window - 1)
         if t == self.start:
-            self.near += abs(x - round(x)) <= 1e-9 and 1 <= round(x) < self.window
+            self.near += abs(x - round(x)) <= self.tolerance() and 1 <= round(x) < self.window
         if not duration or t not in (self.start, self.start + duration):
             return 0
         return 1 if t == self.start else -1
 
-    def toggle(self, j, t):
+    def ends(self, t):
+        """Whether it is the last timestep in which its targets listen: then nobody is on."""
+        return self.delta is not None and t == self.start + self.window - 1
+
+    def tolerance(self):
+        """How near an integer rounding may decide; integers are not rounded."""
+        if self.number is int:
+            return 1e-9
+        return max(1e-9, 32 * float(np.finfo(self.number).eps) * (self.window - 1))
+
+    def toggle(self, j, t, growth):
         """On and off, once."""
         if j in self.off_at:
             return 0
+        x = self.v[j]
+        if self.predicts(t):
+            x = x + self.prediction * self.number(self.left(t)) * growth
         if j not in self.on:
-            if self.v[j] < self.onset[j] or t < self.start:
+            if x < self.onset[j] or t < self.start or self.ends(t):
                 return 0
             self.on.add(j)
             self.v[j] -= self.threshold[j]
             self.drains += 1
             return 1
-        if self.v[j] >= self.threshold[j]:
+        if x >= self.threshold[j] and not self.ends(t):
             self.v[j] -= self.threshold[j]
             self.drains += 1
             return 0

@@ -1,20 +1,28 @@
 """Sets of synapses as matrices, and the firing rates that a network would settle at."""
 
+import build
 import numpy as np
-from geometry import connections
+from geometry import connections, listening, neurons, per_neuron, places_of
+from naive import incoming, scale_of, visiting_order
 
 
 def matrix(network, name):
     """A set as a dense matrix (sources, targets), by the oracle of geometry."""
-    part = network.synapses[name]
-    source, target = network.ends(part)
-    fields = {k: v for k, v in vars(part).items() if v is not None} | {"kind": part.kind}
-    found = np.zeros((source.neurons, target.neurons))
-    for i, synapses in enumerate(connections(fields, source.shape, target.shape)):
+    described = build.description(network)
+    fields = described["synapses"][name]
+    source, target = (described["populations"][fields[end]] for end in ("source", "target"))
+    shapes = source["shape"], listening(target)
+    found = np.zeros([neurons(shape) for shape in shapes])
+    scale = scale_of(fields, shapes[1], np.float64) or np.ones(neurons(shapes[1]))
+    for i, synapses in enumerate(connections(fields, *shapes)):
         for synapse in synapses:
-            found[i, synapse.target] += synapse.weight
-    scale = part.scale_of(target)
-    return found if scale is None else found * np.broadcast_to(scale, neurons(target)).ravel()
+            found[i, synapse.target] += synapse.weight * scale[synapse.target]
+    return found
+
+
+def spread(part, name):
+    """A field of a population as (neurons,)."""
+    return np.array(per_neuron(getattr(part, name), part.shape))
 
 
 def rates(network, x, limited=()):
@@ -22,32 +30,29 @@ def rates(network, x, limited=()):
 
     Rates above 1 are taken as they are but in populations that are `limited`.
     """
+    described = build.description(network)
     found = {network.input: np.float64(x).reshape(len(x), -1)}
-    for name in network.order:
-        if name not in network.populations or name == network.input:
+    for name in visiting_order(described):
+        fields = described["populations"][name]
+        if name == network.input:
             continue
-        part = network.populations[name]
-        sets = [(network.synapses[s].source, matrix(network, s)) for s in network.incoming(name)]
-        if part.kind == "maxpool":
-            ((source, weight),) = sets
-            seen = np.where(weight != 0, found[source][:, :, None], -np.inf)
-            found[name] = seen.max(axis=1)
+        into = incoming(described, name)
+        sets = [(found[described["synapses"][s]["source"]], matrix(network, s)) for s in into]
+        if fields["kind"] == "maxpool":
+            ((rate, weight),) = sets
+            members = [np.flatnonzero(column) for column in weight.T]
+            found[name] = np.stack([rate[:, own].max(axis=1) for own in members], axis=1)
             continue
-        current = sum(found[source] @ weight for source, weight in sets)
-        if part.kind == "analog":
-            places = current.reshape(len(x), -1, part.channels)
-            current = part.largest(places).reshape(len(x), -1)
-        if part.bias is not None:
-            current = current + np.broadcast_to(part.grid(part.bias), neurons(part)).ravel()
-        if part.kind == "analog":
+        current = sum(rate @ weight for rate, weight in sets)
+        if fields["kind"] == "analog":
+            places = [places_of(fields, j) for j in range(neurons(fields["shape"]))]
+            current = np.stack([current[:, own].max(axis=1) for own in places], axis=1)
+        if "bias" in fields:
+            current = current + per_neuron(fields["bias"], fields["shape"])
+        if fields["kind"] in ("analog", "iaf"):
             current = np.maximum(current, 0)
-        if part.kind == "iaf":
-            threshold = np.broadcast_to(part.grid(part.threshold), neurons(part)).ravel()
-            current = np.maximum(current, 0) / threshold
+        if fields["kind"] == "iaf":
+            current = current / per_neuron(fields["threshold"], fields["shape"])
             current = np.minimum(current, 1) if name in limited else current
         found[name] = current
     return found
-
-
-def neurons(part):
-    return part.positions, part.channels

@@ -1,11 +1,14 @@
 """The law once more, under a machine, over arrays and numbers that count what is done to them.
 
 Every read, write, addition, comparison, push and pop is booked where it happens, to the part at
-work; nothing is computed from facts. Sums are exact on a power-of-two grid, so that a weight may
-go straight into a potential.
+work; nothing is computed from facts, and no action is named beside what is done. Spikes come from
+the same numbers. Sums are exact on a power-of-two grid, so that a weight may go straight into a
+potential.
 """
 
 from contextlib import contextmanager
+from math import floor
+from typing import NamedTuple
 
 from geometry import connections, listening, neurons, weights_of
 from naive import (
@@ -15,14 +18,16 @@ from naive import (
     FixedPoint,
     Neurons,
     Stateless,
+    decayed,
     incoming,
     origin,
+    probability,
     scale_of,
     sends_values,
     visiting_order,
 )
-from naive_bounded import is_bounded
-from naive_switch import PairPool, Slope
+from naive_bounded import held, is_bounded, leaked, leaks
+from naive_switch import Slope
 from naive_switch import encode as encode_pairs
 from stimulus import encode, is_graded, scaled_image, uniform
 
@@ -31,6 +36,7 @@ ACTIONS = (
     *("current_read", "current_write", "potential_read", "potential_write", "commit_add"),
     *("bias_read", "bias_add", "compare", "leak", "reset_subtract", "reset_write"),
     *("random_draw", "slope_read", "slope_write", "slope_add"),
+    *("prediction_multiply", "prediction_add"),
 )
 # What an addition is called after the role of what is added.
 ADDITIONS = {
@@ -38,6 +44,8 @@ ADDITIONS = {
     "product": "synaptic_mac",
     "current": "commit_add",
     "bias": "bias_add",
+    "slope": "slope_add",
+    "prediction": "prediction_add",
 }
 
 
@@ -88,9 +96,24 @@ class Number:
         self.ledger.book("compare")
         return self.value > threshold.value
 
+    def leaked(self, rule):
+        """What a leak that is no product makes of this."""
+        self.ledger.book("leak")
+        return self.like(rule(self.value))
+
+    def side(self, threshold, lowest):
+        """1 from one threshold on, -1 down to the other, else 0: one comparison with two levels."""
+        self.ledger.book("compare")
+        return int(self.value >= threshold) - int(self.value <= lowest)
+
     def overwritten(self, reset):
         self.ledger.book("reset_write")
         return self.like(reset.value)
+
+    def still_due(self, factor):
+        """What this will have brought after some more timesteps."""
+        self.ledger.book("prediction_multiply")
+        return Number(self.ledger, self.value * factor, "prediction")
 
     def carried_by(self, value, graded):
         """This weight as an event of `value` brings it; a sign is no multiplication."""
@@ -187,39 +210,73 @@ class Synapses:
 
 
 class Integrator:
-    """One population of kind iaf, lif or readout, with its memories."""
+    """One population of kind iaf, lif or readout, with its memories.
+
+    Thresholds, leaks and other constants, and what decides whether a neuron may fire (its rest, the
+    sum of what it sent, the size of its next event), are part of its circuit, not of a memory.
+    """
+
+    unit = 1  # of a weight in the memories
 
     def __init__(self, ledger, fields, incoming_sets, accumulate, update):
         self.ledger, self.incoming, self.update = ledger, incoming_sets, update
-        self.law = Neurons(fields, float)
-        self.direct = accumulate == "direct"
-        nothing, rest = [0.0] * self.law.count, self.law.v_init
+        self.fields, self.direct = fields, accumulate == "direct"
+        self.law = self.law_of(fields)
+        zero = self.zero()
+        self.potential = Memory(ledger, "potential", self.at_rest())
+        place = Memory if accumulate == "buffer" else Registers
+        self.current = place(ledger, "current", [zero] * self.law.count)
+        self.accumulator = self.potential if self.direct else self.current
+        self.cache, self.fresh = Memory(ledger, "current", [0.0] * self.law.count), []
+        self.bias = None
+        if "bias" in fields:
+            self.bias = Memory(ledger, "bias", self.biases())
+
+    def law_of(self, fields):
+        """The fields of every neuron, who is active, and what else the circuit knows."""
+        return Neurons(fields, float)
+
+    def at_rest(self):
+        """The potentials before the first timestep."""
+        rest = list(self.law.v_init)
         if self.direct and self.law.leak is not None:
             # Weights are added to the potential as they come, so it is kept leaked already.
             rest = [leak * v for leak, v in zip(self.law.leak, rest, strict=True)]
-        self.potential = Memory(ledger, "potential", list(rest))
-        place = Memory if accumulate == "buffer" else Registers
-        self.current = place(ledger, "current", list(nothing))
-        self.accumulator = self.potential if self.direct else self.current
-        self.cache, self.fresh = Memory(ledger, "current", list(nothing)), []
-        self.bias = None if self.law.bias is None else Memory(ledger, "bias", self.law.bias)
+        return rest
+
+    def biases(self):
+        return self.law.bias
+
+    def zero(self):
+        """What an empty word of an accumulator holds."""
+        return 0.0
+
+    def number(self, value, role="potential"):
+        """A number that is in no memory."""
+        return Number(self.ledger, value, role)
 
     def constant(self, field, j):
-        """A field that is part of the neuron's circuit, not of a memory."""
-        return Number(self.ledger, getattr(self.law, field)[j], field)
+        return self.number(getattr(self.law, field)[j], field)
+
+    def remember(self):
+        """Let the law know the potentials of the timestep before, which say who is active."""
+        self.law.v = list(self.potential.values)
 
     def visit(self, name, t):
         """One timestep: the events of the neurons that fired."""
-        self.law.v = list(self.potential.values)
+        self.remember()
         arrived = set()
         for set_name, synapses in self.incoming.items():
             with self.ledger.at_work(set_name):
                 arrived |= self.arrive(synapses, t)
         with self.ledger.at_work(name):
-            cached = self.read_cache(t)
-            sent = [(j, self.step(j, t, j in arrived, cached[j])) for j in range(self.law.count)]
+            sent = self.advance(t, arrived, self.read_cache(t))
         self.fill_cache()
         return [(j, value) for j, value in sent if value]
+
+    def advance(self, t, arrived, cached):
+        """Update the neurons: (neuron, value of its event or 0) of each."""
+        return [(j, self.step(j, t, j in arrived, cached[j])) for j in range(self.law.count)]
 
     def arrive(self, synapses, t):
         """Deliver the events of one set; the neurons that they reach."""
@@ -227,7 +284,7 @@ class Integrator:
         for source, value in synapses.queue.pop(t, booked):
             arrived |= {target for target, _, _ in synapses.synapses[source]}
             for target, place in synapses.reached(source) if booked else []:
-                weight = synapses.weight[place].carried_by(value, synapses.graded)
+                weight = synapses.weight[place].carried_by(self.unit * value, synapses.graded)
                 self.accumulator[target] = self.accumulator[target] + weight
                 if synapses.cached:
                     self.fresh.append((target, weight.value))
@@ -238,7 +295,7 @@ class Integrator:
         starts = [s.first_delivery for s in self.incoming.values() if s.cached]
         if not any(start is not None and start < t for start in starts):
             return [0.0] * self.law.count
-        empty = Number(self.ledger, 0.0, "potential")
+        empty = self.number(0.0)
         return [(empty + self.cache[j]).value for j in range(self.law.count)]
 
     def fill_cache(self):
@@ -247,32 +304,44 @@ class Integrator:
             self.cache.values[target] += current
         self.fresh = []
 
+    def is_skipped(self, j, t, arrived):
+        return self.update == "active" and not self.law.is_active(j, arrived, 0, t)
+
+    def taken(self, j, arrived):
+        """Read the current of a neuron, and clear it where anything arrived."""
+        current = self.current[j]
+        if arrived:
+            self.current[j] = self.number(self.zero())
+        return current
+
     def step(self, j, t, arrived, cached):
         """Update one neuron, also a resting one, whose outcome is thrown away; what it sends."""
         law, before = self.law, self.law.v[j]
-        if self.update == "active" and not law.is_active(j, arrived, 0, t):
+        if self.is_skipped(j, t, arrived):
             return 0
         v = self.potential[j]
         if not self.direct:
-            if law.leak is not None:
-                v = v * self.constant("leak", j)
-            v = v + self.current[j]
-            if arrived:
-                self.current[j] = Number(self.ledger, 0.0, "current")
+            v = self.leaked(v, j) + self.taken(j, arrived)
         v = v.like(v.value + cached)
         if self.bias is not None:
             v = v + self.bias[j]
-        if law.v_min is not None:
-            v = v.like(max(v.value, law.v_min[j]))
+        v = self.raised(v, j)
         resting = t <= law.rests_until[j]
         v, value = self.fire(v, j, t, resting)
-        if self.direct and law.leak is not None:
-            v = v * self.constant("leak", j)
+        if self.direct:
+            v = self.leaked(v, j)
         self.potential[j] = v.like(before) if resting else v
         return value
 
+    def leaked(self, v, j):
+        return v if self.law.leak is None else v * self.constant("leak", j)
+
+    def raised(self, v, j):
+        """The potential, at least v_min."""
+        return v if self.law.v_min is None else v.like(max(v.value, self.law.v_min[j]))
+
     def fire(self, v, j, t, resting):
-        """The potential after the reset, and 1 if the neuron fires."""
+        """The potential after the reset, and the value of the event, 0 for none."""
         law = self.law
         if not (law.fires and self.compare(v, j) and t >= law.start and not resting):
             return v, 0
@@ -289,285 +358,491 @@ class Integrator:
         return v - self.constant("threshold", j)
 
 
+class Terms(NamedTuple):
+    """What a word of integers of a width holds until the update: a potential, and what was added.
+
+    Where a sum leaves its width is the law's to say (at each addition or once, as a potential or as
+    a current), on every machine alike: hence the terms, in their order, and not the sum.
+    """
+
+    v: int
+    added: tuple = ()
+
+    def __add__(self, other):
+        terms = other.added if isinstance(other, Terms) else (int(other),)
+        return Terms(self.v, self.added + terms)
+
+
 class OfWidth(Integrator):
-    """One population of a declared width: the law decides, what it costs is booked beside it."""
+    """One population of integers of a declared width, or with a leak of integers."""
 
-    def __init__(self, ledger, fields, incoming_sets, accumulate, update):
-        super().__init__(ledger, fields, incoming_sets, accumulate, update)
-        self.law = Bounded(fields, int)
-        self.sums = [0] * self.law.count
-        self.leaks = fields["kind"] == "lif" or "leak" in fields
+    def law_of(self, fields):
+        return Bounded(fields, int)
 
-    def visit(self, name, t):
-        self.law.begin()
-        arrived = set()
-        for set_name, synapses in self.incoming.items():
-            with self.ledger.at_work(set_name):
-                arrived |= self.arrive(synapses, t)
-        with self.ledger.at_work(name):
-            sent = [(j, self.step(j, t, j in arrived, 0)) for j in range(self.law.count)]
-        return [(j, value) for j, value in sent if value]
+    def at_rest(self):
+        return [Terms(v) for v in self.law.v_init]
 
-    def arrive(self, synapses, t):
-        """Deliver the events of one set; the neurons that they reach."""
-        arrived = set()
-        for source, value in synapses.queue.pop(t, True):
-            for target, place in synapses.reached(source):
-                weight = synapses.weight[place].carried_by(value, synapses.graded)
-                self.accumulator[target] = self.accumulator[target] + weight
-                self.law.add(self.sums, target, int(weight.value), t)
-                arrived.add(target)
-        return arrived
+    def zero(self):
+        return Terms(0)
+
+    def remember(self):
+        self.law.v = [word.v for word in self.potential.values]
 
     def step(self, j, t, arrived, cached):
-        """Update one neuron by the law; what it sends."""
-        law, current = self.law, self.sums[j]
-        self.sums[j] = 0
-        if self.update == "active" and not law.is_active(j, arrived, current, t):
+        """Update one neuron; what it sends."""
+        law, before = self.law, self.law.v[j]
+        if self.is_skipped(j, t, arrived):
             return 0
-        actions = ["potential_read", "potential_write"] + ["leak"] * self.leaks
-        actions += [] if self.direct else ["commit_add"]
-        if isinstance(self.current, Memory):
-            actions += ["current_read"] + ["current_write"] * arrived
+        word = self.potential[j]
+        if not self.direct:
+            word = word + self.taken(j, arrived)
+        if "leak" in self.fields or leaks(self.fields):
+            word = word.leaked(lambda held: Terms(leaked(held.v, self.fields), held.added))
+        resting = t <= law.rests_until[j]  # what is thrown away leaves no width
+        v = word.like(before if resting else self.summed(word.value))
         if self.bias is not None:
-            actions += ["bias_read", "bias_add"]
-        if law.fires:
-            actions.append("compare")
-        value = law.visit(j, current, t)
-        if value:
-            actions.append("reset_subtract" if law.reset == "subtract" else "reset_write")
-        for action in actions:
-            self.ledger.book(action)
+            v = v + self.bias[j]
+            v = v if resting else v.like(self.held(v.value))
+        v, value = self.fire(self.raised(v, j), j, t, resting)
+        self.potential[j] = v.like(Terms(before if resting else v.value))
         return value
+
+    def summed(self, terms):
+        """The potential that the terms add up to, each sum in its width."""
+        if self.fields.get("overflow_at") == "each_add":
+            v = terms.v
+            for weight in terms.added:
+                v = self.held(v + weight)
+            return v
+        current, bits = 0, self.fields.get("current_bits")
+        for weight in terms.added:
+            current = current + weight
+            if bits:
+                current = held(current, bits, self.fields.get("overflow", "error"))
+        return self.held(terms.v + current)
+
+    def held(self, v):
+        """What a potential holds of a sum."""
+        fields = self.fields
+        signed = fields.get("potential_signed", True)
+        return held(v, fields.get("potential_bits", 32), fields.get("overflow", "error"), signed)
 
 
 class Valued(Integrator):
-    """One population whose law decides the value of an event; one comparison, one subtraction."""
+    """One population of kind signed, burst or phase, whose events have a sign or a value."""
 
-    def __init__(self, ledger, fields, incoming_sets, accumulate, update):
-        super().__init__(ledger, fields, incoming_sets, accumulate, update)
-        self.law = LAWS[fields["kind"]](fields, float)
+    def law_of(self, fields):
+        return LAWS[fields["kind"]](fields, float)
 
     def fire(self, v, j, t, resting):
-        self.ledger.book("compare")
-        self.law.v[j] = v.value
-        value = self.law.send(j, t) if t >= self.law.start else 0
-        if value:
-            self.ledger.book("reset_subtract")
-        return v.like(self.law.v[j]), value
+        value, drop = getattr(self, self.law.kind)(v, j, t)
+        return (v - self.number(drop), value) if value else (v, 0)
 
+    def signed(self, v, j, t):
+        """The value of the event, 0 for none, and what it takes from the potential."""
+        law, threshold = self.law, self.law.threshold[j]
+        side = v.side(threshold, -law.negative_threshold[j])
+        if t < law.start or side == 0 or (side < 0 and law.sent[j] <= 0):
+            return 0, 0
+        law.sent[j] += side
+        return side, side * threshold
 
-class Ramp(Integrator):
-    """One population of kind ttfs: its slope takes the potential's place on the arrival side."""
+    def burst(self, v, j, t):
+        law, threshold = self.law, self.law.threshold[j]
+        size = law.size[j]
+        met = v >= self.number(threshold * size)
+        law.size[j] = 1
+        if t < law.start or not met:
+            return 0, 0
+        if law.rule == "count":
+            size = min(floor(v.value / threshold), law.most)
+        elif 2 * size <= law.most:
+            law.size[j] = 2 * size
+        else:
+            law.size[j] = size
+        return size, threshold * size
 
-    def __init__(self, ledger, fields, incoming_sets, accumulate, update):
-        super().__init__(ledger, fields, incoming_sets, accumulate, update)
-        self.law = LAWS[fields["kind"]](fields, float)
-        if self.direct:
-            self.accumulator = Memory(ledger, "slope", [0.0] * self.law.count)
-
-    def step(self, j, t, arrived, cached):
-        """Update one neuron by the law; what it costs is booked beside it."""
-        book, law = self.ledger.book, self.law
-        current = self.accumulator.values[j] + cached
-        self.accumulator.values[j] = 0.0
-        buffered = isinstance(self.accumulator, Memory) and not self.direct
-        if buffered and arrived:
-            book("current_write")
-        if law.listens(t) and (self.update == "clock" or law.is_active(j, arrived, 0, t)):
-            actions = ["slope_read", "slope_add", "potential_read", "potential_write", "compare"]
-            actions += ["bias_read", "bias_add"] if self.bias is not None else []
-            actions += [] if self.direct else ["slope_write", "commit_add"]
-            for action in actions + ["current_read"] * buffered:
-                book(action)
-        value = law.visit(j, current, t)
-        self.potential.values[j] = law.v[j]
-        return value
+    def phase(self, v, j, t):
+        share = 0.5 ** (1 + t % self.law.period)
+        level = self.law.threshold[j] * share
+        met = v >= self.number(level)
+        return (share, level) if met and t >= self.law.start else (0, 0)
 
 
 class TwoStates(Integrator):
-    """One population with a synaptic current of its own: cubalif, cuba, a readout with one."""
+    """One population with a synaptic current of its own: cubalif, a readout with one."""
 
     def __init__(self, ledger, fields, incoming_sets, accumulate, update):
         super().__init__(ledger, fields, incoming_sets, accumulate, update)
-        if fields["kind"] == "cuba":
-            self.law = FixedPoint(fields, int)
-            self.bias = None if "bias" not in fields else Memory(ledger, "bias", self.law.bias)
-        self.lasting = Memory(ledger, "current", [0] * self.law.count)
-        if self.direct:
-            self.accumulator = Memory(ledger, "current", [0] * self.law.count)
-        self.arrivals = self.accumulator
+        self.lasting = Memory(ledger, "current", [0.0] * self.law.count)
+        if self.direct:  # as they come, so it is kept faded already
+            self.accumulator = self.lasting
+        self.current_bias = None
+        if "current_bias" in fields:
+            self.current_bias = Memory(ledger, "bias", self.law.current_bias)
+
+    def at_rest(self):
+        return list(self.law.v_init)
 
     def step(self, j, t, arrived, cached):
-        """Update one neuron by the law; what it costs is booked beside it."""
-        book, law = self.ledger.book, self.law
-        current = self.arrivals.values[j] + cached
-        self.arrivals.values[j] = type(current)(0)
-        actions = ["current_read", "current_write", "leak", "commit_add"]  # u decays, v takes it
-        actions += ["potential_read", "potential_write"]
-        if getattr(law, "leak", None) is not None or isinstance(law, FixedPoint):
-            actions.append("leak")
+        """Update one neuron; of a resting one the current goes on. What it sends."""
+        law, before = self.law, self.law.v[j]
+        u, v = self.lasting[j], self.potential[j]
         if not self.direct:
-            actions.append("commit_add")  # the arrivals to u
-        if isinstance(self.arrivals, Memory) and not self.direct:
-            actions += ["current_read"] + ["current_write"] * arrived
+            u = self.faded(u, j) + self.taken(j, arrived)
+        u = u.like(u.value + cached)
+        if self.current_bias is not None:
+            u = u + self.current_bias[j]
+        self.lasting[j] = self.faded(u, j) if self.direct else u
+        v = self.leaked(v, j) + u
         if self.bias is not None:
-            actions += ["bias_read", "bias_add"]
-        if getattr(law, "current_bias", None) is not None:
-            actions += ["bias_read", "bias_add"]
-        fires = isinstance(law, FixedPoint) or law.fires
-        if fires:
-            actions.append("compare")
-        for action in actions:
-            book(action)
-        law.v[j] = self.potential.values[j]
-        fired = law.visit(j, current, t)
-        self.potential.values[j] = law.v[j]
-        if fired:
-            zero = isinstance(law, FixedPoint) or law.reset == "zero"
-            book("reset_write" if zero else "reset_subtract")
-        return fired
+            v = v + self.bias_at(j, t)
+        resting = t <= law.rests_until[j]
+        v, value = self.fire(self.raised(v, j), j, t, resting)
+        self.potential[j] = v.like(before) if resting else v
+        return value
+
+    def faded(self, u, j):
+        return u * self.constant("current_leak", j)
+
+    def bias_at(self, j, t):
+        return self.bias[j]
 
 
-class Sloping(Integrator):
-    """One population whose events add to a slope: kind switch, a readout with a slope."""
+class Cuba(TwoStates):
+    """One population of kind cuba, in fixed point."""
+
+    unit = 64  # what stands for one
+
+    def law_of(self, fields):
+        return FixedPoint(fields, int)
+
+    def at_rest(self):
+        return [0] * self.law.count
+
+    def faded(self, u, j):
+        return u.leaked(lambda value: decayed(value, self.law.current_decay[j]))
+
+    def leaked(self, v, j):
+        return v.leaked(lambda value: decayed(value, self.law.potential_decay[j]))
+
+    def bias_at(self, j, t):
+        """Before its first timestep a bias is read and nothing added."""
+        bias = self.bias[j]
+        return bias.like(self.unit * bias.value if t >= self.law.bias_start else 0)
+
+    def raised(self, v, j):
+        return v.like(min(max(v.value, 1 - 2**23), 2**23 - 1))
+
+    def fire(self, v, j, t, resting):
+        threshold = self.number(self.unit * self.law.threshold[j])
+        if not (v >= threshold if self.law.inclusive else v > threshold) or resting:
+            return v, 0
+        self.law.rests_until[j] = t + self.law.refractory
+        return v.overwritten(self.number(0)), 1
+
+
+class Ramp(Integrator):
+    """One population of kind ttfs: events add to its slope, and the potential takes the slope.
+
+    Every listening update compares, as the table has it; the law uses the last alone, by which the
+    duration is known.
+    """
 
     def __init__(self, ledger, fields, incoming_sets, accumulate, update):
-        self.ledger, self.incoming, self.update = ledger, incoming_sets, update
-        self.law, self.direct = Slope(fields, float), accumulate == "direct"
-        place = {"direct": "slope", "buffer": "current"}.get(accumulate)
-        store = Memory if place else Registers
-        self.accumulator = store(ledger, place, [0.0] * self.law.count)
-        self.buffered = accumulate == "buffer"
+        super().__init__(ledger, fields, incoming_sets, accumulate, update)
+        self.slope = Memory(ledger, "slope", [0.0] * self.law.count)
+        if self.direct:
+            self.accumulator = self.slope
+        self.durations = [0] * self.law.count
 
-    def visit(self, name, t):
-        """One timestep: the events of the neurons that switch."""
-        arrived, sent = set(), []
-        for set_name, synapses in self.incoming.items():
-            with self.ledger.at_work(set_name):
-                arrived |= self.arrive(synapses, t)
-        with self.ledger.at_work(name):
-            for j in range(self.law.count):
-                value = self.switch(j, t, j in arrived)
-                if value:
-                    sent.append((j, value))
-        return sent
+    def law_of(self, fields):
+        return LAWS[fields["kind"]](fields, float)
 
-    def switch(self, j, t, arrived):
-        """Update one neuron by the law; what it costs is booked beside it."""
-        law, book = self.law, self.ledger.book
-        current, self.accumulator.values[j] = self.accumulator.values[j], 0.0
-        if law.listens(t) and (self.update == "clock" or law.is_active(j, arrived, current, t)):
-            actions = ["slope_read", "potential_read", "slope_add", "potential_write"]
-            if not self.direct:
-                actions += ["slope_write", "commit_add"]
-            if self.buffered:
-                actions += ["current_read"] + ["current_write"] * arrived
-            if law.has_bias:
-                actions += ["bias_read", "bias_add"]
-            if law.kind == "switch":
-                actions.append("compare")
-            for action in actions:
-                book(action)
-        before = law.drains
-        value = law.visit(j, current, t)
-        if law.drains > before:
-            book("reset_subtract")
+    def at_rest(self):
+        return list(self.law.v_init)
+
+    def remember(self):
+        super().remember()
+        self.law.slope = list(self.slope.values)
+
+    def step(self, j, t, arrived, cached):
+        """Update one neuron where it listens; the value of the event it sends."""
+        if not self.law.listens(t):
+            self.lose(j, arrived)
+            return self.sent(j, t)
+        return 0 if self.is_skipped(j, t, arrived) else self.listen(j, t, arrived, cached)
+
+    def lose(self, j, arrived):
+        """Nobody listens to what arrived: it is cleared."""
+        if self.direct:
+            self.slope.values[j] = self.law.slope[j]
+        elif arrived:
+            self.current[j] = self.number(0.0)
+
+    def listen(self, j, t, arrived, cached):
+        slope, v = self.slope[j], self.potential[j]
+        if not self.direct:
+            slope = slope + self.taken(j, arrived)
+        slope = slope.like(slope.value + cached)
+        v = v + slope
+        if self.bias is not None:
+            v = v + self.bias_at(j, t)
+        v, value = self.decide(v, j, t)
+        if self.direct:
+            self.slope.values[j] = slope.value  # which is new only with what is cached
+        else:
+            self.slope[j] = slope
+        self.potential[j] = v
         return value
+
+    def bias_at(self, j, t):
+        """In the last listening timestep a bias is read and nothing added."""
+        bias = self.bias[j]
+        return bias if t < self.law.start - 1 else bias.like(0)
+
+    def decide(self, v, j, t):
+        """The potential after the decision, and the value of an event that is sent at once."""
+        self.compare(v, j)
+        if t == self.law.start - 1:
+            self.durations[j] = self.duration(v, j)
+        return v, 0
+
+    def compare(self, v, j):
+        return v >= self.constant("threshold", j)
+
+    def duration(self, v, j):
+        steps = floor(v.value / self.law.threshold[j] + self.law.rounding[j])
+        return min(max(steps, 0), self.law.window - 1)
+
+    def sent(self, j, t):
+        """The event of a neuron that has listened, the earlier the longer its duration."""
+        law, duration = self.law, self.durations[j]
+        return int(duration >= 1 and t == law.start + law.window - duration)
+
+
+class Sloping(Ramp):
+    """One population whose events add to a slope: kind switch, a readout with a slope."""
+
+    def law_of(self, fields):
+        return Slope(fields, float)
+
+    def bias_at(self, j, t):
+        """Where it is not due a bias is read and nothing added."""
+        bias = self.bias[j]
+        return bias if self.law.adds_bias(t) else bias.like(0)
+
+    def decide(self, v, j, t):
+        if self.law.firing == "online":
+            return self.toggle(v, j, t)
+        return super().decide(v, j, t) if self.law.kind == "switch" else (v, 0)
+
+    def duration(self, v, j):
+        steps = floor(v.value / self.law.threshold[j] + self.law.rounding)
+        return min(max(steps, 0), self.law.window - 1)
+
+    def sent(self, j, t):
+        """+1 in the first timestep of the window, -1 after the duration."""
+        start, duration = self.law.start, self.durations[j]
+        if not duration or t not in (start, start + duration):
+            return 0
+        return 1 if t == start else -1
+
+    def toggle(self, v, j, t):
+        """On and off, once; a neuron that is off for good is compared as well."""
+        law, before = self.law, j not in self.law.on and j not in self.law.off_at
+        x = v
+        if law.predicts(t):
+            growth = v.like(v.value - law.v[j])
+            x = v + growth.still_due(law.prediction * law.left(t))
+        met = x >= self.constant("onset" if before else "threshold", j)
+        met = met and not law.ends(t)
+        if before:
+            if not met or t < law.start:
+                return v, 0
+            law.on.add(j)
+            return v - self.constant("threshold", j), 1
+        if j in law.off_at:
+            return v, 0
+        if met:
+            return v - self.constant("threshold", j), 0
+        law.on.discard(j)
+        law.off_at[j] = t
+        return v, -1
 
 
 class Sender(Integrator):
-    """One population of kind analog or stochastic: a sum for each place, cleared when read."""
+    """One population of kind analog or stochastic: a sum for each place, cleared when read.
+
+    `draw(neuron, t)` is a random number, which books itself.
+    """
 
     def __init__(self, ledger, fields, incoming_sets, accumulate, update, draw):
-        self.ledger, self.incoming, self.update = ledger, incoming_sets, update
-        self.law = Stateless(fields, float, float, draw)
-        self.direct = accumulate == "direct"
-        nothing = [0.0] * self.law.count
-        self.potential = Memory(ledger, "potential", list(nothing))
-        place = Memory if accumulate == "buffer" else Registers
-        self.current = place(ledger, "current", list(nothing))
-        self.accumulator = self.potential if self.direct else self.current
-        self.cache, self.fresh = Memory(ledger, "current", list(nothing)), []
-        self.bias = None if self.law.bias is None else Memory(ledger, "bias", self.law.biases)
+        self.draw = draw
+        super().__init__(ledger, fields, incoming_sets, accumulate, update)
 
-    def visit(self, name, t):
-        """One timestep: the events of the neurons that send."""
-        arrived = set()
-        for set_name, synapses in self.incoming.items():
-            with self.ledger.at_work(set_name):
-                arrived |= self.arrive(synapses, t)
+    def law_of(self, fields):
+        return Stateless(fields, float, float, self.draw)
+
+    def at_rest(self):
+        return [0.0] * self.law.count
+
+    def biases(self):
+        return self.law.biases
+
+    def remember(self):
+        """There is no potential of a timestep before."""
+
+    def is_skipped(self, place, t, arrived):
+        return self.update == "active" and not self.law.is_active(place, arrived)
+
+    def advance(self, t, arrived, cached):
         sent = []
-        with self.ledger.at_work(name):
-            cached = self.read_cache(t)
-            sums = [
-                self.take(place, place in arrived, cached[place]) for place in range(len(cached))
-            ]
-            for j, places in enumerate(self.law.places):
-                currents = [sums[place] for place in places if sums[place] is not None]
-                if currents and (value := self.law.visit(j, currents, t)):
-                    sent.append((j, value))
-        self.fill_cache()
+        for j, places in enumerate(self.law.places):
+            taken = [self.take(p, t, p in arrived, cached[p]) for p in places]
+            sums = [z for z in taken if z is not None]
+            sent.append((j, getattr(self, self.law.kind)(sums, j, t) if sums else 0))
         return sent
 
-    def take(self, place, arrived, cached):
-        """Read, compare and clear the sum of a place, which is returned; None if it is skipped."""
-        if self.update == "active" and not self.law.is_active(place, arrived):
+    def take(self, place, t, arrived, cached):
+        """Read and clear the sum of a place; None if it is skipped."""
+        if self.is_skipped(place, t, arrived):
             return None
-        total = self.potential[place]
+        z = self.potential[place]
         if not self.direct:
-            total = total + self.current[place]
-            if arrived:
-                self.current[place] = Number(self.ledger, 0.0, "current")
-        total = total.like(total.value + cached)
-        z = total if self.bias is None else total + self.bias[place]
-        z > Number(self.ledger, 0.0, "potential")  # noqa: B015
+            z = z + self.taken(place, arrived)
+        z = z.like(z.value + cached)
+        if self.bias is not None:
+            z = z + self.bias[place]
         self.potential[place] = z.like(0.0)
-        return total.value
+        return z
+
+    def analog(self, sums, j, t):
+        """The largest of the sums that are above 0, which is what is sent."""
+        largest = self.number(0.0)
+        for z in sums:
+            largest = z if z > largest else largest
+        return largest.value
+
+    def stochastic(self, sums, j, t):
+        """The largest sum gives a probability, which is compared with a number."""
+        largest, *others = sums
+        for z in others:
+            largest = z if z > largest else largest
+        p = self.number(probability(largest.value, self.fields.get("probability", "sigmoid")))
+        if p > self.number(self.draw(j, t) if self.fields.get("sampled", True) else 0.5):
+            return 1
+        return -1 if self.fields.get("output") == "bipolar" else 0
 
 
 class MaxPool:
-    """One population of kind maxpool: running sums in a memory, compared event by event."""
+    """One population of kind maxpool: every window has the running sums of its sources in memory.
+
+    What arrives is added to one of them, which is compared with the largest of the others.
+    """
 
     def __init__(self, ledger, neurons, incoming_sets):
-        self.ledger, self.neurons, self.pairs = ledger, neurons, None
+        self.ledger, self.neurons = ledger, neurons
         [(self.set_name, self.set)] = incoming_sets.items()
-        self.sums = Memory(ledger, "potential", [0.0] * len(self.set.synapses))
         self.members = {}
         for source, own in enumerate(self.set.synapses):
             for target, _, _ in own:
                 self.members.setdefault(target, []).append(source)
+        windows = {(k, source): 0.0 for k, own in self.members.items() for source in own}
+        self.sums = Memory(ledger, "potential", windows)
+        # Behind a cached input every event is compared all the same: what the table adds there for
+        # reading the cache has no use, and nothing to hold.
+        self.cache = Memory(ledger, "current", [0.0] * neurons)
 
     def visit(self, name, t):
-        """One timestep: the events that pass, each window's first that may."""
-        passed, booked = {}, self.set.is_booked(t)
+        """One timestep: the events that pass."""
+        booked, first = self.set.is_booked(t), self.set.first_delivery
         with self.ledger.at_work(self.set_name):
             events = sorted(self.set.queue.pop(t, booked))
-        if self.set.cached and self.set.first_delivery is not None and not booked:
+        if self.set.cached and first is not None and first < t:
             with self.ledger.at_work(name):
-                for _ in range(self.neurons if t > self.set.first_delivery else 0):
-                    self.ledger.book("current_read")
-                    self.ledger.book("commit_add")
+                for j in range(self.neurons):
+                    Number(self.ledger, 0.0, "potential") + self.cache[j]
+        passed = {}
         for source, value in events:
-            before = self.sums.values[source]
             for target, _ in self.set.reached(source):
-                if booked:  # each window keeps the sum of each of its sources
-                    self.sums.values[source] = before
-                    with self.ledger.at_work(self.set_name):
-                        weight = Number(self.ledger, value, "weight")
-                        weight.role = "product" if self.set.graded else "weight"
-                        self.sums[source] = self.sums[source] + weight
+                with self.ledger.at_work(self.set_name):
+                    total = self.add(target, source, value, booked)
                 with self.ledger.at_work(name):
-                    self.ledger.book("compare")
-                self.sums.values[source] = before + value
-                if target not in passed and self.largest(target) == source:
-                    passed[target] = value
-            self.sums.values[source] = before + value
-        return sorted(passed.items()) if self.pairs is None else self.pairs.visit(events)
+                    self.meet(target, source, value, total, passed)
+        return sorted((passed | self.ended(events)).items())
 
-    def largest(self, target):
-        """The source of a window with the largest sum, the first of them."""
-        return max(self.members[target], key=lambda source: (self.sums.values[source], -source))
+    def add(self, target, source, value, booked):
+        """The sum of a source in a window after an event; after what is cached it is not booked."""
+        if not booked:
+            self.sums.values[target, source] += value
+            return Number(self.ledger, self.sums.values[target, source], "potential")
+        event = Number(self.ledger, 1.0, "weight").carried_by(value, self.set.graded)
+        total = self.sums[target, source] + event
+        self.sums[target, source] = total
+        return total
+
+    def meet(self, target, source, value, total, passed):
+        """The first event of a window passes whose sum is the largest, or as large and earlier."""
+        sums = self.sums.values
+        others = [(sums[target, m], -m) for m in self.members[target] if m != source]
+        largest, earliest = max(others, default=(float("-inf"), 0))
+        largest = Number(self.ledger, largest, "potential")
+        wins = total >= largest if source < -earliest else total > largest
+        if wins and target not in passed:
+            passed[target] = value
+
+    def ended(self, events):
+        """What else passes at the end of a timestep."""
+        return {}
+
+
+class PairedMaxPool(MaxPool):
+    """A max pool of sources that send two events, or none: the first +1 passes and the last -1.
+
+    A source that is still to send its -1 has a sum above 0.
+    """
+
+    def __init__(self, ledger, neurons, incoming_sets):
+        super().__init__(ledger, neurons, incoming_sets)
+        self.on, self.waiting = set(), {}
+
+    def meet(self, target, source, value, total, passed):
+        waiting = self.waiting.setdefault(target, set())
+        if total > Number(self.ledger, 0.0, "potential"):
+            waiting.add(source)
+        else:
+            waiting.discard(source)
+        if value == 1 and target not in self.on:
+            self.on.add(target)
+            passed[target] = 1
+
+    def ended(self, events):
+        fallen = {target for s, value in events if value < 0 for target, _ in self.set.reached(s)}
+        return {target: -1 for target in fallen if not self.waiting[target]}
+
+
+KINDS = {"cuba": Cuba, "cubalif": TwoStates, "ttfs": Ramp, "switch": Sloping}
+KINDS |= dict.fromkeys(STATELESS, Sender) | dict.fromkeys(("signed", "burst", "phase"), Valued)
+
+
+def kind_of(fields):
+    """What a population of these fields is made of."""
+    if fields["kind"] in KINDS:
+        return KINDS[fields["kind"]]
+    if fields.get("slope"):
+        return Sloping
+    if "current_leak" in fields:
+        return TwoStates
+    return OfWidth if is_bounded(fields) else Integrator
+
+
+def sends_pairs(network, pool, coding):
+    """Whether what a max pool hands on comes in pairs: from one window, or none at all."""
+    first = network["populations"][origin(network, pool)]
+    if first["kind"] == "input":
+        return coding == "switch"
+    return first["kind"] == "switch" and first.get("firing", "window") == "window"
 
 
 def measure(
@@ -605,27 +880,12 @@ def measure(
         if name != source:
             into = {set_name: synapses[set_name] for set_name in incoming(network, name)}
             if fields["kind"] == "maxpool":
-                integrators[name] = MaxPool(ledger, neurons(fields["shape"]), into)
-                first = populations[origin(network, name)]
-                window = first["kind"] == "switch" and first.get("firing", "window") == "window"
-                if window or (coding == "switch" and first["kind"] == "input"):
-                    [only] = into.values()
-                    integrators[name].pairs = PairPool(only.synapses, float)
-            elif fields["kind"] == "switch" or fields.get("slope"):
-                integrators[name] = Sloping(ledger, fields, into, accumulate, update)
-            elif fields["kind"] in STATELESS:
-                own = fields, into, accumulate, update, drawing(name)
-                integrators[name] = Sender(ledger, *own)
-            elif fields["kind"] in ("cuba", "cubalif") or "current_leak" in fields:
-                integrators[name] = TwoStates(ledger, fields, into, accumulate, update)
-            elif is_bounded(fields):
-                integrators[name] = OfWidth(ledger, fields, into, accumulate, update)
-            elif fields["kind"] == "ttfs":
-                integrators[name] = Ramp(ledger, fields, into, accumulate, update)
-            elif fields["kind"] in LAWS:
-                integrators[name] = Valued(ledger, fields, into, accumulate, update)
+                kind = PairedMaxPool if sends_pairs(network, name, coding) else MaxPool
+                integrators[name] = kind(ledger, neurons(fields["shape"]), into)
             else:
-                integrators[name] = Integrator(ledger, fields, into, accumulate, update)
+                own = [ledger, fields, into, accumulate, update]
+                own += [drawing(name)] if fields["kind"] in STATELESS else []
+                integrators[name] = kind_of(fields)(*own)
 
     with ledger.at_work(source):
         if coding == "switch":

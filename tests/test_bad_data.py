@@ -238,6 +238,7 @@ def test_a_trainers_file_has_to_be_converted(trainer, command, tmp_path, line):
 REAL = {"keras": "Keras", "torch": "PyTorch", "nir": "NIR", "lava": "lava"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the trained networks of others are not here")
 def test_real_files_of_trainers(tmp_path, line):
     data, found = images(tmp_path / "d.h5"), set()

@@ -1,5 +1,6 @@
 """Blocks that run several times with the same weights: definitions, copies, recurrent blocks."""
 
+import build
 import h5py
 import numpy as np
 import pytest
@@ -450,7 +451,7 @@ def test_a_recurrent_block_spikes_as_the_law_says():
     )
     run = evsim.run(network, some, timesteps=12, record=("spikes", "trace"))
     for sample in range(len(some)):
-        record = simulate(described(network), some[sample], 12, "constant", sample=sample)
+        record = simulate(build.description(network), some[sample], 12, "constant", sample=sample)
         for name, events in record.spikes.items():
             if network.populations[name].kind != "iaf":
                 continue
@@ -460,17 +461,6 @@ def test_a_recurrent_block_spikes_as_the_law_says():
         for name, facts in record.facts.items():
             assert {fact: int(n[sample]) for fact, n in run.work[name].items()} == facts
     assert run.work["back.conv2.conv-back.conv1.conv"]["synops"].min() > 0
-
-
-def described(network):
-    """A network as the oracles take it."""
-    folders = {}
-    for folder in ("populations", "synapses"):
-        folders[folder] = {
-            name: {k: v for k, v in vars(part).items() if v is not None} | {"kind": part.kind}
-            for name, part in getattr(network, folder).items()
-        }
-    return {"input": network.input, "output": network.output, **folders}
 
 
 def test_a_recurrent_block_settles_where_ever_more_turns_lead():

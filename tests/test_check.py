@@ -92,7 +92,7 @@ def test_findings_are_what_the_run_and_the_network_say(said):
     neurons = sum(p.neurons for n, p in loaded.populations.items() if n != "in")
     assert rows["cores"]["measured"] == -(-neurons // 10)
     assert rows["cores"]["margin"] == 100 - rows["cores"]["measured"]
-    assert not rows["fan in a"]["holds"] or rows["fan in a"]["measured"] <= 20
+    assert rows["fan in a"]["holds"] == (rows["fan in a"]["measured"] <= rows["fan in a"]["limit"])
     assert not rows["delay b-b"]["holds"]
     assert rows["delay b-b"]["margin"] == -1
     assert rows["weights b-c"]["holds"]

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from naive import simulate
 from strategies import Case
-from tally import tally
-from test_engine import MACHINES, assert_equal
+from test_engine import MACHINES, assert_equal, assert_tallied
 from test_kinds import cases
 
 import evsim
@@ -353,8 +352,7 @@ def test_first_spikes_equal_the_law(image, window, arithmetic, seed, coding, mac
     for length in (None, 1, 3):
         run = build.run(case, window=length)
         assert_equal(run, record, case)
-    named = dict(zip(("accumulate", "update", "input"), machine, strict=True))
-    assert run.counts(*machine)["parts"] == tally(**case._asdict(), **named)
+    assert_tallied(run, record, case, machine)
 
 
 @examples(60)

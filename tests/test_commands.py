@@ -67,6 +67,9 @@ WRONG = {
     "run n.h5 e.h5 --coding poison": "--coding: found 'poison', expected one of constant, events, ",
     "run n.h5 d.h5 --accumulate slow": "--accumulate: found 'slow', expected one of direct, buffer",
     "run n.h5 d.h5 --update never": "--update: found 'never', expected one of clock, active",
+    "run n.h5 d.h5 --coding poisson --coding constant": "--coding: found two values, expected one",
+    "run n.h5 d.h5 -T 4 --timesteps 4": "--timesteps: found two values, expected one",
+    "check n.h5 d.h5 --chip loihi --chip odin": "--chip: found two values, expected one",
     "run n.h5 d.h5 --input twice": "--input: found 'twice', expected one of recompute, cached",
     "run n.h5 d.h5 --record spikes": "--record: found no --out, expected a file for what is",
     "run n.h5 d.h5 --record spike": "--record: found 'spike', expected any of spikes, trace,",
@@ -346,6 +349,7 @@ def test_output_in_ascii(files):
         assert "r?seau ?" in done.stdout
 
 
+@pytest.mark.slow
 def test_kernels_are_compiled_once(files):
     parts = {place: network_parts()[place] for place in ("/", "populations/in", "populations/out")}
     dense = {

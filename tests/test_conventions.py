@@ -49,6 +49,27 @@ def chain(**changed):
 IMAGES = grid(8, SAMPLES, 7, 7, 2, low=0, high=33)
 
 
+def pools():
+    """A chain with a pool behind a pool, and an average straight in front of a layer."""
+    kinds, neurons = evsim.synapse_kinds(), evsim.neuron_kinds()["iaf"]
+    parts = {
+        "in": evsim.neuron_kinds()["input"](shape=(8, 8, 2), scale=16.0),
+        "a": neurons(shape=(4, 4, 2), threshold=0.25),
+        "b": neurons(shape=(2, 2, 2), threshold=0.25),
+        "c": neurons(shape=(2, 2, 4), threshold=0.25),
+        "out": evsim.neuron_kinds()["readout"](shape=(3,)),
+    }
+    weight = grid(4, 3, 3, 2, 4)
+    ones = (1, 1, 1, 1)
+    sets = {
+        "in-a": kinds["pool"](source="in", target="a", kernel=(2, 2)),
+        "a-b": kinds["pool"](source="a", target="b", kernel=(2, 2)),
+        "b-c": kinds["conv"](source="b", target="c", weight=weight, padding=ones),
+        "c-out": kinds["dense"](source="c", target="out", weight=grid(6, 4, 3), prepool=(2, 2)),
+    }
+    return evsim.Network(parts, sets)
+
+
 def ran(coding="poisson", network=None, images=IMAGES):
     """A run of the chain, its spikes recorded."""
     return evsim.run(network or chain(), images, timesteps=T, coding=coding, record=("spikes",))
@@ -96,6 +117,9 @@ def test_nothing_is_invented(coding):
         assert total["complete"] == (len(known) == len(numbers))
         assert total["reported"] == pytest.approx(sum(pair[0] for pair in known))
         assert total["exact"] == pytest.approx(sum(pair[1] for pair in known))
+        every = sum(pair[1] for pair in numbers.values())
+        assert total["covered"] == pytest.approx(total["exact"] / every)
+        assert (total["ratio"] is None) == (not total["complete"])
         for row in said["parts"].values():
             assert row["reason"]
             assert (row["reason"] == "the same") == (row["reported"] == row["exact"])
@@ -164,6 +188,42 @@ def test_branches_are_not_followed_by_sinabs():
     assert {pair[0] for pair in found("sinabs", run)[0].values()} == {None}
     assert found("neurobench", run)[0]["short"][0] == 0
     assert found("snntoolbox", run)[0]["short"][0] is None
+
+
+IMAGES_OF_POOLS = grid(9, SAMPLES, 8, 8, 2, low=0, high=17)
+
+
+def test_pools_by_hand():
+    run = ran(network=pools(), images=IMAGES_OF_POOLS)
+    assert len(run.spikes["c"]) > 0
+    numbers, said = found("sinabs", run, IMAGES_OF_POOLS)
+    exact = {n: int(f["synops"].sum()) / SAMPLES / T for n, f in run.work.items() if "-" in n}
+    assert numbers["b-c"][0] == pytest.approx(16 * exact["b-c"])  # both pools, though neurons fire
+    assert numbers["c-out"][0] == pytest.approx(exact["c-out"])  # 4 times a quarter
+    assert said["parts"]["c-out"]["reason"] == "the same"
+    for name in ("spikingjelly", "snntoolbox", "norse", "syops"):
+        row = found(name, run, IMAGES_OF_POOLS)[1]["parts"]["c-out"]
+        assert row["reported"] is None
+        assert row["reason"] == "averages of spikes are fed to it, which the run does not record"
+
+
+def test_sinabs_itself_behind_pools():
+    reason = "sinabs is not installed, or not all that it needs"
+    hooks = pytest.importorskip("sinabs.hooks", reason=reason, exc_type=ImportError)
+    from torch import nn, zeros
+
+    run = ran(network=pools(), images=IMAGES_OF_POOLS)
+    numbers, _ = found("sinabs", run, IMAGES_OF_POOLS)
+    fed = {name: fed.flatten(0, 1) for name, _, fed in layers(run)}
+    average = nn.AvgPool2d(2, 2)
+    model = nn.Sequential(average, average, Replaced(fed["b-c"]), nn.Conv2d(2, 4, 3, padding=1))
+    spikes = fed["c-out"].reshape(-1, 2, 2, 4).permute(0, 3, 1, 2)
+    model.extend([Replaced(spikes), average, nn.Flatten(), nn.Linear(4, 3)])
+    hooks.register_synops_hooks(model)
+    model(zeros(T * SAMPLES, 2, 8, 8))
+    for index, name in ((3, "b-c"), (7, "c-out")):
+        counted = float(model.hook_data["synops_per_timestep"][index])
+        assert counted == pytest.approx(numbers[name][0], rel=1e-6)
 
 
 def test_spikingjelly_itself():
@@ -265,8 +325,30 @@ def test_the_command(files, capsys):
     out = capsys.readouterr().out
     assert "As syops would report it" in out
     assert "not known" in out
+    covered = said["convention"]["total"]["covered"]
+    assert 0 < covered < 1
+    [total] = (line for line in out.splitlines() if f"total, {100 * covered:.1f} % known" in line)
+    assert "1.000" not in total
     assert run_command(["run", "n.h5", "d.h5", "--convention", "sinab"]) == 2
     err = capsys.readouterr().err
     assert err.startswith("evsim: --convention: found 'sinab', expected one of snntoolbox, ")
     assert err.endswith("(did you mean 'sinabs'?)\n")
     assert err.count("\n") == 1
+
+
+def test_several_conventions_are_all_shown(files, capsys):
+    line = ["run", "n.h5", "d.h5", "-T", "4", "--convention", "syops"]
+    assert run_command([*line, "--json"]) == 0
+    alone = json.loads(capsys.readouterr().out)
+    assert alone["conventions"] == [alone["convention"]]
+    line += ["--convention", "sinabs"]
+    assert run_command([*line, "--convention", "syops", "--json"]) == 0
+    both = json.loads(capsys.readouterr().out)
+    assert [one["name"] for one in both["conventions"]] == ["syops", "sinabs"]
+    assert both["conventions"][0] == alone["convention"]
+    assert "convention" not in both  # which of them would it be?
+    assert run_command(line) == 0
+    out = capsys.readouterr().out
+    assert out.index("As syops would report it") < out.index("As sinabs would report it")
+    assert run_command([*line, "--convention", "sinab"]) == 2
+    assert capsys.readouterr().err.startswith("evsim: --convention: found 'sinab', ")

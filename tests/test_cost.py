@@ -251,6 +251,7 @@ def test_energy_is_prices_times_counts_in_plain_python(said, name, chip):
 def test_doubling_a_price_raises_the_total_by_its_share(said, chip, tmp_path):
     text = find(chip).read_text(encoding="utf-8")
     before = costs(said, "digits-conv.h5", "--chip", chip)[chip]
+    assert before["prices"]
     for i, row in enumerate(before["prices"]):
         pieces = text.split("[[charge]]")
         line = next(line for line in pieces[i + 1].splitlines() if line.startswith("pj = "))

@@ -103,7 +103,8 @@ def test_3_potential_is_conserved_exactly(case):
         fields = case.network["populations"][name]
         fired = np.zeros(neurons(fields["shape"]))
         if name in run.spikes:
-            np.add.at(fired, run.spikes[name]["neuron"], 1)
+            events = run.spikes[name]  # of a signed neuron, what it takes back as well
+            np.add.at(fired, events["neuron"], events["value"])
         each = {
             field: np.array(per_neuron(fields.get(field, 0), fields["shape"]), np.float64)
             for field in ("v_init", "bias", "threshold")

@@ -22,6 +22,7 @@ COUNTED = {  # the actions of the page on counting
     "bias_read", "bias_add", "compare", "leak", "reset_subtract", "reset_write", "random_draw",
     "slope_read", "slope_write", "slope_add",
 }  # fmt: skip
+PREDICTED = {"prediction_multiply", "prediction_add"}  # ours
 NEURON = {"potential_read", "potential_write", "compare", "bias_read", "bias_add", "commit_add"}
 NEURON |= {"current_read", "current_write", "leak"}
 GOOD = """schema = "evsim-hw/1"
@@ -144,7 +145,7 @@ def counted(**parts):
 
 
 def test_actions_are_those_of_the_page_on_counting():
-    assert set(ACTIONS) == COUNTED
+    assert set(ACTIONS) == COUNTED | PREDICTED
     assert set(UPDATES) == {"active_update", "idle_update"}
 
 
@@ -174,7 +175,7 @@ def test_a_shipped_profile_says_where_all_its_numbers_stand(chip):
     for charge in profile.prices:
         assert charge.source
         assert charge.evidence in EVIDENCE
-        assert set(charge.action) | set(charge.includes) <= COUNTED | set(UPDATES)
+        assert set(charge.action) | set(charge.includes) <= COUNTED | PREDICTED | set(UPDATES)
 
 
 @pytest.mark.parametrize("chip", CHIPS)

@@ -1,11 +1,14 @@
 """lava-dl files: the same spikes as their neurons fire, and one line for what cannot be read."""
 
 import copy
+from datetime import datetime
 
 import h5py
 import lava_files as lava
+import nir_files
 import numpy as np
 import pytest
+import torch_files
 from effort import examples
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +17,7 @@ from real import real
 
 import evsim
 from evsim import formats
+from evsim.cli import run_command
 from evsim.formats import Options
 from evsim.parts import EvsimError
 
@@ -25,11 +29,11 @@ def stimulus(shape, timesteps, seed=0, rate=0.5):
     return (np.random.default_rng(seed).random((timesteps, *shape)) < rate).astype(int)
 
 
-def same(path, layers, spikes):
+def same(path, layers, spikes, **rule):
     """That evsim fires as the loops do, and the number of spikes."""
     write(path, layers)
-    found = lava.ran(formats.read(path).result(), spikes)
-    expected = [lava.last(fired) for fired in lava.simulated(layers, spikes)]
+    found = lava.ran(formats.read(path, Options(**rule)).result(), spikes)
+    expected = [lava.last(fired) for fired in lava.simulated(layers, spikes, **rule)]
     assert [f.shape for f in found] == [e.shape for e in expected]
     for fired, should in zip(found, expected, strict=True):
         np.testing.assert_array_equal(fired, should)
@@ -95,10 +99,31 @@ def networks(draw):
     return layers, stimulus(first, draw(st.integers(1, 12)), draw(number))
 
 
+RULES = st.fixed_dictionaries(
+    {}, optional={"compare": st.sampled_from(["gt", "ge"]), "bias_start": st.integers(0, 3)}
+)
+
+
 @examples(60)
-@given(case=networks())
-def test_any_network_fires_as_lava_says(case, tmp_path_factory):
-    same(tmp_path_factory.mktemp("lava") / "n.net", *case)
+@given(case=networks(), rule=RULES)
+def test_any_network_fires_as_lava_says(case, rule, tmp_path_factory):
+    same(tmp_path_factory.mktemp("lava") / "n.net", *case, **rule)
+
+
+@pytest.mark.parametrize("compare", ["gt", "ge"])
+def test_a_potential_at_the_threshold_fires_by_ge_alone(tmp_path, compare):
+    about = neuron(iDecay=4096, vDecay=4096, vThMant=20)
+    layers = [dense(1, 1, weight=np.float32([[20]]), neuron=about)]
+    counts = same(tmp_path / "n.net", layers, np.ones((5, 1), int), compare=compare)
+    assert counts == [5 if compare == "ge" else 0]
+
+
+@pytest.mark.parametrize("start", [0, 1, 3, 9])
+def test_a_bias_is_added_from_a_timestep_on(tmp_path, start):
+    about = neuron(iDecay=4096, vDecay=4096, vThMant=20)
+    layers = [dense(1, 1, bias=np.float32([21]), neuron=about)]
+    counts = same(tmp_path / "n.net", layers, np.zeros((6, 1), int), bias_start=start)
+    assert counts == [max(6 - start, 0)]
 
 
 def test_a_potential_stops_where_that_of_loihi_does(tmp_path):
@@ -342,6 +367,76 @@ def test_other_files_are_left_to_others(tmp_path, names):
         formats.read(tmp_path / "n.net")
 
 
+def made_on(path, day, kind="CUBA"):
+    """A file whose arrays were made on a day; `day` None: they do not say when."""
+    write(path, [dense(4, 4, bias=values(1, 4), neuron=neuron(type=kind))], dated=day is not None)
+    if day is not None:  # the library stamps arrays with today's clock: put another time there
+        then = int(datetime.fromisoformat(f"{day}T12:00:00+00:00").timestamp())
+        with h5py.File(path) as file:
+            stamps = {h5py.h5g.get_objinfo(part.id).mtime for part in file["layer/0"].values()}
+        content = path.read_bytes()
+        for stamp in stamps - {0}:
+            content = content.replace(stamp.to_bytes(4, "little"), then.to_bytes(4, "little"))
+        path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("day", "kind", "compare"),
+    [
+        ("2022-07-21", "CUBA", "ge"),
+        ("2022-07-22", "CUBA", "gt"),
+        ("2021-03-19", "LOIHI", "gt"),  # by an older tool, whose own spikes say so
+        (None, "CUBA", "gt"),
+    ],
+)
+def test_the_age_of_a_file_says_how_its_neurons_compare(tmp_path, day, kind, compare):
+    reading = formats.read(made_on(tmp_path / "n.net", day, kind))
+    part = reading.result().populations["dense0"]
+    assert (part.compare, part.bias_start) == (compare, 1)
+    said = " ".join(reading.notes)
+    assert ("2022-07-21" in said) == (compare == "ge")
+    assert ("v > threshold" in said) == (compare == "gt")
+    assert "--bias-start" in said
+    other = {"ge": "gt", "gt": "ge"}[compare]
+    options = {"compare": other, "bias_start": 0}
+    if compare == "ge":
+        with pytest.raises(EvsimError, match=r"2022-07-21.*--force") as error:
+            formats.read(tmp_path / "n.net", Options(**options))
+        assert error.value.place == "--compare"
+        options["force"] = True
+    reading = formats.read(tmp_path / "n.net", Options(**options))
+    part = reading.result().populations["dense0"]
+    assert (part.compare, part.bias_start) == (other, 0)
+    assert not [note for note in reading.notes if "threshold" in note or "bias" in note]
+    agreed = formats.read(tmp_path / "n.net", Options(compare=compare)).result()
+    assert agreed.populations["dense0"].compare == compare
+
+
+def test_the_command_writes_the_rule_into_the_network(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("EVSIM_NO_GUARD", "1")
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "n.net", [dense(4, 4, bias=values(1, 4))])
+    line = ["convert", "n.net", "-o", "n.h5", "--compare", "ge", "--bias-start", "0"]
+    assert run_command(line) == 0
+    part = evsim.load("n.h5").populations["dense0"]
+    assert (part.compare, part.bias_start) == ("ge", 0)
+    assert run_command([*line[:4], "--overwrite", "--compare", "le"]) == 2
+    assert "--compare: found 'le', expected ge or gt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [{"compare": "gt"}, {"bias_start": 0}])
+def test_files_of_others_leave_no_choice(tmp_path, options):
+    (tmp_path / "small.toml").write_text(torch_files.TOPOLOGY)
+    torch_files.hdf5(tmp_path / "m.h5", torch_files.small())
+    nodes = {"input": {"type": "Input", "shape": np.array([4])}}
+    nir_files.write(tmp_path / "m.nir", nodes, [("input", "input")])
+    for name in ("m.h5", "m.nir"):
+        asked = Options(topology=str(tmp_path / "small.toml"), **options)
+        with pytest.raises(EvsimError, match="contradicts the file: only lava-dl"):
+            formats.read(tmp_path / name, asked)
+
+
 @pytest.mark.parametrize("options", [{"topology": "lenet5"}, {"reset": "zero"}, {"dt": 0.1}])
 def test_options_that_contradict_the_file(tmp_path, options):
     path = write(tmp_path / "n.net", [dense(4, 4)])
@@ -360,6 +455,12 @@ def test_the_golden_spikes_of_lava():
     for fired, expected, count in zip(found, golden[1:], (1633, 92), strict=True):
         np.testing.assert_array_equal(fired, lava.last(expected))
         assert fired.sum() == count
+    assert not golden[0][0].any()  # its first timestep is empty: without it, biases come at once
+    at_once = formats.read(path, Options(bias_start=0)).result()
+    for fired, expected in zip(lava.ran(at_once, golden[0][1:]), golden[1:], strict=True):
+        np.testing.assert_array_equal(fired, lava.last(expected)[1:])
+    older = formats.read(path, Options(compare="ge")).result()
+    assert (lava.ran(older, golden[0])[0] != lava.last(golden[1])).sum() == 42
 
 
 @pytest.mark.slow

@@ -79,7 +79,7 @@ def test_a_layer_equals_its_sum_written_out(make):
         found = record.forward(x)
         assert found.dtype == np.float32
         assert found.shape == (len(x), *shape)
-        wanted = RULES[record.kind](record, np.float64(x), shape)
+        wanted = RULES[record.kind](record, shape, np.float64(x))
         if record.kind == "pool" and record.operation == "average":  # the area is on no grid
             assert np.allclose(found, wanted, rtol=1e-6, atol=1e-7)
         else:
@@ -109,8 +109,60 @@ def test_depthwise_convolutions(multiplier):
     random = np.random.default_rng(multiplier)
     record = layer("conv", "x", weight=grid(random, 3, 3, 1, 5 * multiplier), groups=5)
     x = grid(random, 2, 6, 5, 5)
-    wanted = RULES["conv"](record, np.float64(x), record.shape(x.shape[1:]))
+    wanted = RULES["conv"](record, record.shape(x.shape[1:]), np.float64(x))
     assert np.array_equal(record.forward(x), wanted)
+
+
+def others(random):
+    """A layer of every other kind with its inputs, of a map or of a vector."""
+    shape = tuple(int(n) for n in random.integers(1, 5, 3))
+    channels, samples = shape[2], int(random.integers(1, 4))
+    more = (*shape[:2], channels + 1)
+    pads = tuple(int(n) for n in random.integers(0, 3, 4))
+    offset = int(random.integers(0, 3))
+    wide = {"channels": channels + offset + int(random.integers(0, 2)), "channel_offset": offset}
+    variance = np.float32(4.0 ** random.integers(-1, 2, channels))
+    statistics = {"gamma": grid(random, channels), "beta": grid(random, channels)}
+    statistics |= {"mean": grid(random, channels), "variance": variance}
+    ceiling = {"ceiling": 2.0 ** random.integers(-1, 2, channels), "levels": 4}
+    strides = tuple(int(n) for n in random.integers(1, 4, 2))
+    made = [
+        ("add", [shape] * 3, {}),
+        ("concatenate", [shape, more, shape], {}),
+        ("concatenate", [(3,), (2,)], {}),
+        ("flatten", [shape], {"order": str(random.choice(["hwc", "chw"]))}),
+        ("flatten", [(5,)], {"order": "chw"}),
+        ("pad", [shape], {"padding": pads}),
+        ("identity", [shape], {"stride": strides, **wide}),
+        ("softmax", [shape], {}),
+        ("softmax", [(4,)], {}),
+        ("normalize", [shape], statistics),
+        ("relu", [shape], {}),
+        ("relu", [shape], {"ceiling": np.float32(0.5)}),
+        ("relu", [shape], ceiling | {"rounding": float(random.choice([0, 0.5]))}),
+        ("stochastic", [shape], {"sampled": False, "output": "bipolar"}),
+        ("stochastic", [(3,)], {"sampled": False, "probability": "hardtanh"}),
+    ]
+    for kind, shapes, fields in made:
+        record = layer(kind, *"xyz"[: len(shapes)], **fields)
+        yield record, [grid(random, samples, *own) for own in shapes]
+
+
+@examples(60)
+@given(SEEDS)
+def test_the_other_layers_equal_their_definitions(seed):
+    kinds = {"conv", "pool", "dense"}
+    for record, values in others(np.random.default_rng(seed)):
+        shape = record.shape(*(x.shape[1:] for x in values))
+        found = record.forward(*values)
+        wanted = RULES[record.kind](record, shape, *map(np.float64, values))
+        assert (found.dtype, found.shape) == (np.float32, (len(values[0]), *shape))
+        if record.kind == "softmax":
+            assert np.allclose(found, wanted, rtol=1e-6)
+        else:
+            assert np.array_equal(found, wanted)
+        kinds.add(record.kind)
+    assert kinds == set(RULES) == set(layer_kinds())
 
 
 def test_stochastic_neurons_draw_as_runs_do():

@@ -101,6 +101,21 @@ def test_every_method_is_a_choice(method, said):
     assert json.loads(said("run", "n.h5", "d.h5", "--json")[1])["timesteps"] == 8
 
 
+def test_potentials_that_start_at_0_start_at_0(said, folder):
+    assert converted(said, "--v-init", "0", "--quiet") == (0, "", "")
+    assert evsim.load("n.h5").populations["conv1"].v_init == 0
+    line = ("--scheme", "switch", "--window", "8", "--overwrite", "--quiet")
+    assert converted(said, *line, "--rounding", "0") == (0, "", "")
+    assert evsim.load("n.h5").populations["conv1"].rounding == 0
+
+
+@pytest.mark.parametrize("option", ["--v-init", "--stagger", "--seed"])
+def test_an_option_of_0_is_refused_where_another_number_is(option, said, folder):
+    for number in ("0", "0.25" if option == "--v-init" else "1"):
+        status, _, err = converted(said, "--scheme", "switch", "--window", "8", option, number)
+        assert (status, f"{option}: found --scheme switch" in err) == (2, True)
+
+
 def test_the_layer_that_loses_accuracy_is_named(said):
     with h5py.File("d.h5", "r+") as file:  # what the artificial network says is right
         found = json.loads(said("ann", "m.h5", "d.h5", *OPTIONS, "--json")[1])
@@ -113,7 +128,8 @@ def test_the_layer_that_loses_accuracy_is_named(said):
 def test_a_diagnosis_is_a_table_and_a_picture(said, folder):
     status, out, _ = converted(said, "--diagnose", "--samples", ":12")
     assert status == 0
-    assert "Firing rates beside activations" in out
+    assert "Firing rates beside activations, on calibration images" in out
+    assert "Accuracy against timesteps, on calibration images" in out
     assert "accuracy is lost " in out
     assert (folder / "n.png").read_bytes().startswith(b"\x89PNG")
     status, out, _ = converted(said, "--diagnose", "--picture", "p.svg", "--overwrite", "--json")
@@ -124,6 +140,9 @@ def test_a_diagnosis_is_a_table_and_a_picture(said, folder):
     assert layer["correlation"] > 0.95
     assert 0 <= layer["saturated"] + layer["silent"] <= 1
     assert sum(found["agreement"].values()) == found["samples"] == 40
+    assert found["on_calibration_images"] is True
+    out = said("compare", "n.h5", "d.h5", "--ann", "m.h5", *OPTIONS)[1]
+    assert "calibration images" not in out  # what these are is not known there
 
 
 def test_rates_of_one_layer_are_the_closed_form(said, folder):

@@ -4,8 +4,9 @@ from itertools import product
 
 import numpy as np
 import pytest
+from effort import examples
 from geometry import axis_length, connections, listening, neurons
-from hypothesis import given, settings
+from hypothesis import given
 from naive import POPULATION_FACTS, SET_FACTS, simulate, visiting_order
 from stimulus import philox, scaled_image, uniform
 from strategies import cases
@@ -298,7 +299,7 @@ def test_fan_out_formula(kernel, stride, lead, trail, dilation):
     assert found == [2 * n for n in fan_out(6, kernel, stride, lead, dilation, out)]
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(cases())
 def test_what_must_hold(case):
     record = simulate(**case._asdict())
@@ -334,7 +335,7 @@ def test_what_must_hold(case):
         assert all([s.target for s in own] == sorted({s.target for s in own}) for own in synapses)
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(cases(codings=("constant",)))
 def test_one_event_from_every_source_is_every_synapse(case):
     network = case.network
@@ -346,7 +347,7 @@ def test_one_event_from_every_source_is_every_synapse(case):
             assert record.facts[name]["undelivered"] == 0
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(cases())
 def test_skipping_inactive_neurons_changes_nothing(case):
     eager, lazy = (simulate(**case._asdict(), lazy=lazy) for lazy in (False, True))

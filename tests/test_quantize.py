@@ -1,7 +1,7 @@
 """Fixed point: what weights, thresholds and potentials become, and what runs of them say."""
 
 import json
-from dataclasses import fields, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 from effort import examples
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from naive import simulate
 from stimulus import is_graded
@@ -29,21 +29,6 @@ from evsim.widths import Width, bits_for, sums_of
 
 ROOT = Path(__file__).parents[1]
 HALF = Fraction(1, 2) + Fraction(1, 2**40)  # of a step, where quotients are rounded themselves
-
-
-def described(network):
-    """A network of evsim as the oracles take it."""
-
-    def fields_of(part):
-        found = {field.name: getattr(part, field.name) for field in fields(part)}
-        return {"kind": part.kind} | {k: v for k, v in found.items() if v is not None}
-
-    return {
-        "input": network.input,
-        "output": network.output,
-        "populations": {n: fields_of(p) for n, p in network.populations.items()},
-        "synapses": {n: fields_of(s) for n, s in network.synapses.items()},
-    }
 
 
 @st.composite
@@ -72,7 +57,7 @@ def test_a_network_in_fixed_point_equals_the_law(found, overflow, at):
     if made.units:
         how = {"overflow": overflow, "overflow_at": at, "readout_bits": 24, "graded": graded}
         network = bounded(network, width, **how)
-    case = case._replace(network=described(network))
+    case = case._replace(network=build.description(network))
     floats = any(s.scaled for s in network.synapses.values())
     if not floats:  # on no grid: there the order of float sums counts, which other tests hold
         record = simulate(**case._asdict())
@@ -124,7 +109,7 @@ def links(network, name):
     """(source, target, weight) of every synapse of a set."""
     from geometry import connections
 
-    part = described(network)["synapses"][name]
+    part = build.description(network)["synapses"][name]
     shapes = (network.populations[part[end]].shape for end in ("source", "target"))
     made = connections(part, *shapes, float)
     return [(i, target, weight) for i, own in enumerate(made) for target, weight, _ in own]
@@ -200,6 +185,7 @@ def test_a_leak_becomes_a_fraction_of_a_power_of_two():
 
 @examples(60)
 @given(st.integers(-(2**33), 2**33), st.integers(-(2**33), 2**33))
+@example(-4, -4)
 def test_bits_hold_both_and_fewer_do_not(one, other):
     lowest, highest = min(one, other), max(one, other)
     bits = bits_for(lowest, highest)
@@ -352,6 +338,10 @@ def test_events_decide_for_themselves(said):
     assert (found["coding"], found["floats"]) == (None, {})
     assert [row["population"] for row in found["sums"]] == ["n", "out"]
     assert found["runs"][0]["accuracy"] is None
+    line = "quantize n.h5 --bits 5 -o w.h5 --data d.h5 --json"  # without widths nothing overflows
+    found = json.loads(said(line)[1])
+    assert [row["run"] for row in found["runs"]] == ["as it was", "integers without overflow"]
+    assert [row["overflows"] for row in found["sums"]] == [0, 0]
 
 
 def test_widths_of_a_network_that_has_integers_already(said):

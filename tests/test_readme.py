@@ -4,6 +4,8 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
+
 from evsim.cli import run_command
 from evsim.pricing import Profile
 
@@ -23,6 +25,7 @@ def test_the_demo_prints_what_the_readme_shows(capsys):
     assert shown == [line.rstrip() for line in timed.sub("", capsys.readouterr().out).splitlines()]
 
 
+@pytest.mark.slow
 def test_the_fixed_point_prints_what_the_readme_shows(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = block("quantize-command").split()[1:]
@@ -54,6 +57,7 @@ def test_the_costs_are_those_the_readme_shows(tmp_path, monkeypatch, capsys):
     assert shown == printed[:begin] + printed[begin - len(shown) :]
 
 
+@pytest.mark.slow
 def test_the_check_is_the_one_the_readme_shows(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for folder in ("networks", "data"):
@@ -79,6 +83,11 @@ def test_ci_runs_the_readme_s_test_command():
 
 
 def test_links_lead_somewhere():
-    for page in ("README.md", "DESIGN.md", "networks/README.md", "data/README.md"):
-        for link in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text(encoding="utf-8")):
-            assert (ROOT / page).parent.joinpath(link).exists(), f"{page}: {link}"
+    links = [
+        (ROOT / page, link)
+        for page in ("README.md", "DESIGN.md", "networks/README.md", "data/README.md")
+        for link in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text(encoding="utf-8"))
+    ]
+    assert len(links) > 10
+    for page, link in links:
+        assert page.parent.joinpath(link).exists(), f"{page}: {link}"

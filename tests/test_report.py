@@ -236,10 +236,44 @@ def test_a_raster_marks_neurons_and_timesteps():
         ("0", "3", "320"),
         ("480", "15", "160"),
     ]
-    every = np.stack([np.full(1280, 999), np.arange(1280)], 1)  # of 1280 neurons every tenth
+    every = np.stack([np.full(1280, 999), np.arange(1280)], 1)  # of 1280 neurons every eleventh
     marks = re.findall(r"M([\d.]+) ([\d.]+)h", charts.raster(every, 1280, 1000, ""))
-    assert marks == [(f"{640 * 255 / 256:g}", f"{row + 0.5:g}") for row in range(128)]
-    assert "M" not in charts.raster(every[1:10], 1280, 1000, "")
+    assert marks == [(f"{640 * 255 / 256:g}", f"{row + 0.5:g}") for row in range(117)]
+    assert 'd=""' in charts.raster(every[1:11], 1280, 1000, "")
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows"),  # of ResNet-20, of VGG-16, of LeNet, and some that fit badly
+    [((32, 32, 16), 128), ((16, 16, 32), 127), ((8, 8, 64), 125), ((2, 2, 512), 121),
+     ((32, 32, 64), 128), ((24, 24, 6), 120), ((6, 5, 30), 129), ((1, 1, 250), 84),
+     ((2, 4, 16), 128), ((3, 3, 16), 144), ((7, 7, 30), 134)],
+)  # fmt: skip
+def test_every_channel_of_a_layer_can_appear(shape, rows):
+    neurons, channels, seen = int(np.prod(shape)), shape[2], 0
+    for channel in range(channels):
+        sent = np.arange(channel, neurons, channels)  # those of this channel, all at timestep 2
+        picture = charts.raster(np.stack([np.full(sent.size, 2), sent], 1), neurons, 4, "")
+        seen += "M320 " in picture
+    assert seen == min(channels, rows)
+    every = np.stack([np.zeros(neurons, int), np.arange(neurons)], 1)
+    assert len(re.findall(r"M0 [\d.]+h160", charts.raster(every, neurons, 4, ""))) == rows
+    shown = np.arange(0, neurons, charts.stride(neurons))
+    assert neurons - shown[-1] <= charts.stride(neurons)  # to the end, at even distances
+
+
+@pytest.mark.parametrize(
+    ("neurons", "timesteps", "places", "times"),
+    [(1, 1, [0], [1]), (2, 2, [0, 1], [1, 2]), (10, 64, [0, 5], [1, 20, 40, 60, 64]),
+     (128, 100, [0, 50, 100], [1, 20, 40, 60, 80, 100]),
+     (16384, 9, [0, 5000, 10000, 15000], [1, 2, 4, 6, 8, 9]),
+     (300, 1000, [0, 100, 200], [1, 200, 400, 600, 800, 1000])],
+)  # fmt: skip
+def test_a_raster_has_axes(neurons, timesteps, places, times):
+    picture = charts.raster(np.zeros((0, 2), int), neurons, timesteps, "")
+    assert ">neuron<" in picture
+    assert ">timestep<" in picture
+    assert re.findall(r'class="tick end"[^>]*>([\d,]+)<', picture) == [f"{n:,}" for n in places]
+    assert re.findall(r'class="tick middle"[^>]*>([\d,]+)<', picture) == [f"{t:,}" for t in times]
 
 
 def test_a_histogram_has_every_neuron_that_sent():

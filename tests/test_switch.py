@@ -4,12 +4,17 @@ import build
 import numpy as np
 import pytest
 from effort import examples
+from geometry import per_neuron
 from hypothesis import given
 from hypothesis import strategies as st
-from naive import simulate
-from tally import tally
-from test_engine import MACHINES, assert_equal, events_of
+from naive import is_integer, simulate
+from test_engine import MACHINES, assert_equal, assert_tallied, events_of
 from window_networks import online_cases, window_cases
+
+
+def any_cases():
+    """Every rule: windows, all layers together, one some timesteps after the other."""
+    return st.one_of(window_cases(), online_cases(), window_cases(online=True))
 
 
 @examples(120)
@@ -26,15 +31,22 @@ def test_switching_online_equals_the_law(case):
     assert_equal(build.run(case), record, case)
 
 
+@examples(150)
+@given(window_cases(online=True))
+def test_switching_some_timesteps_after_the_sources_equals_the_law(case):
+    record = simulate(**case._asdict())
+    assert_equal(build.run(case), record, case)
+
+
 @pytest.mark.slow
-@examples(2000)
-@given(st.one_of(window_cases(), online_cases()))
+@examples(4000)
+@given(any_cases())
 def test_thousands_of_cases_equal_the_law(case):
     assert_equal(build.run(case), simulate(**case._asdict()), case)
 
 
 @examples(60)
-@given(st.one_of(window_cases(), online_cases()), st.integers(1, 9), st.integers(1, 4))
+@given(any_cases(), st.integers(1, 9), st.integers(1, 4))
 def test_no_window_of_the_engine_changes_a_bit(case, window, jobs):
     record = simulate(**case._asdict())
     assert_equal(build.run(case, window=window, jobs=jobs), record, case)
@@ -50,16 +62,13 @@ def test_no_window_of_the_engine_changes_a_bit(case, window, jobs):
 
 
 @examples(50)
-@given(st.one_of(window_cases(), online_cases()), st.sampled_from(MACHINES))
+@given(any_cases(), st.sampled_from(MACHINES))
 def test_actions_equal_those_of_a_simulator_that_tallies(case, machine):
-    accumulate, update, input = machine
-    run = build.run(case, record=())
-    wanted = tally(**case._asdict(), accumulate=accumulate, update=update, input=input)
-    assert run.counts(accumulate, update, input)["parts"] == wanted
+    assert_tallied(build.run(case, record=()), simulate(**case._asdict()), case, machine)
 
 
 @examples(40)
-@given(st.one_of(window_cases(), online_cases()))
+@given(any_cases())
 def test_skipping_neurons_that_are_not_active_changes_nothing(case):
     lazy, full = (simulate(**case._asdict(), lazy=lazy) for lazy in (True, False))
     assert lazy.spikes == full.spikes
@@ -73,3 +82,41 @@ def test_no_neuron_sends_more_than_two_events(case):
     for events in run.spikes.values():
         assert np.bincount(events["neuron"]).max(initial=0) <= 2
     assert run.counts()["accesses_per_synapse"]["M1"]["max"] <= 2
+
+
+def online_a_window_later(fields):
+    """What decides as a population of the rule of windows does."""
+    own = {name: value for name, value in fields.items() if name != "rounding"}
+    v_init, threshold = (per_neuron(fields.get(n, 0), fields["shape"]) for n in FIELDS)
+    lift = fields.get("rounding", 0)
+    own["v_init"] = np.array([v + lift * x for v, x in zip(v_init, threshold, strict=True)])
+    return own | {"firing": "online", "delta": fields["window"]}
+
+
+FIELDS = ("v_init", "threshold")
+
+
+def without_pools(case):
+    """A network without max pools: one of windows compares durations, one of events sums."""
+    return not any(fields["kind"] == "maxpool" for fields in case.network["populations"].values())
+
+
+@examples(80)
+@given(window_cases().filter(without_pools))
+def test_a_whole_window_later_switching_online_is_the_rule_of_windows(case):
+    """With a delta of N all has arrived when a neuron decides; on a grid that is the same."""
+    windows, online = {}, {}
+    for name, fields in case.network["populations"].items():
+        windows[name] = online[name] = dict(fields)
+        if fields["kind"] == "switch":
+            if is_integer(case.network, name, False):
+                windows[name].pop("rounding", 0)  # half a threshold need not be a whole number
+            online[name] = online_a_window_later(windows[name])
+    found = [
+        build.run(case._replace(network=case.network | {"populations": populations}))
+        for populations in (windows, online)
+    ]
+    spikes = [{name: events_of(run, name) for name in run.spikes} for run in found]
+    assert spikes[0] == spikes[1]
+    assert found[0].predictions_by_timestep.tolist() == found[1].predictions_by_timestep.tolist()
+    assert found[0].potential.tolist() == found[1].potential.tolist()

@@ -3,6 +3,7 @@
 from itertools import product
 
 import numpy as np
+import pytest
 from geometry import listening, neurons
 from hypothesis import given, settings
 from naive import SET_FACTS, simulate
@@ -187,6 +188,7 @@ def actions_from_facts(case, record, accumulate, update, input):
     return actions
 
 
+@pytest.mark.slow  # tests/test_engine.py compares the same through the engine's facts
 @settings(deadline=None, max_examples=60)
 @given(cases())
 def test_actions_are_the_table_applied_to_facts(case):

@@ -6,7 +6,7 @@ from effort import examples
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from layer_oracle import layer, models
-from rates import matrix, neurons
+from rates import matrix, spread
 
 import evsim
 from evsim import EvsimError
@@ -87,6 +87,7 @@ def test_the_least_squared_error_is_that_of_a_plain_loop(seed, sizes, timesteps,
     statistic = LeastError(values.max(axis=(0, 1)), timesteps, start, True)
     for sample in values:
         statistic.add(sample[None])
+    assert len(statistic.result()) == values.shape[2]
     for channel, found in enumerate(statistic.result()):
         numbers = [float(v) for v in values[:, :, channel].ravel()]
         assert found == plain_least_error(numbers, timesteps, start)
@@ -208,7 +209,7 @@ def test_no_current_of_the_whole_network_is_above_a_scale_of_spike_norm(model, e
             source = network.synapses[name].source
             current = current + arriving(network, run, source, images) @ matrix(network, name)
         if part.bias is not None:
-            current = current + np.broadcast_to(part.grid(part.bias), neurons(part)).ravel()
+            current = current + spread(part, "bias")
         tops = current.reshape(-1, part.channels).max(axis=0)
         tops = tops if each else tops.max()[None]
         largest = tops.max()

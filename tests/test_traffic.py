@@ -133,6 +133,7 @@ def test_reads_are_those_that_the_run_counts():
         run.add(sample)
         traffic.observe(sample)
     counts = run.counts()
+    assert set(traffic.moved) == {"input-conv1", "pool1-conv2", "pool2-output"}
     for name, moved in traffic.moved.items():
         assert moved.weights == counts["parts"][name]["weight_read"]
         assert moved.per_sample <= moved.per_timestep <= moved.weights

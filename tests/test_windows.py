@@ -7,7 +7,7 @@ from effort import examples
 from hypothesis import given
 from hypothesis import strategies as st
 from layer_oracle import layer, models
-from rates import matrix, neurons
+from rates import matrix, spread
 from test_convert import folded, images_for, random_scales
 from window_networks import window_cases
 
@@ -39,15 +39,12 @@ def quantised(network, image):
             seen = np.where((weight != 0) & (charge != 0)[:, None], charge[:, None], -(top + 1))
             found[name] = np.where(seen.max(axis=0) <= -(top + 1), 0, seen.max(axis=0))
             continue
-        fields = [part.v_init, np.zeros(()) if part.bias is None else part.bias]
-        initial, bias = (np.broadcast_to(part.grid(f), neurons(part)).ravel() for f in fields)
-        v = np.float64(initial) + sum(charge @ weight for charge, weight in sets)
-        v = v + top * np.float64(bias)
+        v = spread(part, "v_init") + sum(charge @ weight for charge, weight in sets)
+        v = v if part.bias is None else v + top * spread(part, "bias")
         if part.kind == "readout":
             found[name] = v
             continue
-        threshold = np.broadcast_to(part.grid(part.threshold), neurons(part)).ravel()
-        x = v / np.float64(threshold) + part.rounding
+        x = v / spread(part, "threshold") + part.rounding
         found[name] = np.int32(np.clip(np.floor(x), 0, top))
         near[name] = np.abs(x - np.rint(x)) <= 1e-9
     return found, near
@@ -107,7 +104,8 @@ def test_inputs_stay_within_a_duration():
 def small(window=4, root=None, **switch):
     """input - a - out, windows one after the other."""
     fields = {"shape": (2,), "threshold": 1, "window": window, "start": window} | switch
-    out = {"shape": (2,), "slope": True, "window": window, "start": 2 * window}
+    later = switch.get("delta") or window  # than its source a population fires
+    out = {"shape": (2,), "slope": True, "window": window, "start": later + window}
     populations = {
         "in": KINDS["input"](shape=(2,)),
         "a": KINDS["switch"](**{k: v for k, v in fields.items() if v is not None}),
@@ -119,6 +117,11 @@ def small(window=4, root=None, **switch):
         "a-out": SETS["dense"](source="a", target="out", weight=eye),
     }
     return evsim.Network(populations, synapses, window=root, coding="switch")
+
+
+def late(**switch):
+    """The same online, firing two timesteps after the input."""
+    return small(**{"firing": "online", "delta": 2, "start": 2} | switch)
 
 
 IMAGE = np.array([[1.0, 0.5]], np.float32)
@@ -151,6 +154,14 @@ def test_events_of_a_file_are_pairs():
         (lambda: small(rounding=1.5), "rounding: found 1.5, expected a number from 0 to below 1"),
         (lambda: small(onset=1), "onset: found firing 'window', expected 'online'"),
         (lambda: small(firing="online", rounding=0.5), "rounding: found firing 'online'"),
+        (lambda: small(delta=2), "delta: found firing 'window', expected 'online'"),
+        (lambda: late(start=3), "a/start: found 3, expected 2: 2 timesteps after its sources"),
+        (lambda: late(start=None), "missing field 'start', required by a delta"),
+        (lambda: late(delta=5, start=5), "delta: found 5, expected at most the window, 4"),
+        (lambda: late(delta=0), "delta: found 0, expected a whole number of at least 1"),
+        (lambda: late(prediction=1.5), "prediction: found 1.5, expected a number from 0 to 1"),
+        (lambda: small(firing="online", prediction=0.5), "prediction: only a population with a"),
+        (lambda: evsim.run(late(), IMAGE, timesteps=8), "timesteps: found 8, expected 6"),
         (lambda: evsim.run(small(), IMAGE, timesteps=7), "timesteps: found 7, expected 8"),
         (lambda: evsim.run(small(), IMAGE, coding="poisson"), "coding: found 'poisson', expected"),
         (
@@ -182,3 +193,28 @@ def test_the_best_scale_of_windows_is_that_of_their_levels():
     made = convert_to_switches(model, images, window=5, method="mmse")
     assert made.units[0].scale == 1.0
     assert evsim.run(made.network, images).potential.ravel().tolist() == [1, 2, 3, 4]
+
+
+def test_a_layer_that_fires_early_predicts():
+    """By hand: x = 1 and 1/2 are 3 and 1 timesteps of slope 1; threshold 1, N = 4, start 2."""
+    run = evsim.run(late(prediction=1.0), IMAGE, record=("spikes", "trace"))
+    # Neuron 0 has v = 3 when its slope is taken back at t = 3; at t = 2 it awaits one more. Both
+    # drain one a timestep until nothing is left: 3 and 1 timesteps.
+    assert [tuple(e)[1:] for e in run.spikes["a"]] == [(2, 0, 1), (2, 1, 1), (3, 1, -1), (5, 0, -1)]
+    assert run.trace["a"][0].tolist() == [[1, 1], [2, 1], [2, 0], [1, 0], [0, 0], [0, 0]]
+    assert run.potential.tolist() == [[3.0, 1.0]]
+    facts = {fact: int(n[0]) for fact, n in run.work["a"].items()}
+    # It listens in 6 timesteps; r = 1 at t = 2, when a decision may look ahead.
+    assert (facts["updates"], facts["predictions"], facts["drains"]) == (12, 2, 4)
+    assert run.counts()["parts"]["a"]["prediction_multiply"] == 2
+    # Without a prediction neuron 0 decides the same here; its latency is less than two windows.
+    assert late().period(6) == 6
+    assert late().schedule.timesteps == 6
+    assert evsim.run(late(), IMAGE).work["a"]["predictions"].tolist() == [0]
+
+
+def test_a_neuron_is_off_when_its_targets_stop_listening():
+    """The difference to a rule without such an end: what is beyond N - 1 thresholds is cut."""
+    run = evsim.run(late(v_init=9), IMAGE, record=("spikes",))
+    assert [tuple(e)[1:] for e in run.spikes["a"]] == [(2, 0, 1), (2, 1, 1), (5, 0, -1), (5, 1, -1)]
+    assert run.potential.tolist() == [[3.0, 3.0]]

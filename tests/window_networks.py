@@ -40,9 +40,13 @@ def sent_first(network, name):
 
 
 @st.composite
-def window_cases(draw):
-    """A network whose populations fire once per window, one window after the other."""
+def window_cases(draw, online=False):
+    """A network whose populations fire once per window, one window after the other.
+
+    `online`: they switch on and off, some timesteps after their sources.
+    """
     window = draw(st.integers(2, 7))
+    delta = draw(st.integers(1, window)) if online else window
     names = iter(NAMES)
     source = next(names)
     network = {"input": source, "populations": {}, "synapses": {}, "window": window}
@@ -51,26 +55,33 @@ def window_cases(draw):
     layers = draw(st.integers(0, 3))
     for depth in range(1, layers + 2):
         name, shape, whole = next(names), draw(st.sampled_from(SHAPES)), chance(draw, 30)
-        start = depth * window
-        earlier = [n for n in populations if sent_first(network, n) <= start - window]
+        start = depth * delta
+        earlier = [n for n in populations if sent_first(network, n) <= start - delta]
         if depth > layers:
-            fields = sloped(draw, shape, whole, window)
+            fields, start = sloped(draw, shape, whole, window), start - delta + window
             populations[name] = {"kind": "readout", "slope": True, "start": start, **fields}
         else:
             populations[name] = {**switch(draw, shape, whole, window), "start": start}
-            add(draw, populations[name], "rounding", draw(st.sampled_from([0.0, 0.5])), 0.0)
+            if online:
+                populations[name] |= {"firing": "online", "delta": delta}
+                shares = [0, 1] if whole else [0, 0.25, 0.5, 1]
+                add(draw, populations[name], "prediction", draw(st.sampled_from(shares)), 0)
+                maybe(draw, populations[name], "onset", [1, 3] if whole else [0.125, 2], shape, 20)
+            else:
+                add(draw, populations[name], "rounding", draw(st.sampled_from([0.0, 0.5])), 0.0)
+        listens = (depth - 1) * delta
         for _ in range(draw(st.integers(0 if chance(draw, 5) else 1, 3))):
             chosen = earlier[-1] if chance(draw, 60) else draw(st.sampled_from(earlier))
             if len(populations[chosen]["shape"]) == 3 and chance(draw, 20):
-                pool, delay = next(names), start - window - sent_first(network, chosen)
+                pool, delay = next(names), listens - sent_first(network, chosen)
                 delay = draw(st.integers(0, delay))
                 put_maxpool(draw, network, pool, next(names), chosen, delay)
                 chosen = pool
-            delay = start - window - sent_first(network, chosen)
+            delay = listens - sent_first(network, chosen)
             put_set(draw, network, next(names), chosen, name, delay, whole)
     network["output"] = name
     image = draw(images(populations[source]))
-    return Case(network, image, (layers + 1) * window, "switch")
+    return Case(network, image, layers * delta + window, "switch")
 
 
 @st.composite

@@ -9,19 +9,21 @@ from typing import Annotated
 
 import typer
 
+from evsim.commands import _options as options
 from evsim.parts import EvsimError, mismatch
 
 
-def number(option: str, fraction: bool = False):
-    """What reads a number above 0, or a fraction from 0 to below 1."""
+def number(option: str, fraction: bool = False, closed: bool = False):
+    """What reads a number above 0, or a fraction from 0 to below 1, or to 1 where `closed`."""
 
     def read(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
             value = -1.0
-        if fraction and not 0 <= value < 1:
-            raise mismatch(repr(text), "a fraction from 0 to below 1", option)
+        if fraction and not (0 <= value < 1 or (closed and value == 1)):
+            expected = f"a fraction from 0 to {'1' if closed else 'below 1'}"
+            raise mismatch(repr(text), expected, option)
         if not fraction and not 0 < value < float("inf"):
             raise mismatch(repr(text), "a number above 0", option)
         return value
@@ -29,39 +31,52 @@ def number(option: str, fraction: bool = False):
     return {"parser": read, "metavar": "X"}
 
 
-def _list(option: str):
+def _list(option: str, above: float = -float("inf")):
     def read(text: str) -> tuple[float, ...]:
         try:
-            return tuple(float(word) for word in text.split(","))
+            values = tuple(float(word) for word in text.split(","))
         except ValueError:
             raise mismatch(repr(text), "numbers with commas between them", option) from None
+        if not all(above < value < float("inf") for value in values):
+            kind = "numbers" if above < 0 else f"numbers above {above}"
+            raise mismatch(repr(text), f"{kind} with commas between them", option)
+        return values
 
     return {"parser": read, "metavar": "A,B,C"}
 
 
 ModelFile = Annotated[Path, typer.Argument(help="trainer's file", show_default=False)]
 Topology = Annotated[str | None, typer.Option(metavar="NAME|FILE", help="for weights alone")]
-Scale = Annotated[float | None, typer.Option(help="pixels / scale [255]", **number("--scale"))]
+Scale = Annotated[
+    float | None, typer.Option(help="pixels / scale [255, or the file's]", **number("--scale"))
+]
 Mean = Annotated[tuple | None, typer.Option(help="then - mean", **_list("--mean"))]
-Std = Annotated[tuple | None, typer.Option(help="then / std", **_list("--std"))]
+Std = Annotated[tuple | None, typer.Option(help="then / std", **_list("--std", 0))]
 Bgr = Annotated[bool, typer.Option("--bgr", help="the model takes blue first")]
 FlipKernels = Annotated[bool, typer.Option("--flip-kernels", help="written by Theano")]
 Dt = Annotated[float | None, typer.Option(help="seconds per timestep (NIR)", **number("--dt"))]
 Reset = Annotated[str | None, typer.Option(metavar="subtract|zero", help="after firing")]
+Compare = Annotated[str | None, typer.Option(metavar="ge|gt", help="lava-dl's age")]
+BiasStart = Annotated[
+    int | None,
+    typer.Option(help="first timestep (lava-dl)", **options.whole("--bias-start", 0)),
+]
 Force = Annotated[bool, typer.Option("--force", help="options may contradict the file")]
 
-NAMES = ("topology", "scale", "mean", "std", "bgr", "flip_kernels", "dt", "reset", "force")
+NAMES = ("topology", "scale", "mean", "std", "bgr", "flip_kernels", "dt", "reset")
+NAMES += ("compare", "bias_start", "force")
 
 
-def read(path: Path, **options):
+def read(path: Path, **asked):
     """What the reader of a trainer's file made of it; an error where that cannot be had."""
     from evsim import formats
     from evsim.formats.guard import guarded
 
-    if options.get("reset") not in (None, "subtract", "zero"):
-        raise mismatch(repr(options["reset"]), "subtract or zero", "--reset")
-    asked = formats.Options(**options)
-    reading = guarded(path, lambda path: formats.read(path, asked))
+    for name, words in (("reset", ("subtract", "zero")), ("compare", ("ge", "gt"))):
+        if asked.get(name) not in (None, *words):
+            raise mismatch(repr(asked[name]), " or ".join(words), f"--{name}")
+    choices = formats.Options(**asked)
+    reading = guarded(path, lambda path: formats.read(path, choices))
     try:
         reading.result()
     except EvsimError as error:

@@ -26,19 +26,26 @@ def names(metavar: str):
     return {"parser": lambda text: tuple(text.split(",")), "metavar": f"{metavar}[,{metavar}...]"}
 
 
+def is_asked(value) -> bool:
+    """Whether the value of an option was given: 0 was, though it equals False."""
+    return value is not None and value is not False
+
+
 Samples = Annotated[str | None, typer.Option("--samples", metavar="A:B", help="half-open range")]
 Timesteps = Annotated[int | None, typer.Option("-T", "--timesteps", **whole("--timesteps", 1))]
 Coding = Annotated[str | None, typer.Option(help="constant, poisson, latency or events")]
-Seed = Annotated[int | None, typer.Option(help="of the random numbers [0]", **whole("--seed", 0))]
-Jobs = Annotated[int | None, typer.Option(help="threads [cores]", **whole("--jobs", 1))]
+_seed = whole("--seed", 0)
+Seed = Annotated[int | None, typer.Option(help="of random numbers [0, or the network's]", **_seed)]
+OwnSeed = Annotated[int | None, typer.Option(help="of random numbers [0]", **_seed)]
+Jobs = Annotated[int | None, typer.Option(help=r"threads \[cores]", **whole("--jobs", 1))]
 Dtype = Annotated[str, typer.Option(help="float32 or float64")]
 Memory = Annotated[str, typer.Option(help="budget for events per thread")]
 Accumulate = Annotated[str, typer.Option(help="direct, buffer or register")]
 Update = Annotated[str, typer.Option(help="clock or active")]
 InputMachine = Annotated[str, typer.Option("--input", help="recompute or cached")]
-OwnAccumulate = Annotated[str | None, typer.Option("--accumulate", help="[as the chip does]")]
-OwnUpdate = Annotated[str | None, typer.Option("--update", help="[as the chip does]")]
-OwnInput = Annotated[str | None, typer.Option("--input", help="[as the chip does]")]
+OwnAccumulate = Annotated[str | None, typer.Option("--accumulate", help=r"\[as the chip does]")]
+OwnUpdate = Annotated[str | None, typer.Option("--update", help=r"\[as the chip does]")]
+OwnInput = Annotated[str | None, typer.Option("--input", help=r"\[as the chip does]")]
 Overwrite = Annotated[bool, typer.Option("--overwrite")]
 AsJson = Annotated[bool, typer.Option("--json")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="print nothing but errors")]

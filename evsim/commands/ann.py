@@ -29,7 +29,7 @@ def ann(
     force: model_options.Force = False,
     samples: options.Samples = None,
     passes: Passes = None,
-    seed: options.Seed = None,
+    seed: options.OwnSeed = None,
     jobs: options.Jobs = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -37,6 +37,8 @@ def ann(
     """The accuracy of an artificial network: was its file read right?"""
     asked = {"topology": topology, "scale": scale, "mean": mean, "std": std, "bgr": bgr}
     asked |= {"flip_kernels": flip_kernels, "force": force}
+    drawn = {"seed": seed, "passes": passes}
+    drawn = {name: value for name, value in drawn.items() if value is not None}
     from evsim.formats.data import open_data
     from evsim.formats.guard import guarded
 
@@ -51,10 +53,9 @@ def ann(
             predictions = reading.content.predictions(
                 opened.images.part(some),
                 first_sample=some.start,
-                seed=seed or 0,
-                passes=passes or 1,
                 jobs=jobs,
                 finished=finished,
+                **drawn,
             )
         labels = None if opened.labels is None else opened.labels[some]
     model_options.tell(reading, silent)
@@ -64,5 +65,7 @@ def ann(
         found = {"samples": count, "correct": correct, "accuracy": accuracy}
         print(json.dumps(found | {"predictions": predictions.tolist()}))
     elif not quiet:
-        right = "no labels" if labels is None else f"accuracy {100 * accuracy:.2f} %"
-        print(f"{model}: {count} samples, {right}" + (f" ({correct} right)" if correct else ""))
+        right = "no labels"
+        if labels is not None:
+            right = f"accuracy {100 * accuracy:.2f} % ({correct} right)"
+        print(f"{model}: {count} samples, {right}")

@@ -15,13 +15,26 @@ from evsim.parts import EvsimError, mismatch, nearest
 
 SAMPLES = 600  # to calibrate with, unless asked otherwise
 Method = Annotated[str | None, typer.Option(metavar="max|percentile|spike-norm|mmse")]
-Percentile = Annotated[float | None, typer.Option(**model_options.number("--percentile"))]
-Factor = Annotated[float | None, typer.Option(**model_options.number("--threshold-scale"))]
+Percentile = Annotated[
+    float | None, typer.Option(help="[99.9]", **model_options.number("--percentile"))
+]
+Factor = Annotated[
+    float | None, typer.Option(help="[1]", **model_options.number("--threshold-scale"))
+]
 Start = Annotated[
-    float | None, typer.Option(help="of a threshold", **model_options.number("--v-init", True))
+    float | None,
+    typer.Option(help="of a threshold [0.5]", **model_options.number("--v-init", True)),
 ]
 Rounding = Annotated[
     float | None, typer.Option(help="switch [0.5]", **model_options.number("--rounding", True))
+]
+Delta = Annotated[
+    int | None,
+    typer.Option(help="online \\[half a window]", **options.whole("--delta", 0)),
+]
+Prediction = Annotated[
+    float | None,
+    typer.Option(help="online [0.5]", **model_options.number("--prediction", True, closed=True)),
 ]
 Balance = Annotated[str | None, typer.Option(metavar="weights|thresholds")]
 Unroll = Annotated[str | None, typer.Option(metavar="copies|recurrent", help="blocks with turns")]
@@ -43,6 +56,8 @@ def convert(
     flip_kernels: model_options.FlipKernels = False,
     dt: model_options.Dt = None,
     reset: model_options.Reset = None,
+    compare: model_options.Compare = None,
+    bias_start: model_options.BiasStart = None,
     force: model_options.Force = False,
     calibrate: Annotated[Path | None, typer.Option(help="images to balance with")] = None,
     samples: options.Samples = None,
@@ -59,7 +74,7 @@ def convert(
     ] = False,
     stagger: Annotated[int | None, typer.Option(**options.whole("--stagger", 0))] = None,
     coding: options.Coding = None,
-    seed: options.Seed = None,
+    seed: options.OwnSeed = None,
     unroll: Unroll = None,
     feedback_delay: Feedback = None,
     unroll_thresholds: UnrollThresholds = None,
@@ -67,6 +82,8 @@ def convert(
     window: Annotated[int | None, typer.Option(**options.whole("--window", 2))] = None,
     firing: Annotated[str | None, typer.Option(metavar="window|online", help="switch")] = None,
     rounding: Rounding = None,
+    delta: Delta = None,
+    prediction: Prediction = None,
     analog: Annotated[
         tuple | None, typer.Option(help="ReLUs kept (rate)", **options.names("LAYER"))
     ] = None,
@@ -79,7 +96,7 @@ def convert(
 ) -> None:
     """From a trainer's file to a network."""
     given = dict(locals())
-    choices = {name: given[name] for name in CHOICES if given[name] not in (None, False)}
+    choices = {name: given[name] for name in CHOICES if options.is_asked(given[name])}
     _check_scheme(scheme, given)
     if network.exists() and not overwrite:
         raise EvsimError("exists already (--overwrite replaces it)", file=str(network))
@@ -89,14 +106,14 @@ def convert(
     if hasattr(read, "populations"):
         spiking = {**choices, "calibrate": calibrate, "samples": samples, "diagnose": diagnose}
         spiking["scheme"] = scheme != "rate"
-        _refuse(reading.format, [name for name, value in spiking.items() if value])
+        _refuse(reading.format, [n for n, value in spiking.items() if options.is_asked(value)])
         found = _write(network, read, overwrite) | {"notes": reading.notes}
     elif scheme == "stochastic":
         found = _convert_to_passes(read, model, choices, network, overwrite)
     elif calibrate is None:
         raise mismatch("none", "images to balance the thresholds with", "--calibrate")
     else:
-        choices |= {"reset": reset} if reset else {}
+        choices |= {"reset": reset} if options.is_asked(reset) else {}
         with _images(calibrate, samples) as (data, some), model_options.of_data(calibrate):
             silent = quiet or as_json
             target = scheme, choices, network, overwrite
@@ -111,12 +128,13 @@ def convert(
 CHOICES = ("method", "percentile", "per_channel", "threshold_scale", "timesteps", "v_init")
 CHOICES += ("balance", "pooling", "correct_bias", "stagger", "coding", "seed")
 CHOICES += ("unroll", "feedback_delay", "unroll_thresholds")
-CHOICES += ("window", "firing", "rounding", "analog")
+SWITCHING = ("window", "firing", "rounding", "delta", "prediction")
+CHOICES += (*SWITCHING, "analog")
 CALIBRATION = {"calibrate", "samples"}
 DIAGNOSIS = {"diagnose", "picture"}
-OF_RATES = {*CHOICES, *CALIBRATION, "reset"} - {"window", "firing", "rounding", "analog"}
+OF_RATES = {*CHOICES, *CALIBRATION, "reset"} - {*SWITCHING, "analog"}
 OF_SWITCHES = {"method", "percentile", "per_channel", "threshold_scale", "pooling"}
-OF_SWITCHES |= {"unroll_thresholds", "window", "firing", "rounding", *CALIBRATION}
+OF_SWITCHES |= {"unroll_thresholds", *SWITCHING, *CALIBRATION}
 SCHEMES = {  # the options of each
     "rate": OF_RATES | DIAGNOSIS | {"analog"},
     "switch": OF_SWITCHES | DIAGNOSIS,
@@ -134,7 +152,7 @@ def _check_scheme(scheme: str, given: dict) -> None:
         known = f"one of {', '.join(SCHEMES)}{nearest(scheme, SCHEMES)}"
         raise mismatch(repr(scheme), known, "--scheme")
     for name in (*CHOICES, *CALIBRATION, *DIAGNOSIS, "reset"):
-        if given[name] not in (None, False) and name not in SCHEMES[scheme]:
+        if options.is_asked(given[name]) and name not in SCHEMES[scheme]:
             option = f"--{name.replace('_', '-')}"
             raise EvsimError(f"found --scheme {scheme}, expected no such option", option)
     if scheme == "switch" and given["window"] is None:
@@ -158,7 +176,7 @@ def _images(path: Path, samples: str | None):
     with guarded(path, open_data) as data:
         if data.images is None:
             raise mismatch("events", "images", "/events").within(file=str(path))
-        yield data, sample_range(samples or f":{SAMPLES}", data.samples)
+        yield data, sample_range(f":{SAMPLES}" if samples is None else samples, data.samples)
 
 
 def _convert(model, file, data, some, target, jobs, quiet) -> dict:
@@ -229,7 +247,8 @@ def _diagnose(model, path: Path, data, some: slice, jobs, picture: Path, quiet: 
         raise mismatch("no labels", "labels, to diagnose with", "/labels").within(file=data.path)
     network = load(path)
     job = Job(network, data, samples=f"{some.start}:{some.stop}", record=("rates",))
-    diagnosis = Diagnosis(model, network, stored(path), data.images.part(some), job.labels)
+    images = data.images.part(some)
+    diagnosis = Diagnosis(model, network, stored(path), images, job.labels, calibration=True)
     job.simulate(jobs, byte_count("512M"), quiet=quiet, observe=diagnosis.add)
     diagnosis.finish()
     from evsim.report import diagnosis as report

@@ -16,7 +16,7 @@ Bits = Annotated[int | None, typer.Option(help="of a weight", **options.whole("-
 PotentialBits = Annotated[int | None, typer.Option(**options.whole("--potential-bits", 2))]
 CurrentBits = Annotated[int | None, typer.Option(**options.whole("--current-bits", 2))]
 ReadoutBits = Annotated[
-    int | None, typer.Option(help="of a readout [32]", **options.whole("--readout-bits", 2))
+    int | None, typer.Option(help=r"of a readout \[int32]", **options.whole("--readout-bits", 2))
 ]
 Overflow = Annotated[str | None, typer.Option(metavar="error|saturate|wrap")]
 OverflowAt = Annotated[str | None, typer.Option(metavar="commit|each_add")]

@@ -29,7 +29,8 @@ def run(
     record: Annotated[str | None, typer.Option(help="any of spikes,trace,queues,ranges")] = None,
     out: Annotated[Path | None, typer.Option(help="write a result file")] = None,
     convention: Annotated[
-        str | None, typer.Option(metavar="TOOL", help="what another tool would have counted")
+        list[str] | None,
+        typer.Option(metavar="TOOL", help="what it would have counted; again for another"),
     ] = None,
     overwrite: options.Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="go on with OUT.part")] = False,
@@ -44,8 +45,9 @@ def run(
     from evsim.report.conventions import show as show_convention
 
     machine = options.checked_machine(accumulate, update, input_machine)
-    if convention is not None:
-        conventions.conventions(convention)
+    tools = tuple(dict.fromkeys(convention or ()))
+    for tool in tools:
+        conventions.conventions(tool)
     loaded = guarded(network, load)
     with guarded(data, open_data) as opened:
         job = Job(
@@ -59,21 +61,22 @@ def run(
             record=_recordings(record, out),
         )
         job.simulate(jobs, byte_count(memory), out, overwrite, resume, quiet or as_json)
-        found = {}
-        if convention is not None:
-            found["convention"] = conventions.convention(convention, job.run, job.inputs)
+        reported = [conventions.convention(tool, job.run, job.inputs) for tool in tools]
+        found = {"conventions": reported} if reported else {}
+        if len(reported) == 1:
+            found["convention"] = reported[0]
         if as_json:
             print(json.dumps(job.summary(machine) | found))
         elif not quiet:
             job.show(machine)
-            if found:
-                show_convention(found["convention"])
+            for one in reported:
+                show_convention(one)
 
 
 def _recordings(record: str | None, out: Path | None) -> tuple[str, ...]:
     from evsim.settings import RECORDS
 
-    names = tuple(dict.fromkeys(record.split(","))) if record else ()
+    names = () if record is None else tuple(dict.fromkeys(record.split(",")))
     for name in names:
         if name not in RECORDS:
             raise mismatch(repr(name), f"any of {', '.join(RECORDS)}", "--record")

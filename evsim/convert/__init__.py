@@ -126,7 +126,9 @@ def convert_to_switches(
     *,
     window: int,
     firing: str = "window",
-    rounding: float = 0.5,
+    rounding: float | None = None,
+    delta: int | None = None,
+    prediction: float | None = None,
     method: str = "percentile",
     percentile: float = 99.9,
     per_channel: bool = False,
@@ -138,11 +140,14 @@ def convert_to_switches(
 ) -> Conversion:
     """The network of temporal switch coding of an artificial one, scales measured on `images`.
 
-    `window`: the timesteps in which a value is told; `firing` and `rounding` as of kind switch.
-    `method` (max, percentile or mmse at so many levels) and the others: as for `convert`. Raises
+    `window`: the timesteps in which a value is told; `firing` and `rounding` (1/2) as of kind
+    switch. Firing online, a layer fires `delta` timesteps after its sources (half a window; 0: all
+    layers together) by its potential and a share `prediction` (1/2) of what is still due; there
+    `rounding` is the part of a threshold to begin with. `method` (max, percentile or mmse at so
+    many levels) and the others: as for `convert`. Raises
     EvsimError.
     """
-    switching = Switching(window, firing, rounding)
+    switching = Switching(window, firing, rounding, delta, prediction)
     _check_words({"method": method, "pooling": pooling})
     if method == "spike-norm":
         raise mismatch("'spike-norm', which measures rates", "max, percentile or mmse", "method")
@@ -159,7 +164,7 @@ def convert_to_switches(
         percentile=percentile,
         per_channel=per_channel,
         timesteps=window - 1,
-        v_init=rounding if firing == "window" else 0.0,
+        v_init=switching.lift,
         jobs=jobs,
         progress=progress or (lambda done, total: None),
     )

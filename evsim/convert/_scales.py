@@ -11,7 +11,7 @@ from evsim.ann import INPUT, Model
 from evsim.convert._build import Scales
 from evsim.convert._graph import Graph, Node
 from evsim.convert._statistics import Largest, LeastError, Percentile
-from evsim.memory import cores
+from evsim.memory import thread_count
 
 
 class Finish:
@@ -109,7 +109,7 @@ def _gather(kinds: list[dict], nodes, model: Model, images, jobs, done) -> None:
         for statistics in kinds:
             statistics[node.name].add(values)
 
-    with ThreadPoolExecutor(jobs or cores()) as pool:
+    with ThreadPoolExecutor(thread_count(jobs)) as pool:
         for some, results in model.activations(images, wanted, jobs=jobs):
             each = [(node, node.values(results[node.measured])) for node in nodes]
             list(pool.map(lambda pair: add(*pair), each))

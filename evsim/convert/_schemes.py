@@ -32,7 +32,8 @@ def settled(scheme: str, given: dict, timesteps: int | None, window: int | None)
     if scheme in WINDOWS and given["stagger"]:
         raise mismatch(given["stagger"], f"0 with scheme {scheme!r}", "stagger")
     if scheme != "ttfs":
-        return given["coding"] or "constant", 64 if timesteps is None else timesteps, window
+        coding = "constant" if given["coding"] is None else given["coding"]
+        return coding, 64 if timesteps is None else timesteps, window
     if given["coding"] not in (None, "latency"):
         raise mismatch(repr(given["coding"]), "'latency' with scheme 'ttfs'", "coding")
     if timesteps is not None:

@@ -12,7 +12,7 @@ from evsim.ann import INPUT
 from evsim.convert._build import Scales, build
 from evsim.convert._graph import Graph, Node
 from evsim.engine import Simulation
-from evsim.memory import Space, cores
+from evsim.memory import Space, thread_count
 from evsim.neurons.input import Input
 from evsim.plan import Plan
 from evsim.settings import settle, values_of
@@ -49,7 +49,7 @@ class Walk:
             _Sample(self.settings.first_sample + i, values_of(input, images, i, np.float32))
             for i in range(len(images))
         ]
-        self.jobs = min(jobs or cores(), len(self.samples))
+        self.jobs = min(thread_count(jobs), len(self.samples))
         self.uses = dict.fromkeys(graph.nodes, 0)
         for node in graph.nodes.values():
             for source, _ in node.terms:

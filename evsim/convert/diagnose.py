@@ -8,9 +8,9 @@ import numpy as np
 
 from evsim.ann import Model
 from evsim.convert.units import Unit
-from evsim.engine import Sample
 from evsim.network import Network
 from evsim.parts import EvsimError
+from evsim.sample import Sample
 
 
 @dataclasses.dataclass
@@ -73,11 +73,21 @@ class Layer:
 class Diagnosis:
     """A converted network beside the artificial one, sample by sample.
 
-    `images` are raw, `labels` theirs. `add` takes the samples of a run that records rates, in
-    order; `finish` comes after the last. Raises EvsimError where units and model do not fit.
+    `images` are raw, `labels` theirs; `calibration`: the thresholds were balanced on them. `add`
+    takes the samples of a run that records rates, in order; `finish` comes after the last. Raises
+    EvsimError where units and model do not fit.
     """
 
-    def __init__(self, model: Model, network: Network, units, images, labels: np.ndarray):
+    def __init__(
+        self,
+        model: Model,
+        network: Network,
+        units,
+        images,
+        labels: np.ndarray,
+        calibration: bool = False,
+    ):
+        self.calibration = calibration
         self.model, self.images, self.labels = model, images, np.asarray(labels)
         self.layers = _layers(model, network, units)
         self.artificial = np.zeros(len(images), np.int64)  # predictions

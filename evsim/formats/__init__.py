@@ -45,7 +45,10 @@ def read(path, options: Options | None = None) -> Reading:
                 hdf5.names(source.file)  # perhaps nobody knows it because its links lead elsewhere
             raise mismatch(source.described(), f"a trainer's file: {', '.join(titles())}")
         module, claim = found
-        reading = module.read(source, options or Options())
+        options = options or Options()
+        for name in ("compare", "bias_start") if module is not readers()["lava"] else ():
+            options.refuse(name, "only lava-dl leaves it open")
+        reading = module.read(source, options)
         reading.format = claim
         return reading
 

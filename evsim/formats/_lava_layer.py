@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, date, datetime
 
 import numpy as np
 
 from evsim.formats import _hdf5 as hdf5
+from evsim.formats._trainer import Options
 from evsim.neurons import Neurons, neuron_kinds
 from evsim.parts import EvsimError, mismatch, numbers, shown
 
 LIMIT = 2**31 - 1  # of a whole number in a file
 CUBA = ("CUBA", "LOIHI")  # two names of one neuron
 DECAY = 4096  # a decay is so many parts of it
+STRICT = date(2022, 7, 22)  # lava-dl fires at v > threshold since then, at v >= threshold before
 
 
 class Layer:
@@ -24,6 +27,14 @@ class Layer:
 
     def __contains__(self, name: str) -> bool:
         return name in self.names
+
+    @property
+    def made(self) -> date | None:
+        """The day its weights were written; None where the file does not say it, as most."""
+        import h5py
+
+        stamp = h5py.h5g.get_objinfo(self.group["weight"].id).mtime
+        return datetime.fromtimestamp(stamp, UTC).date() if stamp else None
 
     def inside(self, name: str) -> Layer:
         """The group of fields in this one."""
@@ -123,8 +134,43 @@ def per_neuron(layer: Layer, name: str, shape: tuple[int, ...], least: int = -LI
     raise layer.error(f"{found.size} values", allowed, name)
 
 
-def neurons_of(layer: Layer, shape: tuple[int, ...]) -> Neurons | str:
-    """The population of a layer, or why its neurons cannot be had."""
+def neurons_of(
+    layer: Layer, shape: tuple[int, ...], options: Options
+) -> tuple[Neurons | str, list[str]]:
+    """The population of a layer, or why it cannot be had; and notes of what was guessed."""
+    found = _fields(layer, shape)
+    if isinstance(found, str):
+        return found, []
+    found["compare"], guesses = _compare(layer, options)
+    if options.bias_start is not None:
+        found["bias_start"] = options.bias_start
+    elif "bias" in found:
+        guesses.append("biases are added from timestep 1 on, as in lava-dl's tests (--bias-start)")
+    try:
+        return neuron_kinds()["cuba"].build(found), guesses
+    except EvsimError as error:
+        raise error.within(layer.place) from None
+
+
+def _compare(layer: Layer, options: Options) -> tuple[str, list[str]]:
+    """How its neurons compare, by the option or the age of the file; and a note of a guess.
+
+    LOIHI is the name of an older tool, whose spikes are those of v > threshold.
+    """
+    made, kind = layer.made, layer.inside("neuron").text("type", "CUBA").upper()
+    old = made is not None and made < STRICT and kind != "LOIHI"
+    if old and options.compare == "gt":
+        options.refuse("compare", f"written on {made}, when lava-dl fired at v >= threshold")
+    if options.compare:
+        return options.compare, []
+    if old:
+        return "ge", [f"written on {made}, when lava-dl fired at v >= threshold: so it does here"]
+    note = f"neurons fire at v > threshold, as in lava-dl since {STRICT} (--compare ge: as before)"
+    return "gt", [note]
+
+
+def _fields(layer: Layer, shape: tuple[int, ...]) -> dict | str:
+    """What the file says of the neurons of a layer, or why they cannot be had."""
     if "neuron" not in layer:
         return "a layer without neurons; a layer of CUBA neurons works"
     neuron = layer.inside("neuron")
@@ -146,7 +192,4 @@ def neurons_of(layer: Layer, shape: tuple[int, ...]) -> Neurons | str:
             raise neuron.error(fields[name].max(), f"0 to {DECAY}", file_name)
     if "bias" in layer:
         fields["bias"] = per_neuron(layer, "bias", shape)
-    try:
-        return neuron_kinds()["cuba"].build(fields)
-    except EvsimError as error:
-        raise error.within(layer.place) from None
+    return fields

@@ -31,11 +31,14 @@ class Options:
     flip_kernels: bool = False
     dt: float | None = None  # seconds per timestep
     reset: str | None = None  # subtract or zero
+    compare: str | None = None  # ge or gt
+    bias_start: int | None = None  # the first timestep with a bias
     force: bool = False  # an option may contradict the file
 
     def refuse(self, name: str, why: str) -> None:
         """Raise an error if an option was given that contradicts the file, unless forced."""
-        if getattr(self, name) not in (None, False) and not self.force:
+        value = getattr(self, name)  # 0 is a value, though it equals False
+        if value is not None and value is not False and not self.force:
             option = f"--{name.replace('_', '-')}"
             raise EvsimError(f"contradicts the file: {why} (--force takes it anyway)", option)
 

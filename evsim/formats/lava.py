@@ -143,7 +143,7 @@ class _Builder:
             shape = (math.prod(shape),)
         made = {"dense": self._dense, "conv": self._conv, "pool": self._pool}[kind]
         found = made(layer, weight, shape)
-        neurons = found if isinstance(found, str) else neurons_of(layer, shape)
+        neurons = found if isinstance(found, str) else self._neurons(layer, shape)
         self._row(layer, kind, shape, int(weight.size))
         if isinstance(neurons, str):
             self.reading.unsupported.append((layer.place, neurons))
@@ -158,6 +158,12 @@ class _Builder:
         if low < HELD[0] or high > HELD[1]:
             clipped = f"weights from {low} to {high}; Loihi holds {HELD[0]} to {HELD[1]}"
             self.reading.notes.append(f"{layer.place}: {clipped}, lava-dl clips them, evsim not")
+
+    def _neurons(self, layer: Layer, shape: tuple[int, ...]) -> Neurons | str:
+        """The population of a layer, or why it cannot be had; what was guessed is noted."""
+        found, guesses = neurons_of(layer, shape, self.options)
+        self.reading.notes += [note for note in guesses if note not in self.reading.notes]
+        return found
 
     def _dense(self, layer: Layer, weight: np.ndarray, shape: tuple[int, ...]):
         inputs = None if self.shape is None else math.prod(self.shape)

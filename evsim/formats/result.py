@@ -104,7 +104,7 @@ class ResultFile:
             self._restore()
 
     def _restore(self) -> None:
-        from evsim.engine import Sample
+        from evsim.sample import Sample
 
         file, done = self.file, self.done
         output = self.run.network.output

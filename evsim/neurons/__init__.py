@@ -31,6 +31,7 @@ class Neurons(Part):
     valued: ClassVar[bool] = False  # not all of its events are +1
     sends_signs: ClassVar[bool] = False  # every neuron sends +1 or -1 at every timestep
     bounded: ClassVar[bool] = False  # its potential has a declared width
+    predicts: ClassVar[bool] = False  # decides on what its potential will be
     direct: ClassVar[bool] = False  # every weight is added to the potential itself
     draws: ClassVar[int] = 0  # random numbers per neuron and timestep
 
@@ -79,6 +80,10 @@ class Neurons(Part):
     def updates(self, first: int, last: int) -> int:
         """In how many of the timesteps first .. last - 1 the neurons are updated."""
         return last - first
+
+    def visited(self, first: int, last: int) -> tuple[int, int]:
+        """The part of timesteps first .. last - 1 in which anything may happen to the neurons."""
+        return first, last
 
     def describe(self) -> dict:
         """What a machine needs to know of this population to turn facts into actions."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from evsim.neurons import Neurons
-from evsim.parts import EvsimError, kernel, mismatch, per_neuron, whole
+from evsim.parts import EvsimError, choice, kernel, mismatch, per_neuron, whole
 
 UNIT = 64  # what one stands for in the fixed-point current and potential
 ONE = 4096  # of a decay: 4096 forgets everything, 0 nothing
@@ -19,8 +19,9 @@ LIMIT = (1 << 23) - 1  # of current and potential
 class Cuba(Neurons):
     """u = decay(u) + 64 current; v = decay(v) + u + 64 bias; where v > 64 threshold: fire, v = 0.
 
-    decay(x) = sign(x) (|x| (4096 - decay) >> 12), all in integers. The bias is not added at
-    timestep 0, as lava-dl does. For the `refractory` timesteps after firing only u is updated.
+    decay(x) = sign(x) (|x| (4096 - decay) >> 12), all in integers. With `compare` "ge", as lava-dl
+    until July 2022, v = 64 threshold fires, too. The bias is added from timestep `bias_start` on.
+    For the `refractory` timesteps after firing only u is updated.
     v stops at +-(2^23 - 1), as on Loihi; a u beyond that, which Loihi would wrap, is an error.
     Every set into it has integer weights and a spiking source. Source: lava-dl, slayer neuron
     cuba; checked with its own fixtures.
@@ -33,6 +34,8 @@ class Cuba(Neurons):
     threshold: np.ndarray = per_neuron(positive=True)
     bias: np.ndarray | None = per_neuron(None)
     refractory: int = whole(0)
+    compare: str = choice("gt", "ge")
+    bias_start: int = whole(1)
 
     def check(self) -> None:
         for name in ("current_decay", "potential_decay"):
@@ -71,6 +74,8 @@ class CubaWindow:
         constants = np.stack(np.broadcast_arrays(*grids)).astype(np.int64)
         constants[:2] = ONE - constants[:2]
         constants[2:] *= UNIT
+        if neurons.compare == "ge":  # v >= threshold is v > the integer before it
+            constants[2] -= 1
         self.constants = np.ascontiguousarray(constants)
 
     def begin(self) -> dict[str, np.ndarray]:
@@ -85,7 +90,8 @@ class CubaWindow:
     def advance(self, state, currents, reached, first: int, stream) -> int:
         """Advance `state` by the window that begins at timestep `first`; returns the updates."""
         channels, offsets, _ = stream.reserve(len(currents))
-        rules = np.array([first, self.neurons.refractory, LIMIT], np.int64)
+        rules = [first, self.neurons.refractory, LIMIT, self.neurons.bias_start]
+        rules = np.array(rules, np.int64)
         wide = currents.astype(np.int64, copy=False)
         events, wrong = fire_fixed(wide, *state.values(), self.constants, rules, channels, offsets)
         if wrong >= 0:
@@ -100,8 +106,8 @@ class CubaWindow:
 def fire_fixed(currents, potential, synaptic, quiet, constants, rules, channels, offsets):
     """The law for a window; returns (events, the first current beyond the limit or -1).
 
-    `constants`: 4096 - current decay, 4096 - potential decay, threshold and bias times 64.
-    `rules`: first timestep, refractory, limit.
+    `constants`: 4096 - current decay, 4096 - potential decay, what v must exceed and bias, both
+    times 64. `rules`: first timestep, refractory, limit, first timestep with a bias.
     """
     events, cell = np.int64(0), 0
     for t in range(currents.shape[0]):
@@ -119,7 +125,7 @@ def fire_fixed(currents, potential, synaptic, quiet, constants, rules, channels,
                 if now < quiet[p, c]:
                     continue
                 v = _decayed(np.int64(potential[p, c]), constants[1, q, c]) + u
-                if now > 0:
+                if now >= rules[3]:
                     v += constants[3, q, c]
                 v = min(max(v, -rules[2]), rules[2])
                 if v > constants[2, q, c]:

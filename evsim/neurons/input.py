@@ -37,6 +37,7 @@ class Input(Neurons):
     def scaled(self, raw: np.ndarray, dtype, channels: int | None = None) -> np.ndarray:
         """One raw image, flattened, scaled in float64 and rounded once to `dtype`.
 
+        An error where that makes a finite value infinite; others are the caller's to refuse.
         `channels` are those of the image, where a vector population takes a flattened one.
         """
         x = raw.reshape(-1).astype(np.float64)
@@ -54,7 +55,7 @@ class Input(Neurons):
         with np.errstate(all="ignore"):
             x = (x - mean) / std
             found = x.astype(dtype)
-        wrong = np.flatnonzero(~np.isfinite(found))
+        wrong = np.flatnonzero(~np.isfinite(found) & np.isfinite(raw.reshape(-1)))
         if wrong.size:
             what = f"an input of {x[wrong[0]]} after scaling, neuron {wrong[0]}"
             raise mismatch(what, f"finite numbers in {np.dtype(dtype)}")

@@ -12,6 +12,8 @@ from evsim.neurons._slope import listening, ramp
 from evsim.parts import EvsimError, choice, fraction, kernel, mismatch, per_neuron, whole
 
 NEAR = 1e-9  # of an integer: there another order of summation may give another duration
+ROUNDINGS = 32  # so many units in the last place of the longest duration are near it, too
+ENDLESS = 2**62  # a timestep that never comes
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -22,8 +24,15 @@ class Switch(Integrating):
     first N - 1; then D = clip(floor(v / threshold + rounding), 0, N - 1), and where D >= 1 it
     sends +1 at `start` and -1 at start + D. firing "online": v += slope + bias; off and
     v >= onset: send +1, v -= threshold, be on; on and v >= threshold: v -= threshold; on and
-    v < threshold: send -1, be off for good. Source: Han and Roy, Deep Spiking Neural Network:
-    Energy Efficiency Through Time Based Coding, ECCV 2020; how a neuron fires is ours.
+    v < threshold: send -1, be off for good.
+
+    Online with a `delta` d <= N it listens from timestep b = start - d to start + N - 1, with its
+    bias in the first N - 1, is off at the last of them at the latest, and compares, from `start`
+    on, x = v + (prediction r) (slope + bias) in the place of v, where r = max(0, b + N - 1 - t)
+    timesteps of listening are left: what v will be if nothing switches any more. With d = N that
+    is the rule "window" with v_init greater by rounding * threshold. Source: Han and Roy, Deep
+    Spiking Neural Network: Energy Efficiency Through Time Based Coding, ECCV 2020; how a neuron
+    fires is ours.
     """
 
     compares: ClassVar[bool] = True
@@ -36,27 +45,54 @@ class Switch(Integrating):
     firing: str = choice("window", "online")
     rounding: float = fraction(0.0)
     onset: np.ndarray | None = per_neuron(None)  # online; the threshold, where absent
+    delta: int | None = whole(None, least=1)  # online: it fires so much later than its sources
+    prediction: float = fraction(0.0, closed=True)  # with a delta: share of what is still due
 
     @property
     def counts_arrivals(self) -> bool:
         return self.firing == "online"  # those that are lost on a neuron that is off for good
 
+    @property
+    def predicts(self) -> bool:
+        return self.delta is not None
+
+    @property
+    def offset(self) -> int | None:
+        """How much later than its sources it sends; None: all populations run together."""
+        return self.window if self.firing == "window" else self.delta
+
+    def visited(self, first: int, last: int) -> tuple[int, int]:
+        if self.delta is None:
+            return first, last
+        begin = min(max(first, self.start - self.delta), last)
+        return begin, max(begin, min(last, self.start + self.window))
+
     def check(self) -> None:
         if self.firing == "window":
             if self.start is None:
                 raise EvsimError("missing field 'start', required by firing 'window'")
-            if self.onset is not None:
-                raise mismatch("firing 'window'", "'online', which alone takes this field", "onset")
+            for name in ("onset", "delta"):
+                if getattr(self, name) is not None:
+                    expected = "'online', which alone takes this field"
+                    raise mismatch("firing 'window'", expected, name)
         elif self.rounding:
             raise mismatch("firing 'online'", "'window', which alone takes this field", "rounding")
+        if self.delta is None:
+            if self.prediction:
+                raise EvsimError("only a population with a delta takes this field", "prediction")
+        elif self.start is None:
+            raise EvsimError("missing field 'start', required by a delta")
+        elif self.delta > self.window:
+            raise mismatch(self.delta, f"at most the window, {self.window}", "delta")
 
     def describe(self) -> dict:
         return super().describe() | {"reset": "subtract" if self.firing == "online" else ""}
 
     def updates(self, first: int, last: int) -> int:
         if self.firing == "online":
-            return last - first
-        first, last = listening(first, last, self.start, self.window)
+            first, last = self.visited(first, last)
+        else:
+            first, last = listening(first, last, self.start, self.window)
         return last - first
 
     def prepare(self, dtype, current_bound: int = 0) -> SwitchWindow | OnlineWindow:
@@ -76,6 +112,8 @@ class SwitchWindow:
         bias = np.zeros(()) if neurons.bias is None else neurons.bias
         fields = {"bias": bias, "v_init": neurons.v_init, "threshold": neurons.threshold}
         self.bias, self.initial, self.threshold = neurons.constants(dtype, **fields)
+        last_place = 0.0 if self.dtype == np.int32 else float(np.finfo(self.dtype).eps)
+        self.tolerance = max(NEAR, ROUNDINGS * last_place * (neurons.window - 1))
         self.all_restless = bool((self.bias != 0).all())
 
     def begin(self) -> dict[str, np.ndarray]:
@@ -109,7 +147,8 @@ class SwitchWindow:
         x = np.float64(state["potential"]) / np.float64(self.threshold) + self.neurons.rounding
         durations = np.clip(np.floor(x), 0, window - 1).astype(np.int32)
         nearest = np.rint(x)
-        near = (np.abs(x - nearest) <= NEAR) & (nearest >= 1) & (nearest < window)
+        close = np.abs(x - nearest) <= self.tolerance
+        near = close & (nearest >= 1) & (nearest < window)
         return durations.ravel(), int(np.count_nonzero(near))
 
     def closed(self, total: np.ndarray) -> np.ndarray:
@@ -138,6 +177,19 @@ class OnlineWindow:
         self.constants = neurons.constants(dtype, **fields, v_init=neurons.v_init)
         self.threshold = self.constants[1]
         self.bound = current_bound + int(np.abs(self.constants[:3]).max())
+        [[self.prediction]] = neurons.constants(dtype, prediction=neurons.prediction)[0][:, :1]
+        if neurons.delta is None:  # it listens, adds its bias and may be on all the time
+            self.times = [neurons.start or 0, ENDLESS, ENDLESS]
+        else:
+            settled = neurons.start - neurons.delta + neurons.window - 1
+            self.times = [neurons.start, settled, neurons.start + neurons.window - 1]
+
+    def ahead(self, first: int, steps: int) -> np.ndarray:
+        """How much of slope and bias a decision adds to v, by timestep: prediction times r."""
+        if self.neurons.delta is None:
+            return np.zeros(steps, self.dtype)
+        left = np.maximum(self.times[1] - np.arange(first, first + steps), 0)
+        return self.prediction * left.astype(self.dtype)
 
     def begin(self) -> dict[str, np.ndarray]:
         """The state at rest; phase 0 has never been on, 1 is on, 2 is off for good.
@@ -169,14 +221,20 @@ class OnlineWindow:
                 return {fact: sum(facts[fact] for facts in done) for fact in done[0]}
             self.check(state, currents[0], first)
         channels, offsets, values = stream.reserve(steps)
-        rules = np.array([first, self.neurons.start or 0], np.int64)
+        rules, ahead = np.array([first, *self.times], np.int64), self.ahead(first, steps)
         currents = currents.astype(self.dtype, copy=False)
-        room = rules, channels, values, offsets
+        own = *state.values(), self.constants, ahead
         before = int(state["durations"].sum())
-        events, active, lost = toggle(currents, arrivals, *state.values(), self.constants, *room)
+        room = rules, channels, values, offsets
+        events, active, lost, predicted = toggle(currents, arrivals, *own, *room)
         stream.commit(steps, events)
         drains = int(state["durations"].sum()) - before
-        return {"active_updates": active, "drains": drains, "lost_synops": lost}
+        facts = {"active_updates": active, "drains": drains, "lost_synops": lost}
+        if self.neurons.predicts:
+            predicting = (ahead[max(self.times[0] - first, 0) :] != 0).sum()
+            facts["predictions"] = int(predicting) * self.neurons.neurons
+            facts["active_predictions"] = predicted
+        return facts
 
     def may_overflow(self, state, steps: int) -> bool:
         """Whether a slope or potential might leave int32 in so many timesteps."""
@@ -187,7 +245,8 @@ class OnlineWindow:
         """Raise an error where the slope or the potential of a timestep leaves its dtype."""
         wide = np.int64 if self.dtype == np.int32 else self.dtype
         slope = state["slope"].astype(wide) + current
-        potential = state["potential"] + (slope + self.constants[0].astype(wide))
+        growth = slope + self.constants[0].astype(wide) if timestep < self.times[1] else slope
+        potential = state["potential"] + growth
         check_range("slope", slope, self.dtype, timestep)
         check_range("potential", potential, self.dtype, timestep)
 
@@ -201,17 +260,24 @@ def toggle(
     phase,
     durations,
     constants,
+    ahead,
     rules,
     channels,
     values,
     offsets,
 ):
-    """slope += current; v += slope + bias; then on or off; returns (events, active, lost).
+    """slope += current; v += slope + bias; then on or off.
 
-    `constants`: bias, threshold, onset. `rules`: first timestep, start.
+    `constants`: bias, threshold, onset. `ahead` (timesteps,): how much of slope + bias is added to
+    v for the decision. `rules`: first timestep, start, that from which there is no bias, that from
+    which no neuron is on. Returns (events, active neurons, events lost, active neurons that
+    predict).
     """
-    events, active, lost, cell = np.int64(0), 0, 0, 0
+    events, active, lost, predicted, cell = np.int64(0), 0, 0, 0, 0
     for t in range(currents.shape[0]):
+        now = rules[0] + t
+        biased, deciding, last = now < rules[2], now >= rules[1], now >= rules[3]
+        predicting = deciding and ahead[t] != 0
         for p in range(currents.shape[1]):
             q = p if constants.shape[1] > 1 else 0
             bias, threshold, onset = constants[0, q], constants[1, q], constants[2, q]
@@ -219,18 +285,26 @@ def toggle(
                 arrived = arrivals[t, p, c]
                 if phase[p, c] == 2:
                     lost += arrived
-                waiting = phase[p, c] == 0 and potential[p, c] >= onset[c]
+                moving = phase[p, c] == 1 or (phase[p, c] == 0 and potential[p, c] >= onset[c])
                 slope[p, c] += currents[t, p, c]
-                moving = slope[p, c] != 0 or phase[p, c] == 1 or bias[c] != 0
-                active += waiting or moving or arrived > 0
-                v = potential[p, c] + (slope[p, c] + bias[c])
-                if phase[p, c] == 0 and v >= onset[c] and rules[0] + t >= rules[1]:
+                growth = slope[p, c]
+                if biased:
+                    moving = moving or bias[c] != 0
+                    growth += bias[c]
+                moving = moving or slope[p, c] != 0 or arrived > 0
+                active += moving
+                v = potential[p, c] + growth
+                x = v
+                if predicting:
+                    x = v + ahead[t] * growth
+                    predicted += moving
+                if phase[p, c] == 0 and x >= onset[c] and deciding and not last:
                     phase[p, c] = 1
                     channels[events], values[events] = c, 1
                     events += 1
                     v -= threshold[c]
                     durations[p, c] += 1
-                elif phase[p, c] == 1 and v >= threshold[c]:
+                elif phase[p, c] == 1 and x >= threshold[c] and not last:
                     v -= threshold[c]
                     durations[p, c] += 1
                 elif phase[p, c] == 1:
@@ -240,4 +314,4 @@ def toggle(
                 potential[p, c] = v
             cell += 1
             offsets[cell] = offsets[0] + events
-    return events, active, lost
+    return events, active, lost, predicted

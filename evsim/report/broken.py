@@ -12,7 +12,7 @@ from evsim.report.wording import count, numeral, percent
 FACTS = {  # what a part may record that it should not: in words
     "undelivered": "events were due at or after the end of the run and did not arrive",
     "lost_synops": "synaptic operations reached neurons that were off for good",
-    "near": "durations were within 1e-9 of another one, where rounding errors may decide",
+    "near": "durations were next to another one, where rounding errors may decide",
     "overflows": "sums left the width that is declared for them",
 }
 FINDING = {  # a field of an assumption: types that it may have

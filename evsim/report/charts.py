@@ -5,6 +5,7 @@ Every picture has a text that says what it shows; what it shows stands in a tabl
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -12,7 +13,7 @@ from markupsafe import Markup, escape
 
 COLORS = 6  # that the page defines: lines beyond them begin again, with another dash
 DASHES = ("", "7 4", "2 3")
-RASTER = (128, 256)  # neurons and timesteps that a raster shows, at most
+RASTER = (128, 256)  # neurons that a raster shows, about, and timesteps, at most
 
 
 def _svg(width: float, height: float, text: str, body: str, kind: str = "") -> Markup:
@@ -127,20 +128,61 @@ def queue(mean: np.ndarray, most: np.ndarray, text: str) -> Markup:
     return _svg(width, height, text, body, "small")
 
 
+def stride(neurons: int) -> int:
+    """How far apart the neurons of a raster are: coprime to their number, so to their channels.
+
+    A stride that has a divisor in common with the channels would leave channels out.
+    """
+    wish = neurons / RASTER[0]
+    if wish <= 1:
+        return 1
+    fits = (n for n in itertools.count(math.ceil(wish)) if math.gcd(n, neurons) == 1)
+    more = next(fits)
+    less = next(n for n in range(math.floor(wish), 0, -1) if math.gcd(n, neurons) == 1)
+    return less if wish / less <= more / wish else more
+
+
 def raster(events: np.ndarray, neurons: int, timesteps: int, text: str) -> Markup:
-    """Events (timestep, neuron) of a population, or of neurons of it at even distances."""
-    rows, columns = min(neurons, RASTER[0]), min(timesteps, RASTER[1])
+    """Events (timestep, neuron) of a population, or of neurons of it that lie a stride apart.
+
+    Axes count neurons from 0 and timesteps from 1.
+    """
+    step, columns = stride(neurons), min(timesteps, RASTER[1])
+    rows = -(-neurons // step)
     cells = np.zeros((rows, columns), bool)
-    row_of = np.full(neurons, -1)
-    row_of[np.arange(rows) * neurons // rows] = np.arange(rows)
-    shown = events[row_of[events[:, 1]] >= 0]
-    cells[row_of[shown[:, 1]], shown[:, 0] * columns // timesteps] = True
-    wide, tall = 640 / columns, max(1.0, min(6.0, 96 / rows))
-    body = []
+    shown = events[events[:, 1] % step == 0]
+    cells[shown[:, 1] // step, shown[:, 0] * columns // timesteps] = True
+    width, left, right, top, bottom = 640, 62, 24, 20, 36
+    wide, tall = width / columns, max(1.0, min(6.0, 96 / rows))
+    height = rows * tall
+    marks = []
     for row in range(rows):
         edges = np.flatnonzero(np.diff(np.concatenate([[0], cells[row].astype(int), [0]])))
         for start, stop in zip(edges[::2], edges[1::2], strict=True):
-            body.append(f"M{start * wide:g} {(row + 0.5) * tall:g}h{(stop - start) * wide:g}")
-    path = f'<path class="events" stroke-width="{tall:g}" d="{"".join(body)}"/>'
-    back = f'<rect class="back" width="640" height="{rows * tall:g}"/>'
-    return _svg(640, rows * tall, text, back + path, "raster")
+            marks.append(f"M{start * wide:g} {(row + 0.5) * tall:g}h{(stop - start) * wide:g}")
+    body = [f'<g transform="translate({left} {top})">']
+    body.append(f'<rect class="back" width="{width}" height="{height:g}"/>')
+    body.append(f'<path class="events" stroke-width="{tall:g}" d="{"".join(marks)}"/>')
+    body.append(f'<path class="axis" fill="none" d="M0 0V{height:g}H{width}"/>')
+    body.append('<text class="end" x="-8" y="-9">neuron</text>')
+    body.append(f'<text class="middle" x="{width / 2:g}" y="{height + 32:g}">timestep</text>')
+    for neuron in _whole_ticks(neurons - 1, int(min(5, max(1, height / 24)))):
+        y = (neuron / step + 0.5) * tall
+        body.append(f'<path class="axis" d="M-4 {y:.1f}H0"/>')
+        body.append(f'<text class="tick end" x="-8" y="{y + 4:.1f}">{neuron:,}</text>')
+    inner = [t for t in _whole_ticks(timesteps, 5) if 1 < t <= 0.94 * timesteps]
+    for timestep in sorted({1, *inner, timesteps}):
+        x = (timestep - 0.5) * width / timesteps
+        body.append(f'<path class="axis" d="M{x:.1f} {height:g}v4"/>')
+        body.append(
+            f'<text class="tick middle" x="{x:.1f}" y="{height + 17:g}">{timestep:,}</text>'
+        )
+    body.append("</g>")
+    size = left + width + right, top + height + bottom
+    return _svg(*size, text, "".join(body), "raster")
+
+
+def _whole_ticks(high: int, most: int) -> list[int]:
+    """Round whole numbers from 0 to `high`."""
+    found = ticks(0, high, most) if high else [0]
+    return [round(value) for value in found if abs(value - round(value)) < 1e-9]

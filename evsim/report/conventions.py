@@ -12,11 +12,12 @@ def show(found: dict) -> None:
         numbers = _shown(row["reported"]), _shown(row["exact"])
         rows.append([name, row["what"], *numbers, _ratio(row), row["reason"]])
     kinds = ", ".join(f"{what} {_shown(n)}" for what, n in total["by_kind"].items())
-    label = "total" if total["complete"] else "total of what follows from the run"
     kinds = kinds if len(total["by_kind"]) > 1 else ""
-    rows.append(
-        [label, "", _shown(total["reported"]), _shown(total["exact"]), _ratio(total), kinds]
-    )
+    label, ratio = "total", _ratio(total)
+    if not total["complete"]:  # what is left may agree, and says nothing of what is not known
+        share = "" if total["covered"] is None else f"{100 * total['covered']:.1f} % "
+        label, ratio = f"total, {share}known", ""
+    rows.append([label, "", _shown(total["reported"]), _shown(total["exact"]), ratio, kinds])
     columns = ["part", "operation", found["name"], "exact", "ratio", "why"]
     title = f"As {found['name']} would report it: {found['unit']}"
     table = tables.table(title, columns, rows)

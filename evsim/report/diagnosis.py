@@ -28,8 +28,9 @@ def show(out, found: Diagnosis) -> None:
         )
     columns = ["population", "neurons", "correlation", "error", "saturated", "silent"]
     columns += ["ANN at 0", "accuracy up to here"]
-    out.print(tables.table("Firing rates beside activations", columns, rows))
-    out.print(tables.accuracy_table(found.accuracy_by_timestep, found.right[0].mean()))
+    where = _where(found)
+    out.print(tables.table(f"Firing rates beside activations{where}", columns, rows))
+    out.print(tables.accuracy_table(found.accuracy_by_timestep, found.right[0].mean(), where))
     both = agreement(*found.right)
     out.print(", ".join(f"{what}: {n}" for what, n in both.items()), soft_wrap=True)
     first = found.first_loss()
@@ -37,11 +38,17 @@ def show(out, found: Diagnosis) -> None:
     out.print(f"accuracy is lost {where}")
 
 
+def _where(found: Diagnosis) -> str:
+    """On which images, where they are not just those of the data file."""
+    return ", on calibration images" if found.calibration else ""
+
+
 def as_dict(found: Diagnosis) -> dict:
     """The diagnosis for `--json`."""
     first, ann = found.first_loss(), found.right[0]
     return {
         "samples": found.samples,
+        **({"on_calibration_images": True} if found.calibration else {}),
         "ann": {"accuracy": float(ann.mean()), "predictions": found.artificial.tolist()},
         "accuracy_by_timestep": found.accuracy_by_timestep.tolist(),
         "agreement": agreement(*found.right),
@@ -78,7 +85,7 @@ def _accuracy(axis, found: Diagnosis) -> None:
     ann = 100 * found.right[0].mean()
     axis.axhline(ann, color="gray", ls="--", label="artificial network")
     axis.set_xscale("log", base=2)
-    axis.set(xlabel="timesteps", ylabel="accuracy, %", title="Accuracy against T")
+    axis.set(xlabel="timesteps", ylabel="accuracy, %", title=f"Accuracy against T{_where(found)}")
     axis.legend()
 
 

@@ -257,7 +257,8 @@ def _raster(recorded: Recorded) -> list[dict]:
         events, neurons = recorded.spikes[name], recorded.run.parts[name]["neurons"]
         text = f"Spikes of {name} in sample {recorded.first_sample}: {len(events)} events"
         picture = charts.raster(events, neurons, timesteps, text)
-        rows.append({"name": name, "neurons": neurons, "events": len(events), "picture": picture})
+        row = {"name": name, "neurons": neurons, "events": len(events), "picture": picture}
+        rows.append(row | {"stride": charts.stride(neurons)})
     return rows
 
 

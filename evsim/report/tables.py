@@ -82,15 +82,15 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.2f} %"
 
 
-def accuracy_table(by_timestep: np.ndarray, ann: float | None) -> Table:
-    """Accuracy at timesteps 1, 2, 4, ..., T."""
+def accuracy_table(by_timestep: np.ndarray, ann: float | None, where: str = "") -> Table:
+    """Accuracy at timesteps 1, 2, 4, ..., T; `where`: what the title says beside that."""
     last = len(by_timestep)
     steps = sorted({2**k for k in range(last.bit_length()) if 2**k <= last} | {last})
     rows = [["accuracy", *(percent(by_timestep[t - 1]) for t in steps)]]
     if ann is not None:
         gaps = [f"{100 * (by_timestep[t - 1] - ann):+.2f}" for t in steps]
         rows.append(["points to the ANN", *gaps])
-    return table("Accuracy against timesteps", ["timesteps", *map(str, steps)], rows)
+    return table(f"Accuracy against timesteps{where}", ["timesteps", *map(str, steps)], rows)
 
 
 def layer_table(

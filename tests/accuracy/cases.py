@@ -71,7 +71,7 @@ MODELS = (
     Model(
         "cifar10-vgg9-stoch.torch-state.h5", "cifar10", 79.06, ("--topology", "vgg9-stochastic"), 8
     ),
-    Model(
+    Model(  # not in the authors' form: networks/vgg9-stochastic-xnor.toml says how it differs
         "cifar10-vgg9-stoch-xnor.torch-state.h5",
         "cifar10",
         73.42,

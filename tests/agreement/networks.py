@@ -15,7 +15,7 @@ from agreement.chips import draw_chip, written
 
 SPIKING_KINDS = ("iaf", "lif", "stochastic", "signed", "cubalif", "cuba")
 GRADED_KINDS = ("analog", "burst", "phase")
-FAMILIES = {"mixed": 0.64, "window": 0.14, "online": 0.1, "first spikes": 0.12}
+FAMILIES = {"mixed": 0.64, "window": 0.14, "online": 0.1, "later": 0.05, "first spikes": 0.07}
 VALUE_TYPES = (np.float16, np.float32, np.float32, np.float64)
 
 
@@ -42,7 +42,13 @@ def draw(number: int, folder: Path) -> Case:
     """Write case `number` to a folder."""
     rng = np.random.default_rng(number)
     family = rng.choice(list(FAMILIES), p=list(FAMILIES.values()))
-    drawn = {"mixed": Mixed, "window": Windowed, "online": Online, "first spikes": FirstSpikes}
+    drawn = {
+        "mixed": Mixed,
+        "window": Windowed,
+        "online": Online,
+        "later": Later,
+        "first spikes": FirstSpikes,
+    }
     made = drawn[family](rng)
     made.build()
     case = Case(
@@ -614,11 +620,10 @@ class Windowed(Mixed):
 
     kinds_inside = ("switch", "switch", "switch", "maxpool")
     codings = ("switch", "switch", "events")
-    firing = "window"
 
     def begin(self) -> None:
         self.window = self.number(4, 9)
-        self.starts = {"in": 0}
+        self.starts, self.delta = {"in": 0}, self.window
         super().begin()
         self.timesteps, self.attributes["window"] = None, self.window
         self.graded_input = False
@@ -637,18 +642,22 @@ class Windowed(Mixed):
 
     def connect(self, target: str, source: str, part: dict, delay: int | None = None) -> None:
         """A population begins to send a window after its source; other sources are delayed."""
-        passes = self.populations[target]["kind"] == "maxpool"
+        later = self.later(target)
         if target not in self.starts:
             delay = self.number(1, 3) if self.chance(0.2) else 0
-            self.starts[target] = self.starts[source] + delay + (0 if passes else self.window)
-        delay = self.starts[target] - self.starts[source] - (0 if passes else self.window)
-        super().connect(target, source, part, delay)
+            self.starts[target] = self.starts[source] + delay + later
+        super().connect(target, source, part, self.starts[target] - self.starts[source] - later)
+
+    def later(self, target: str) -> int:
+        """How long a population listens before it sends, or is read."""
+        kind = self.populations[target]["kind"]
+        return {"maxpool": 0, "readout": self.window}.get(kind, self.delta)
 
     def source(self, fits=lambda name: True) -> str | None:
         """Into a population that is there only one that sends early enough."""
         late = [n for n in self.populations if n not in self.starts]
         newest = list(self.populations)[-1]
-        until = self.starts[newest] - self.window if not late else None
+        until = self.starts[newest] - self.later(newest) if not late else None
 
         def early(name: str) -> bool:
             return name in self.starts and fits(name)
@@ -698,6 +707,23 @@ class Windowed(Mixed):
             return found | {"slope": True}
         found["threshold"] = self.varied(name, 1, 9) if whole else self.varied(name, 0.3, 1.2)
         return found | ({"rounding": 0.5} if self.chance(0.3) else {})
+
+
+class Later(Windowed):
+    """Temporal switch coding online, every layer some timesteps after its sources."""
+
+    def begin(self) -> None:
+        super().begin()
+        self.delta = self.number(1, self.window)
+
+    def fields(self, name: str, kind: str) -> dict:
+        found = super().fields(name, kind)
+        if kind == "switch":
+            found.pop("rounding", None)
+            found |= {"firing": "online", "delta": self.delta}
+            shares = (0, 1) if self.whole[name] else (0.0, 0.3, 0.5, 1.0)
+            found |= {"prediction": self.one(*shares)} if self.chance(0.7) else {}
+        return found
 
 
 class Online(Mixed):

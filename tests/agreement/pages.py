@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agreement.told import NO_NEURONS, Told, command
+from agreement.told import ADDITIONS, NO_NEURONS, Told, command
 
 
 class Pages(Told):
@@ -68,7 +68,6 @@ class Pages(Told):
         counts, samples = self.run["counts"], self.run["samples"]
         rows = tables.first("Part")
         total = rows.pop("total")
-        added = ("synaptic_add", "commit_add", "bias_add", "reset_subtract", "slope_add")
         sums = Counter()
         for name, done in counts["parts"].items():
             kind = self.network.describe()[name]["kind"]
@@ -82,7 +81,7 @@ class Pages(Told):
             m1 = done["weight_read"]
             more = ("index_read", "bias_read", "event_pop", "event_push")
             each = {
-                "additions": sum(done[a] for a in added),
+                "additions": sum(done[a] for a in ADDITIONS),
                 "M1": m1,
                 "M2": m1 + (touched if of_set else 0),
                 "M3": m1 + touched + sum(done[a] for a in more),
@@ -169,8 +168,7 @@ class Pages(Told):
                 if part["kind"] not in ("input", "maxpool"):
                     rate_printed = row[2].removesuffix(" %")
                     self.printed(f"run, printed: rate of {name}", rate_printed, 100 * rate, 2)
-            added = ("synaptic_add", "commit_add", "bias_add", "reset_subtract", "slope_add")
-            additions = sum(done[a] for a in added) / samples
+            additions = sum(done[a] for a in ADDITIONS) / samples
             self.printed(f"run, printed: additions of {name}", row[4], additions, 1)
         chip = ["--chip", self.case.path("chip.toml"), "--placing", self.case.placing]
         _, out, _ = command("check", *self.inputs, *chip)

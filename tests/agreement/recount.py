@@ -218,6 +218,8 @@ class Recount:
         part = self.populations[name]
         if part["kind"] in ("input", "maxpool"):
             return False
+        if "delta" in part:
+            return part["start"] - part["delta"] <= t < part["start"] + part["window"]
         windowed = part["kind"] == "ttfs" or part.get("slope")
         windowed = windowed or (part["kind"] == "switch" and part.get("firing") != "online")
         return not windowed or part["start"] - part["window"] <= t < part["start"]

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from agreement.recount import places_of
-from agreement.told import Told, summed, text_keys
+from agreement.told import ADDITIONS, Told, summed, text_keys
 from evsim.formats import result
 
 
@@ -35,8 +35,7 @@ class Runs(Told):
             self.same(
                 f"{who}: sum of {action}", total[action], sum(p[action] for p in parts.values())
             )
-        added = ("synaptic_add", "commit_add", "bias_add", "reset_subtract", "slope_add")
-        self.same(f"{who}: additions", total["additions"], sum(total[a] for a in added))
+        self.same(f"{who}: additions", total["additions"], sum(total[a] for a in ADDITIONS))
         touching = [
             f"{w}_{k}" for w in ("current", "potential", "slope") for k in ("read", "write")
         ]

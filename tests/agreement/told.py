@@ -19,6 +19,8 @@ from evsim.hardware import Profile
 
 NO_NEURONS = ("input", "readout", "maxpool")  # for spikes of neurons
 EVERYTHING = ("spikes", "queues", "ranges")
+ADDITIONS = ("synaptic_add", "commit_add", "bias_add", "reset_subtract", "slope_add")
+ADDITIONS += ("prediction_add",)
 MACHINE = {"accumulate": "direct", "update": "clock", "input": "recompute"}
 
 

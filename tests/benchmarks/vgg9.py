@@ -71,6 +71,13 @@ def markdown(found: dict[str, dict]) -> str:
         f"{IMAGES} exact test images of CIFAR-10, per inference. Energy: 45 nm, 32-bit floating "
         "point, a lower bound where random numbers are drawn; it charges every weight as a word "
         "of 32 bits, so what binary weights save is in the weight bits.",
+        "",
+        "`stoch-xnor` is `vgg9-stochastic-xnor`, not the XNOR network of Roy et al. (2019): theirs "
+        "is twice as wide, has batch norm and activation before each convolution, a ReLU behind "
+        "the first layer and before the last, which so takes values and not spikes, and centres "
+        "and clamps the latent weights (networks/vgg9-stochastic-xnor.toml). What is priced here "
+        "is what ran: the last layer's operations are synops. STOCHASTIC.md prices both forms.",
+        "",
         *table(["", *found], rows),
     ]
     return "\n".join(lines)
