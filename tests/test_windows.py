@@ -132,6 +132,16 @@ def test_the_window_is_that_of_the_populations_where_the_network_does_not_say():
     assert small().schedule.timesteps == 8
 
 
+def test_near_is_as_near_as_the_dtype_is_exact():
+    """A sum that lies 2.4e-5 below 100 thresholds: in float32 another order might reach them."""
+    network = small(window=128, threshold=1 + 2.0**-22)
+    image = np.array([[100 / 127 + 1e-6, 0.0]])
+    for dtype, near in (("float32", 1), ("float64", 0)):
+        run = evsim.run(network, image, dtype=dtype, record=("spikes",))
+        assert sent(run, "a", network).tolist() == [99, 0]
+        assert run.work["a"]["near"].tolist() == [near]
+
+
 def test_events_of_a_file_are_pairs():
     columns = np.array([[0, 0, 0, 0], [0, 0, 1, 3], [0, 1, 1, 0]])
     given = {"shape": (2,), "samples": 1, "timesteps": 4}
