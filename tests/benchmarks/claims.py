@@ -218,10 +218,9 @@ def of_network(network: str, found: dict) -> list[str]:
     ann = found[f"{network} ann"]
     lines = ["", f"## {network}: {percent(ann['accuracy'])} as an ANN", ""]
     rows = []
-    for name, piece in found.items():
-        own, _, rule = name.partition(" ")
-        if own == network and rule.startswith("window"):
-            rows.append([rule.split()[1], *cells(piece, ann), piece["near"]])
+    for window in WINDOWS:
+        if piece := found.get(f"{network} window {window}"):
+            rows.append([window, *cells(piece, ann), piece["near"]])
     lines += ["Windows: a layer decides when all has arrived, and fires in the next window."]
     lines += table(["N", *COLUMNS, "near"], rows)
     rows = []
@@ -306,16 +305,16 @@ def fewer(curves: dict[str, dict[int, float]]) -> list[str]:
                 rows[-1].append(f"{least}{t / reached[0]:g}" if reached else "never")
     if not rows:
         return [
-            "Reset to zero never gets half of the images right: there is nothing to compare. The "
-            "claim of 2 to 8 times fewer timesteps (Han, Srinivasan and Roy 2020) says too little.",
+            "Reset to zero never gets half of the images right: the claim of 2 to 8 times fewer "
+            "timesteps (Han, Srinivasan and Roy 2020) cannot be put to the test.",
             "",
         ]
     columns = ["reset to zero, T", "its accuracy"]
     columns += [f"times fewer, {RESETS[reset]}" for reset in others]
     return [
         "How many times fewer timesteps reset by subtraction needs for the accuracy of reset to "
-        "zero; 2 to 8 are claimed (Han, Srinivasan and Roy 2020). Only with the same thresholds and "
-        "v_init is it the reset alone.",
+        "zero; 2 to 8 are claimed (Han, Srinivasan and Roy 2020). Only with the same thresholds "
+        "and v_init is it the reset alone.",
         *table(columns, rows),
     ]
 
