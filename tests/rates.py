@@ -14,7 +14,7 @@ def matrix(network, name):
     shapes = source["shape"], listening(target)
     found = np.zeros([neurons(shape) for shape in shapes])
     scale = scale_of(fields, shapes[1], np.float64) or np.ones(neurons(shapes[1]))
-    for i, synapses in enumerate(connections(fields, *shapes)):
+    for i, synapses in enumerate(connections(fields, *shapes, np.float64)):
         for synapse in synapses:
             found[i, synapse.target] += synapse.weight * scale[synapse.target]
     return found
