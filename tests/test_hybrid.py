@@ -70,10 +70,7 @@ def test_activations_and_rates_times_scales_are_the_artificial_network(seed, bal
             own = np.broadcast_to(own, node.shape).ravel()
             np.testing.assert_allclose(found[node.name] * own, wanted, rtol=1e-5, atol=1e-5)
         if node.kind in ("pool", "maxpool"):  # neurons of spikes
-            source = graph.nodes[node.source]
-            # Known: behind an average pool of analog neurons a max pool is one of events.
-            averaged = node.kind == "maxpool" and source.layer not in analog
-            assert source.kind != "analog" or averaged
+            assert graph.nodes[node.source].kind != "analog"
     kinds = {p.kind for p in network.populations.values()}
     assert ("analog" in kinds) == bool(analog)
     assert {n.measured for n in graph.measured} == set(relus(model)) - set(analog)

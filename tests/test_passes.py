@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 from effort import examples
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from layer_oracle import Builder, forward, layer
 from layer_oracle import model as random_model
@@ -60,6 +60,7 @@ def passes(model, **options):
 
 @examples(150)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.sampled_from(["prepool", "neurons"]))
+@example(4414, 2, "prepool")  # a max pool behind an average pool
 def test_one_timestep_of_a_relu_network_is_the_network(seed, steps, pooling):
     model = random_model(Plain(seed), steps)
     network = passes(model, pooling=pooling)

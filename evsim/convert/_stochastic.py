@@ -53,7 +53,26 @@ def hybrid(model: Model, pooling: str, analog: Collection[str]) -> Graph:
     return pruned(Hybrid(model, pooling, analog).graph, spiking=True)
 
 
-class Passes(Fold):
+class Stateless(Fold):
+    """What networks with analog neurons share."""
+
+    def _pooled(self, content) -> tuple[Sum | Maximum, str]:
+        """What a max pool takes, averages as neurons of their own, and the kind that it is of.
+
+        Averages of analog neurons are passed on by analog neurons, as `pruned` makes them.
+        """
+        if not isinstance(content, Sum):
+            return content, ""
+        terms = tuple(self._ready(*term, foldable=False) for term in content.terms)
+        node = self.graph.nodes[terms[0][0]]
+        averages = node.kind == "pool"
+        while node.kind == "pool":
+            node = self.graph.nodes[node.source]
+        kind = "analog" if averages and node.kind == "stochastic" else node.kind
+        return replace(content, terms=terms), kind
+
+
+class Passes(Stateless):
     """As for rates, but a neuron has the activation itself, and a max pool is on its current."""
 
     def _rectified(self, source: str) -> bool:
@@ -75,16 +94,15 @@ class Passes(Fold):
 
     def _maxima(self, name: str, content, windows: Average) -> Sum | Maximum:
         require_cells(windows)
-        source = content.terms[0][0] if isinstance(content, Sum) else ""
-        kind = self.graph.nodes[source].kind if source else ""
-        if not source or not content.increasing or kind == "input":
+        content, kind = self._pooled(content)
+        if kind in ("", "input") or not content.increasing:
             return super()._maxima(name, content, windows)
         if kind == "stochastic":
             raise mismatch("a max pool behind stochastic neurons", "one in front of them")
         return pooled_in_front(self.graph, name, content, windows)
 
 
-class Hybrid(Fold):
+class Hybrid(Stateless):
     """As for rates, but the ReLUs named have neurons that send their value at every timestep."""
 
     def __init__(self, model: Model, pooling: str, analog: Collection[str]):
@@ -109,8 +127,7 @@ class Hybrid(Fold):
         return stateless(self.graph, name, part, "analog", {})
 
     def _maxima(self, name: str, content, windows: Average) -> Sum | Maximum:
-        source = content.terms[0][0] if isinstance(content, Sum) else ""
-        kind = self.graph.nodes[source].kind if source else ""
+        content, kind = self._pooled(content)
         if kind != "analog" or not content.increasing:
             return super()._maxima(name, content, windows)
         require_cells(windows)
