@@ -2,7 +2,7 @@
 
 Converts the CIFAR-10 networks of ../shared/networks to rates and to switches and runs them over
 exact test images. `--keep FILE` keeps finished pieces (JSON) and goes on with them, a WORD chooses
-pieces by name, `--write FILE` writes the tables. About an hour on two cores.
+pieces by name, `--write FILE` writes the tables. About two hours on two cores.
 """
 
 import argparse
