@@ -446,7 +446,7 @@ def fields_of(part):
 # weights; any other array, and any other number, has one dtype in all of evsim.
 VALUES = {"slope", "bias", "currents", "potential", "constants", "history", "weight", "data"}
 VALUES |= {"out", "values", "row_values", "signs", "matrix[0]", "sums", "kept", "out_values"}
-VALUES |= {"leak", "synaptic", "size", "row"}
+VALUES |= {"leak", "synaptic", "size", "row", "ahead"}
 
 
 def kernels():
