@@ -81,7 +81,7 @@ def test_what_a_network_sends_approaches_the_activations(scheme, seed):
         assert run.settings.timesteps == timesteps
         found = run.potential / timesteps * (window or 1)
         errors.append(np.abs(found - expected).max() / np.abs(expected).max())
-    # In a period a neuron of `phase` tells at most 1 - 2^-period of its scale; there are two layers.
+    # In a period a neuron of `phase` tells at most 1 - 2^-period of its scale, in both layers.
     untold = 2 * 2.0**-PERIOD if scheme == "phase" else 0
     assert errors[0] < 0.5
     assert errors[1] < 0.02 + untold
