@@ -1,0 +1,138 @@
+"""Shards: immutable files of arrays, which are there as a whole or not at all.
+
+A shard is written under a temporary name, flushed to disk, then renamed. Its name says what it
+holds and ends with the SHA-256 of its content, so that one that a disk has spoilt is known. It is
+a NumPy archive (.npz), uncompressed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+DIGITS = 16  # of the digest, in hexadecimal
+SUFFIX = ".npz"
+TEMPORARY = ".tmp"
+BLOCK = 8 << 20  # bytes that are read in one go
+
+
+class Damaged(Exception):
+    """A shard whose content is not what was written."""
+
+
+class _Hashed(io.RawIOBase):
+    """A file to write to from beginning to end, and the digest of what was written."""
+
+    def __init__(self, file):
+        self.file, self.digest = file, hashlib.sha256()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data) -> int:
+        self.digest.update(data)
+        return self.file.write(data)
+
+
+def write(folder: Path, name: str, arrays: Mapping[str, np.ndarray]) -> Path:
+    """Write a shard `name` of `arrays` into a folder; returns its path.
+
+    Raises OSError, nothing written, where the system refuses.
+    """
+    temporary = folder / f"{name}.{os.getpid()}{TEMPORARY}"
+    try:
+        with open(temporary, "wb") as file:
+            hashed = _Hashed(file)
+            with zipfile.ZipFile(hashed, "w") as archive:
+                for place, array in arrays.items():
+                    with archive.open(zipfile.ZipInfo(f"{place}.npy"), "w", force_zip64=True) as f:
+                        content = np.asarray(array, order="C")
+                        np.lib.format.write_array(f, content, allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+        path = folder / f"{name}.{hashed.digest.hexdigest()[:DIGITS]}{SUFFIX}"
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    flush_names(folder)
+    return path
+
+
+def flush_names(folder: Path) -> None:
+    """Let the names in a folder reach the disk; not every system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def found(folder: Path) -> Iterator[tuple[str, Path]]:
+    """(name, path) of all shards of a folder, by name."""
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        yield path.name.removesuffix(SUFFIX).rpartition(".")[0], path
+
+
+class Shard:
+    """A shard that is read: its arrays by place, whole or block by block.
+
+    Raises Damaged where the content is not what was written, OSError where it cannot be read.
+    """
+
+    def __init__(self, path: Path):
+        expected = path.name.removesuffix(SUFFIX).rpartition(".")[2]
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest[:DIGITS] != expected:
+            raise Damaged(path)
+        self.path, self.archive = path, zipfile.ZipFile(path)
+        self.places = [name.removesuffix(".npy") for name in self.archive.namelist()]
+
+    def __contains__(self, place: str) -> bool:
+        return f"{place}.npy" in self.archive.NameToInfo
+
+    def __getitem__(self, place: str) -> np.ndarray:
+        with self.archive.open(f"{place}.npy") as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+
+    def shape(self, place: str) -> tuple[tuple[int, ...], np.dtype]:
+        """Shape and dtype of an array, which is not read for it."""
+        with self.archive.open(f"{place}.npy") as file:
+            return _header(file)
+
+    def blocks(self, place: str, first: int = 0) -> Iterator[np.ndarray]:
+        """The rows of an array from `first` on, some megabytes at a time."""
+        with self.archive.open(f"{place}.npy") as file:
+            shape, dtype = _header(file)
+            row = prod(shape[1:]) * dtype.itemsize
+            file.seek(first * row, os.SEEK_CUR)
+            rows = max(1, BLOCK // max(row, 1))
+            for begin in range(first, shape[0], rows):
+                count = min(rows, shape[0] - begin)
+                content = np.frombuffer(file.read(count * row), dtype)
+                yield content.reshape(count, *shape[1:])
+
+    def close(self) -> None:
+        """Read no more of it."""
+        self.archive.close()
+
+    def __enter__(self) -> Shard:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+def _header(file) -> tuple[tuple[int, ...], np.dtype]:
+    np.lib.format.read_magic(file)
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    return shape, dtype
