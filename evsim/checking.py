@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict
 from functools import cached_property
 
@@ -48,11 +49,19 @@ class Check:
         # By queue and place: events that are there at once in a timestep, sample, timestep.
         self.queued: dict[str, dict[str, tuple[int, int, int]]] = {}
 
-    def simulate(self, jobs: int | None, memory: int, quiet: bool) -> None:
-        """Run; where a limit was met, run again without limits, to see what that changed."""
-        self.job.simulate(jobs, memory, quiet=quiet, observe=self.observe)
+    def simulate(self, jobs: int | None, memory: int, quiet: bool, folder=None) -> None:
+        """Run; where a limit was met, run again without limits, to see what that changed.
+
+        Finished samples are kept in `folder`, if it is given.
+        """
+        chip = hashlib.sha256(repr(self.profile).encode())
+        for cores in self.placement.cores.values():
+            chip.update(np.ascontiguousarray(cores))
+        store = folder and self.job.folder_store(folder, chip=chip.hexdigest())
+        self.job.simulate(jobs, memory, quiet=quiet, observer=self, store=store)
         if any(self.lost.values()) or any(row["overflows"] for row in self.sums.values()):
-            self.free.simulate(jobs, memory, quiet=quiet)
+            store = folder and self.free.folder_store(folder)
+            self.free.simulate(jobs, memory, quiet=quiet, store=store)
         else:
             self.free.run = self.job.run
 
@@ -62,17 +71,33 @@ class Check:
         work = self.job.run.work
         return {name: int(f["dropped"].sum()) for name, f in work.items() if "dropped" in f}
 
-    def observe(self, sample: Sample) -> None:
-        """Take in a finished sample, run with RECORD."""
-        for name, events in sample.queues.items():
-            _keep_peak(self.peaks, name, events, sample.index)
+    def measure(self, sample: Sample) -> dict[str, np.ndarray]:
+        """What the check keeps of a sample, run with RECORD."""
         load = self.placement.load(sample, self.timesteps)
-        for queue in self.profile.queues:
+        found = {"timing": self.timing.measure(load), "traffic": self.traffic.measure(sample)}
+        found["peaks"] = _peaks(sample.queues[name] for name in self.network.synapses)
+        for k, queue in enumerate(self.profile.queues):
+            events = self._events(queue, sample, load)
+            found[f"queue {k}"] = _peaks(events[place] for place in self._places(queue))
+        return found
+
+    def take(self, sample: Sample) -> None:
+        """Take in what was measured of the next sample."""
+        measured = sample.measured
+        self.timing.take(measured["timing"])
+        self.traffic.take(measured["traffic"])
+        _keep(self.peaks, self.network.synapses, measured["peaks"], sample.index)
+        for k, queue in enumerate(self.profile.queues):
             peaks = self.queued.setdefault(queue.name, {})
-            for place, events in self._events(queue, sample, load).items():
-                _keep_peak(peaks, place, events, sample.index)
-        self.timing.observe(load)
-        self.traffic.observe(sample)
+            _keep(peaks, self._places(queue), measured[f"queue {k}"], sample.index)
+
+    def _places(self, queue: Queue) -> list[str]:
+        """What has a queue of its own."""
+        if queue.scope in ("core", "chip"):
+            return [""]
+        every = queue.scope == "layer"
+        sets = self.network.synapses.items()
+        return [f"{n}, " for n, part in sets if every or part.source == self.network.input]
 
     def _events(self, queue: Queue, sample: Sample, load: Load) -> dict[str, np.ndarray]:
         """By place: the events of each timestep that a queue, or the fullest of several, meets.
@@ -90,13 +115,7 @@ class Check:
             for name, events in sets.items():
                 cores[core(name)] += events
             return {"": cores.max(axis=0, initial=0)}
-        source = {name: part.source for name, part in self.network.synapses.items()}
-        every = queue.scope == "layer"
-        return {
-            f"{name}, ": events
-            for name, events in sets.items()
-            if every or source[name] == self.network.input
-        }
+        return {f"{name}, ": events for name, events in sets.items()}
 
     @cached_property
     def sums(self) -> dict[str, dict]:
@@ -177,7 +196,7 @@ class Check:
     def values(self) -> dict:
         """What claims may name."""
         job, run, network = self.job, self.job.run, self.network
-        samples = len(run.samples)
+        samples = run.count
         counts = run.counts(**self.profile.machine.choices)
         energy = price(counts, self.profile)
         total = counts["total"]
@@ -241,16 +260,21 @@ class Check:
 def _outcome(job: Job) -> dict:
     """Accuracy, and the events of all populations, a sample."""
     spikes = sum(int(f["spikes"].sum()) for f in job.run.work.values() if "spikes" in f)
-    accuracy = None if job.labels is None else job.run.accuracy(job.labels)
-    return {"accuracy": accuracy, "spikes": spikes / len(job.run.samples)}
+    accuracy = None if job.labels is None else job.run.accuracy
+    return {"accuracy": accuracy, "spikes": spikes / job.run.count}
 
 
-def _keep_peak(peaks: dict, name: str, events: np.ndarray, sample: int) -> None:
+def _peaks(rows) -> np.ndarray:
+    """Of events by timestep: the most, and the first timestep with so many, (rows, 2)."""
+    found = [(int(k.max(initial=0)), int(k.argmax()) if k.size else 0) for k in rows]
+    return np.array(found, np.int64).reshape(-1, 2)
+
+
+def _keep(peaks: dict, names, found: np.ndarray, sample: int) -> None:
     """Keep the most events of a timestep, the first time that there are so many."""
-    at = int(events.argmax()) if events.size else 0
-    most = int(events[at]) if events.size else 0
-    if most > peaks.get(name, (-1,))[0]:
-        peaks[name] = most, sample, at
+    for name, (most, timestep) in zip(names, found.tolist(), strict=True):
+        if most > peaks.get(name, (-1,))[0]:
+            peaks[name] = most, sample, timestep
 
 
 def _word_bits(profile: Profile) -> int:

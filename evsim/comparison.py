@@ -17,7 +17,7 @@ from evsim.pricing import Profile, microjoule, price
 from evsim.report import comparison as report
 from evsim.report import diagnosis as diagnosis_report
 from evsim.report.comparison import COSTS
-from evsim.runs import Run
+from evsim.totals import Decisions, Totals
 
 POINTS = 0.005  # half a point of accuracy: what counts as the same
 ROUNDING = 1e-9
@@ -43,7 +43,7 @@ class Column:
     network: Network
     choices: dict
     row: dict
-    predictions: np.ndarray  # (samples, timesteps)
+    decisions: Decisions
     runs: dict[int, dict]
     may_be_shortened: bool
 
@@ -52,11 +52,13 @@ class Comparison:
     """What the networks give on the samples `samples` (a:b or None) of an open data file.
 
     `machine` turns facts into actions, `profile` prices them; `how` holds jobs, memory (bytes)
-    and quiet of every run.
+    and quiet of every run. Finished samples are kept in `folder`, if it is given.
     """
 
-    def __init__(self, data, samples: str | None, machine: dict, profile: Profile, **how):
-        self.data, self.samples = data, samples
+    def __init__(
+        self, data, samples: str | None, machine: dict, profile: Profile, folder=None, **how
+    ):
+        self.data, self.samples, self.folder = data, samples, folder
         self.machine, self.profile, self.how = machine, profile, how
         self.some = sample_range(samples, data.samples)
         self.labels = None if data.labels is None else data.labels[self.some]
@@ -92,18 +94,22 @@ class Comparison:
             images = self.data.images.part(self.some)
             diagnosis = Diagnosis(self.model, network, units, images, job.labels)
             self.diagnoses[network.path] = diagnosis
-        job.simulate(**self.how, observe=diagnosis and diagnosis.add)
+        self._simulate(job, diagnosis)
         if diagnosis:
             diagnosis.finish()
         column = Column(
             network,
             choices,
             self._row(job, diagnosis),
-            job.run.predictions_by_timestep,
+            job.run.decisions,
             runs={job.settings.timesteps: self._costs(job.run)},
             may_be_shortened=network.window is None,
         )
         self.columns.append(column)
+
+    def _simulate(self, job: Job, observer=None) -> None:
+        store = self.folder and job.folder_store(self.folder)
+        job.simulate(**self.how, observer=observer, store=store)
 
     def _row(self, job: Job, diagnosis: Diagnosis | None) -> dict:
         run = job.run
@@ -115,8 +121,8 @@ class Comparison:
         row |= {"predictions": run.predictions.tolist(), "accuracy_by_timestep": None}
         row["matched"] = None
         if self.labels is not None:
-            row["accuracy"] = run.accuracy(self.labels)
-            by_timestep = run.accuracy_by_timestep(self.labels)
+            row["accuracy"] = run.accuracy
+            by_timestep = run.accuracy_by_timestep
             row["accuracy_by_timestep"] = by_timestep.tolist()
             row["timesteps_to_final"] = settled(by_timestep)
         if self.right is not None:
@@ -125,9 +131,9 @@ class Comparison:
             row |= diagnosis_report.as_dict(diagnosis)
         return row
 
-    def _costs(self, run: Run) -> dict:
+    def _costs(self, run: Totals) -> dict:
         """What a run costs, mean over samples; peak and most weight reads: the largest of any."""
-        counts, samples = run.counts(**self.machine), len(run.samples)
+        counts, samples = run.counts(**self.machine), run.count
         total, work = counts["total"], run.work
         spikes = {name: int(f["spikes"].sum()) for name, f in work.items() if "spikes" in f}
         neurons = [name for name in spikes if run.parts[name]["kind"] not in NOT_NEURONS]
@@ -147,12 +153,12 @@ class Comparison:
         }
         return found
 
-    def _energy(self, run: Run) -> dict:
+    def _energy(self, run: Totals) -> dict:
         """Energy in microjoule an inference by part and by evidence of the price."""
         priced = price(run.counts(**self.machine), self.profile)
         return {
             f"energy_uj_by_{of}": {
-                name: microjoule(pj, len(run.samples)) for name, pj in priced[key].items()
+                name: microjoule(pj, run.count) for name, pj in priced[key].items()
             }
             for of, key in (("part", "parts"), ("evidence", "evidence"))
         }
@@ -216,9 +222,8 @@ class Comparison:
             return column.runs.get(timesteps)
         choices = column.choices | {"timesteps": timesteps}
         job = Job(column.network, self.data, samples=self.samples, shortened=True, **choices)
-        job.simulate(**self.how)
-        before = column.predictions[:, :timesteps]
-        if not np.array_equal(job.run.predictions_by_timestep, before):
+        self._simulate(job)
+        if not job.run.decisions.begins(column.decisions):
             column.may_be_shortened = False
             column.runs = {t: run for t, run in column.runs.items() if t == column.row["timesteps"]}
             return None

@@ -69,7 +69,7 @@ def convention(name: str, run, inputs) -> dict:
     follow from what the run recorded; `total` then is over the other parts, `complete` false:
     `covered` is their share of the exact number, and there is no `ratio`.
     """
-    tool, network, samples = conventions(name), run.network, len(run.samples)
+    tool, network, samples = conventions(name), run.network, run.count
     over = (samples if tool.per_sample else 1) * (
         run.settings.timesteps if tool.per_timestep else 1
     )
@@ -169,7 +169,7 @@ def _seen(run, name: str, events: dict[str, str]) -> Seen:
         targets=target.neurons,
         bias=None if bias and len(network.incoming(part.target)) > 1 else bias,
         pooled=_pooled(network, part.source),
-        calls=len(run.samples) * run.settings.timesteps,
+        calls=run.count * run.settings.timesteps,
         dense=described["nominal_macs"],
     )
 

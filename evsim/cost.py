@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from math import fsum
 
-from evsim import counts as counting
 from evsim.counts import GATE, UPDATES, Machine, is_set
 from evsim.formats.result import StoredRun
 from evsim.hardware import EVIDENCE, Profile
@@ -28,7 +27,7 @@ class Cost:
     """
 
     def __init__(self, stored: StoredRun, **machine: str):
-        self.stored, self.samples = stored, len(stored.predictions)
+        self.stored, self.samples = stored, stored.count
         self.machine = machine
         self.work = {"exact": stored.work, "nominal": nominal_work(stored.parts, stored.work)}
         self._counts: dict[tuple, dict] = {}
@@ -67,12 +66,7 @@ class Cost:
         """The actions of the run, sums over samples."""
         key = (machine, counted)
         if key not in self._counts:
-            stored = self.stored
-            settings = stored.settings
-            constant = settings["input"] if settings["coding"] == "constant" else None
-            self._counts[key] = counting.counts(
-                stored.parts, self.work[counted], machine, settings["timesteps"], constant, {}
-            )
+            self._counts[key] = self.stored.counted(self.work[counted], machine, {})
         return self._counts[key]
 
     def artificial(self, machine: Machine, counted: str) -> dict | None:

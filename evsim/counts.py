@@ -206,11 +206,17 @@ def population_actions(part: dict, facts: dict, machine: Machine) -> dict[str, n
 
 
 def actions_per_sample(
-    parts: dict[str, dict], work: Facts, machine: Machine, timesteps: int, constant: str | None
+    parts: dict[str, dict],
+    work: Facts,
+    machine: Machine,
+    timesteps: int,
+    constant: str | None,
+    later: dict[str, np.ndarray] | None = None,
 ) -> dict[str, dict[str, np.ndarray]]:
     """The actions of every part, per sample, all names present.
 
     `constant` is the input population where its coding is `constant`, for `input = "cached"`.
+    `work` may hold sums over samples instead, if `later` does, too: all else is linear in facts.
     """
     done = {}
     for name, part in parts.items():
@@ -219,7 +225,8 @@ def actions_per_sample(
         else:
             done[name] = population_actions(part, work[name], machine)
     if machine.input == "cached" and constant is not None:
-        _cache_input(parts, work, machine, timesteps, constant, done)
+        later = later_timesteps(parts, work, timesteps, constant) if later is None else later
+        _cache_input(parts, work, machine, timesteps, constant, later, done)
     zero = np.zeros_like(next(iter(work.values()))["touched"])
     return {
         name: {action: counted.get(action, zero) for action in ACTIONS}
@@ -227,11 +234,23 @@ def actions_per_sample(
     }
 
 
-def _cache_input(parts, work, machine, timesteps, constant, done) -> None:
+def later_timesteps(parts: dict[str, dict], work: Facts, timesteps: int, constant: str) -> dict:
+    """By target of a constant input: timesteps after the first delivery, the most of its sets."""
+    found: dict[str, np.ndarray] = {}
+    for name, part in parts.items():
+        if is_set(part) and part["source"] == constant and timesteps > part["delay"]:
+            own, target = work[name], part["target"]
+            left = own.get("after_first")  # where queues lose events in some timesteps
+            if left is None:
+                left = (own["arrivals"] > 0) * (timesteps - part["delay"] - 1)
+            found[target] = np.maximum(found.get(target, 0), left)
+    return found
+
+
+def _cache_input(parts, work, machine, timesteps, constant, later, done) -> None:
     """Count the first delivering timestep of a constant input only, and adding it up again."""
     spikes = work[constant]["spikes"]
     done[constant]["event_push"] = np.zeros_like(spikes)
-    later: dict[str, np.ndarray] = {}  # target: timesteps after the first cached delivery
     for name, part in parts.items():
         if not is_set(part) or part["source"] != constant:
             continue
@@ -240,14 +259,10 @@ def _cache_input(parts, work, machine, timesteps, constant, done) -> None:
             arrivals, macs = own["first_arrivals"], own["first_macs"]
             once = {"arrivals": arrivals, "macs": macs, "synops": np.zeros_like(macs)}
             done[name] = set_actions(part, once, machine, parts[target])
-            left = own["after_first"]
         else:
             done[name] = {a: n // max(delivering, 1) for a, n in done[name].items()}
-            left = np.where(own["arrivals"] > 0, delivering - 1, 0)
-        if not delivering:
-            continue
-        done[constant]["event_push"] = done[constant]["event_push"] + spikes // timesteps
-        later[target] = np.maximum(later.get(target, 0), left)
+        if delivering:
+            done[constant]["event_push"] = done[constant]["event_push"] + spikes // timesteps
     for target, left in later.items():
         places = parts[target].get("places", parts[target]["neurons"])
         for action in ("current_read", "commit_add"):
@@ -261,13 +276,16 @@ def counts(
     timesteps: int,
     constant: str | None,
     histograms: dict[str, np.ndarray],
+    samples: int | None = None,
+    later: dict[str, np.ndarray] | None = None,
 ) -> dict:
     """Actions by part, their totals, per synapse, and beside them the nominal numbers.
 
     Sums over samples, Python integers. `histograms[part][k]`: how many synapses of a set carried,
-    how many neurons of a population sent k events in a sample, over all samples.
+    how many neurons of a population sent k events in a sample, over all samples. `work` has a
+    value per sample; or sums over so many `samples`, with those of `later_timesteps`.
     """
-    per_sample = actions_per_sample(parts, work, machine, timesteps, constant)
+    per_sample = actions_per_sample(parts, work, machine, timesteps, constant, later)
     by_part = {
         name: {action: int(n.sum()) for action, n in done.items()}
         for name, done in per_sample.items()
@@ -280,7 +298,7 @@ def counts(
     )
     m3 = sum(total[action] for action in M3)
     total["memory_accesses"] = {"M1": m1, "M2": m2, "M3": m3}
-    samples = len(next(iter(work.values()))["touched"])
+    samples = len(next(iter(work.values()))["touched"]) if samples is None else samples
     synapses = sum(part["synapses"] for part in parts.values() if is_set(part))
     over = samples * synapses
     sets = [name for name in histograms if is_set(parts[name])]

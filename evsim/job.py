@@ -9,13 +9,17 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
+
 from evsim.engine import Stopped
-from evsim.formats.result import ResultFile, header_of
+from evsim.formats.result import header_of
 from evsim.parts import EvsimError, mismatch
 from evsim.plan import Plan
-from evsim.runs import Run
 from evsim.settings import settle
+from evsim.store import Store, identity
+from evsim.store.result import ResultStore
 from evsim.threads import input_of, simulate, warm
+from evsim.totals import Totals
 from evsim.widths import sums_of
 
 
@@ -69,7 +73,7 @@ class Job:
             raise self._settled(error, choices) from None
         self.settings = settings
         self.labels = None if data.labels is None else self._labels(some)
-        self.run = Run(network, settings, record)
+        self.run = Totals(network, settings, record, self.labels)
 
     def _settled(self, error: EvsimError, choices: dict) -> EvsimError:
         """An error of a setting, with where the setting comes from."""
@@ -89,50 +93,55 @@ class Job:
             raise EvsimError(f"found {found}, expected {expected}", "/labels", self.data.path)
         return labels
 
-    def simulate(
-        self, jobs, memory, out=None, overwrite=False, resume=False, quiet=False, observe=None
-    ) -> None:
-        """Run all samples with a progress bar; Ctrl-C keeps what is finished.
+    def result_store(self, out, overwrite: bool, resume: bool) -> ResultStore:
+        """Where the samples go on their way to the result file `out`."""
+        paths = {"data_path": self.data.path, "data_sha256": self.data.sha256}
+        return ResultStore(out, self.run, paths, say, self.labels, overwrite, resume)
 
-        `observe` is called with every finished sample.
+    def folder_store(self, folder: Path, **more) -> Store:
+        """Where the samples stay, so that the same job goes on with them; `more` is part of it."""
+        about = header_of(self.run, self.network, self.data.path, self.data.sha256)
+        about["network_sha256"] = self.network.digest
+        about |= {"queue": repr(self.queue), **more}
+        folder.mkdir(exist_ok=True)
+        return Store(folder / identity(about), about, say)
+
+    def simulate(self, jobs, memory, *, quiet=False, observer=None, store=None) -> None:
+        """Run all samples with a progress bar; what is finished is in the `store`, if there is one.
+
+        An `observer` takes every sample in order. Before, its method `measure`, where it has one,
+        sees what was recorded, and the arrays that it gives, by name, are what is kept of that.
         """
-        if resume and out is None:
-            raise mismatch("no --out", "the file whose part is resumed", "--resume")
-        self._say_what_is_left_out()
-        with self._located():
-            limits = {"memory": memory, "queue": self.queue}
-            plan = Plan(self.network, self.settings, record=self.run.record, **limits)
-        file = None
-        if out is not None:
-            header = header_of(self.run, self.network, self.data.path, self.data.sha256)
-            file = ResultFile(
-                out, self.run, header, labels=self.labels, overwrite=overwrite, resume=resume
-            )
         stop = threading.Event()
-        with contextlib.closing(file) if file else contextlib.nullcontext(), interrupting(stop):
-            if file and file.done:
-                file.restore()
+        with contextlib.closing(store) if store else contextlib.nullcontext(), interrupting(stop):
+            self._say_what_is_left_out()
             with self._located():
-                values = input_of(plan, self.inputs, self.settings, 0)
-                with announced_compilation(quiet):
-                    warm(plan, values)
+                limits = {"memory": memory, "queue": self.queue}
+                plan = Plan(self.network, self.settings, record=self.run.record, **limits)
+                done = np.zeros(self.settings.samples, bool) if store is None else store.done.copy()
+                todo = np.flatnonzero(~done).tolist()
+                if todo:
+                    values = input_of(plan, self.inputs, self.settings, todo[0])
+                    with announced_compilation(quiet):
+                        warm(plan, values)
             begin = time.perf_counter()
-            skip = len(self.run.samples)
-            finished = simulate(plan, self.inputs, self.settings, jobs, stop, skip)
-            shown = progress(finished, self.settings.samples, skip, quiet)
+            if store:
+                store.begin()
+            measure = getattr(observer, "measure", None)
+            found = simulate(plan, self.inputs, self.settings, jobs, stop, todo, measure)
+            shown = progress(found, self.settings.samples, int(done.sum()), quiet, store)
             try:
                 with self._located(), contextlib.closing(shown):
-                    for sample in shown:
-                        if file:
-                            file.append(sample)
-                        self.run.add(sample, keep=False)
-                        if observe:
-                            observe(sample)
+                    for sample in in_order(self.settings.first_sample, done, store, shown):
+                        self.run.add(sample)
+                        if observer:
+                            observer.take(sample)
             except Stopped:
-                raise Interrupted(self._left(file)) from None
+                raise Interrupted(self._left(store)) from None
             self.run.seconds = time.perf_counter() - begin
-            if file:
-                file.finish(seconds=self.run.seconds)
+            if store:
+                store.finish()
+                self.run.seconds = store.seconds
 
     @contextlib.contextmanager
     def _located(self):
@@ -143,10 +152,12 @@ class Job:
             at_data = error.place.startswith(("/images", "/events"))
             raise error.within(file=(self.data if at_data else self.network).path) from None
 
-    def _left(self, file) -> str:
-        done = f"{len(self.run.samples)} of {self.settings.samples} samples"
-        kept = f" are in {file.part}, --resume goes on with them" if file else " were finished"
-        return f"interrupted: {done}{kept}"
+    def _left(self, store) -> str:
+        if store is None:
+            return f"interrupted: {self.run.count} of {self.settings.samples} samples were finished"
+        store.flush()
+        done = f"{int(store.done.sum())} of {self.settings.samples} samples"
+        return f"interrupted: {done} are in {store.folder}, {store.again}"
 
     def _say_what_is_left_out(self) -> None:
         if self.data.images is None and not self.shortened:
@@ -168,17 +179,15 @@ class Job:
         return {
             "network": {"path": self.network.path, "sha256": self.network.sha256},
             "data": {"path": self.data.path, "sha256": self.data.sha256},
-            "samples": len(run.samples),
+            "samples": run.count,
             "first_sample": settings.first_sample,
             "timesteps": settings.timesteps,
             "latency": self.latency,
             "seed": settings.seed,
             "dtype": settings.dtype,
             "coding": settings.coding,
-            "accuracy": run.accuracy(self.labels) if labelled else None,
-            "accuracy_by_timestep": (
-                run.accuracy_by_timestep(self.labels).tolist() if labelled else None
-            ),
+            "accuracy": run.accuracy if labelled else None,
+            "accuracy_by_timestep": (run.accuracy_by_timestep.tolist() if labelled else None),
             "predictions": run.predictions.tolist(),
             "synapses": self.network.synapse_count,
             "seconds": run.seconds,
@@ -197,7 +206,7 @@ class Job:
         from evsim.report import tables
 
         run, out, settings = self.run, tables.Output(), self.settings
-        samples, network = len(run.samples), self.network
+        samples, network = run.count, self.network
         name = network.name or Path(network.path).stem
         rate = samples / run.seconds if run.seconds else 0
         out.print(
@@ -208,10 +217,10 @@ class Job:
         self._show_windows(out)
         if self.labels is not None:
             right = int((run.predictions == self.labels).sum())
-            accuracy, ann = run.accuracy(self.labels), network.ann_accuracy
+            accuracy, ann = run.accuracy, network.ann_accuracy
             beside = "" if ann is None else f", the artificial network {tables.percent(ann)}"
             out.print(f"accuracy {tables.percent(accuracy)} ({right} of {samples}){beside}")
-            out.print(tables.accuracy_table(run.accuracy_by_timestep(self.labels), ann))
+            out.print(tables.accuracy_table(run.accuracy_by_timestep, ann))
         counts = run.counts(**machine)
         if run.ranges:
             out.print(tables.width_table(sums_of(run)))
@@ -257,12 +266,34 @@ def interrupting(stop: threading.Event):
         signal.signal(signal.SIGINT, before)
 
 
-def progress(finished, total: int, done: int, quiet: bool):
-    """The finished samples, with a bar of rate and time left on a terminal."""
+def say(line: str) -> None:
+    """Tell the user on standard error."""
+    print(f"evsim: {line}", file=sys.stderr)
+
+
+def progress(finished, total: int, done: int, quiet: bool, store=None):
+    """The finished samples, which `store` takes, with a bar of rate and time left on a terminal."""
     with counted("samples", total, quiet, done) as count:
         for sample in finished:
+            if store:
+                store.append(sample)
             yield sample
             count(1)
+
+
+def in_order(first: int, done: np.ndarray, store, arriving):
+    """All samples from index `first` on: from the store where `done`, else as they arrive."""
+    kept, held = store and store.samples(), {}
+    for index, stored in enumerate(done, first):
+        if stored:
+            yield next(kept)
+            continue
+        while index not in held:
+            sample = next(arriving)
+            held[sample.index] = sample
+        yield held.pop(index)
+    for _ in arriving:
+        raise AssertionError("a sample more than was asked for")
 
 
 @contextlib.contextmanager

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
 
@@ -213,6 +216,22 @@ class Network:
             if exact and spiking and any(s.integer for s in sets):
                 found.add(name)
         return found
+
+    @cached_property
+    def digest(self) -> str:
+        """A SHA-256 of all that the network is: equal where, and only where, runs must be."""
+        own = self.input, self.output, sorted(self.attributes.items())
+        found = hashlib.sha256(repr(own).encode())
+        for name, part in sorted((self.populations | self.synapses).items()):
+            found.update(repr((name, part.kind)).encode())
+            for field in dataclasses.fields(part):
+                value = getattr(part, field.name)
+                if isinstance(value, np.ndarray):
+                    found.update(repr((field.name, value.dtype.str, value.shape)).encode())
+                    found.update(np.ascontiguousarray(value))
+                else:
+                    found.update(repr((field.name, value)).encode())
+        return found.hexdigest()
 
     def describe(self) -> dict[str, dict]:
         """What a machine needs to know of every part, by name."""

@@ -93,7 +93,9 @@ def described(made: Quantized) -> dict:
 class Comparison:
     """The network as it was, in fixed point without overflows, and with them."""
 
-    def __init__(self, network: Network, made: Quantized, data, choices: dict, quiet: bool):
+    def __init__(
+        self, network: Network, made: Quantized, data, choices: dict, quiet: bool, folder=None
+    ):
         choices = {**choices, "coding": made.network.coding if data.images is not None else None}
         jobs = choices.pop("jobs")
         self.jobs = {}
@@ -107,7 +109,8 @@ class Comparison:
             if name == "integers of these widths" and not bounded:
                 continue
             job = Job(one, data, record=("ranges",), **choices)
-            job.simulate(jobs, byte_count("512M"), quiet=quiet)
+            store = folder and job.folder_store(folder)
+            job.simulate(jobs, byte_count("512M"), quiet=quiet, store=store)
             self.jobs[name] = job
 
     def as_dict(self) -> dict:
@@ -121,9 +124,9 @@ class Comparison:
             runs.append(
                 {
                     "run": name,
-                    "accuracy": None if job.labels is None else run.accuracy(job.labels),
+                    "accuracy": None if job.labels is None else run.accuracy,
                     "same_decisions": float((run.predictions == first).mean()),
-                    "spikes": spikes / len(run.samples),
+                    "spikes": spikes / run.count,
                     "overflows": overflows,
                 }
             )
@@ -133,11 +136,11 @@ class Comparison:
         for name, row in sums_of(last.run).items():
             own = {"population": name, **row}
             spikes = {
-                key: int(job.run.work[name]["spikes"].sum()) / len(job.run.samples)
+                key: int(job.run.work[name]["spikes"].sum()) / job.run.count
                 for key, job in (("spikes_as_it_was", jobs["as it was"]), ("spikes", last))
             }
             own |= {"smallest_bits": free[name]["bits"]} | spikes
             if "current_bits" in free[name]:
                 own["smallest_current_bits"] = free[name]["current_bits"]
             rows.append(own)
-        return {"samples": len(last.run.samples), "runs": runs, "sums": rows}
+        return {"samples": last.run.count, "runs": runs, "sums": rows}

@@ -39,8 +39,8 @@ class Run:
         self._first_overflows: dict[str, list] = {}
         self.finished: list[Sample] = []
 
-    def add(self, sample: Sample, keep: bool = True) -> None:
-        """Take over a finished sample; `keep` its recordings, too."""
+    def add(self, sample: Sample) -> None:
+        """Take over a finished sample with what was recorded of it."""
         self.samples.append(sample.index)
         self._decisions.append(sample.decisions)
         self._potential.append(sample.potential)
@@ -56,8 +56,7 @@ class Run:
         ):
             for name, values in found.items():
                 kept.setdefault(name, []).append(values)
-        if keep:
-            self.finished.append(sample)
+        self.finished.append(sample)
 
     @property
     def predictions(self) -> np.ndarray:
@@ -91,6 +90,16 @@ class Run:
     def first_overflows(self) -> dict[str, np.ndarray]:
         """By population of a declared width: (samples, 2), timestep and neuron; -1: none."""
         return {name: np.array(found) for name, found in self._first_overflows.items()}
+
+    def first_overflow(self, name: str) -> tuple[int, int, int]:
+        """Sample, timestep and neuron of the first sum of a population that left its width."""
+        place = int(np.flatnonzero(self.work[name]["overflows"])[0])
+        return self.samples[place], *self.first_overflows[name][place]
+
+    @property
+    def count(self) -> int:
+        """The number of samples."""
+        return len(self.samples)
 
     @property
     def spikes(self) -> dict[str, np.ndarray]:
@@ -143,7 +152,7 @@ class Run:
 
     def save(self, path, overwrite: bool = False, labels=None) -> None:
         """Write a result file, with the labels if given."""
-        from evsim.formats.result import save
+        from evsim.store.result import save
 
         save(self, path, overwrite, labels)
 

@@ -6,8 +6,9 @@ import contextlib
 import copy
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
+from dataclasses import replace
 
 from evsim.engine import Simulation, Stopped
 from evsim.memory import Space, thread_count
@@ -42,27 +43,41 @@ def input_of(plan: Plan, inputs, settings: Settings, index: int):
 
 
 def simulate(
-    plan: Plan, inputs, settings: Settings, jobs: int | None, stop: threading.Event, skip: int = 0
+    plan: Plan,
+    inputs,
+    settings: Settings,
+    jobs: int | None,
+    stop: threading.Event,
+    samples: Sequence[int] | None = None,
+    measure: Callable | None = None,
 ) -> Iterator[Sample]:
-    """Run all samples on `jobs` threads and yield them in order.
+    """Run samples (None: all; else by place in `inputs`) on `jobs` threads, yield them in order.
 
-    When `stop` is set, what is finished is still yielded, then Stopped is raised.
+    Where there is `measure`, it sees a sample with what was recorded, which is then dropped; what
+    it returns is in `measured`. When `stop` is set, what is finished is still yielded, then
+    Stopped is raised.
     """
     spaces: dict[int, Space] = {}
 
     def one(index: int, values) -> Sample:
         space = spaces.setdefault(threading.get_ident(), Space())
         try:
-            return Simulation(plan, index, values, space, stop).run()
+            sample = Simulation(plan, index, values, space, stop).run()
         except EvsimError:  # of all mistakes the first, whatever was advanced in one go
             stepwise = copy.copy(plan)
             stepwise.window = 1
             Simulation(stepwise, index, values, space, stop).run()
             raise
+        if measure is not None:
+            measured = measure(sample)
+            kept = {"spikes": {}, "trace": {}, "queues": {}, "arrivals": {}, "measured": measured}
+            sample = replace(sample, **kept)
+        return sample
 
-    jobs = min(thread_count(jobs), settings.samples)
+    samples = range(settings.samples) if samples is None else samples
+    jobs = max(1, min(thread_count(jobs), len(samples)))
     pending: deque[Future] = deque()
-    todo = iter(range(skip, settings.samples))
+    todo = iter(samples)
     with ThreadPoolExecutor(jobs) as pool:
         try:
             while not stop.is_set():

@@ -8,9 +8,11 @@ from evsim.cores import Load, Placement
 from evsim.hardware.amounts import Amount, high, low, times
 from evsim.hardware.time import Time
 
+STEPS = ("pop", "event", "synapse", "update", "push")
+
 
 class Timing:
-    """Durations of the samples that it observes, low and high ends of what is known.
+    """Durations of the samples whose measures it takes, low and high ends of what is known.
 
     A core takes pops x pop + pops x event + ceil(synops / lanes) x synapse + updates x update +
     pushes x push, one after the other (`idle_update` is the low end of all updates); a timestep
@@ -26,33 +28,47 @@ class Timing:
         self.samples, self.longest = 0, 0.0
         self.latency, self.interval = np.zeros(2), np.zeros(2)
         self.busy = np.zeros(placement.count)
-        self.bounds: dict[str, float] = {}
+        self.bounds = dict.fromkeys([*(s for s in STEPS if s in self.steps), "barrier"], 0.0)
 
     @property
     def known(self) -> bool:
         """Whether the chip says how long anything takes."""
         return bool(self.steps)
 
-    def observe(self, load: Load) -> None:
-        """Take in what a sample brings the cores to do."""
-        self.samples += 1
-        self.latency += self._durations(load).sum(axis=1)
-        self.interval += self._durations(folded(load, self.period)).sum(axis=1)
-        self.longest = max(self.longest, float(self._durations(load)[1].max(initial=0)))
+    def measure(self, load: Load) -> np.ndarray:
+        """What a sample adds: latency and interval, low and high; the longest timestep; how long
+        each core is busy; by step, and of the barrier, how long the slowest cores take for it.
+        """
         steps = self._work(load, high)
         cores = sum(steps.values(), np.zeros(load.pops.shape))
-        self.busy += cores.sum(axis=0)
         slowest = (np.arange(len(cores)), cores.argmax(axis=1))
-        for step, work in steps.items():
-            self.bounds[step] = self.bounds.get(step, 0.0) + float(work[slowest].sum())
         barrier = high(self.steps.get("barrier", 0.0)) * len(cores)
-        self.bounds["barrier"] = self.bounds.get("barrier", 0.0) + barrier
+        return np.concatenate(
+            [
+                self._durations(load).sum(axis=1),
+                self._durations(folded(load, self.period)).sum(axis=1),
+                [self._durations(load)[1].max(initial=0)],
+                cores.sum(axis=0),
+                [work[slowest].sum() for work in steps.values()],
+                [barrier],
+            ]
+        )
+
+    def take(self, measured: np.ndarray) -> None:
+        """Take in the measures of the next sample."""
+        self.samples += 1
+        self.latency += measured[:2]
+        self.interval += measured[2:4]
+        self.longest = max(self.longest, float(measured[4]))
+        self.busy += measured[5 : 5 + self.busy.size]
+        for step, took in zip(self.bounds, measured[5 + self.busy.size :], strict=True):
+            self.bounds[step] += float(took)
 
     def _work(self, load: Load, end) -> dict[str, np.ndarray]:
         """By step: how long it takes each core in each timestep, (timesteps, cores)."""
         turns = -(-load.synops // (self.time.lanes or 1))
-        done = {"pop": load.pops, "event": load.pops, "synapse": turns}
-        done |= {"update": load.updates, "push": load.pushes}
+        counts = load.pops, load.pops, turns, load.updates, load.pushes
+        done = dict(zip(STEPS, counts, strict=True))
         return {step: n * end(self.steps[step]) for step, n in done.items() if step in self.steps}
 
     def _durations(self, load: Load) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 
 import numpy as np
 
@@ -101,22 +101,30 @@ class Traffic:
         self.arrays = [Shared(self.rows, names) for names in arrays.values()]
         self.total = Moved()
 
-    def observe(self, sample: Sample) -> None:
-        """Take in a finished sample, run with arrivals recorded."""
+    def measure(self, sample: Sample) -> np.ndarray:
+        """What a sample run with arrivals recorded moves: (sets + 1, fields), the last in total."""
+        own, total = {}, Moved()
         for array in self.arrays:
             read = {}
             for name in array.names:
                 reads, _, lengths = self.rows[name]
                 read[name] = delivered(self.network, sample, name) @ reads
                 per_row = read[name].sum(axis=0)
-                moved = Moved(
+                own[name] = moved = Moved(
                     int(per_row @ lengths),
                     int(per_row @ words(lengths, self.bits[name], self.word_bits)),
                     *distinct(read[name], lengths),
                 )
-                self.moved[name] += moved
-                self.total += Moved(moved.weights, moved.words)
-            self.total += Moved(0, 0, *array.distinct(read))
+                total += Moved(moved.weights, moved.words)
+            total += Moved(0, 0, *array.distinct(read))
+        return np.array([astuple(moved) for moved in [*(own[name] for name in self.moved), total]])
+
+    def take(self, measured: np.ndarray) -> None:
+        """Take in the measures of the next sample."""
+        *own, total = (Moved(*map(int, row)) for row in measured)
+        for name, moved in zip(self.moved, own, strict=True):
+            self.moved[name] += moved
+        self.total += total
 
     def as_dict(self) -> dict:
         """By set, and in total: bits used of the bits moved, weights read for each distinct one."""

@@ -83,9 +83,8 @@ def sums_of(run) -> dict[str, dict]:
         if "overflows" in work:
             row["overflows"] = int(work["overflows"].sum())
         if row["overflows"]:
-            place = int(np.flatnonzero(work["overflows"])[0])
-            where = run.samples[place], *run.first_overflows[name][place]
-            row["first"] = dict(zip(("sample", "timestep", "neuron"), map(int, where), strict=True))
+            where = map(int, run.first_overflow(name))
+            row["first"] = dict(zip(("sample", "timestep", "neuron"), where, strict=True))
         row |= {"lowest": int(ranges[:, 0].min()), "highest": int(ranges[:, 1].max())}
         bits = bits_for(row["lowest"], row["highest"], part.get("potential_signed", True))
         row["bits"] = None if row["overflows"] else max(bits, part["field_bits"], LEAST)

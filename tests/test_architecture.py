@@ -18,18 +18,19 @@ KINDS = ("neurons", "synapses", "codings", "layers")
 REGISTRIES = (*KINDS, "formats", "commands")  # their files never import each other
 LEVELS = [  # who imports whom: down only; of a folder, its `__init__` and its files
     ("parts",),
-    ("store",),
     ("counts", "memory", "events", "geometry", "sample", "shipped", "widths"),
     KINDS,
     ("windows", "queues"),
     ("network", "ann", "linear"),
     ("settings",),
+    ("totals",),
     ("plan",),
     ("arrivals",),
     ("engine",),
     ("threads",),
     ("runs",),
     ("formats",),
+    ("store",),
     ("hardware",),
     ("claims", "conventions", "convert", "cores", "learn", "pricing", "quantize", "warm"),
     ("cost", "fitting", "limits", "timing", "traffic"),
@@ -41,7 +42,7 @@ LEVELS = [  # who imports whom: down only; of a folder, its `__init__` and its f
     ("__init__", "__main__"),
 ]
 UPWARD = {  # imported when it is called, not before
-    ("runs", "formats.result"): "Run.save",
+    ("runs", "store.result"): "Run.save",
     ("formats.result", "__init__"): "the version of evsim",
 }
 FORBIDDEN = {"fastmath", "parallel", "prange", "jitclass", "objmode"}

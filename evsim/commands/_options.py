@@ -46,6 +46,10 @@ InputMachine = Annotated[str, typer.Option("--input", help="recompute or cached"
 OwnAccumulate = Annotated[str | None, typer.Option("--accumulate", help=r"\[as the chip does]")]
 OwnUpdate = Annotated[str | None, typer.Option("--update", help=r"\[as the chip does]")]
 OwnInput = Annotated[str | None, typer.Option("--input", help=r"\[as the chip does]")]
+Keep = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="finished samples stay there; the same command goes on"),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite")]
 AsJson = Annotated[bool, typer.Option("--json")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="print nothing but errors")]

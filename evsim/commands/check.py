@@ -30,6 +30,7 @@ def check(
     jobs: options.Jobs = None,
     dtype: options.Dtype = "float32",
     memory: options.Memory = "512M",
+    keep: options.Keep = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -58,7 +59,7 @@ def check(
     choices = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
     with guarded(data, open_data) as opened:
 
-        def simulated(samples: str | None) -> Check:
+        def simulated(samples: str | None, keep: Path | None = None) -> Check:
             free = Job(widest(loaded), opened, samples=samples, **choices)
             graded = free.settings.graded_input
             narrow, floats = narrowed(loaded, profile.numeric, graded)
@@ -67,10 +68,10 @@ def check(
             first = limited.settings.first_sample
             if claims and limited.settings.samples > 1:  # do they name what there is?
                 _ = simulated(f"{first}:{first + 1}").findings
-            checked.simulate(jobs, byte_count(memory), quiet or as_json)
+            checked.simulate(jobs, byte_count(memory), quiet or as_json, keep)
             return checked
 
-        checked = simulated(samples)
+        checked = simulated(samples, keep)
     if as_json:
         print(json.dumps(checked.as_dict()))
     elif not quiet:

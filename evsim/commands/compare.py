@@ -33,6 +33,7 @@ def compare(
     jobs: options.Jobs = None,
     dtype: options.Dtype = "float32",
     memory: options.Memory = "512M",
+    keep: options.Keep = None,
     accumulate: options.OwnAccumulate = None,
     update: options.OwnUpdate = None,
     input_machine: options.OwnInput = None,
@@ -60,7 +61,7 @@ def compare(
     choices = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
     with guarded(data, open_data) as opened:
         how = {"jobs": jobs, "memory": byte_count(memory), "quiet": silent}
-        compared = Comparison(opened, samples, machine, profile, **how)
+        compared = Comparison(opened, samples, machine, profile, keep, **how)
         if picture is not None and compared.labels is None:
             raise mismatch("no labels", "labels, to draw accuracy", "--picture")
         if reading is not None:

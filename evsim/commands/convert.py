@@ -249,7 +249,7 @@ def _diagnose(model, path: Path, data, some: slice, jobs, picture: Path, quiet: 
     job = Job(network, data, samples=f"{some.start}:{some.stop}", record=("rates",))
     images = data.images.part(some)
     diagnosis = Diagnosis(model, network, stored(path), images, job.labels, calibration=True)
-    job.simulate(jobs, byte_count("512M"), quiet=quiet, observe=diagnosis.add)
+    job.simulate(jobs, byte_count("512M"), quiet=quiet, observer=diagnosis)
     diagnosis.finish()
     from evsim.report import diagnosis as report
 

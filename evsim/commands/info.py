@@ -17,8 +17,10 @@ def info(
     from evsim.formats.guard import guarded
     from evsim.report.info import describe
     from evsim.report.tables import show
+    from evsim.store.assemble import as_file
 
-    found = guarded(file, describe)
+    with as_file(file) as path:
+        found = guarded(path, describe) | {"file": str(file)}
     if as_json:
         print(json.dumps(found))
     else:

@@ -20,7 +20,7 @@ ReadoutBits = Annotated[
 ]
 Overflow = Annotated[str | None, typer.Option(metavar="error|saturate|wrap")]
 OverflowAt = Annotated[str | None, typer.Option(metavar="commit|each_add")]
-DATA = ("samples", "timesteps", "seed", "jobs")  # options that are of --data
+DATA = ("samples", "timesteps", "seed", "jobs", "keep")  # options that are of --data
 WIDTHS = ("current_bits", "readout_bits", "overflow", "overflow_at")  # of --potential-bits
 
 
@@ -43,6 +43,7 @@ def quantize(
     timesteps: options.Timesteps = None,
     seed: options.Seed = None,
     jobs: options.Jobs = None,
+    keep: options.Keep = None,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -64,7 +65,7 @@ def quantize(
         if data is not None:
             made.network.path = str(out)
             run = {name: given[name] for name in ("samples", "timesteps", "seed", "jobs")}
-            found |= Comparison(loaded, made, opened, run, quiet or as_json).as_dict()
+            found |= Comparison(loaded, made, opened, run, quiet or as_json, keep).as_dict()
     save(made.network, out, overwrite)
     if as_json:
         print(json.dumps(found))

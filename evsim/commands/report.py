@@ -28,10 +28,14 @@ def report(
     from evsim.report.broken import assumptions
     from evsim.report.page import check_target, render, write
     from evsim.report.recorded import read
+    from evsim.store.assemble import as_file
 
     machine = options.checked_machine(accumulate, update, input_machine)
     check_target(page, [*results, *(check or ())], overwrite)
     profile = Profile.read(find(prices))
     checks = [assumptions(path) for path in check or ()]
-    recorded = [guarded(path, read) for path in results]
+    recorded = []
+    for path in results:
+        with as_file(path) as file:
+            recorded.append(guarded(file, read))
     write(page, render(recorded, profile, machine, checks))

@@ -60,7 +60,10 @@ def run(
             samples=samples,
             record=_recordings(record, out),
         )
-        job.simulate(jobs, byte_count(memory), out, overwrite, resume, quiet or as_json)
+        if resume and out is None:
+            raise mismatch("no --out", "the file whose part is resumed", "--resume")
+        store = out and job.result_store(out, overwrite, resume)
+        job.simulate(jobs, byte_count(memory), quiet=quiet or as_json, store=store)
         reported = [conventions.convention(tool, job.run, job.inputs) for tool in tools]
         found = {"conventions": reported} if reported else {}
         if len(reported) == 1:

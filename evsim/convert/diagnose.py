@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from array import array
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from evsim.convert.units import Unit
 from evsim.network import Network
 from evsim.parts import EvsimError
 from evsim.sample import Sample
+from evsim.totals import Decisions
 
 
 @dataclasses.dataclass
@@ -73,7 +75,7 @@ class Layer:
 class Diagnosis:
     """A converted network beside the artificial one, sample by sample.
 
-    `images` are raw, `labels` theirs; `calibration`: the thresholds were balanced on them. `add`
+    `images` are raw, `labels` theirs; `calibration`: the thresholds were balanced on them. `take`
     takes the samples of a run that records rates, in order; `finish` comes after the last. Raises
     EvsimError where units and model do not fit.
     """
@@ -91,23 +93,27 @@ class Diagnosis:
         self.model, self.images, self.labels = model, images, np.asarray(labels)
         self.layers = _layers(model, network, units)
         self.artificial = np.zeros(len(images), np.int64)  # predictions
-        self.decisions: list[np.ndarray] = []  # of the spiking network, by timestep
+        self.decided = array("i")  # by the spiking network
+        self.decisions: Decisions | None = None
         self.some: dict[str, tuple] = {}  # population: activations and rates of one batch
         self._batches = model.batches(len(images))
         self._batch, self._held = next(self._batches), []
 
-    def add(self, sample: Sample) -> None:
+    def take(self, sample: Sample) -> None:
         """Take in the next sample."""
-        self.decisions.append(sample.decisions)
+        if self.decisions is None:
+            self.decisions = Decisions(len(sample.decisions), self.labels)
+        self.decisions.add(sample.decisions)
+        self.decided.append(int(sample.decisions[-1]))
         self._held.append(sample.rates)
-        if len(self.decisions) == self._batch.stop:
+        if self.samples == self._batch.stop:
             self.finish()
             self._batch = next(self._batches, self._batch)
 
     def finish(self) -> None:
         """Compare what is held."""
         if self._held:
-            self._compare(slice(self._batch.start, len(self.decisions)))
+            self._compare(slice(self._batch.start, self.samples))
             self._held = []
 
     def _compare(self, some: slice) -> None:
@@ -133,19 +139,18 @@ class Diagnosis:
     @property
     def samples(self) -> int:
         """How many samples were taken in."""
-        return len(self.decisions)
+        return len(self.decided)
 
     @property
     def right(self) -> tuple[np.ndarray, np.ndarray]:
         """Which samples the artificial network, and the spiking one in the end, get right."""
         some = self.labels[: self.samples]
-        spiking = np.array([decisions[-1] for decisions in self.decisions])
-        return self.artificial[: self.samples] == some, spiking == some
+        return self.artificial[: self.samples] == some, np.array(self.decided) == some
 
     @property
     def accuracy_by_timestep(self) -> np.ndarray:
         """The fraction that the spiking network gets right at the end of each timestep."""
-        return (np.array(self.decisions) == self.labels[: self.samples, None]).mean(axis=0)
+        return self.decisions.accuracy()
 
     def first_loss(self) -> Layer | None:
         """The first layer from which on accuracy is lower by more than chance."""

@@ -28,7 +28,7 @@ FINDING = {  # a field of an assumption: types that it may have
 def of_run(recorded: Recorded, energy: dict) -> list[str]:
     """Sentences about a result; `energy` as `pricing.price` gives it."""
     run, found = recorded.run, []
-    samples, asked = len(run.predictions), run.settings["samples"]
+    samples, asked = run.count, run.settings["samples"]
     if samples < asked:
         found.append(f"The run was not finished: {samples:,} of {asked:,} samples.")
     artificial, accuracy = run.settings.get("ann_accuracy"), recorded.accuracy
@@ -42,7 +42,7 @@ def of_run(recorded: Recorded, energy: dict) -> list[str]:
         for fact, words in FACTS.items():
             times = run.work[name].get(fact)
             if times is not None and times.any():
-                concerned = f"{int((times > 0).sum()):,} of {samples:,} samples"
+                concerned = f"{run.concerned[name][fact]:,} of {samples:,} samples"
                 found.append(f"{name}: {int(times.sum()):,} {words}, in {concerned}.")
     if energy["unpriced"]:
         unpriced = (

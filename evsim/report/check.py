@@ -12,7 +12,7 @@ VERDICTS = {True: "holds", False: "BROKEN", None: "-"}
 
 def show(check) -> None:
     """Print every assumption, what it was measured at, and what a run takes and costs."""
-    out, values, samples = Output(), check.values, len(check.job.run.samples)
+    out, values, samples = Output(), check.values, check.job.run.count
     out.print(f"{check.network.path} on {check.profile.title}, {samples} samples", soft_wrap=True)
     out.print(_outcome(values))
     if check.free.run is not check.job.run:

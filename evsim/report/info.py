@@ -148,7 +148,7 @@ def _result(path) -> dict:
     found = {"file": str(path), "format": result.FORMAT, **stored.settings}
     if stored.labels is not None:
         found["accuracy"] = float((stored.labels == stored.predictions).mean())
-    found["finished samples"] = len(stored.predictions)
+    found["finished samples"] = stored.count
     found["additions"] = counts["total"]["additions"]
     found |= {f"memory accesses {k}": n for k, n in counts["total"]["memory_accesses"].items()}
     found["facts"] = [

@@ -103,7 +103,7 @@ def _labels(results: list[Recorded]) -> list[str]:
 def _view(recorded: Recorded, profile: Profile, machine: dict[str, str]) -> dict:
     """What the template shows of a result: means over samples, unless it says otherwise."""
     run = recorded.run
-    counts, samples = run.counts(**machine), len(run.predictions)
+    counts, samples = run.counts(**machine), run.count
     priced = price(counts, profile)
     settings = dict(run.settings)
     for which in ("network", "data"):

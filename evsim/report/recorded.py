@@ -65,16 +65,15 @@ def read(path) -> Recorded:
     run = result.load(path)
     with hdf5.opened(path) as file:
         _check_settings(run.settings)
-        samples, timesteps = len(run.predictions), run.settings["timesteps"]
-        indices = hdf5.checked(file["samples"], "/samples")
+        samples, timesteps = run.count, run.settings["timesteps"]
         return Recorded(
             Path(path),
             run,
             tuple(_order(run.parts, run.settings["input"])),
-            int(indices[0]),
+            run.first_sample,
             _accuracy(file, run.labels, samples, timesteps),
             {name: _queue(dataset, samples, timesteps) for name, dataset in _in(file, "queue")},
-            {name: _spikes(group, run, name) for name, group in _in(file, "spikes")},
+            {name: _spikes(file, run, name) for name, _ in _in(file, "spikes")},
         )
 
 
@@ -121,12 +120,12 @@ def _queue(dataset, samples: int, timesteps: int) -> Queue:
     return Queue(total / samples, most)
 
 
-def _spikes(group, run: StoredRun, name: str) -> np.ndarray:
+def _spikes(file, run: StoredRun, name: str) -> np.ndarray:
     """The events of the first sample, which are the first of their file."""
-    place, columns = f"/spikes/{name}", []
+    place, columns, group = f"/spikes/{name}", [], file["spikes"][name]
     if name not in run.parts or is_set(run.parts[name]):
         raise mismatch(f"{name!r}", "a population of the network", place)
-    count = int(run.work[name]["spikes"][0])
+    count = int(hdf5.checked(file["work"][name]["spikes"], f"/work/{name}/spikes")[0])
     bounds = {"timestep": run.settings["timesteps"], "neuron": run.parts[name]["neurons"]}
     for field, bound in bounds.items():
         dataset = hdf5.checked(group[field], f"{place}/{field}")

@@ -1,1 +1,254 @@
 """What is finished is kept: shards that are never opened for writing again, and who may write."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from evsim.parts import EvsimError, mismatch
+from evsim.sample import Sample
+from evsim.store import shards
+from evsim.store.lock import Lock
+from evsim.store.samples import arrays_of, samples_of, size
+from evsim.store.shards import Damaged, Shard
+
+ABOUT = "settings.json"
+LABELS = "labels"
+BYTES = 64 << 20  # of a shard, unless one sample has more
+LEAST, MOST = 0.5, 60.0  # seconds between shards,
+SHARE = 0.01  # which grow with the time that a run has taken: so much of it may be lost
+AGAIN = "--overwrite begins again"
+
+
+class Store:
+    """The finished samples of a run, in a folder that one process writes.
+
+    `about`: what was asked for; a folder is gone on with only if all of it is the same, but for
+    paths. `fresh`: what is there goes. `say` is called with what a user should know, line by line.
+    Samples may come in any order, but those of a shard follow each other. `done` says of every
+    sample from the first one on whether a shard has it; a shard that is damaged is none. Raises
+    EvsimError.
+    """
+
+    def __init__(self, folder, about: dict, say, labels=None, fresh: bool = False):
+        self.folder, self.say = Path(folder), say
+        self.about = json.loads(json.dumps(about, default=_plain))
+        self.waiting: list[Sample] = []
+        self.bytes, self.seconds = 0, 0.0
+        self.begun = self.written = time.monotonic()
+        self.first = about["first_sample"]
+        self.done = np.zeros(about["samples"], bool)
+        self.labels = labels
+        with self._writing():
+            self.lock = Lock(self.folder, say)
+        try:
+            with self._writing():
+                self._open(fresh)
+        except BaseException:
+            self.lock.release()
+            raise
+
+    def _open(self, fresh: bool) -> None:
+        kept = self.folder / ABOUT
+        if fresh or not kept.exists():
+            for path in self.folder.iterdir():
+                if not path.name.startswith("lock."):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            if self.labels is not None:
+                shards.write(self.folder, f"{LABELS}.{self.identity}", {LABELS: self.labels})
+            temporary = kept.with_suffix(shards.TEMPORARY)
+            with open(temporary, "w") as file:
+                file.write(json.dumps(self.about))
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(kept)
+            shards.flush_names(self.folder)
+        else:
+            for path in self.folder.glob(f"*{shards.TEMPORARY}"):
+                path.unlink()  # half-written, by a process that is no more
+            check_about(self.folder, self.about)
+        for path, first, last in self._shards():
+            try:
+                with Shard(path) as shard:
+                    self.seconds += float(shard["seconds"])
+            except (Damaged, OSError, ValueError, KeyError):
+                self.say(f"{path}: damaged; samples {first} to {last - 1} are computed again")
+                path.unlink()
+            else:
+                self.done[first - self.first : last - self.first] = True
+
+    @contextlib.contextmanager
+    def _writing(self):
+        """What the system refuses is said in one line."""
+        try:
+            yield
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise EvsimError(f"cannot be written: {reason}", file=str(self.folder)) from None
+
+    @property
+    def identity(self) -> str:
+        """What tells the shards of this run from those of another."""
+        return identity(self.about)
+
+    def _shards(self) -> list[tuple[Path, int, int]]:
+        """(path, first sample, the one after the last) of all shards of this run, in order."""
+        return shards_of(self.folder, self.identity)
+
+    again = "the same command goes on with them"
+
+    def begin(self) -> None:
+        """The simulation begins."""
+        self.begun = self.written = time.monotonic()
+
+    def finish(self) -> None:
+        """All samples are there."""
+        self.flush()
+
+    def append(self, sample: Sample) -> None:
+        """Take a finished sample; it is on disk after a while, at the latest with `close`."""
+        if self.waiting and sample.index != self.waiting[-1].index + 1:
+            self.flush()
+        self.waiting.append(sample)
+        self.bytes += size(sample)
+        now = time.monotonic()
+        patience = min(max(LEAST, SHARE * (now - self.begun)), MOST)
+        if now - self.written >= patience or self.bytes >= BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is waiting: all together, or one by one where the disk is almost full."""
+        samples, self.waiting, self.bytes = self.waiting, [], 0
+        if not samples:
+            return
+        self.lock.check()
+        with self._writing():
+            try:
+                self._write(samples)
+            except OSError:
+                for sample in samples:
+                    self._write([sample])
+
+    def _write(self, samples: list[Sample]) -> None:
+        now = time.monotonic()
+        write(self.folder, self.identity, samples, now - self.written)
+        self.seconds += now - self.written
+        self.written = now
+        first = samples[0].index - self.first
+        self.done[first : first + len(samples)] = True
+
+    @property
+    def pieces(self) -> list[tuple[Path, int, int]]:
+        """(path of a shard, first sample, the one after the last), each sample once, in order."""
+        return pieces_of(self.folder, self.identity)
+
+    def samples(self) -> Iterator[Sample]:
+        """All samples that shards have now, in order, without what only a result file takes."""
+        return self._read(self.pieces)
+
+    def _read(self, pieces) -> Iterator[Sample]:
+        for path, first, last in pieces:
+            with self._reading(path), Shard(path, checked=False) as shard:
+                yield from samples_of(shard, first, last)
+
+    @contextlib.contextmanager
+    def _reading(self, path: Path):
+        try:
+            yield
+        except (OSError, Damaged, KeyError, ValueError) as error:
+            raise mismatch(f"a damaged shard ({error})", AGAIN).within(file=str(path)) from None
+
+    def close(self) -> None:
+        """Write what is waiting and give the folder back."""
+        try:
+            self.flush()
+        finally:
+            self.lock.release()
+
+    def remove(self) -> None:
+        """Remove all that is in the folder; `close` then removes it."""
+        for path in [*self.folder.glob(f"*{shards.SUFFIX}"), self.folder / ABOUT]:
+            path.unlink(missing_ok=True)
+
+
+def identity(about: dict) -> str:
+    """A short name for what was asked for, whatever the paths."""
+    asked = {name: value for name, value in about.items() if not name.endswith("_path")}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def write(folder: Path, identity: str, samples: list[Sample], seconds: float) -> Path:
+    """Write samples that follow each other as a shard of a run, which took it so long.
+
+    Raises OSError.
+    """
+    name = f"{samples[0].index:010d}-{samples[-1].index + 1:010d}.{identity}"
+    return shards.write(folder, name, arrays_of(samples) | {"seconds": np.array(seconds)})
+
+
+def pieces_of(folder: Path, identity: str) -> list[tuple[Path, int, int]]:
+    """(path of a shard, first sample, the one after the last), each sample once, in order."""
+    found, following = [], 0
+    for path, first, last in shards_of(folder, identity):
+        if last > following:
+            found.append((path, max(first, following), last))
+            following = last
+    return found
+
+
+def shards_of(folder: Path, identity: str) -> list[tuple[Path, int, int]]:
+    """(path, first sample, the one after the last) of the shards of a run in a folder, in order."""
+    rows = []
+    for name, path in shards.found(folder):
+        some, _, run = name.partition(".")
+        first, _, last = some.partition("-")
+        if run == identity and first.isdecimal() and last.isdecimal():
+            rows.append((path, int(first), int(last)))
+    return sorted(rows, key=lambda row: row[1:])
+
+
+def read_about(folder: Path) -> dict:
+    """What the run was asked for whose samples are in a folder; raises EvsimError."""
+    try:
+        found = json.loads((folder / ABOUT).read_text())
+    except OSError as error:
+        raise EvsimError(f"cannot be read: {error.strerror}", file=str(folder / ABOUT)) from None
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        expected = f"the settings of a run ({AGAIN})"
+        raise mismatch("other content", expected).within(file=str(folder / ABOUT))
+    return found
+
+
+def check_about(folder: Path, about: dict) -> None:
+    """Raise an error unless a folder is of a run that was asked for the same."""
+    found = read_about(folder)
+    for name, value in about.items():
+        if found.get(name) != value and not name.endswith("_path"):
+            expected = f"{value!r}, as this run has ({AGAIN})"
+            raise mismatch(repr(found.get(name)), expected, name).within(file=str(folder))
+
+
+def readable_pieces(folder: Path) -> tuple[list[tuple[Path, int, int]], dict]:
+    """The pieces of the run whose samples are in a folder, and its labels, whoever writes there."""
+    own = identity(read_about(folder))
+    found = {}
+    for name, path in shards.found(folder):
+        if name == f"{LABELS}.{own}":
+            with contextlib.suppress(Damaged), Shard(path) as shard:
+                found[LABELS] = shard[LABELS]
+    return pieces_of(folder, own), found
+
+
+def _plain(value):
+    """What NumPy has of a number, as JSON takes it."""
+    return value.tolist()

@@ -1,0 +1,99 @@
+"""The samples of a run on their way to a result file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evsim.formats import _hdf5 as hdf5
+from evsim.formats.result import header_of, settings_of
+from evsim.parts import EvsimError
+from evsim.store import ABOUT, Store
+from evsim.store.assemble import assemble
+
+
+class ResultStore(Store):
+    """A store in `<path>.part`, which `finish` makes a result file at `path`.
+
+    `resume`: go on with what is there, which must be of the same run; `overwrite`: a result at
+    `path` is replaced, and what an unfinished run left is dropped unless it is resumed.
+    """
+
+    again = "--resume goes on with them"
+
+    def __init__(self, path, run, paths: dict, say, labels=None, overwrite=False, resume=False):
+        self.path, self.settings = Path(path), header_of(run, run.network, **paths)
+        self.parts = {name: dict(part) for name, part in run.parts.items()}
+        for name, part in run.network.populations.items():
+            self.parts[name]["shape"] = list(part.shape)
+        part = Path(f"{self.path}.part")
+        self._check(part, overwrite, resume)
+        about = self.settings | {"parts": self.parts}
+        super().__init__(part, about, say, labels, fresh=not resume)
+        if self.path.exists() and not overwrite and not resume:  # made in the meantime
+            self.lock.release()
+            self._check(part, overwrite, resume)
+
+    def _check(self, part: Path, overwrite: bool, resume: bool) -> None:
+        """Raise an error where a file or a part is in the way, or none is there to resume."""
+        path = self.path
+        if path.is_dir() or not path.parent.is_dir():
+            problem = "is a folder" if path.is_dir() else "cannot be written: no such folder"
+            raise EvsimError(problem, file=str(path))
+        if part.exists() and not part.is_dir():
+            problem = "is of an older evsim or of something else, expected the folder of a part"
+            raise EvsimError(problem, file=str(part))
+        begun = (part / ABOUT).exists()
+        if resume and not part.exists():
+            raise EvsimError("no such folder, expected a part to resume", file=str(part))
+        if path.exists() and not overwrite and not (resume and self._is_this(path)):
+            raise EvsimError("exists already (--overwrite replaces it)", file=str(path))
+        if begun and not (overwrite or resume):
+            problem = "exists already (--resume goes on with it, --overwrite replaces it)"
+            raise EvsimError(problem, file=str(part))
+
+    def _is_this(self, path: Path) -> bool:
+        """Whether a file is the result of this very run: killed as it had just got its name."""
+        try:
+            found = settings_of(path)
+        except EvsimError:
+            return False
+        return all(
+            found.get(name) == value
+            for name, value in self.settings.items()
+            if not name.endswith("_path")
+        )
+
+    def finish(self) -> None:
+        """Make one file of all shards, then remove them."""
+        self.flush()
+        self.lock.check()
+        labels, seconds = self.labels, self.seconds
+        try:
+            assemble(self.pieces, self.path, self.settings, self.parts, labels, seconds)
+        except (OSError, ValueError, KeyError) as error:
+            raise self._unassembled(error) from None
+        with self._writing():
+            self.remove()
+
+    def _unassembled(self, error: Exception) -> EvsimError:
+        if isinstance(error, OSError) and error.errno:
+            reason = hdf5.damaged(error).problem.replace("read", "written")
+            kept = f"{reason}; the samples are in {self.folder}, --resume goes on with them"
+            return EvsimError(kept, file=str(self.path))
+        return hdf5.damaged(error).within(file=str(self.folder))
+
+
+def save(run, path, overwrite: bool = False, labels=None) -> None:
+    """Write a whole run that is in memory."""
+    store = ResultStore(path, run, {}, lambda line: None, labels, overwrite)
+    try:
+        for sample in run.finished:
+            store.append(sample)
+        store.seconds = run.seconds
+        store.finish()
+    except BaseException:
+        store.waiting = []
+        store.remove()
+        raise
+    finally:
+        store.close()

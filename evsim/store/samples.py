@@ -1,0 +1,82 @@
+"""Samples as the arrays of a shard, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from evsim.sample import Sample
+from evsim.store.shards import Shard
+
+SEPARATOR = "\t"  # between a part and a fact: no printable name has it
+ROWS = {  # what a shard has of a sample, by name, as rows of one shape; what is recorded comes last
+    "accesses": "histograms",
+    "ranges": "ranges",
+    "first_overflows": "first_overflows",
+    "measured": "measured",
+    "rates": "rates",
+    "trace": "trace",
+    "queue": "queues",
+}
+RECORDED = ("trace", "queue")  # what only the result file takes
+EVENTS = ("timestep", "neuron", "value")
+
+
+OBJECT = 128  # bytes of memory that a number or an array takes beside its content, about
+
+
+def size(sample: Sample) -> int:
+    """Bytes of memory that a sample takes, about."""
+    arrays = [array for own in ROWS.values() for array in getattr(sample, own).values()]
+    arrays += [column for found in sample.spikes.values() for column in found]
+    objects = len(arrays) + sum(map(len, sample.facts.values()))
+    return OBJECT * objects + sum(array.nbytes for array in arrays)
+
+
+def arrays_of(samples: Sequence[Sample]) -> dict[str, np.ndarray]:
+    """The arrays of a shard of samples that follow each other."""
+    first = samples[0]
+    names = [(part, fact) for part, facts in first.facts.items() for fact in facts]
+    found = {
+        "samples": np.array([sample.index for sample in samples]),
+        "facts": np.array([[s.facts[part][fact] for part, fact in names] for s in samples]),
+        "names": np.array([SEPARATOR.join(pair) for pair in names]),
+        "decisions": np.stack([sample.decisions for sample in samples]),
+        "potential": np.stack([sample.potential for sample in samples]),
+    }
+    for place, own in ROWS.items():
+        for name in getattr(first, own):
+            found[f"{place}/{name}"] = np.stack([getattr(s, own)[name] for s in samples])
+    for name in first.spikes:
+        columns = [sample.spikes[name] for sample in samples]
+        found[f"spikes/{name}/count"] = np.array([len(c[0]) for c in columns])
+        for k, field in enumerate(EVENTS):
+            one = columns[0][k] if len(columns) == 1 else np.concatenate([c[k] for c in columns])
+            found[f"spikes/{name}/{field}"] = one
+    return found
+
+
+def samples_of(shard: Shard, first: int, last: int) -> Iterator[Sample]:
+    """The samples from `first` to before `last`, without what only a result file takes."""
+    indices, facts = shard["samples"].tolist(), shard["facts"].tolist()
+    names = [name.split(SEPARATOR) for name in shard["names"].tolist()]
+    decisions, potential = shard["decisions"], shard["potential"]
+    rows: dict[str, dict[str, np.ndarray]] = {}
+    for place in shard.places:
+        group, _, name = place.partition("/")
+        if group in ROWS and group not in RECORDED:
+            rows.setdefault(ROWS[group], {})[name] = shard[place]
+    for i, index in enumerate(indices):
+        if first <= index < last:
+            own: dict[str, dict[str, int]] = {}
+            for (part, fact), count in zip(names, facts[i], strict=True):
+                own.setdefault(part, {})[fact] = count
+            yield Sample(
+                index,
+                own,
+                potential=potential[i],
+                decisions=decisions[i],
+                **{"histograms": {}}
+                | {group: {n: a[i] for n, a in found.items()} for group, found in rows.items()},
+            )
