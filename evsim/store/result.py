@@ -70,7 +70,8 @@ class ResultStore(Store):
         labels, seconds = self.labels, self.seconds
         try:
             settings = {name: self.about[name] for name in self.settings}
-            assemble(self.pieces, self.path, settings, self.parts, labels, seconds)
+            where = self.path, self.folder
+            assemble(self.pieces, *where, settings, self.parts, labels, seconds)
         except (OSError, ValueError, KeyError) as error:
             raise self._unassembled(error) from None
         with self._writing():
