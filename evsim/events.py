@@ -130,7 +130,9 @@ class Stream:
         cell = np.repeat(np.arange(counts.size), counts)
         part = slice(window.offsets[0], window.offsets[-1])
         neurons = cell % self.positions * self.width + window.channels[part]
-        values = np.ones(neurons.size) if window.values is None else window.values[part].copy()
+        values = (
+            np.ones(neurons.size, np.int8) if window.values is None else window.values[part].copy()
+        )
         return start + cell // self.positions, neurons, values
 
 

@@ -117,6 +117,7 @@ class Job:
             self._say_what_is_left_out()
             with self._located():
                 limits = {"memory": memory, "queue": self.queue}
+                limits["scratch"] = store and store.folder
                 plan = Plan(self.network, self.settings, record=self.run.record, **limits)
                 done = np.zeros(self.settings.samples, bool) if store is None else store.done.copy()
                 todo = np.flatnonzero(~done).tolist()

@@ -18,7 +18,7 @@ KINDS = ("neurons", "synapses", "codings", "layers")
 REGISTRIES = (*KINDS, "formats", "commands")  # their files never import each other
 LEVELS = [  # who imports whom: down only; of a folder, its `__init__` and its files
     ("parts",),
-    ("counts", "memory", "events", "geometry", "sample", "shipped", "widths"),
+    ("counts", "memory", "events", "geometry", "recording", "sample", "shipped", "widths"),
     KINDS,
     ("windows", "queues"),
     ("network", "ann", "linear"),

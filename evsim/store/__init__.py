@@ -21,7 +21,7 @@ from evsim.store.shards import Damaged, Shard
 
 ABOUT = "settings.json"
 LABELS = "labels"
-BYTES = 64 << 20  # of a shard, unless one sample has more
+BYTES = 16 << 20  # of memory that waits to be a shard, unless one sample has more
 LEAST, MOST = 0.5, 60.0  # seconds between shards,
 SHARE = 0.01  # which grow with the time that a run has taken: so much of it may be lost
 AGAIN = "--overwrite begins again"

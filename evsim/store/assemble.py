@@ -22,7 +22,7 @@ from evsim.store.samples import EVENTS, SEPARATOR
 from evsim.store.shards import Shard
 
 CHUNK = 1 << 13  # bytes that a dataset is stored in, at least
-LONG = 64 << 20  # and at most, by rows: HDF5 takes chunks of less than 4 GB
+LONG = 8 << 20  # and at most, by rows: HDF5 takes chunks of less than 4 GB
 NODE = 4 << 10  # bytes that the index of a dataset takes, and again for every 32 chunks
 HEADER = 64 << 10  # bytes that attributes and empty groups take, at most
 AS_THEY_ARE = ("accesses", "ranges", "first_overflows", "trace", "queue")
@@ -31,20 +31,23 @@ AS_THEY_ARE = ("accesses", "ranges", "first_overflows", "trace", "queue")
 class _Column:
     """A dataset that grows by whole chunks, so that none is read to be written again."""
 
-    def __init__(self, file, place: str, rows: np.ndarray):
-        rest = rows.shape[1:]
-        self.chunk = _chunk(rows)
+    def __init__(self, file, place: str, row: tuple[int, ...], dtype):
+        self.chunk, self.within = _chunk(row, dtype), 0
         self.dataset = file.create_dataset(
             place,
-            shape=(0, *rest),
-            maxshape=(None, *rest),
+            shape=(0, *row),
+            maxshape=(None, *row),
             chunks=self.chunk,
-            dtype=rows.dtype,
+            dtype=dtype,
             fletcher32=True,
         )
         self.waiting: list[np.ndarray] = []
 
     def add(self, rows: np.ndarray) -> None:
+        """Take in rows, or the next piece (1, n, ...) of a long one."""
+        if rows.shape[1:] != self.dataset.shape[1:]:
+            self._add_piece(rows)
+            return
         self.waiting.append(rows)
         count = sum(map(len, self.waiting))
         if count >= self.chunk[0]:
@@ -52,6 +55,13 @@ class _Column:
             whole = count - count % self.chunk[0]
             self._write(joined[:whole])
             self.waiting = [joined[whole:]]
+
+    def _add_piece(self, piece: np.ndarray) -> None:
+        if not self.within:
+            self.dataset.resize(len(self.dataset) + 1, axis=0)
+        last = self.within + piece.shape[1]
+        self.dataset[-1:, self.within : last] = piece
+        self.within = last % self.dataset.shape[1]
 
     def finish(self) -> None:
         """Write what is left."""
@@ -80,13 +90,14 @@ def assemble(
     try:
         room = HEADER + (len(parts) << 12) + _room(pieces, labels)
         hdf5.hold(temporary, 0, room)
-        with h5py.File(temporary, "w") as file, hdf5.room(file, temporary, room):
+        cache = {"rdcc_nbytes": 1 << 16}  # whole chunks are written, and never read again
+        with h5py.File(temporary, "w", **cache) as file, hdf5.room(file, temporary, room):
             _describe(file, about, parts)
             file.attrs["seconds"] = seconds
             columns: dict[str, _Column] = {}
-            for place, rows in _rows(pieces, about, labels):
+            for place, rows, row in _rows(pieces, about, labels):
                 if place not in columns:
-                    columns[place] = _Column(file, place, rows)
+                    columns[place] = _Column(file, place, row, rows.dtype)
                 columns[place].add(rows)
             for column in columns.values():
                 column.finish()
@@ -119,8 +130,21 @@ def _describe_events(group, about: dict, part: dict) -> None:
     group.attrs["timesteps"] = about["timesteps"]
 
 
-def _rows(pieces, about: dict, labels) -> Iterator[tuple[str, np.ndarray]]:
-    """(place in the result file, rows to add there), shard by shard."""
+def _rows(pieces, about: dict, labels) -> Iterator[tuple[str, np.ndarray, tuple[int, ...]]]:
+    """(place in the result file, rows to add there, shape of a whole row), shard by shard."""
+    for place, rows in _whole_rows(pieces, about, labels):
+        if isinstance(rows, np.ndarray):
+            yield place, rows, rows.shape[1:]
+        else:
+            shard, a, b = rows
+            (_, *row), dtype = shard.shape(place)
+            piece = _chunk(row, dtype)[1] if row else None
+            for some in shard.blocks(place, a, b, piece):
+                yield place, some, tuple(row)
+
+
+def _whole_rows(pieces, about: dict, labels) -> Iterator[tuple[str, object]]:
+    """The same with an array of whole rows, or with (shard, first row, last row) to read."""
     for path, first, last in pieces:
         with Shard(path) as shard:
             indices = shard["samples"]
@@ -137,8 +161,7 @@ def _rows(pieces, about: dict, labels) -> Iterator[tuple[str, np.ndarray]]:
             for place in shard.places:
                 group, _, name = place.partition("/")
                 if group in AS_THEY_ARE:
-                    for rows in shard.blocks(place, a, b):
-                        yield place, rows
+                    yield place, (shard, a, b)
                 elif group == "spikes" and name.endswith("/count"):
                     yield from _events(shard, f"spikes/{name.removesuffix('/count')}", a, b)
 
@@ -160,8 +183,9 @@ def _events(shard: Shard, place: str, a: int, b: int) -> Iterator[tuple[str, np.
 
 
 def _wide(rows: np.ndarray) -> np.ndarray:
-    """Events as event files have them."""
-    return rows.astype(np.int64 if rows.dtype.kind in "iu" else rows.dtype)
+    """Events as event files have them; values of one byte are ones."""
+    wide = {1: np.float64, 4: np.int64}.get(rows.itemsize * (rows.dtype.kind == "i"), rows.dtype)
+    return rows.astype(wide)
 
 
 def _room(pieces, labels) -> int:
@@ -191,7 +215,7 @@ def _room(pieces, labels) -> int:
             count("predictions", (0,), np.int64, last - first)
     total = 0
     for place, number in rows.items():
-        chunk = _chunk(kinds[place])
+        chunk = _chunk(kinds[place].shape[1:], kinds[place].dtype)
         pieces_of_row = -(-kinds[place].shape[1] // chunk[1]) if len(chunk) > 1 else 1
         chunks = -(-number // chunk[0]) * pieces_of_row
         size = math.prod(chunk) * kinds[place].itemsize + 4
@@ -199,13 +223,12 @@ def _room(pieces, labels) -> int:
     return total
 
 
-def _chunk(rows: np.ndarray) -> tuple[int, ...]:
+def _chunk(row: tuple[int, ...], dtype) -> tuple[int, ...]:
     """What a dataset of such rows is stored in: some rows, or a part of a long one."""
-    rest = rows.shape[1:]
-    row_bytes = max(1, math.prod(rest) * rows.itemsize)
+    row_bytes = max(1, math.prod(row) * dtype.itemsize)
     if row_bytes > LONG:
-        return (1, -(-rest[0] // -(-row_bytes // LONG)), *rest[1:])
-    return (max(1, CHUNK // row_bytes), *rest)
+        return (1, -(-row[0] // -(-row_bytes // LONG)), *row[1:])
+    return (max(1, CHUNK // row_bytes), *row)
 
 
 @contextlib.contextmanager
