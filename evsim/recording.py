@@ -11,7 +11,7 @@ import numpy as np
 
 from evsim.parts import EvsimError
 
-MUCH = 32 << 20  # bytes of a column, or of a trace, that memory is left for
+MUCH = 4 << 20  # bytes of a column, or of a trace, that are kept in memory
 
 
 class _Column:

@@ -54,7 +54,7 @@ class _Column:
             joined = np.concatenate(self.waiting) if len(self.waiting) > 1 else rows
             whole = count - count % self.chunk[0]
             self._write(joined[:whole])
-            self.waiting = [joined[whole:]]
+            self.waiting = [joined[whole:].copy()]
 
     def _add_piece(self, piece: np.ndarray) -> None:
         if not self.within:
