@@ -131,6 +131,7 @@ class Job:
             except Stopped:
                 raise Interrupted(self._left(file)) from None
             self.run.seconds = time.perf_counter() - begin
+            self.data.verify()
             if file:
                 file.finish(seconds=self.run.seconds)
 

@@ -55,8 +55,8 @@ class Images:
     def _read(self, first: int, last: int) -> np.ndarray:
         try:
             return self.dataset[first:last]
-        except EvsimError:
-            raise
+        except EvsimError as error:
+            raise error.within("" if error.place else "images", self.path) from None
         except (OSError, RuntimeError) as error:
             raise hdf5.damaged(error, "/images").within(file=self.path) from None
 

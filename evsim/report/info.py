@@ -135,11 +135,10 @@ def _data(path) -> dict:
             }
         else:
             events = opened.events
-            found |= {"shape": list(events.shape), "graded": events.graded}
-            if opened.file is not None:
-                found |= {"events": int(events.offsets[-1]), "timesteps": events.timesteps}
-            else:
-                found["timesteps"] = opened.origin.options.get("timesteps", LONGEST)
+            stored = opened.file is not None
+            found |= {"events": int(events.offsets[-1])} if stored else {}
+            steps = events.timesteps if stored else events.options.timesteps or LONGEST
+            found |= {"shape": list(events.shape), "timesteps": steps, "graded": events.graded}
         if opened.origin.options:
             found["options"] = ", ".join(f"{k}={v}" for k, v in opened.origin.options.items())
         if opened.labels is not None:

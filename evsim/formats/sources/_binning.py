@@ -91,6 +91,9 @@ class RecordedEvents(Events):
 
     def of(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(timesteps, neurons, values) of the sample `index` of these."""
-        found = read_binned(self.recordings, self.options, self.first + index)
+        try:
+            found = read_binned(self.recordings, self.options, self.first + index)
+        except EvsimError as error:
+            raise error.within("" if error.place else "events") from None
         timesteps, neurons = found[:2]
         return timesteps, neurons, np.ones(neurons.size)

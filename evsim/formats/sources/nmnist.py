@@ -46,9 +46,9 @@ def _recordings(path: Path, archive: Archive, options) -> Recordings:
     if not found:
         raise mismatch("no file *.bin", "one per recording, in a folder per class")
     classes = sorted({_class(member.path) for member in found})
-    if all(name.isdecimal() for name in classes):
-        classes.sort(key=int)
-    number = {n: int(n) if n.isdecimal() else i for i, n in enumerate(classes)}
+    number = {name: place for place, name in enumerate(classes)}
+    if all(name.isdecimal() and len(name) < 10 for name in classes):
+        number, classes = {name: int(name) for name in classes}, []
     found.sort(key=lambda member: (member.path.rpartition("/")[2], member.path.split("/")))
 
     def part(index: int) -> tuple[str, Iterator]:

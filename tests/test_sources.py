@@ -1,0 +1,419 @@
+"""Folders of images, NumPy arrays and recordings as data: what they hold prepared, they hold."""
+
+import json
+import os
+import sys
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from files import write
+from prepared import pixels, prepare
+from test_data_events import aedat2, aedat3, nmnist_bytes, some_events, write_streams, write_zip
+from test_data_script import write_images
+from torch_files import TOPOLOGY, hdf5
+from torch_files import small as trained
+
+import evsim
+from evsim.cli import run_command
+from evsim.formats import native, sources
+from evsim.formats.data import Images, open_data
+
+SHAPES = {"images": (4, 4, 2), "colours": (4, 4, 3), "gray": (4, 4, 1), "events": (4, 4, 2)}
+
+
+@pytest.fixture(autouse=True)
+def inside(tmp_path, monkeypatch):
+    """Every test works in a folder of its own; no children, they would only take time."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EVSIM_NO_GUARD", "1")
+
+
+def small(shape):
+    """A network of two layers over images or events of a shape."""
+    random, count = np.random.default_rng(3), int(np.prod(shape))
+    ends = ({"source": "in", "target": "a"}, {"source": "a", "target": "out"})
+    parts = {
+        "/": {"format": "evsim-network", "version": 1, "input": "in", "output": "out"},
+        "populations/in": {"kind": "input", "shape": shape},
+        "populations/a": {"kind": "iaf", "shape": (12,), "threshold": 0.5},
+        "populations/out": {"kind": "readout", "shape": (6,)},
+    }
+    for (one, other), end in zip(((count, 12), (12, 6)), ends, strict=True):
+        weight = random.normal(0, 0.5, (one, other)).astype(np.float32)
+        place = f"synapses/{end['source']}-{end['target']}"
+        parts[place] = {"kind": "dense", **end, "weight": weight}
+    return write("n.h5", parts)
+
+
+def folder():
+    write_images(pixels(6, 5, 4, 3))
+    Path("f/.hidden").mkdir()
+    Path("f/ant/._00.png").write_bytes(b"of another system")
+    Path("f/ant/notes.txt").write_text("not an image")
+
+
+def archive(save):
+    rows = {"images": pixels(6, 4, 4, 2), "labels": np.arange(6)[:, None] % 3}
+    return lambda: save("a.npz", **rows)
+
+
+def floats():
+    images = (pixels(6, 2, 4, 4) / 255).astype(">f4")
+    np.savez("a.npz", x_train=images, y_train=np.eye(3)[[0, 1, 2, 0, 1, 2]], x_test=images[:1])
+
+
+def beside():
+    np.save("images.npy", pixels(6, 4, 4, 2).astype(np.int64))
+    np.save("labels.npy", np.arange(6) % 3)
+
+
+def recordings():
+    return [some_events(60, (4, 4), seed, 9000) for seed in range(6)]
+
+
+def nmnist(packed):
+    def make():
+        names = [f"Test/{i % 3}/{9 - i:05d}.bin" for i in range(6)]
+        content = map(nmnist_bytes, recordings())
+        write_zip(
+            "n.zip", {**dict(zip(names, content, strict=True)), "Train/0/1.bin": b"", "a": b""}
+        )
+        if not packed:
+            zipfile.ZipFile("n.zip").extractall("n")
+
+    return make
+
+
+def aedat(write):
+    def make():
+        for i, columns in enumerate(recordings()):
+            folder = Path("a") / ("wave" if i % 2 else "clap")
+            folder.mkdir(parents=True, exist_ok=True)
+            columns[0][:] += 5000 * i
+            (folder / f"{i}.aedat").write_bytes(write(columns))
+
+    return make
+
+
+KINDS = {  # what makes it, the source, how it is prepared, what shape it has
+    "folder": (folder, "f::size=4", "folder f --size 4", "colours"),
+    "gray": (folder, "f::gray,size=4x4", "folder f --gray --size 4x4", "gray"),
+    "npz": (archive(np.savez), "a.npz", "numpy a.npz", "images"),
+    "packed npz": (archive(np.savez_compressed), "a.npz", "numpy a.npz", "images"),
+    "train": (floats, "a.npz::split=train,channels-first=1",
+              "numpy a.npz --split train --channels-first", "images"),
+    "npy": (beside, "images.npy", "numpy images.npy", "images"),
+    "zip": (nmnist(True), "n.zip::sensor=4", "nmnist n.zip --sensor 4", "events"),
+    "bin": (nmnist(False), "n::sensor=4x4,bin=500,timesteps=12,swap-polarity",
+            "nmnist n --sensor 4 --bin 500 -T 12 --swap-polarity", "events"),
+    "aedat 2": (aedat(aedat2), "a::sensor=128,pool=32", "aedat a --sensor 128 --pool 32", "events"),
+    "aedat 3": (aedat(aedat3), "a::sensor=4", "aedat a --sensor 4", "events"),
+    "streams": (lambda: write_streams(recordings()), "s.h5::sensor=4,bin=700",
+                "streams s.h5 --sensor 4 --bin 700", "events"),
+}  # fmt: skip
+
+
+def said(capsys, *arguments):
+    """What a command prints as JSON, without what differs by the clock or the file."""
+    capsys.readouterr()
+    assert run_command([*map(str, arguments), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    return without_clocks(found)
+
+
+def without_clocks(found):
+    """A value of JSON without what differs by the clock or the file."""
+    if isinstance(found, list):
+        return [without_clocks(each) for each in found]
+    if not isinstance(found, dict):
+        return found
+    return {k: without_clocks(v) for k, v in found.items() if k not in ("seconds", "data")}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_source_is_what_it_is_prepared(kind, capsys):
+    make, source, command, shape = KINDS[kind]
+    make()
+    network = small(SHAPES[shape])
+    assert prepare.main([*command.split(), "-o", "o.h5"]) == 0
+    with open_data(source) as one, open_data("o.h5") as other:
+        assert (one.samples, one.inputs.shape) == (6, other.inputs.shape)
+        np.testing.assert_array_equal(one.labels, other.labels)
+        if one.images is None:
+            assert (one.events.timesteps, one.events.graded) == (other.events.timesteps, False)
+            assert one.events[1:5].at_or_after(7) == other.events[1:5].at_or_after(7)
+            for i in range(6):
+                for mine, its in zip(one.events.of(i), other.events.of(i), strict=True):
+                    np.testing.assert_array_equal(mine, its)
+        else:
+            assert one.images.dtype == other.images.dtype
+            np.testing.assert_array_equal(one.images[:], other.images[:])
+            np.testing.assert_array_equal(one.images[4], other.images[4])
+            np.testing.assert_array_equal(one.images[1], other.images[1])
+    for more in ([], ["--samples", "2:5", "-T", "7"]):
+        found = said(capsys, "run", network, source, *more)
+        assert found["accuracy"] is not None
+        assert found == said(capsys, "run", network, "o.h5", *more)
+
+
+def test_every_kind_is_tried():
+    assert set(sources.kinds()) == {"pictures", "arrays", "nmnist", "aedat", "streams"}
+    for module in sources.kinds().values():
+        assert module.TITLE
+        assert set(module.OPTIONS) <= set(vars(sources.Options()))
+
+
+def test_what_a_source_is_told_of(capsys):
+    folder()
+    found = said(capsys, "info", "f::size=4")
+    assert found["format"] == "a folder of images per class"
+    assert (found["samples"], found["images"]) == (6, [4, 4, 3])
+    assert found["classes"] == "0 ant, 1 bee"
+    assert found["options"] == "size=4x4"
+    nmnist(True)()
+    found = said(capsys, "info", "n.zip")
+    assert (found["samples"], found["shape"]) == (6, [34, 34, 2])
+    assert found["timesteps"] == "those of the longest recording"
+    assert said(capsys, "info", "n.zip::timesteps=9")["timesteps"] == 9
+
+
+def test_other_commands_take_sources_too(capsys):
+    archive(np.savez)()
+    network = small(SHAPES["images"])
+    assert prepare.main(["numpy", "a.npz", "-o", "o.h5"]) == 0
+    for command in (["compare", network], ["check", network]):
+        more = ["-T", "5", *(["--chip", "odin"] if command[0] == "check" else [])]
+        found = []
+        for data in ("a.npz", "o.h5"):
+            capsys.readouterr()
+            assert run_command([*map(str, command), data, *more, "--json"]) in (0, 1)
+            found.append(without_clocks(json.loads(capsys.readouterr().out)))
+        assert found[0] == found[1]
+
+
+WRONG = {
+    "an unknown option": ("f::sise=4", "found the option 'sise', expected one of size, gray"),
+    "a near one": ("f::sise=4", "(did you mean 'size'?)"),
+    "twice": ("f::gray,gray", "found the option 'gray' twice, expected it once"),
+    "of another kind": ("f::bin=3", "found the option 'bin', expected those of a folder of images"),
+    "no size": ("f::size=4y", "size: found '4y', expected HEIGHTxWIDTH"),
+    "nothing": ("f::size", "size: found '', expected HEIGHTxWIDTH"),
+    "zero": ("f::size=0", "size: found '0', expected HEIGHTxWIDTH"),
+    "a number": ("n.zip::bin=0", "bin: found '0', expected a whole number of at least 1"),
+    "a flag": ("f::gray=yes", "gray: found 'yes', expected 1, 0 or the name alone"),
+    "a split": ("n.zip::split=all", "split: found 'all', expected test or train"),
+    "of a data file": ("o.h5::gray", "o.h5: found the options 'gray', expected none"),
+    "not there": ("nowhere::gray", "nowhere: no such file"),
+    "an empty folder": ("empty", "empty: found no regular file, expected an HDF5 file"),
+    "shapes": ("f", "an image of shape (5, 4, 3), expected (4, 4, 3) as in ant/00.png (size="),
+    "damaged": ("f::size=4", "f/bee/03.png: images, sample 3: found a damaged image ("),
+    "labels": ("images.npy::labels=x.npy", "labels: found no file x.npy, expected one in"),
+    "elsewhere": ("images.npy::labels=../x", "labels: found no file ../x"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_mistakes(case, capsys):
+    source, words = WRONG[case]
+    network = small(SHAPES["colours"])
+    write_images([pixels(4, 4, 3), pixels(5, 4, 3), pixels(4, 4, 3), pixels(4, 4, 3)])
+    if case == "damaged":
+        path = Path("f/bee/03.png")
+        path.write_bytes(path.read_bytes()[:-30])
+    nmnist(True)()
+    beside()
+    Path("empty").mkdir()
+    write("o.h5", {"/": {"images": pixels(6, 4, 4, 3)}})
+    capsys.readouterr()
+    assert run_command(["run", str(network), source, "--json"]) == 2
+    out, error = capsys.readouterr()
+    assert (out, error.count("\n")) == ("", 1)
+    assert words in error
+
+
+def test_a_mistake_in_a_later_image_names_it_and_leaves_the_others_alone(capsys):
+    images = pixels(6, 4, 4, 2).astype(np.float32)
+    images[4, 0, 0, 0] = np.nan
+    np.savez("a.npz", images=images, labels=np.arange(6) % 3)
+    network = small(SHAPES["images"])
+    assert run_command(["run", str(network), "a.npz", "--samples", ":4", "--quiet"]) == 0
+    assert run_command(["run", str(network), "a.npz", "--quiet"]) == 2
+    assert "a.npz: /images, sample 4: found NaN or infinity" in capsys.readouterr().err
+    np.save("a.npy", (images[:4] * 2).astype(np.int16))
+    assert run_command(["run", str(network), "a.npy", "--quiet"]) == 2
+    assert "a.npy: images, sample 0: found" in capsys.readouterr().err
+
+
+def test_flips_in_a_stored_array_are_found_where_all_is_read(capsys):
+    archive(np.savez)()
+    content = bytearray(Path("a.npz").read_bytes())
+    content[200] ^= 1  # a pixel
+    Path("a.npz").write_bytes(content)
+    assert run_command(["run", str(small(SHAPES["images"])), "a.npz", "--quiet"]) == 2
+    assert "a.npz: found a damaged archive (Bad CRC-32" in capsys.readouterr().err
+
+
+def test_a_name_with_the_separator_is_a_name():
+    np.save("a.npy", pixels(3, 4, 4))
+    os.rename("a.npy", "a::gray")
+    with open_data("a::gray") as data:
+        assert data.images.shape == (3, 4, 4)
+
+
+def test_without_pillow(capsys, monkeypatch):
+    folder()
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert run_command(["info", "f"]) == 2
+    assert "pip install 'evsim[images]'" in capsys.readouterr().err
+
+
+def test_nothing_is_unpickled(capsys):
+    np.save("a.npy", np.array([{}, {}]))
+    assert run_command(["info", "a.npy"]) == 2
+    assert "a pickle, which can run any program" in capsys.readouterr().err
+
+
+def test_a_network_takes_no_more_than_it_reads(monkeypatch):
+    """Rows of a packed array are read forward: to go back costs another pass, not memory."""
+    np.savez_compressed("a.npz", images=pixels(50, 9, 9))
+    monkeypatch.setattr("evsim.formats.data.READ", 200)
+    with evsim.open_data("a.npz") as data:
+        images, packed = data.images[:], data.images.dataset.array.bytes
+        opened = []
+        monkeypatch.setattr(packed, "close", lambda: opened.append(packed.file.close()))
+        for index in (3, 30, 4, 49):
+            np.testing.assert_array_equal(data.images[index], images[index])
+        assert len(opened) == 2  # for 3, which lies before the end, and for 4
+        monkeypatch.undo()
+
+
+# What the digest covers, and what changes under a run
+
+
+def sha256sum(*paths):
+    import hashlib
+
+    return [f"{hashlib.sha256(Path(p).read_bytes()).hexdigest()}  {p}\n" for p in paths]
+
+
+def test_digests():
+    import hashlib
+
+    archive(np.savez)()
+    with open_data("a.npz") as data:
+        plain = data.sha256
+        assert plain == sha256sum("a.npz")[0][:64]
+    with open_data("a.npz::channels-first=0") as data:
+        assert data.sha256 == plain  # the default is no option
+    with open_data("a.npz::channels-first") as data:
+        text = "channels-first=1\n" + sha256sum("a.npz")[0]
+        assert data.sha256 == hashlib.sha256(text.encode()).hexdigest()
+    folder()
+    with open_data("f::size=4,gray") as data:
+        data.begin_digest()
+        os.chdir("f")
+        names = [
+            f"{c}/{i:02d}.png"
+            for c, some in (("ant", "024"), ("bee", "135"))
+            for i in map(int, some)
+        ]
+        text = "gray=1\nsize=4x4\n" + "".join(sha256sum(*names))
+        os.chdir("..")
+        assert data.sha256 == hashlib.sha256(text.encode()).hexdigest()
+
+
+def exchanged(path):
+    os.replace(path.with_name("other"), path)
+
+
+def truncated(path):
+    os.truncate(path, path.stat().st_size - 1)
+
+
+def overwritten(path):
+    with path.open("r+b") as file:
+        file.write(b"\x89")
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 10**7))  # clocks of file systems are coarse
+
+
+@pytest.mark.parametrize("change", [exchanged, truncated, overwritten, os.unlink])
+@pytest.mark.parametrize("source", ["o.h5", "a.npz", "f::size=4"])
+def test_what_changes_under_a_run(source, change):
+    write("o.h5", {"/": {"images": pixels(6, 4, 4, 3)}})
+    archive(np.savez)()
+    folder()
+    path = Path("f/bee/03.png" if source[0] == "f" else source)
+    path.with_name("other").write_bytes(path.read_bytes())
+    with open_data(source) as data:
+        data.verify()
+        change(path)
+        for use in (data.verify, lambda: data.sha256):
+            with pytest.raises(evsim.EvsimError, match="changed while it was used: found") as error:
+                use()
+            assert error.value.file == str(path)
+
+
+def test_files_that_come_to_a_folder():
+    folder()
+    with open_data("f::size=4") as data:
+        Path("f/cat").mkdir()
+        data.verify()
+        Path("f/cat/9.png").write_bytes(Path("f/ant/00.png").read_bytes())
+        with pytest.raises(evsim.EvsimError, match=r"f/cat/9.png: changed .*another list of files"):
+            data.verify()
+
+
+COMMANDS = {
+    "run": "run n.h5 d.h5",
+    "run --out": "run n.h5 d.h5 --out r.h5",
+    "ann": "ann m.h5 d.h5 --topology t.toml",
+    "convert": "convert m.h5 --topology t.toml --calibrate d.h5 -o c.h5",
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_notices_it(command, capsys, monkeypatch):
+    small(SHAPES["colours"])
+    write("d.h5", {"/": {"images": pixels(6, 4, 4, 3), "labels": np.arange(6)}})
+    hdf5(Path("m.h5"), trained())
+    Path("t.toml").write_text(TOPOLOGY)
+    before = Images.__getitem__
+
+    def read_while_somebody_writes(images, index):
+        truncated(Path("d.h5"))
+        return before(images, index)
+
+    monkeypatch.setattr(Images, "__getitem__", read_while_somebody_writes)
+    assert run_command([*COMMANDS[command].split(), "--quiet"]) == 2
+    out, error = capsys.readouterr()
+    assert (out, error.count("\n")) == ("", 1)
+    assert "d.h5: changed while it was used: found" in error
+    assert not {"r.h5", "c.h5"} & set(os.listdir())
+
+
+def test_a_network_that_changes_while_it_is_read(monkeypatch):
+    path = small(SHAPES["colours"])
+    before = native._network
+
+    def read_while_somebody_writes(file):
+        exchanged_by_a_copy(Path(path))
+        return before(file)
+
+    monkeypatch.setattr(native, "_network", read_while_somebody_writes)
+    with pytest.raises(evsim.EvsimError, match=r"n\.h5: changed while it was used: found another"):
+        evsim.load(path)
+
+
+def exchanged_by_a_copy(path):
+    path.with_name("other").write_bytes(path.read_bytes())
+    exchanged(path)
+
+
+def test_events_of_a_file_stay_in_it():
+    write_streams(recordings())
+    assert prepare.main(["streams", "s.h5", "--sensor", "4", "-o", "o.h5"]) == 0
+    with open_data("o.h5") as data:
+        assert all(isinstance(column, h5py.Dataset) for column in data.events.columns.values())
