@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from files import write
 from prepared import pixels, prepare
+from recordings import write as written
 from test_data_events import aedat2, aedat3, nmnist_bytes, some_events, write_streams, write_zip
 from test_data_script import write_images
 from torch_files import TOPOLOGY, hdf5
@@ -21,6 +22,7 @@ from evsim.cli import run_command
 from evsim.formats import native, sources
 from evsim.formats.data import Images, open_data
 
+RECORDINGS = Path(__file__).parent / "recordings"
 SHAPES = {"images": (4, 4, 2), "colours": (4, 4, 3), "gray": (4, 4, 1), "events": (4, 4, 2)}
 
 
@@ -157,6 +159,46 @@ def test_a_source_is_what_it_is_prepared(kind, capsys):
         found = said(capsys, "run", network, source, *more)
         assert found["accuracy"] is not None
         assert found == said(capsys, "run", network, "o.h5", *more)
+
+
+@pytest.mark.parametrize("compression", ["lz4", "zstd"])
+def test_a_recording_that_the_maker_of_the_cameras_wrote(compression, capsys):
+    pytest.importorskip("aedat", reason="AEDAT 4 needs the package aedat: evsim[recordings]")
+    path = RECORDINGS / f"dv-{compression}.aedat4"
+    steps = check_the_makers(path, capsys)
+    assert steps == 30
+
+
+def check_the_makers(path, capsys):
+    """Read in place and prepared, a file holds the events that were written to it."""
+    rows = written.events()
+    should = sorted({((t - written.START) // 1000, (y * 34 + x) * 2 + p) for t, x, y, p in rows})
+    assert prepare.main(["aedat", str(path), "-o", "o.h5", "--overwrite"]) == 0
+    for source in (path, "o.h5"):
+        with open_data(source) as data:
+            assert (data.samples, data.events.shape) == (1, (26, 34, 2))
+            timesteps, neurons, _ = data.events.of(0)
+            assert list(zip(timesteps.tolist(), neurons.tolist(), strict=True)) == should
+            assert data.sha256 == sha256sum(source)[0][:64]
+    return data.events.timesteps
+
+
+def test_what_the_maker_of_the_cameras_writes_today(capsys):
+    library = pytest.importorskip("dv_processing", reason="dv-processing writes AEDAT 4")
+    pytest.importorskip("aedat", reason="AEDAT 4 needs the package aedat: evsim[recordings]")
+    for name in ("NONE", "LZ4", "LZ4_HIGH", "ZSTD", "ZSTD_HIGH"):
+        written.write("a.aedat4", getattr(library.CompressionType, name))
+        assert check_the_makers("a.aedat4", capsys) == 30
+    content = Path("a.aedat4").read_bytes()
+    packets = 18 + int.from_bytes(content[14:18], "little")
+    first = packets + 8 + int.from_bytes(content[packets + 4 : packets + 8], "little")
+    for size in (14, 60, packets, first, first + 9, len(content) - 400):
+        Path("a.aedat4").write_bytes(content[:size])
+        capsys.readouterr()
+        network = small((26, 34, 2))
+        assert run_command(["run", str(network), "a.aedat4", "--quiet"]) == 2
+        out, error = capsys.readouterr()
+        assert (out, error.count("\n")) == ("", 1)
 
 
 def test_every_kind_is_tried():

@@ -30,6 +30,7 @@ class Origin:
     ):
         self.path, self.files, self.options = path, files, options or {}
         self.folder = path if os.path.isdir(path) else os.path.dirname(path)
+        self.here = os.getcwd()  # the paths stay those of now
         self.names, self.states = self._look()
         self.found: str | Exception | None = None
         self.thread: threading.Thread | None = None
@@ -40,7 +41,10 @@ class Origin:
         names = self.files()
         states = np.empty((len(names), 3), np.uint64)
         for row, name in zip(states, names, strict=True):
-            found = os.stat(self._file(name))
+            try:
+                found = os.stat(os.path.join(self.here, self._file(name)))
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, self._file(name)) from None
             row[:] = found.st_ino & WORD, found.st_size, found.st_mtime_ns & WORD
         return names, states
 
@@ -116,7 +120,7 @@ class Origin:
 
     def _one(self, name: str) -> str:
         found = hashlib.sha256()
-        with open(self._file(name), "rb", buffering=0) as file:
+        with open(os.path.join(self.here, self._file(name)), "rb", buffering=0) as file:
             while content := file.read(READ):
                 found.update(content)
                 if self.closed.is_set():

@@ -184,7 +184,28 @@ def _decoder(path: Path):
         return Decoder(str(path))
 
 
+def _end_of_packets(path: Path, start: int) -> int:
+    """Where the packets of an AEDAT 4 file end, as its header says; 0 where it does not.
+
+    The header is a table of FlatBuffers behind its own length: a byte offset to the table, from
+    there one back to the list of its fields, of which the second is where the packets end.
+    """
+    with reading(path), open(path, "rb") as file:
+        file.seek(start + 4)
+        head = file.read(READ)
+    table = int.from_bytes(head[:4], "little")
+    fields = table - int.from_bytes(head[table : table + 4], "little", signed=True)
+    length = int.from_bytes(head[fields : fields + 2], "little") if fields >= 0 else 0
+    place = int.from_bytes(head[fields + 6 : fields + 8], "little") if length >= 8 else 0
+    field = head[table + place : table + place + 8]
+    return max(0, int.from_bytes(field, "little", signed=True)) if place else 0
+
+
 def _aedat4_sensor(path: Path) -> tuple[int, int]:
+    with open(path, "rb") as file:
+        end = _end_of_packets(path, _header(file)[2])
+    if (size := path.stat().st_size) < end:  # else one that is cut between packets looks whole
+        raise wrong(path, f"{size} bytes", f"at least {end}, as its header says")
     streams = _decoder(path).id_to_stream().values()
     found = [(s["height"], s["width"]) for s in streams if s["type"] == "events"]
     if len(found) != 1:
