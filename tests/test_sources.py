@@ -454,6 +454,26 @@ def exchanged_by_a_copy(path):
     exchanged(path)
 
 
+@pytest.mark.parametrize("scan", [1, 2, 7, 1 << 20])
+def test_where_samples_begin_in_a_file_of_events(scan, monkeypatch):
+    monkeypatch.setattr("evsim.events.SCAN", scan)
+    samples = np.array([1, 1, 1, 4, 4, 4, 4, 5, 5, 8, 8])
+    columns = {
+        "timestep": [0, 0, 2, 0, 1, 1, 1, 0, 1, 1, 3],
+        "neuron": [1, 2, 0, 5, 0, 1, 2, 3, 3, 4, 0],
+    }
+    columns = {name: np.array(column, np.uint16) for name, column in columns.items()}
+    about = {"shape": (6,), "samples": 10, "timesteps": 4}
+    events = evsim.Events(samples.astype(np.uint8), **columns, **about)
+    assert events.offsets.tolist() == [0, 0, 3, 3, 3, 7, 9, 9, 9, 11, 11]
+    for k, what in ((0, "repeated"), (1, "unordered")):
+        for name in columns:
+            columns[name][5:7] = columns[name][[6, 5]] if k else columns[name][6]
+        with pytest.raises(evsim.EvsimError, match=f"found {what} event 6"):
+            evsim.Events(samples, **columns, **about)
+        columns["neuron"][5:7] = 1, 2
+
+
 def test_events_of_a_file_stay_in_it():
     write_streams(recordings())
     assert prepare.main(["streams", "s.h5", "--sensor", "4", "-o", "o.h5"]) == 0

@@ -153,7 +153,7 @@ def source_of(path):
 
 def _source(path: str, place: str, kind, options) -> Data:
     origin = Origin(place, lambda: kind.files(Path(place), options), options.given)
-    found = sources.opened(kind, place, options)
+    found = sources.opened(kind, place, options, origin.names)
     try:
         data = Data(path, kind.TITLE, origin, found.close)
         if isinstance(found, sources.Pictures):

@@ -2,8 +2,8 @@
 
 A kind is a module with TITLE (what it is, in words), OPTIONS (those of `Options` it takes), WHERE
 (what it can lie in: file, folder, zip), claims(Sniffed), files(path, Options), the paths of all its
-files ("": the source itself) in the order of the digest, and read(path, Options), which gives
-Pictures or Recordings.
+files ("": the source itself) in the order of the digest, and read(path, Options, those
+paths), which gives Pictures or Recordings.
 """
 
 from __future__ import annotations
@@ -78,15 +78,22 @@ def _sniffed(path: str, where: str, datasets: frozenset[str]) -> Iterator[Sniffe
                     yield Sniffed(info.filename, file.read(START))
 
 
-def opened(module: ModuleType, path: str, options: Options) -> Pictures | Recordings:
-    """The content of a source of a kind; raises EvsimError for an option it has no use for."""
+def opened(
+    module: ModuleType, path: str, options: Options, names: list[str] | None = None
+) -> Pictures | Recordings:
+    """The content of a source of a kind; raises EvsimError for an option it has no use for.
+
+    `names`: what the kind's `files` gave, where that was asked already.
+    """
     for name in options.given:
         if name.replace("-", "_") not in module.OPTIONS:
             known = ", ".join(option.replace("_", "-") for option in module.OPTIONS)
             expected = f"those of {module.TITLE}: {known}"
             raise EvsimError(f"found the option {name!r}, expected {expected}", file=path)
     with reading(path):
-        found = module.read(Path(path), options)
+        if names is None:
+            names = module.files(Path(path), options)
+        found = module.read(Path(path), options, names)
     if not found.samples:
         found.close()
         raise mismatch("no samples", "at least one").within(file=path)

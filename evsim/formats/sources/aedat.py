@@ -42,9 +42,9 @@ def files(path: Path, options) -> list[str]:
     return _names(path) if path.is_dir() else [""]
 
 
-def read(path: Path, options) -> Recordings:
+def read(path: Path, options, names: list[str]) -> Recordings:
     """The recordings of a file or folder, decoded when they are used."""
-    folder, names = (path, _names(path)) if path.is_dir() else (path.parent, [path.name])
+    folder, names = (path, names) if path.is_dir() else (path.parent, [path.name])
     if not names:
         raise wrong(path, "no file *.aedat", "one per recording")
     labelled = "/" in names[0]

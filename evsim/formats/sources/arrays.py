@@ -39,7 +39,7 @@ def files(path: Path, options) -> list[str]:
     return [""] if other is None else [path.name, str(other.relative_to(path.parent))]
 
 
-def read(path: Path, options) -> Pictures:
+def read(path: Path, options, names: list[str]) -> Pictures:
     """The images and labels of a .npz, or of a .npy and the file of labels beside it."""
     return _beside(path, options) if _alone(path) else _archive(path, options)
 

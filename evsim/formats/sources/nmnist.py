@@ -30,7 +30,7 @@ def files(path: Path, options) -> list[str]:
         return [member.path for member in _of_split(archive, options.split)]
 
 
-def read(path: Path, options) -> Recordings:
+def read(path: Path, options, names: list[str]) -> Recordings:
     """The recordings *.bin, one folder per class; labels are the classes' numbers, if they are."""
     archive = Archive(path)
     try:

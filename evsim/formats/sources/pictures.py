@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from pathlib import Path
@@ -10,13 +11,14 @@ import numpy as np
 
 from evsim.formats.sources._archive import walked, wrong
 from evsim.formats.sources._content import Pictures
-from evsim.parts import EvsimError
+from evsim.parts import EvsimError, mismatch
 
 TITLE = "a folder of images per class"
 OPTIONS = ("size", "gray")
 WHERE = ("folder",)
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"P5", b"P6", b"II*\0", b"MM\0*", b"RIFF")
+LARGEST = 1 << 26  # pixels of an image
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # of 8 bits a channel, or less
 
 
@@ -25,25 +27,26 @@ def claims(sniffed) -> bool:
     return sniffed.name.lower().endswith(ENDINGS) and sniffed.start.startswith(STARTS)
 
 
-def read(path: Path, options) -> Pictures:
+def read(path: Path, options, names: list[str]) -> Pictures:
     """The images of a folder, decoded when they are used; bytes, three channels or one."""
-    if not path.is_dir():
-        raise wrong(path, "no folder", "one with a folder of images per class")
     _pillow()
-    found = files(path, options)
-    if not found:
+    if options.size and math.prod(options.size) > LARGEST:
+        raise mismatch(f"{math.prod(options.size)} pixels", f"at most {LARGEST}", "size")
+    if not names:
         expected = f"folders, one per class, of {' '.join(ENDINGS)}"
         raise wrong(path, "no image", expected)
     inside = (e.name for e in os.scandir(path) if e.is_dir() and not e.name.startswith("."))
     classes = sorted(inside)
     number = {name: label for label, name in enumerate(classes)}
-    labels = np.array([number[name.partition("/")[0]] for name in found], np.int64)
-    rows = Decoded(path, found, options.size, options.gray)
+    labels = np.array([number[name.partition("/")[0]] for name in names], np.int64)
+    rows = Decoded(path, names, options.size, options.gray)
     return Pictures(rows, labels, path.resolve().name, classes)
 
 
 def files(path: Path, options) -> list[str]:
     """The images of all classes, in order of name."""
+    if not path.is_dir():
+        raise wrong(path, "no folder", "one with a folder of images per class")
     return [name for name in walked(path) if name.lower().endswith(ENDINGS) and "/" in name]
 
 

@@ -26,7 +26,7 @@ def files(path: Path, options) -> list[str]:
     return [""]
 
 
-def read(path: Path, options) -> Recordings:
+def read(path: Path, options, names: list[str]) -> Recordings:
     """The recordings of datasets t, x, y, p, offsets (recordings + 1,) and perhaps labels."""
     with hdf5.reading(path):
         file = hdf5.open_file(path)
