@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from files import write
+from files import content, write
+from PIL import Image
 from prepared import pixels, prepare
 from recordings import write as written
 from test_data_events import aedat2, aedat3, nmnist_bytes, some_events, write_streams, write_zip
@@ -19,7 +21,7 @@ from torch_files import small as trained
 
 import evsim
 from evsim.cli import run_command
-from evsim.formats import native, sources
+from evsim.formats import guard, native, sources
 from evsim.formats.data import Images, open_data
 
 RECORDINGS = Path(__file__).parent / "recordings"
@@ -222,18 +224,33 @@ def test_what_a_source_is_told_of(capsys):
     assert said(capsys, "info", "n.zip::timesteps=9")["timesteps"] == 9
 
 
-def test_other_commands_take_sources_too(capsys):
-    archive(np.savez)()
-    network = small(SHAPES["images"])
-    assert prepare.main(["numpy", "a.npz", "-o", "o.h5"]) == 0
-    for command in (["compare", network], ["check", network]):
-        more = ["-T", "5", *(["--chip", "odin"] if command[0] == "check" else [])]
-        found = []
-        for data in ("a.npz", "o.h5"):
-            capsys.readouterr()
-            assert run_command([*map(str, command), data, *more, "--json"]) in (0, 1)
-            found.append(without_clocks(json.loads(capsys.readouterr().out)))
-        assert found[0] == found[1]
+OTHERS = {
+    "compare": "compare n.h5 DATA -T 5 --ann m.h5 --topology t.toml",
+    "check": "check n.h5 DATA -T 5 --chip odin",
+    "quantize": "quantize n.h5 --bits 8 --potential-bits 16 --data DATA -T 5 -o q.h5 --overwrite",
+    "ann": "ann m.h5 DATA --topology t.toml",
+    "convert": "convert m.h5 --topology t.toml --calibrate DATA -o q.h5 --overwrite",
+}
+
+
+@pytest.mark.parametrize("command", OTHERS)
+def test_other_commands_take_sources_too(command, capsys):
+    rows = {"x_test": pixels(6, 3, 4, 4), "y_test": np.arange(6)}
+    np.savez_compressed("a.npz", **rows)
+    small(SHAPES["colours"])
+    hdf5(Path("m.h5"), trained())
+    Path("t.toml").write_text(TOPOLOGY)
+    assert prepare.main(["numpy", "a.npz", "--channels-first", "-o", "o.h5"]) == 0
+    found = []
+    for data in ("a.npz::channels-first", "o.h5"):
+        capsys.readouterr()
+        words = OTHERS[command].replace("DATA", data).split()
+        assert run_command([*words, "--json"]) in (0, 1)
+        found.append(without_clocks(json.loads(capsys.readouterr().out)))
+        found[-1].pop("calibrated with", None)
+        if "-o" in words:
+            found[-1]["written"] = content("q.h5")
+    assert found[0] == found[1]
 
 
 WRONG = {
@@ -252,7 +269,7 @@ WRONG = {
     "an empty folder": ("empty", "empty: found no regular file, expected an HDF5 file"),
     "shapes": ("f", "an image of shape (5, 4, 3), expected (4, 4, 3) as in ant/00.png (size="),
     "damaged": ("f::size=4", "f/bee/03.png: images, sample 3: found a damaged image ("),
-    "labels": ("images.npy::labels=x.npy", "labels: found no file x.npy, expected one in"),
+    "labels": ("images.npy::labels=x.npy", "images.npy: labels: found no file x.npy, expected one in"),
     "elsewhere": ("images.npy::labels=../x", "labels: found no file ../x"),
 }  # fmt: skip
 
@@ -316,6 +333,41 @@ def test_nothing_is_unpickled(capsys):
     np.save("a.npy", np.array([{}, {}]))
     assert run_command(["info", "a.npy"]) == 2
     assert "a pickle, which can run any program" in capsys.readouterr().err
+
+
+def test_a_child_tries_a_source_first(capsys, monkeypatch):
+    monkeypatch.delenv("EVSIM_NO_GUARD")
+    archive(np.savez)()
+    tried = []
+
+    def in_the_child(path, read):
+        tried.append(path)
+        if path.name == "a.npz":
+            read(path).close()
+
+    monkeypatch.setattr(guard, "_try", in_the_child)
+    assert run_command(["run", str(small(SHAPES["images"])), "a.npz::split=train", "--quiet"]) == 0
+    assert tried == [Path("n.h5"), Path("a.npz")]
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_images():
+    for index in range(1200):
+        folder = Path(f"f/{index % 5}")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels(96, 96, 3, seed=index)).save(folder / f"{index}.png")
+    small((64, 64, 3))
+    script = (
+        "import resource, sys; from evsim.cli import run_command;"
+        "assert run_command(sys.argv[1:]) == 0;"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    peaks = []
+    for samples in (":100", ":"):
+        words = ["run", "n.h5", "f::size=64", "-T", "4", "--samples", samples, "--quiet"]
+        done = subprocess.run([sys.executable, "-c", script, *words], stdout=subprocess.PIPE)
+        peaks.append(int(done.stdout))
+    assert peaks[1] - peaks[0] < 8 << 10  # kB; all of them are 14 MB
 
 
 def test_a_network_takes_no_more_than_it_reads(monkeypatch):

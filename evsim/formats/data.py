@@ -152,7 +152,8 @@ def source_of(path):
 
 
 def _source(path: str, place: str, kind, options) -> Data:
-    origin = Origin(place, lambda: kind.files(Path(place), options), options.given)
+    with sources.reading(place):
+        origin = Origin(place, lambda: kind.files(Path(place), options), options.given)
     found = sources.opened(kind, place, options, origin.names)
     try:
         data = Data(path, kind.TITLE, origin, found.close)

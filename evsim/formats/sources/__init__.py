@@ -116,5 +116,6 @@ __all__ = [
     "opened",
     "parsed",
     "read_binned",
+    "reading",
     "split",
 ]
