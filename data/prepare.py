@@ -103,7 +103,7 @@ def numpy(
     channels_first: Annotated[bool, typer.Option("--channels-first")] = False,
     overwrite: Overwrite = False,
 ):
-    """A NumPy archive (.npz) with images and labels, or x_test, y_test, x_train, y_train."""
+    """NumPy arrays (.npz, .npy): images and labels, or x_test, y_test, x_train, y_train."""
     options = Options(split=split, channels_first=channels_first)
     save_pictures("arrays", source, options, out, overwrite)
 
