@@ -96,7 +96,9 @@ class Job:
     def result_store(self, out, overwrite: bool, resume: bool) -> ResultStore:
         """Where the samples go on their way to the result file `out`."""
         paths = {"data_path": self.data.path, "data_sha256": self.data.sha256}
-        return ResultStore(out, self.run, paths, say, self.labels, overwrite, resume)
+        store = ResultStore(out, self.run, paths, say, self.labels, overwrite, resume)
+        store.verify = self.data.verify
+        return store
 
     def folder_store(self, folder: Path, **more) -> Store:
         """Where the samples stay, so that the same job goes on with them; `more` is part of it."""
@@ -104,7 +106,9 @@ class Job:
         about["network_sha256"] = self.network.digest
         about |= {"queue": repr(self.queue), **more}
         folder.mkdir(exist_ok=True)
-        return Store(folder / identity(about), about, say)
+        store = Store(folder / identity(about), about, say)
+        store.verify = self.data.verify
+        return store
 
     def simulate(self, jobs, memory, *, quiet=False, observer=None, store=None) -> None:
         """Run all samples with a progress bar; what is finished is in the `store`, if there is one.
@@ -140,6 +144,7 @@ class Job:
             except Stopped:
                 raise Interrupted(self._left(store)) from None
             self.run.seconds = time.perf_counter() - begin
+            self.data.verify()
             if store:
                 store.finish()
                 self.run.seconds = store.seconds

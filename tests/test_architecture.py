@@ -15,7 +15,12 @@ FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in ROOT.rglob("*.py")
 }
 KINDS = ("neurons", "synapses", "codings", "layers")
-REGISTRIES = (*KINDS, "formats", "commands")  # their files never import each other
+REGISTRIES = (
+    *KINDS,
+    "formats",
+    "formats.sources",
+    "commands",
+)  # their files never import each other
 LEVELS = [  # who imports whom: down only; of a folder, its `__init__` and its files
     ("parts",),
     ("counts", "memory", "events", "geometry", "recording", "sample", "shipped", "widths"),
@@ -85,13 +90,13 @@ def test_imports_go_down(module):
         if (module, other) in UPWARD and not top:
             continue
         other = other.removesuffix(".__init__")
-        if folder in REGISTRIES and other.split(".")[0] == folder:
-            floor = other == folder or other.rpartition(".")[2].startswith("_")
+        if folder in REGISTRIES and f"{other}.".startswith(f"{folder}."):
+            floor = other in REGISTRIES or other.rpartition(".")[2].startswith("_")
             assert floor, f"{module} imports its sibling {other}"
         elif folder in KINDS:
             assert other.split(".")[0] not in KINDS, f"{module} imports {other}"
         elif name != "__main__":
-            inside = other.split(".")[0] == folder
+            inside = other.split(".")[0] == folder.split(".")[0]
             assert inside or level(other) < level(module), f"{module} imports {other}"
 
 

@@ -16,6 +16,9 @@ from prepared import pixels, prepare
 from test_data_events import aedat2, aedat3, nmnist_bytes, some_events
 from test_data_script import idx
 
+from evsim.formats.data import open_data
+from evsim.parts import EvsimError
+
 
 def zipped(files):
     """The bytes of a zip archive."""
@@ -67,6 +70,33 @@ DOWNLOADS = {  # name: content, command
 }
 
 
+IN_PLACE = {  # what is read without preparing it
+    "a.npz": "a.npz",
+    "b.npz": "b.npz",
+    "n.zip": "n.zip",
+    "2.aedat": "2.aedat",
+    "3.aedat": "3.aedat::sensor=34",
+    "f/ant/1.png": "f",
+}
+
+
+def content_of(source):
+    """All that is read of data; None where any of it is refused."""
+    try:
+        with open_data(source) as data:
+            if data.images is None:
+                columns = [data.events.of(index) for index in range(data.samples)]
+                found = [[column.tolist() for column in each] for each in columns]
+                found = [found, data.events.shape, data.events.timesteps]
+            else:
+                found = [
+                    image.tolist() for image in map(data.images.__getitem__, range(data.samples))
+                ]
+            return found, None if data.labels is None else data.labels.tolist()
+    except EvsimError:
+        return None
+
+
 @pytest.mark.parametrize("name", DOWNLOADS)
 @examples(60)
 @given(data=st.data())
@@ -87,6 +117,9 @@ def test_spoiled(data, name, tmp_path_factory):
             status = prepare.main([*command.split(), "-o", "o.h5"])
         found = Path("o.h5").exists()
         assert not Path("o.h5.part").exists()
+        if name in IN_PLACE:
+            prepared = content_of("o.h5") if found else None
+            assert content_of(IN_PLACE[name]) == prepared
     finally:
         os.chdir(before)
     if status == 2:

@@ -57,6 +57,7 @@ def ann(
                 finished=finished,
                 **drawn,
             )
+        opened.verify()
         labels = None if opened.labels is None else opened.labels[some]
     model_options.tell(reading, silent)
     correct = None if labels is None else int((predictions == labels).sum())

@@ -58,6 +58,8 @@ def check(
     limits = {"record": RECORD, "queue": queue}
     choices = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
     with guarded(data, open_data) as opened:
+        if as_json:
+            opened.begin_digest()
 
         def simulated(samples: str | None, keep: Path | None = None) -> Check:
             free = Job(widest(loaded), opened, samples=samples, **choices)

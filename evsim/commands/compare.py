@@ -60,6 +60,8 @@ def compare(
     loaded = [guarded(path, load) for path in networks]
     choices = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
     with guarded(data, open_data) as opened:
+        if as_json:
+            opened.begin_digest()
         how = {"jobs": jobs, "memory": byte_count(memory), "quiet": silent}
         compared = Comparison(opened, samples, machine, profile, keep, **how)
         if picture is not None and compared.labels is None:

@@ -197,6 +197,7 @@ def _convert(model, file, data, some, target, jobs, quiet) -> dict:
             if error.place in choices:
                 raise EvsimError(error.problem, f"--{error.place.replace('_', '-')}") from None
             raise error if "images" in error.place else error.within(file=str(file)) from None
+    data.verify()
     told = "diagnose" in SCHEMES[scheme]  # rates, or durations, times scales are activations
     found = _write(path, made.network, overwrite, notes(made.units) if told else None)
     rows = [

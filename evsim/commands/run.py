@@ -50,6 +50,8 @@ def run(
         conventions.conventions(tool)
     loaded = guarded(network, load)
     with guarded(data, open_data) as opened:
+        if as_json:
+            opened.begin_digest()
         job = Job(
             loaded,
             opened,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -109,12 +108,6 @@ def hold(path, start: int, size: int) -> None:
             raise
     finally:
         os.close(descriptor)
-
-
-def digest(path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_format(file, name: str) -> None:

@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from evsim.formats.sources import split
 from evsim.parts import EvsimError, mismatch
 
 SECONDS = 20  # for reading any file, beyond the time its size takes to read
@@ -28,8 +29,9 @@ ANYWAY = "EVSIM_NO_GUARD=1 reads it without limits"
 
 def guarded(path, read: Callable):
     """read(path), tried in a child with limits of time and memory before it is done here."""
-    if hasattr(os, "fork") and os.path.isfile(path) and "EVSIM_NO_GUARD" not in os.environ:
-        _try(Path(path), read)
+    file, _ = split(path)
+    if hasattr(os, "fork") and os.path.isfile(file) and "EVSIM_NO_GUARD" not in os.environ:
+        _try(Path(file), lambda _: read(path))
     return read(path)
 
 

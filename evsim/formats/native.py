@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from evsim.formats import _hdf5 as hdf5
+from evsim.formats._origin import Origin
 from evsim.memory import address
 from evsim.network import ATTRIBUTES, Network
 from evsim.neurons import neuron_kinds
@@ -24,10 +25,12 @@ def load(path) -> Network:
 
     Raises EvsimError with file, place, found and expected.
     """
-    with hdf5.opened(path) as file:
-        hdf5.check_format(file, FORMAT)
-        network = _network(file)
-        network.path, network.sha256 = str(path), hdf5.digest(path)
+    with hdf5.reading(path):
+        origin = Origin(str(path))
+        with hdf5.open_file(path) as file:
+            hdf5.check_format(file, FORMAT)
+            network = _network(file)
+        network.path, network.sha256 = str(path), origin.sha256
     return network
 
 

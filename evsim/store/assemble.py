@@ -237,8 +237,8 @@ def as_file(path):
     from evsim.store import LABELS, read_about, readable_pieces
 
     folder = Path(path)
-    if not folder.is_dir():
-        yield folder
+    if not folder.is_dir() or folder.suffix != ".part":
+        yield path
         return
     about = read_about(folder)
     parts = about.pop("parts", None)
