@@ -9,15 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import h5py
 import numpy as np
 from _archive import wrong
 from rich.console import Console
 from rich.progress import Progress
 
+from evsim.formats import _checksums as checksums
 from evsim.parts import NEURONS, EvsimError, mismatch
 
-PACKED = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "track_times": False}
+PACKED = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True}
+PACKED |= {"track_times": False}
 CHUNK = 1 << 20  # bytes of images read in one go, events compressed together
 LARGEST = 1 << 28  # bytes of an image
 PACK = 1 << 18  # bytes of images compressed together
@@ -80,8 +81,8 @@ def new_file(path: Path, overwrite: bool):
         if found.exists() and not overwrite:
             raise EvsimError("exists (--overwrite replaces it)", file=str(found))
     try:
-        with h5py.File(part, "w") as file:
-            file.attrs["format"], file.attrs["version"] = "evsim-data", 1
+        with checksums.create(part) as file:
+            checksums.note(file, format="evsim-data", version=1)
             yield file
         os.replace(part, path)
     finally:
@@ -152,8 +153,9 @@ def write_events(path: Path, recordings: Recordings, binning: Binning, overwrite
     packed = PACKED | {"chunks": (CHUNK // 4,)}
     with new_file(path, overwrite) as file, progress(path.name, recordings.samples) as advance:
         describe(file, recordings, "height, width, polarity")
+        events = checksums.group(file, "events")
         columns = [
-            file.create_dataset(f"events/{name}", (0,), "u4", maxshape=(None,), **packed)
+            events.create_dataset(name, (0,), "u4", maxshape=(None,), **packed)
             for name in ("sample", "timestep", "neuron")
         ]
         for sample, (name, label, parts) in enumerate(recordings.each):
@@ -170,10 +172,9 @@ def write_events(path: Path, recordings: Recordings, binning: Binning, overwrite
             duration = max(duration, int(timestep.max(initial=0)) + 1)
             labels.append(label)
             advance(1)
-        about = file["events"].attrs
-        about["shape"], about["samples"] = shape, len(labels)
-        about["timesteps"] = steps = binning.timesteps or duration
-        about["microseconds_per_timestep"] = binning.microseconds
+        steps, unit = binning.timesteps or duration, binning.microseconds
+        checksums.note(events, shape=shape, samples=len(labels), timesteps=steps)
+        checksums.note(events, microseconds_per_timestep=unit)
         write_labels(file, recordings, np.array(labels) if recordings.labelled else None)
     found = f"{len(labels):,} recordings, {total:,} events, {steps} timesteps"
     return found + (f" ({late:,} events after them dropped)" if late else "")
@@ -211,9 +212,10 @@ def binned(parts, recordings: Recordings, binning: Binning):
 
 def describe(file, content, layout: str) -> None:
     """Write where the data come from, and what their axes and classes are."""
-    file.attrs["source"], file.attrs["layout"] = content.source, layout
+    checksums.note(file, source=content.source, layout=layout)
     if content.classes:
-        file.attrs["classes"] = ",".join(name.replace(",", " ") for name in content.classes)
+        classes = ",".join(name.replace(",", " ") for name in content.classes)
+        checksums.note(file, classes=classes)
 
 
 def write_labels(file, content, labels) -> None:
@@ -223,4 +225,4 @@ def write_labels(file, content, labels) -> None:
     if labels.min() < 0:
         raise wrong(content.source, f"label {labels.min()}", "0 or more")
     narrow = next(d for d in ("u1", "u2", "u4", "u8") if labels.max() <= np.iinfo(d).max)
-    file.create_dataset("labels", data=labels.astype(narrow), track_times=False)
+    checksums.dataset(file, "labels", labels.astype(narrow))

@@ -73,8 +73,8 @@ def _field(check, default=dataclasses.MISSING, array=False):
     return dataclasses.field(default=default, metadata={"check": check, "array": array})
 
 
-def whole(default=dataclasses.MISSING, least: int = 0):
-    """An integer of at least `least`."""
+def whole(default=dataclasses.MISSING, least: int = 0, most: int = MOST):
+    """An integer from `least` to `most`."""
 
     def check(part, value):
         if value is None and default is None:
@@ -82,8 +82,8 @@ def whole(default=dataclasses.MISSING, least: int = 0):
         value = np.asarray(value)
         if value.size != 1 or value.dtype.kind not in "iu" or int(value.item()) < least:
             raise mismatch(shown(value), f"a whole number of at least {least}")
-        if int(value.item()) > MOST:
-            raise mismatch(shown(value), "at most 2^62")
+        if int(value.item()) > most:
+            raise mismatch(shown(value), f"at most {'2^62' if most == MOST else most}")
         return int(value.item())
 
     return _field(check, default)
