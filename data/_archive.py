@@ -3,7 +3,9 @@
 import contextlib
 import gzip
 import lzma
+import struct
 import tarfile
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -13,8 +15,9 @@ from typing import NamedTuple
 
 from evsim.parts import EvsimError, mismatch
 
-DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
-DAMAGED += (tarfile.TarError, zipfile.BadZipFile, NotImplementedError)
+DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, struct.error)
+DAMAGED += (tarfile.TarError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+DAMAGED += (ValueError, OverflowError, LookupError, TypeError, SyntaxError, tokenize.TokenError)
 
 
 class Member(NamedTuple):
@@ -38,7 +41,7 @@ def reading(path) -> Iterator[None]:
     except EvsimError as error:
         raise error.within(file=str(path)) from None
     except DAMAGED as error:
-        found = f"a damaged archive ({error or type(error).__name__})"
+        found = f"a damaged archive ({str(error)[:200] or type(error).__name__})"
         raise wrong(path, found, "a whole one") from None
 
 

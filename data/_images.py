@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from _archive import members, reading, whole, wrong
+from _archive import DAMAGED, members, reading, whole, wrong
 from _known import doubts
 from _output import CHUNK, Images
 
@@ -303,8 +303,8 @@ def _header(opened, name: str):
         version = header.read_magic(opened)
         read = header.read_array_header_1_0 if version == (1, 0) else header.read_array_header_2_0
         return read(opened)
-    except ValueError as error:
-        raise mismatch(f"no NumPy array ({error})", "one", name) from None
+    except DAMAGED as error:
+        raise mismatch(f"no NumPy array ({str(error)[:200]})", "one", name) from None
 
 
 def _label_numbers(found: np.ndarray, name: str) -> np.ndarray:

@@ -52,13 +52,18 @@ class EvsimError(Exception):
         return " ".join(text.split())
 
 
+LONGEST = 1000  # characters of a name that may be meant for another
+
+
 def mismatch(found: Any, expected: Any, place: str = "") -> EvsimError:
     """The error of a value that is not what it should be."""
     return EvsimError(f"found {found}, expected {expected}", place)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: Any, known: Iterable[str]) -> str:
     """' (did you mean ...?)' with the known name most like `name`, or nothing."""
+    if not isinstance(name, str) or len(name) > LONGEST:
+        return ""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
@@ -258,7 +263,10 @@ def shown(value: Any) -> str:
         if value.size > 6:
             return f"{value.dtype} of shape {value.shape}"
         value = value.tolist()
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # too many digits, too many lists in each other
+        text = f"{type(value).__name__} too large to show"
     return text if len(text) <= 60 else text[:57] + "..."
 
 

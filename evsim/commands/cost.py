@@ -27,11 +27,10 @@ def cost(
     from evsim.formats import result as results
     from evsim.formats._hdf5 import reading
     from evsim.formats.guard import guarded
-    from evsim.hardware import Profile, find
     from evsim.report.cost import show
 
     machine = options.chosen_machine(accumulate, update, input_machine)
-    profiles = [Profile.read(find(name, "--chip")) for name in dict.fromkeys(chip)]
+    profiles = [options.profile(name, "--chip") for name in dict.fromkeys(chip)]
     stored = guarded(result, partial(results.load, histograms=False))
     with reading(result):  # facts that do not fit each other are a damaged file
         costs = Cost(stored, **machine)
