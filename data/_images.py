@@ -12,7 +12,7 @@ from _archive import DAMAGED, members, reading, whole, wrong
 from _known import doubts
 from _output import CHUNK, Images
 
-from evsim.parts import EvsimError, mismatch
+from evsim.parts import EvsimError, mismatch, shown
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 PIXELS = 3 * 32 * 32  # of an image of CIFAR
@@ -246,9 +246,9 @@ def archive(source: Path, split: str, channels_first: bool) -> Images:
     if labels is not None and len(labels) != shape[0]:
         expected = f"{shape[0]}, one per image"
         raise wrong(source, f"{len(labels)} labels", expected, found[1])
-    if len(shape) not in (2, 3, 4) or 0 in shape:
+    if len(shape) not in (2, 3, 4) or min(shape) < 1:
         expected = "(samples, height, width, channels), (samples, height, width) or (samples, n)"
-        raise wrong(source, f"shape {shape}", expected, found[0])
+        raise wrong(source, f"shape {shown(shape)}", expected, found[0])
     if channels_first and len(shape) == 4:
         shape = (shape[0], *shape[2:], shape[1])
         parts = (np.moveaxis(some, 1, -1) for some in parts)

@@ -38,7 +38,7 @@ def guarded(path, read: Callable, text: bool = False):
     return read(path)
 
 
-def _try(path: Path, read: Callable, seconds: int, memory: int) -> None:
+def _try(path: Path, read: Callable, seconds: float, memory: int) -> None:
     size = path.stat().st_size
     seconds, memory = seconds + size // READ_RATE, memory + 8 * size
     reader, writer = os.pipe()
@@ -74,13 +74,13 @@ def _try(path: Path, read: Callable, seconds: int, memory: int) -> None:
     raise mismatch(found, f"a whole {format_of(path)}").within(file=str(path))
 
 
-def _be_the_child(path: Path, read: Callable, seconds: int, memory: int, writer: int) -> None:
+def _be_the_child(path: Path, read: Callable, seconds: float, memory: int, writer: int) -> None:
     """Read, say the error if there is one, and exit; the parent meets our own bugs itself."""
     said = b"null"
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(seconds + 5)  # should the parent be gone
+        signal.alarm(int(seconds) + 5)  # should the parent be gone
         _limit(memory)
         faulthandler.disable()
         sys.stderr = sys.stdout = open(os.devnull, "w")  # noqa: SIM115
