@@ -159,7 +159,7 @@ def test_a_result_that_depends_on_the_number_of_timesteps_is_taken_whole(said):
 
 def test_an_accuracy_that_is_not_reached_is_said(said):
     with h5py.File("digits-dense.h5", "r+") as file:
-        name = next(n for n, s in file["synapses"].items() if s.attrs["target"] == b"output")
+        name = next(n for n, s in file["synapses"].items() if s.attrs["target"] == "output")
         file[f"synapses/{name}/weight"][:] *= 0
     row = compared(said)["networks"][1]
     assert row["matched"]["counted"] == "not reached"

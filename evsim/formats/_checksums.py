@@ -8,8 +8,6 @@ program, and readers need no code for it. Equal content gives equal bytes: no ti
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 CHUNK = 1 << 20  # bytes with one checksum, unless the caller says otherwise
