@@ -80,9 +80,7 @@ def read_network(path):
 def read_data(path):
     with evsim.open_data(path) as data:
         for index in range(data.samples):
-            assert (
-                data.inputs.of(index) if data.images is None else data.images[index]
-            ) is not None
+            _ = data.inputs.of(index) if data.images is None else data.images[index]
     with hdf5.reading(path):
         return content(path)
 
@@ -118,7 +116,7 @@ def flipped(name, folder, places, monkeypatch):
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_changed_byte_is_found(name, tmp_path, monkeypatch):
-    count, wrong, size = flipped(name, tmp_path, lambda n: range(0, n, n // 53), monkeypatch)
+    count, wrong, _ = flipped(name, tmp_path, lambda n: range(0, n, n // 53), monkeypatch)
     assert wrong == {}
     assert count[True] > count[False]
 
@@ -126,7 +124,7 @@ def test_a_changed_byte_is_found(name, tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_many_changed_bytes_are_found(name, tmp_path, monkeypatch):
-    count, wrong, size = flipped(name, tmp_path, lambda n: range(1, n, n // 1009), monkeypatch)
+    count, wrong, _ = flipped(name, tmp_path, lambda n: range(1, n, n // 1009), monkeypatch)
     assert wrong == {}
     assert count[True] > count[False]
 
@@ -201,7 +199,7 @@ def main():
     print("|---|---|---|---|---|---|")
     for name in FILES:
         with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-            count, wrong, size = flipped(name, Path(folder), each_byte, patch)
+            count, wrong, _ = flipped(name, Path(folder), each_byte, patch)
         row = size, sum(count.values()), count[True] - len(wrong), count[False], len(wrong)
         print(f"| {name} |", *(f"{n:,} |" for n in row), flush=True)
         for number, said in list(wrong.items())[:5]:
