@@ -199,7 +199,7 @@ def main():
     print("|---|---|---|---|---|---|")
     for name in FILES:
         with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-            count, wrong, _ = flipped(name, Path(folder), each_byte, patch)
+            count, wrong, size = flipped(name, Path(folder), each_byte, patch)
         row = size, sum(count.values()), count[True] - len(wrong), count[False], len(wrong)
         print(f"| {name} |", *(f"{n:,} |" for n in row), flush=True)
         for number, said in list(wrong.items())[:5]:
