@@ -16,6 +16,7 @@ NESTED = "a." * 1500 + "a = 1"
 LINES = {  # text, what is said
     "digits": (f"[capacity]\ncores = {DIGITS}", "found no TOML (Exceeds the limit (4300 digits)"),
     "hexadecimal": (f"[capacity]\ncores = {HEX}", "capacity/cores: found int too large to show"),
+    "bits": ("[numeric.membrane]\nbits = 65536", "bits: found 65536, expected at most 256"),
     "word": (f"[schedule]\nupdate = {HEX}", "schedule/update: found int too large to show"),
     "list": (f"[schedule]\norder = [{HEX}]", "schedule/order: found list too large to show"),
     "depth": ("x = " + "[" * 5000 + "]" * 5000, "found no TOML (maximum recursion depth"),

@@ -33,12 +33,14 @@ def field(check: Callable[[Any], Any], default: Any = dataclasses.MISSING, key: 
     return dataclasses.field(default=default, metadata={"check": check, "key": key})
 
 
-def whole(least: int = 0) -> Callable:
-    """An integer of at least `least`."""
+def whole(least: int = 0, most: int = int(MOST)) -> Callable:
+    """An integer from `least` to `most`."""
 
     def check(value):
-        if type(value) is not int or not least <= value <= MOST:
+        if type(value) is not int or value < least:
             raise mismatch(shown(value), f"a whole number of at least {least}")
+        if value > most:
+            raise mismatch(shown(value), f"at most {most}")
         return value
 
     return check
