@@ -9,16 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import h5py
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
+from evsim.formats import _checksums as checksums
 from evsim.formats.sources import Options, Pictures, Recordings, read_binned
 from evsim.formats.sources._archive import wrong
 from evsim.parts import EvsimError
 
-PACKED = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "track_times": False}
+PACKED = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True}
+PACKED |= {"track_times": False}
 CHUNK = 1 << 20  # bytes of images read in one go, events compressed together
 LARGEST = 1 << 28  # bytes of an image
 PACK = 1 << 18  # bytes of images compressed together
@@ -76,8 +77,8 @@ def new_file(path: Path, overwrite: bool):
         if found.exists() and not overwrite:
             raise EvsimError("exists (--overwrite replaces it)", file=str(found))
     try:
-        with h5py.File(part, "w") as file:
-            file.attrs["format"], file.attrs["version"] = "evsim-data", 1
+        with checksums.create(part) as file:
+            checksums.note(file, format="evsim-data", version=1)
             yield file
         os.replace(part, path)
     finally:
@@ -149,8 +150,9 @@ def write_events(
     packed = PACKED | {"chunks": (CHUNK // 4,)}
     with new_file(path, overwrite) as file, progress(path.name, len(some)) as advance:
         describe(file, recordings, "height, width, polarity")
+        events = checksums.group(file, "events")
         columns = [
-            file.create_dataset(f"events/{name}", (0,), "u4", maxshape=(None,), **packed)
+            events.create_dataset(name, (0,), "u4", maxshape=(None,), **packed)
             for name in ("sample", "timestep", "neuron")
         ]
         for sample, index in enumerate(some):
@@ -163,10 +165,9 @@ def write_events(
             late += lost
             duration = max(duration, int(timestep.max(initial=0)) + 1)
             advance(1)
-        about = file["events"].attrs
-        about["shape"], about["samples"] = shape, len(some)
-        about["timesteps"] = steps = options.timesteps or duration
-        about["microseconds_per_timestep"] = options.bin
+        steps = options.timesteps or duration
+        checksums.note(events, shape=shape, samples=len(some), timesteps=steps)
+        checksums.note(events, microseconds_per_timestep=options.bin)
         if labels is not None:
             write_labels(file, recordings, labels[some.start : some.stop])
     found = f"{len(some):,} recordings, {total:,} events, {steps} timesteps"
@@ -175,9 +176,10 @@ def write_events(
 
 def describe(file, content, layout: str) -> None:
     """Write where the data come from, and what their axes and classes are."""
-    file.attrs["source"], file.attrs["layout"] = content.source, layout
+    checksums.note(file, source=content.source, layout=layout)
     if content.classes:
-        file.attrs["classes"] = ",".join(name.replace(",", " ") for name in content.classes)
+        classes = ",".join(name.replace(",", " ") for name in content.classes)
+        checksums.note(file, classes=classes)
 
 
 def write_labels(file, content, labels) -> None:
@@ -185,4 +187,4 @@ def write_labels(file, content, labels) -> None:
     if labels.min() < 0:
         raise wrong(content.source, f"label {labels.min()}", "0 or more")
     narrow = next(d for d in ("u1", "u2", "u4", "u8") if labels.max() <= np.iinfo(d).max)
-    file.create_dataset("labels", data=labels.astype(narrow), track_times=False)
+    checksums.dataset(file, "labels", labels.astype(narrow))

@@ -259,7 +259,8 @@ def main(arguments: list[str]) -> int:
         if not hasattr(error, "format_message"):  # a usage error, whichever typer raised it
             raise
         line, status = error.format_message(), 2
-    print(f"prepare: {' '.join(line.split())}", file=sys.stderr)
+    line = "".join(c if c.isprintable() else "?" for c in " ".join(line.split()))
+    print(f"prepare: {line}", file=sys.stderr)
     return status
 
 

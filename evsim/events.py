@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evsim.parts import kernel, mismatch, shown
+from evsim.parts import NEURONS, kernel, mismatch, shown
 
 SCAN = 1 << 20  # events checked in one go
+MOST = {"samples": 100_000_000, "timesteps": 2**31}  # of a file: where each begins is in memory
 SPARE = 16  # readers and writers may touch so many events past the last one
 
 
@@ -228,6 +229,11 @@ class Events:
         self.samples = int(_wholes(samples, "samples", 1, (1,)).item())
         self.timesteps = int(_wholes(timesteps, "timesteps", 1, (1,)).item())
         self.first, self.last = 0, self.samples
+        for name, most in MOST.items():
+            if getattr(self, name) > most:
+                raise mismatch(getattr(self, name), f"at most {most}", name)
+        if prod(self.shape) > NEURONS:
+            raise mismatch(f"{prod(self.shape)} neurons", f"at most {NEURONS}", "shape")
         self._check_columns()
         self.offsets, binary = self._scan()
         if graded is not None:

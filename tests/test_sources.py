@@ -345,7 +345,7 @@ def test_a_child_tries_a_source_first(capsys, monkeypatch):
     archive(np.savez)()
     tried = []
 
-    def in_the_child(path, read):
+    def in_the_child(path, read, *_):
         tried.append(path)
         if path.name == "a.npz":
             read(path).close()

@@ -70,12 +70,15 @@ NAMES += ("compare", "bias_start", "force")
 def read(path: Path, **asked):
     """What the reader of a trainer's file made of it; an error where that cannot be had."""
     from evsim import formats
+    from evsim.formats._topology import Definition, find
     from evsim.formats.guard import guarded
 
     for name, words in (("reset", ("subtract", "zero")), ("compare", ("ge", "gt"))):
         if asked.get(name) not in (None, *words):
             raise mismatch(repr(asked[name]), " or ".join(words), f"--{name}")
     choices = formats.Options(**asked)
+    if choices.topology is not None:
+        guarded(find(choices.topology), Definition.read, text=True)
     reading = guarded(path, lambda path: formats.read(path, choices))
     try:
         reading.result()

@@ -40,13 +40,12 @@ def check(
     from evsim.formats.data import open_data
     from evsim.formats.guard import guarded
     from evsim.formats.native import load
-    from evsim.hardware import Profile, find
     from evsim.job import Job, byte_count
     from evsim.limits import narrowed, placed, queue_of
     from evsim.parts import EvsimError
     from evsim.quantization import widest
 
-    profile = Profile.read(find(chip, "--chip"))
+    profile = options.profile(chip, "--chip")
     loaded = guarded(network, load)
     try:
         placement = placed(loaded, profile, placing)

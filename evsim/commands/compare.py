@@ -12,7 +12,7 @@ from evsim.commands import _model as model_options
 from evsim.commands import _options as options
 from evsim.job import byte_count, counted
 from evsim.parts import mismatch
-from evsim.pricing import DEFAULT, Profile, find
+from evsim.pricing import DEFAULT
 
 
 def compare(
@@ -54,7 +54,7 @@ def compare(
 
     silent = quiet or as_json
     chosen = options.chosen_machine(accumulate, update, input_machine)
-    profile = Profile.read(find(prices))
+    profile = options.profile(prices)
     machine = profile.machine.choices | chosen
     reading = None if ann is None else model_options.artificial(ann, **asked)
     loaded = [guarded(path, load) for path in networks]

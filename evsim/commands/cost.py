@@ -27,12 +27,11 @@ def cost(
     from evsim.formats import result as results
     from evsim.formats._hdf5 import reading
     from evsim.formats.guard import guarded
-    from evsim.hardware import Profile, find
     from evsim.report.cost import show
     from evsim.store.assemble import as_file
 
     machine = options.chosen_machine(accumulate, update, input_machine)
-    profiles = [Profile.read(find(name, "--chip")) for name in dict.fromkeys(chip)]
+    profiles = [options.profile(name, "--chip") for name in dict.fromkeys(chip)]
     with as_file(result) as path:
         stored = guarded(path, partial(results.load, histograms=False))
     with reading(result):  # facts that do not fit each other are a damaged file

@@ -94,10 +94,9 @@ def _made(network, data, given: dict):
 
 def _take_widths(chip: str, given: dict) -> None:
     """Take over the widths of a chip for options that are not given."""
-    from evsim.hardware import Profile, find
     from evsim.limits import widths_of
 
-    profile = Profile.read(find(chip, "--chip"))
+    profile = options.profile(chip, "--chip")
     numeric = profile.numeric
     widths = widths_of(numeric)
     if numeric.membrane is None:

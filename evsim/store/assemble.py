@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from evsim.formats import _checksums as checksums
 from evsim.formats import _hdf5 as hdf5
 from evsim.formats.result import FORMAT, VERSION
 from evsim.parts import EvsimError, mismatch
@@ -40,6 +41,8 @@ class _Column:
             chunks=self.chunk,
             dtype=dtype,
             fletcher32=True,
+            track_times=False,
+            rdcc_nbytes=1 << 16,  # whole chunks are written, and never read again
         )
         self.waiting: list[np.ndarray] = []
 
@@ -84,16 +87,13 @@ def assemble(
     resolved settings; `parts` as networks describe them; `labels` of all samples, or None. Raises
     OSError where the disk has no room for it, nothing written.
     """
-    import h5py
-
     temporary = scratch / f"{path.name}.{os.getpid()}{shards.TEMPORARY}"
     try:
         room = HEADER + (len(parts) << 12) + _room(pieces, labels)
         hdf5.hold(temporary, 0, room)
-        cache = {"rdcc_nbytes": 1 << 16}  # whole chunks are written, and never read again
-        with h5py.File(temporary, "w", **cache) as file, hdf5.room(file, temporary, room):
+        with checksums.create(temporary) as file, hdf5.room(file, temporary, room):
             _describe(file, about, parts)
-            file.attrs["seconds"] = seconds
+            checksums.note(file, seconds=seconds)
             columns: dict[str, _Column] = {}
             for place, rows, row in _rows(pieces, about, labels):
                 if place not in columns:
@@ -112,22 +112,21 @@ def assemble(
 
 
 def _describe(file, about: dict, parts: dict) -> None:
-    file.attrs.update(format=FORMAT, version=VERSION, settings=json.dumps(about))
-    file.attrs.update({k: v for k, v in about.items() if v is not None})
+    checksums.note(file, format=FORMAT, version=VERSION, settings=json.dumps(about))
+    checksums.note(file, **{k: v for k, v in about.items() if v is not None})
     versions = {name: version(name) for name in ("numpy", "numba", "h5py")}
     versions |= {"evsim": about["evsim"], "python": platform.python_version()}
-    file.attrs["versions"] = json.dumps(versions)
+    checksums.note(file, versions=json.dumps(versions))
+    group = checksums.group(file, "parts")
     for name, part in parts.items():
-        file.create_group(f"parts/{name}").attrs.update(
-            {k: v for k, v in part.items() if k != "shape"}
-        )
+        own = {k: v for k, v in part.items() if k != "shape"}
+        checksums.note(checksums.group(group, name), **own)
 
 
 def _describe_events(group, about: dict, part: dict) -> None:
     """What makes recorded spikes an event file."""
-    group.attrs["shape"] = part["shape"]
-    group.attrs["samples"] = about["first_sample"] + about["samples"]
-    group.attrs["timesteps"] = about["timesteps"]
+    samples = about["first_sample"] + about["samples"]
+    checksums.note(group, shape=part["shape"], samples=samples, timesteps=about["timesteps"])
 
 
 def _rows(pieces, about: dict, labels) -> Iterator[tuple[str, np.ndarray, tuple[int, ...]]]:
@@ -237,7 +236,7 @@ def as_file(path):
     from evsim.store import LABELS, read_about, readable_pieces
 
     folder = Path(path)
-    if not folder.is_dir() or folder.suffix != ".part":
+    if folder.suffix != ".part" or not folder.is_dir():
         yield path
         return
     about = read_about(folder)

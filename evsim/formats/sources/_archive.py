@@ -9,6 +9,7 @@ import lzma
 import os
 import struct
 import tarfile
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,9 +19,9 @@ from typing import NamedTuple
 from evsim.formats import _hdf5 as hdf5
 from evsim.parts import EvsimError, mismatch
 
-DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
-DAMAGED += (tarfile.TarError, zipfile.BadZipFile, NotImplementedError)
-DAMAGED += (ValueError, OverflowError, struct.error)  # of zipfile and tarfile, for damaged lists
+DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, struct.error)
+DAMAGED += (tarfile.TarError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+DAMAGED += (ValueError, OverflowError, LookupError, TypeError, SyntaxError, tokenize.TokenError)
 
 
 class Member(NamedTuple):
@@ -45,7 +46,7 @@ def reading(path) -> Iterator[None]:
     except MemoryError as error:
         raise EvsimError("found more data than memory holds", file=str(path)) from error
     except DAMAGED as error:
-        found = f"a damaged archive ({error or type(error).__name__})"
+        found = f"a damaged archive ({str(error)[:200] or type(error).__name__})"
         raise wrong(path, found, "a whole one") from None
     except OSError as error:
         raise hdf5.damaged(error).within(file=str(path)) from None
