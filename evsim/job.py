@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import sys
 import threading
 import time
 from pathlib import Path
 
+from evsim import screen
 from evsim.engine import Stopped
 from evsim.formats.result import ResultFile, header_of
+from evsim.interruption import handled
 from evsim.parts import EvsimError, mismatch
 from evsim.plan import Plan
 from evsim.runs import Run
@@ -20,7 +20,7 @@ from evsim.widths import sums_of
 
 
 class Interrupted(Exception):
-    """Ctrl-C."""
+    """Ctrl-C or SIGTERM, and what is kept."""
 
 
 def byte_count(text: str) -> int:
@@ -153,7 +153,7 @@ class Job:
             late = self.inputs.at_or_after(self.settings.timesteps)
             if late:
                 text = f"{late} events at or after timestep {self.settings.timesteps}"
-                print(f"evsim: {text} are not simulated", file=sys.stderr)
+                screen.say(f"{text} are not simulated")
 
     @property
     def latency(self) -> dict[str, int]:
@@ -196,7 +196,7 @@ class Job:
         """Print the run as tables."""
         from evsim.report import tables
 
-        run, out, settings = self.run, tables.Output(), self.settings
+        run, out, settings = self.run, screen.Output(), self.settings
         samples, network = len(run.samples), self.network
         name = network.name or Path(network.path).stem
         rate = samples / run.seconds if run.seconds else 0
@@ -239,22 +239,9 @@ class Job:
                 out.print(f"{count:,} {text}")
 
 
-@contextlib.contextmanager
 def interrupting(stop: threading.Event):
-    """Ctrl-C sets `stop`, so that nothing is left half-written; a second one ends at once."""
-
-    def first(*_):
-        stop.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, first)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    """Ctrl-C and SIGTERM set `stop`, so that nothing is left half-written."""
+    return handled(stop.set)
 
 
 def progress(finished, total: int, done: int, quiet: bool):
@@ -268,7 +255,7 @@ def progress(finished, total: int, done: int, quiet: bool):
 @contextlib.contextmanager
 def counted(what: str, total: int, quiet: bool, done: int = 0):
     """A function to call with how many more are finished; a bar shows them on a terminal."""
-    with gauge(what, quiet, done) as show:
+    with screen.bar(what, quiet, done) as show:
 
         def count(more: int) -> None:
             nonlocal done
@@ -277,39 +264,6 @@ def counted(what: str, total: int, quiet: bool, done: int = 0):
 
         show(done, total)
         yield count
-
-
-@contextlib.contextmanager
-def gauge(what: str, quiet: bool, start: int = 0):
-    """A function to call with how much is done, and of how much; a bar shows it on a terminal."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn(what),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    begin = time.perf_counter()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, completed=start, rate="")
-
-        def show(done: int, total: int) -> None:
-            rate = (done - start) / (time.perf_counter() - begin)
-            bar.update(task, completed=done, total=total, rate=f"{rate:,.1f} per second")
-
-        yield show
 
 
 @contextlib.contextmanager
@@ -323,8 +277,7 @@ def announced_compilation(quiet: bool):
         def on_start(self, happening):
             self.said += 1
             if self.said == 1 and not quiet:
-                text = "evsim: compiling kernels, once for this machine ..."
-                print(text, end="", file=sys.stderr, flush=True)
+                screen.say("compiling kernels, once for this machine ...", whole=False)
 
         def on_end(self, happening):
             pass
@@ -334,4 +287,4 @@ def announced_compilation(quiet: bool):
     with event.install_listener("numba:compile", announcer):
         yield announcer
     if announcer.said and not quiet:
-        print(f" done in {time.perf_counter() - begin:.1f} s", file=sys.stderr)
+        screen.add(f" done in {time.perf_counter() - begin:.1f} s")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from evsim.screen import tell_json
 
 
 def info(
@@ -20,6 +21,6 @@ def info(
 
     found = guarded(file, describe)
     if as_json:
-        print(json.dumps(found))
+        tell_json(found)
     else:
         show(found)

@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from evsim.interruption import fork
 from evsim.parts import EvsimError, mismatch
 
 SECONDS = 20  # for reading any file, beyond the time its size takes to read
@@ -41,7 +42,7 @@ def _try(path: Path, read: Callable) -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # other threads of ours hold no lock
-        child = os.fork()
+        child = fork()
     if child == 0:
         _be_the_child(path, read, seconds, memory, writer)
     os.close(writer)
@@ -71,7 +72,6 @@ def _be_the_child(path: Path, read: Callable, seconds: int, memory: int, writer:
     """Read, say the error if there is one, and exit; the parent meets our own bugs itself."""
     said = b"null"
     try:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(seconds + 5)  # should the parent be gone
         _limit(memory)

@@ -7,6 +7,7 @@ import numpy as np
 from evsim.convert.diagnose import Diagnosis, agreement
 from evsim.report import tables
 from evsim.report.figures import figures, write
+from evsim.screen import Table
 
 POINTS = 4000  # of a layer, in the picture
 COLUMNS = 6  # of scatter plots
@@ -29,7 +30,7 @@ def show(out, found: Diagnosis) -> None:
     columns = ["population", "neurons", "correlation", "error", "saturated", "silent"]
     columns += ["ANN at 0", "accuracy up to here"]
     where = _where(found)
-    out.print(tables.table(f"Firing rates beside activations{where}", columns, rows))
+    out.print(Table(f"Firing rates beside activations{where}", columns, rows))
     out.print(tables.accuracy_table(found.accuracy_by_timestep, found.right[0].mean(), where))
     both = agreement(*found.right)
     out.print(", ".join(f"{what}: {n}" for what, n in both.items()), soft_wrap=True)

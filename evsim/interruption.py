@@ -1,0 +1,144 @@
+"""Ctrl-C and SIGTERM: a command ends in one line with 130 or 143, and keeps what is finished.
+
+The first signal of a command is a KeyboardInterrupt in its main thread, or what `handled` makes of
+it. A library may lose that exception, in a callback or in an import of its own: it is raised again
+where Python tells, and else the command ends on whatever error comes of it. Once asked, a command
+has a second: what comes then ends it at once. Imports little: it comes before everything else.
+"""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+SIGNALS = signal.SIGINT, signal.SIGTERM
+SAME = 1.0  # seconds within which signals are one wish: impatient fingers, a shell and a terminal
+
+_asked: tuple[int, float] | None = None  # the first signal, and when it came
+_raised = False  # as an exception
+
+
+def forget() -> None:
+    """A command begins."""
+    global _asked, _raised
+    _asked, _raised = None, False
+
+
+def status() -> int:
+    """The exit status of an interrupted command."""
+    return 128 + (_asked[0] if _asked else signal.SIGINT)
+
+
+def was_raised() -> bool:
+    """Whether a KeyboardInterrupt was raised: an error after it may be what became of it."""
+    return _raised
+
+
+def begin() -> None:
+    """From here on a command that is starting ends at once: nothing is begun yet."""
+    _handle(_leave)
+
+
+def go_on() -> None:
+    """From here on a signal is a KeyboardInterrupt."""
+    sys.unraisablehook = _raise_again
+    _handle(_raise)
+
+
+def finish() -> None:
+    """From here on nothing but the exit status is left to do."""
+    _handle(signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def handled(stop: Callable[[], None]):
+    """A first signal calls `stop` instead; where nothing came of that, it is raised at the end."""
+    came = False
+
+    def first(number, _):
+        nonlocal came
+        if came:
+            _again(number)
+        else:
+            came = True
+            _note(number)
+            stop()
+
+    import threading
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = [signal.getsignal(number) for number in SIGNALS]
+    _handle(first)
+    try:
+        yield
+    finally:
+        for number, handler in zip(SIGNALS, before, strict=True):
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
+
+
+def fork() -> int:
+    """os.fork; the child ends on a signal like any other process."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        child = os.fork()
+        if child == 0:
+            for number in SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return child
+
+
+def _handle(handler) -> None:
+    for number in SIGNALS:
+        signal.signal(number, handler)
+
+
+def _raise(number, _) -> None:
+    global _raised
+    if _asked:
+        _again(number)
+    else:
+        _note(number)
+        _raised = True
+        raise KeyboardInterrupt
+
+
+def _note(number: int) -> None:
+    global _asked
+    _asked = number, time.monotonic()
+
+
+def _again(number: int) -> None:
+    """A second signal ends the process, unless it is of the same wish as the first."""
+    if time.monotonic() - _asked[1] > SAME:
+        _leave(number)
+
+
+def _leave(number, _=None) -> None:
+    """End the process now."""
+    line = b"evsim: interrupted\n"
+    if os.isatty(2):
+        line = b"\x1b[?25h\r" + line  # a bar hides the cursor
+    with contextlib.suppress(OSError):
+        os.write(2, line)
+    os._exit(128 + number)
+
+
+def _raise_again(unraisable) -> None:
+    """An interruption that Python could raise nowhere comes again as soon as it can be raised."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt) and _asked:
+        number = _asked[0]
+        forget()
+        _thread.interrupt_main(number)
+    elif os.environ.get("EVSIM_DEBUG") == "1":
+        sys.__unraisablehook__(unraisable)
