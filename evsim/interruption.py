@@ -139,6 +139,13 @@ def _raise_again(unraisable) -> None:
     if issubclass(unraisable.exc_type, KeyboardInterrupt) and _asked:
         number = _asked[0]
         forget()
-        _thread.interrupt_main(number)
+        _thread.start_new_thread(_send, (number,))
     elif os.environ.get("EVSIM_DEBUG") == "1":
         sys.__unraisablehook__(unraisable)
+
+
+def _send(number: int) -> None:
+    import threading
+
+    time.sleep(0.01)  # until the hook has returned, which can raise nothing either
+    signal.pthread_kill(threading.main_thread().ident, number)

@@ -11,6 +11,7 @@ import numpy as np
 
 from evsim.report import diagnosis, tables
 from evsim.report.figures import figures, write
+from evsim.report.wording import drawn
 from evsim.screen import Output, Table
 
 COSTS = ("timesteps", "additions", "M1", "M2", "M3", "energy_uj")
@@ -122,7 +123,11 @@ def draw(found: dict, path) -> None:
     left, right = figure.subplots(1, 2, sharey=True)
     rows = found["networks"]
     for k, row in enumerate(rows):
-        style = {"marker": MARKERS[k % len(MARKERS)], "label": _name(row["network"]), "ms": 5}
+        style = {
+            "marker": MARKERS[k % len(MARKERS)],
+            "label": drawn(_name(row["network"])),
+            "ms": 5,
+        }
         runs = row["runs"]
         accuracies = [100 * run["accuracy"] for run in runs]
         left.plot([run["additions"] for run in runs], accuracies, **style)

@@ -7,6 +7,7 @@ import numpy as np
 from evsim.convert.diagnose import Diagnosis, agreement
 from evsim.report import tables
 from evsim.report.figures import figures, write
+from evsim.report.wording import drawn
 from evsim.screen import Table
 
 POINTS = 4000  # of a layer, in the picture
@@ -96,7 +97,9 @@ def _layers(axis, found: Diagnosis) -> None:
     axis.plot(x, [row["error"] for row in rows], "o-", ms=4, label="error")
     axis.plot(x, [row["saturated"] for row in rows], "o-", ms=4, label="saturated")
     axis.plot(x, [row["accuracy up to here"] for row in rows], "s--", ms=4, label="accuracy")
-    axis.set_xticks(x, [row["population"] for row in rows], rotation=60, ha="right", fontsize=7)
+    axis.set_xticks(
+        x, [drawn(row["population"]) for row in rows], rotation=60, ha="right", fontsize=7
+    )
     axis.set(title="Layer by layer (accuracy: spiking up to here)", ylim=(-0.02, 1.05))
     axis.legend(fontsize=8)
 
@@ -107,5 +110,5 @@ def _scatter(axis, name: str, activation, rate, scale) -> None:
     axis.scatter(a[::step], r[::step], s=2, alpha=0.3, linewidths=0)
     limit = max(float(a.max(initial=0)), float(np.max(scale)))
     axis.plot([0, limit], [0, limit], "--", color="gray", lw=0.8)
-    axis.set_title(name, fontsize=8)
+    axis.set_title(drawn(name), fontsize=8)
     axis.tick_params(labelsize=7)
