@@ -23,6 +23,11 @@ _asked: tuple[int, float] | None = None  # the first signal, and when it came
 _raised = False  # as an exception
 
 
+class Interruption(KeyboardInterrupt):
+    """A signal. Where a KeyboardInterrupt itself passes through `exec` of a text, as libraries call
+    it when they are imported, Python ends by SIGINT in the end, whatever is made of it."""
+
+
 def forget() -> None:
     """A command begins."""
     global _asked, _raised
@@ -35,7 +40,7 @@ def status() -> int:
 
 
 def was_raised() -> bool:
-    """Whether a KeyboardInterrupt was raised: an error after it may be what became of it."""
+    """Whether an Interruption was raised: an error after it may be what became of it."""
     return _raised
 
 
@@ -45,7 +50,7 @@ def begin() -> None:
 
 
 def go_on() -> None:
-    """From here on a signal is a KeyboardInterrupt."""
+    """From here on a signal is an Interruption."""
     sys.unraisablehook = _raise_again
     _handle(_raise)
 
@@ -82,7 +87,7 @@ def handled(stop: Callable[[], None]):
         for number, handler in zip(SIGNALS, before, strict=True):
             signal.signal(number, handler)
     if came:
-        raise KeyboardInterrupt
+        raise Interruption
 
 
 def fork() -> int:
@@ -110,7 +115,7 @@ def _raise(number, _) -> None:
     else:
         _note(number)
         _raised = True
-        raise KeyboardInterrupt
+        raise Interruption
 
 
 def _note(number: int) -> None:
@@ -126,6 +131,7 @@ def _again(number: int) -> None:
 
 def _leave(number, _=None) -> None:
     """End the process now."""
+    finish()  # one line is enough
     line = b"evsim: interrupted\n"
     if os.isatty(2):
         line = b"\x1b[?25h\r" + line  # a bar hides the cursor

@@ -21,19 +21,23 @@ from evsim.cli import run_command
 ROOT = Path(__file__).parents[1]
 EVSIM = [sys.executable, "-m", "evsim"]
 DIGITS = [str(ROOT / "networks/digits-conv.h5"), str(ROOT / "data/digits_test.h5")]
-LONG = ["run", *DIGITS, "-T", "20000", "--jobs", "1"]
+LONG = {  # commands that take longer than any of the tests waits
+    "run": ["run", *DIGITS, "-T", "20000", "--jobs", "1"],
+    "check": ["check", *DIGITS, "--chip", "loihi", "-T", "20000"],
+    "compare": ["compare", DIGITS[0], *DIGITS, "-T", "20000"],
+}
 LINE = r"(evsim: compiling kernels, once for this machine \.\.\.( done in [\d.]+ s)?\n)?"
 LINE += r"evsim: interrupted(: \d+ of 360 samples (were finished|are in \S+, .*))?\n"
 BEFORE = ("__init__.py", "__main__.py", "interruption.py")  # what runs before there are handlers
 
 
-def interrupted(number, delay, *more, options=()):
-    """Start a long run, send it a signal after a delay and more after those in `more`.
+def interrupted(command, number, *delays):
+    """Start a long command and send it a signal after each of some delays.
 
     Returns its exit status and what it said.
     """
-    process = subprocess.Popen([*EVSIM, *LONG, *options], stdout=-1, stderr=-1, text=True)
-    for seconds in (delay, *more):
+    process = subprocess.Popen([*EVSIM, *LONG[command]], stdout=-1, stderr=-1, text=True)
+    for seconds in delays:
         time.sleep(seconds)
         process.send_signal(number)
     out, err = process.communicate(timeout=60)
@@ -47,7 +51,9 @@ def is_right(number, status, out, err):
     if status == -signal.SIGTERM:
         return (number, out, err) == (signal.SIGTERM, "", "")
     frames = re.findall(r'File "[^"]*/evsim/([^"]*)", line \d+, in (\S+)', err)
-    started = any(file not in BEFORE or where != "<module>" for file, where in frames)
+    started = "evsim: " in err or any(
+        file not in BEFORE or where != "<module>" for file, where in frames
+    )
     return number == signal.SIGINT and out == "" and status in (1, -number) and not started
 
 
@@ -62,7 +68,7 @@ def all_right(cases):
             if case is None:
                 return
             ended = interrupted(*case)
-            if not is_right(case[0], *ended):
+            if not is_right(case[1], *ended):
                 wrong.append((case, ended))
 
     threads = [threading.Thread(target=work) for _ in range(3)]
@@ -74,12 +80,12 @@ def all_right(cases):
 
 
 def drawn(count, most):
-    """Signals at random times, some sent twice: (signal, delay, ...)."""
+    """Signals at random times, some sent twice: (command, signal, delay, ...)."""
     generator = random.Random(int(os.environ.get("EVSIM_SEED", 1)))
     kinds = itertools.cycle([(signal.SIGINT,), (signal.SIGTERM,), (signal.SIGINT, 2)])
     for number, *twice in itertools.islice(kinds, count):
         gaps = [generator.choice([0, 0.01, 0.2])] if twice else []
-        yield number, generator.uniform(0, most), *gaps
+        yield generator.choice(list(LONG)), number, generator.uniform(0, most), *gaps
 
 
 def test_a_signal_at_any_moment():
@@ -141,6 +147,9 @@ def hides(*_, **__):
         if {error}:
             raise ImportError("a module failed to import") from None
 
+def executes(*_, **__):
+    exec("signal.raise_signal(signal.SIGINT); sum(range(1000))")
+
 def hangs(*_, **__):
     interruption.SAME = 0.2
     try:
@@ -156,7 +165,10 @@ main()
 """
 
 
-CALLBACKS = ["loses", *(pytest.param(s, marks=pytest.mark.slow) for s in ("hides", "hangs"))]
+CALLBACKS = [
+    "loses",
+    *(pytest.param(s, marks=pytest.mark.slow) for s in ("hides", "hangs", "executes")),
+]
 CALLBACKS.append("hides with an error")
 
 
