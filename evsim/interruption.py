@@ -1,6 +1,6 @@
 """Ctrl-C and SIGTERM: a command ends in one line with 130 or 143, and keeps what is finished.
 
-The first signal of a command is a KeyboardInterrupt in its main thread, or what `handled` makes of
+The first signal of a command is a KeyboardInterrupt in its main thread, or what `Handling` makes of
 it. A library may lose that exception, in a callback or in an import of its own: it is raised again
 where Python tells, and else the command ends on whatever error comes of it. Once asked, a command
 has a second: what comes then ends it at once. Imports little: it comes before everything else.
@@ -8,13 +8,11 @@ has a second: what comes then ends it at once. Imports little: it comes before e
 
 from __future__ import annotations
 
+import _signal as signal  # which makes enumerations of it, for milliseconds without our handlers
 import _thread
-import contextlib
 import os
-import signal
 import sys
 import time
-from collections.abc import Callable
 
 SIGNALS = signal.SIGINT, signal.SIGTERM
 SAME = 1.0  # seconds within which signals are one wish: impatient fingers, a shell and a terminal
@@ -60,34 +58,37 @@ def finish() -> None:
     _handle(signal.SIG_IGN)
 
 
-@contextlib.contextmanager
-def handled(stop: Callable[[], None]):
-    """A first signal calls `stop` instead; where nothing came of that, it is raised at the end."""
-    came = False
+class Handling:
+    """While it is entered, a first signal calls `stop` instead of raising anything.
 
-    def first(number, _):
-        nonlocal came
-        if came:
+    Where nothing was raised that came of `stop`, an Interruption is, at the end.
+    """
+
+    def __init__(self, stop):
+        self.stop, self.came, self.before = stop, False, None
+
+    def __enter__(self):
+        import threading
+
+        if threading.current_thread() is threading.main_thread():  # else none comes here
+            self.before = [signal.getsignal(number) for number in SIGNALS]
+            _handle(self._first)
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if self.before:
+            for number, handler in zip(SIGNALS, self.before, strict=True):
+                signal.signal(number, handler)
+        if self.came and kind is None:
+            raise Interruption
+
+    def _first(self, number, _):
+        if self.came:
             _again(number)
         else:
-            came = True
+            self.came = True
             _note(number)
-            stop()
-
-    import threading
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = [signal.getsignal(number) for number in SIGNALS]
-    _handle(first)
-    try:
-        yield
-    finally:
-        for number, handler in zip(SIGNALS, before, strict=True):
-            signal.signal(number, handler)
-    if came:
-        raise Interruption
+            self.stop()
 
 
 def fork() -> int:
@@ -135,9 +136,10 @@ def _leave(number, _=None) -> None:
     line = b"evsim: interrupted\n"
     if os.isatty(2):
         line = b"\x1b[?25h\r" + line  # a bar hides the cursor
-    with contextlib.suppress(OSError):
+    try:
         os.write(2, line)
-    os._exit(128 + number)
+    finally:
+        os._exit(128 + number)
 
 
 def _raise_again(unraisable) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from evsim import screen
 from evsim.engine import Stopped
 from evsim.formats.result import ResultFile, header_of
-from evsim.interruption import handled
+from evsim.interruption import Handling
 from evsim.parts import EvsimError, mismatch
 from evsim.plan import Plan
 from evsim.runs import Run
@@ -241,7 +241,7 @@ class Job:
 
 def interrupting(stop: threading.Event):
     """Ctrl-C and SIGTERM set `stop`, so that nothing is left half-written."""
-    return handled(stop.set)
+    return Handling(stop.set)
 
 
 def progress(finished, total: int, done: int, quiet: bool):

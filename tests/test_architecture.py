@@ -1,6 +1,7 @@
 """The rules of the architecture, held in place over the source."""
 
 import ast
+import re
 import subprocess
 import sys
 from functools import cache
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import evsim
+import evsim.interruption
 
 ROOT = Path(evsim.__file__).parent
 FILES = {
@@ -120,6 +122,10 @@ def test_a_command_can_end_before_anything_is_imported():
         "evsim.interruption",
     }
     assert not loaded & {"numpy", "numba", "h5py", "typer", "rich", "json", "inspect"}
+    source = Path(evsim.interruption.__file__).read_text()
+    assert re.findall(r"^(?:import|from) (\w+)", source, re.M) == [
+        *("__future__", "_signal", "_thread", "os", "sys", "time")
+    ]  # all of which Python has loaded
 
 
 def printing(module):

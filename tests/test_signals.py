@@ -187,7 +187,7 @@ def test_handlers_are_put_back():
     stop = threading.Event()
 
     def twice():
-        with interruption.handled(stop.set):
+        with interruption.Handling(stop.set):
             signal.raise_signal(signal.SIGTERM)
             assert stop.wait(5)
             signal.raise_signal(signal.SIGTERM)  # of the same wish
@@ -197,7 +197,7 @@ def test_handlers_are_put_back():
     assert interruption.status() == 143
     assert [signal.getsignal(number) for number in interruption.SIGNALS] == before
     interruption.forget()
-    with interruption.handled(stop.set):
+    with interruption.Handling(stop.set):
         pass
 
 
