@@ -44,12 +44,12 @@ def was_raised() -> bool:
 
 def begin() -> None:
     """From here on a command that is starting ends at once: nothing is begun yet."""
+    sys.unraisablehook = _raise_again
     _handle(_leave)
 
 
 def go_on() -> None:
     """From here on a signal is an Interruption."""
-    sys.unraisablehook = _raise_again
     _handle(_raise)
 
 
@@ -91,17 +91,26 @@ class Handling:
             self.stop()
 
 
-def fork() -> int:
-    """os.fork; the child ends on a signal like any other process."""
+def fork():
+    """os.fork; the child ends on a signal like any other process.
+
+    Returns (pid, release): signals wait until the parent calls `release`, where it is ready to end
+    its child.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+    def release():
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    child = -1
     try:
         child = os.fork()
         if child == 0:
-            for number in SIGNALS:
-                signal.signal(number, signal.SIG_DFL)
+            _handle(signal.SIG_DFL)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return child
+        if child <= 0:
+            release()
+    return child, release
 
 
 def _handle(handler) -> None:
@@ -143,7 +152,11 @@ def _leave(number, _=None) -> None:
 
 
 def _raise_again(unraisable) -> None:
-    """An interruption that Python could raise nowhere comes again as soon as it can be raised."""
+    """An interruption that Python could raise nowhere comes again as soon as it can be raised.
+
+    Nothing else that comes here is said: a signal that came just when it began to be ignored is
+    one, and no command has a use for the others.
+    """
     if issubclass(unraisable.exc_type, KeyboardInterrupt) and _asked:
         number = _asked[0]
         forget()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
 
@@ -177,7 +178,14 @@ class Network:
 
     def incoming(self, name: str) -> list[str]:
         """The sets into a population, in order of name."""
-        return [s for s, part in self.synapses.items() if part.target == name]
+        return list(self._into.get(name, ()))
+
+    @cached_property
+    def _into(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name, part in self.synapses.items():
+            found.setdefault(part.target, []).append(name)
+        return found
 
     def graded(self, name: str, graded_input: bool) -> bool:
         """Whether the events of a population are graded."""

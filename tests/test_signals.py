@@ -1,4 +1,8 @@
-"""Ctrl-C and SIGTERM at any moment, and standard streams that are closed or full."""
+"""Ctrl-C and SIGTERM at any moment, and standard streams that are closed or full.
+
+`python tests/test_signals.py 200` interrupts 200 commands and counts how they end; EVSIM_SEED=N
+draws other moments.
+"""
 
 import itertools
 import os
@@ -10,6 +14,7 @@ import sys
 import threading
 import time
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import h5py
@@ -57,9 +62,13 @@ def is_right(number, status, out, err):
     return number == signal.SIGINT and out == "" and status in (1, -number) and not started
 
 
-def all_right(cases):
-    """Run cases of `interrupted`, three at a time; those that did not end as they should."""
+def all_right(cases, counts=None):
+    """Run cases of `interrupted`, three at a time; those that did not end as they should.
+
+    `counts` takes how many ended with each status.
+    """
     wrong, cases, lock = [], iter(list(cases)), threading.Lock()
+    counts = Counter() if counts is None else counts
 
     def work():
         while True:
@@ -68,6 +77,8 @@ def all_right(cases):
             if case is None:
                 return
             ended = interrupted(*case)
+            with lock:
+                counts[ended[0]] += 1
             if not is_right(case[1], *ended):
                 wrong.append((case, ended))
 
@@ -289,3 +300,11 @@ def test_quiet_warming(capsys, monkeypatch):
     assert capsys.readouterr() == ("", "")
     assert run_command(["warm"]) == 0
     assert re.fullmatch(r"0 kernels compiled and cached in [\d.]+ s\n", capsys.readouterr().out)
+
+
+if __name__ == "__main__":
+    statuses = Counter()
+    failed = all_right(drawn(int(sys.argv[1]), 1.5), statuses)
+    for status, count in sorted(statuses.items(), reverse=True):
+        print(f"{status:5} {count:5}")
+    print(f"{len(failed)} wrong", *failed, sep="\n")

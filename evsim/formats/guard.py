@@ -42,11 +42,12 @@ def _try(path: Path, read: Callable) -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # other threads of ours hold no lock
-        child = fork()
+        child, release = fork()
     if child == 0:
         _be_the_child(path, read, seconds, memory, writer)
-    os.close(writer)
     try:
+        release()
+        os.close(writer)
         in_time, _, _ = select.select([reader], [], [], seconds)
         said = b""
         while in_time and (more := os.read(reader, 1 << 16)):
