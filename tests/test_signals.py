@@ -176,11 +176,8 @@ main()
 """
 
 
-CALLBACKS = [
-    "loses",
-    *(pytest.param(s, marks=pytest.mark.slow) for s in ("hides", "hangs", "executes")),
-]
-CALLBACKS.append("hides with an error")
+LATE = ("hides", "hides with an error", "hangs", "executes")
+CALLBACKS = ["loses", *(pytest.param(name, marks=pytest.mark.slow) for name in LATE)]
 
 
 @pytest.mark.parametrize("callback", CALLBACKS)
