@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 
 from evsim.commands import _options as options
 from evsim.parts import EvsimError, mismatch
+from evsim.screen import say
 
 
 def number(option: str, fraction: bool = False, closed: bool = False):
@@ -99,7 +99,7 @@ def artificial(path: Path, **options):
 def tell(reading, silent: bool) -> None:
     """Say on standard error what the reader decided, when all went well."""
     for note in () if silent else reading.notes:
-        print(f"evsim: {note}", file=sys.stderr)
+        say(note)
 
 
 @contextlib.contextmanager

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from evsim.commands import _options as options
+from evsim.screen import tell_json
 
 Claims = Annotated[
     list[str] | None, typer.Option("--claim", metavar="EXPR", help="such as 'accuracy >= 0.9'")
@@ -74,7 +74,7 @@ def check(
 
         checked = simulated(samples, keep)
     if as_json:
-        print(json.dumps(checked.as_dict()))
+        tell_json(checked.as_dict())
     elif not quiet:
         from evsim.report.check import show
 

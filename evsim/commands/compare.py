@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from evsim.commands import _options as options
 from evsim.job import byte_count, counted
 from evsim.parts import mismatch
 from evsim.pricing import DEFAULT
+from evsim.screen import tell_json
 
 
 def compare(
@@ -78,6 +78,6 @@ def compare(
         if picture is not None:
             compared.draw(picture)
         if as_json:
-            print(json.dumps(compared.as_dict()))
+            tell_json(compared.as_dict())
         elif not quiet:
             compared.show()

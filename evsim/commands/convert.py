@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -183,14 +182,15 @@ def _convert(model, file, data, some, target, jobs, quiet) -> dict:
     """Convert, write the network, and say what was written."""
     from evsim.convert import convert, convert_to_switches
     from evsim.convert.units import notes
-    from evsim.job import announced_compilation, gauge
+    from evsim.job import announced_compilation
+    from evsim.screen import bar
 
     scheme, choices, path, overwrite = target
     images = data.images.part(some)
     make = convert_to_switches if scheme == "switch" else convert
     if scheme != "switch":
         choices = choices | {"first_sample": some.start, "scheme": scheme}
-    with announced_compilation(quiet), gauge("calibration", quiet) as show:
+    with announced_compilation(quiet), bar("calibration", quiet) as show:
         try:
             made = make(model, images, jobs=jobs, progress=show, **choices)
         except EvsimError as error:
@@ -261,11 +261,12 @@ def _diagnose(model, path: Path, data, some: slice, jobs, picture: Path, quiet: 
 def _tell(found: dict, as_json: bool) -> None:
     """Print what was written, the table of units and the diagnosis."""
     from evsim.report import diagnosis as report
-    from evsim.report.tables import Output, show
+    from evsim.report.tables import show
+    from evsim.screen import Output, tell_json
 
     diagnosis = found.pop("diagnosis", None)
     if as_json:
-        print(json.dumps(found if diagnosis is None else found | report.as_dict(diagnosis)))
+        tell_json(found if diagnosis is None else found | report.as_dict(diagnosis))
         return
     show(found)
     if diagnosis is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from evsim.commands import _options as options
+from evsim.screen import tell_json
 
 
 def cost(
@@ -40,6 +40,6 @@ def cost(
     found = {name: stored.settings[name] for name in ("name", "network_path", "timesteps")}
     found = {"result": str(result), "samples": costs.samples, **found, "chips": chips}
     if as_json:
-        print(json.dumps(found))
+        tell_json(found)
     else:
         show(found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 
 from evsim.commands import _options as options
 from evsim.parts import EvsimError, mismatch
+from evsim.screen import tell_json
 
 Bits = Annotated[int | None, typer.Option(help="of a weight", **options.whole("--bits", 2))]
 PotentialBits = Annotated[int | None, typer.Option(**options.whole("--potential-bits", 2))]
@@ -68,7 +68,7 @@ def quantize(
             found |= Comparison(loaded, made, opened, run, quiet or as_json, keep).as_dict()
     save(made.network, out, overwrite)
     if as_json:
-        print(json.dumps(found))
+        tell_json(found)
     elif not quiet:
         from evsim.report.widths import show
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 from evsim.commands import _options as options
 from evsim.job import Job, byte_count
 from evsim.parts import mismatch
+from evsim.screen import tell_json
 
 
 def run(
@@ -71,7 +71,7 @@ def run(
         if len(reported) == 1:
             found["convention"] = reported[0]
         if as_json:
-            print(json.dumps(job.summary(machine) | found))
+            tell_json(job.summary(machine) | found)
         elif not quiet:
             job.show(machine)
             for one in reported:

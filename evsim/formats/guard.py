@@ -20,6 +20,7 @@ from pathlib import Path
 
 from evsim.formats._hdf5 import format_of
 from evsim.formats.sources import split
+from evsim.interruption import fork
 from evsim.parts import EvsimError, mismatch
 
 SECONDS = 20  # for reading any file, beyond the time its size takes to read
@@ -48,11 +49,12 @@ def _try(path: Path, read: Callable, seconds: float, memory: int) -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # other threads of ours hold no lock
-        child = os.fork()
+        child, release = fork()
     if child == 0:
         _be_the_child(path, read, seconds, memory, writer)
-    os.close(writer)
     try:
+        release()
+        os.close(writer)
         in_time, _, _ = select.select([reader], [], [], seconds)
         said = b""
         while in_time and (more := os.read(reader, 1 << 16)):
@@ -80,7 +82,6 @@ def _be_the_child(path: Path, read: Callable, seconds: float, memory: int, write
     """Read, say the error if there is one, and exit; the parent meets our own bugs itself."""
     said = b"null"
     try:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(int(seconds) + 5)  # should the parent be gone
         _limit(memory)

@@ -154,10 +154,9 @@ def _result(path) -> dict:
     stored = result.load(path)
     with hdf5.reading(path):  # facts that do not fit each other are a damaged file
         counts = stored.counts()
-    found = {"file": str(path), "format": result.FORMAT, **stored.settings}
+    found = {"accuracy": None, "finished samples": stored.count}
     if stored.labels is not None:
         found["accuracy"] = float((stored.labels == stored.predictions).mean())
-    found["finished samples"] = stored.count
     found["additions"] = counts["total"]["additions"]
     found |= {f"memory accesses {k}": n for k, n in counts["total"]["memory_accesses"].items()}
     found["facts"] = [
@@ -165,4 +164,10 @@ def _result(path) -> dict:
         for name, facts in stored.work.items()
         if "arrivals" in facts
     ]
-    return found
+    told = {"file": str(path), "format": result.FORMAT}
+    settings = {k: _scalar(v) for k, v in stored.settings.items() if k not in told | found}
+    return told | settings | found  # what is measured is not what a file says of itself
+
+
+def _scalar(value):
+    return value if value is None or isinstance(value, str | int | float) else str(value)
