@@ -11,6 +11,7 @@ from functools import cache
 import typer
 
 from evsim.job import Interrupted
+from evsim.kernels import UNKEPT
 from evsim.parts import EvsimError, mismatch
 
 COMMANDS = (
@@ -40,6 +41,15 @@ class Command(typer.core.TyperCommand):
 
 def run_command(arguments: list[str]) -> int:
     """Run one command line; returns its exit status."""
+    status = _status_of(arguments)
+    if UNKEPT and not {"--quiet", "--json"} & set(arguments):
+        what = "compiled kernels cannot be kept, every command compiles them again"
+        complain(f"{what} (NUMBA_CACHE_DIR names another folder): {UNKEPT[0]}", status)
+    UNKEPT.clear()
+    return status
+
+
+def _status_of(arguments: list[str]) -> int:
     try:
         with _command().make_context("evsim", arguments or ["--help"]) as context:
             _command().invoke(context)
