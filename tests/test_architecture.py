@@ -19,7 +19,7 @@ REGISTRIES = (*KINDS, "formats", "commands")  # their files never import each ot
 LEVELS = [  # who imports whom: down only; of a folder, its `__init__` and its files
     ("kernels",),
     ("parts",),
-    ("counts", "memory", "events", "geometry", "sample", "shipped", "widths"),
+    ("counts", "memory", "events", "exponential", "geometry", "sample", "shipped", "widths"),
     KINDS,
     ("windows", "queues"),
     ("network", "ann", "linear"),
