@@ -69,36 +69,28 @@ def flipped(content):
     return content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :]
 
 
-DAMAGE = {
-    "cut": cut,
-    "flipped": flipped,
-    "last byte flipped": lambda content: content[:-1] + bytes([content[-1] ^ 1]),
-    "empty": lambda content: b"",
-    "zeros": lambda content: bytes(len(content)),
-    "no checksum": lambda content: content[:-32],
-}
-
-
 @pytest.mark.parametrize("suffix", [".nbi", ".1.nbc"])
 def test_a_damaged_file_is_removed_and_made_again(folder, suffix):
     assert loaded(folder, X) == 0
     assert loaded(folder, X) == 1
-    for what, damage in DAMAGE.items():
+    for damage in (cut, flipped, lambda content: b""):
         path = entry(folder, suffix)
         path.write_bytes(damage(path.read_bytes()))
-        assert loaded(folder, X) == 0, what
-        assert loaded(folder, X) == 1, what
+        assert loaded(folder, X) == 0
+    assert loaded(folder, X) == 1
     assert not kernels.UNKEPT
 
 
-def test_every_flipped_bit_is_found(folder):
+def test_all_damage_is_found(folder):
     assert loaded(folder, X) == 0
     whole = entry(folder, ".1.nbc").read_bytes()
     path, draws = folder / "copy", random.Random(1)
+    spoiled = [whole[:-32], bytes(len(whole)), whole + b"0", whole[:31], whole[:32], b""]
     for _ in range(500):
         place = draws.randrange(8 * len(whole))
-        content = bytearray(whole)
-        content[place // 8] ^= 1 << place % 8
+        spoiled.append(bytearray(whole))
+        spoiled[-1][place // 8] ^= 1 << place % 8
+    for content in spoiled:
         path.write_bytes(content)
         assert not kernels.is_whole(str(path))
         assert not path.exists()
