@@ -34,8 +34,9 @@ RUN = ["run", "small.h5", "d.h5", "-T", "2", "--samples", ":1"]
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, monkeypatch):
     (tmp_path / "source.py").write_text(SOURCE)
+    monkeypatch.setattr("numba.core.config.CACHE_DIR", "")  # beside the source
     kernels.UNKEPT.clear()
     yield tmp_path
     kernels.UNKEPT.clear()
