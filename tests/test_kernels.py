@@ -99,6 +99,12 @@ def test_all_damage_is_found(folder):
     assert kernels.is_whole(str(path))
 
 
+def test_a_changed_source_is_compiled_again(folder):
+    assert loaded(folder, X) == 0
+    (folder / "source.py").write_text(SOURCE.replace("s += v", "s -= v"))
+    assert fresh(folder)(X) == -X.sum()
+
+
 def test_code_for_other_arguments_is_not_taken(folder):
     """Two processes that save at once: the index may be the one's and the code the other's."""
     whole = np.arange(5)
