@@ -10,6 +10,7 @@ import typer
 
 from evsim import interruption
 from evsim.job import Interrupted
+from evsim.kernels import UNKEPT
 from evsim.parts import EvsimError, mismatch
 from evsim.screen import ReaderGone, complain, trace
 
@@ -41,6 +42,15 @@ class Command(typer.core.TyperCommand):
 def run_command(arguments: list[str]) -> int:
     """Run one command line; returns its exit status."""
     interruption.forget()
+    status = _status_of(arguments)
+    if UNKEPT and not {"--quiet", "--json"} & set(arguments):
+        what = "compiled kernels cannot be kept, every command compiles them again"
+        complain(f"{what} (NUMBA_CACHE_DIR names another folder): {UNKEPT[0]}", status)
+    UNKEPT.clear()
+    return status
+
+
+def _status_of(arguments: list[str]) -> int:
     try:
         with _command().make_context("evsim", arguments or ["--help"]) as context:
             _command().invoke(context)

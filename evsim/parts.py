@@ -1,4 +1,4 @@
-"""The words every part is made of: the kernel decorator, errors, frozen records, fields."""
+"""The words every part is made of: errors, frozen records, fields, and the kernel decorator."""
 
 from __future__ import annotations
 
@@ -12,27 +12,8 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
-from numba import njit
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
 
-
-class SeparateArrays(CompilerBase):
-    """Numba's usual pipeline, told that no two array arguments of a kernel overlap.
-
-    LLVM then drops its overlap checks, which cost more than the additions on rows of 64.
-    """
-
-    def __init__(self, typingctx, targetctx, library, args, return_type, flags, locals):
-        flags.noalias = True
-        super().__init__(typingctx, targetctx, library, args, return_type, flags, locals)
-
-    def define_pipelines(self):
-        return [DefaultPassBuilder.define_nopython_pipeline(self.state)]
-
-
-kernel = njit(cache=True, nogil=True, error_model="numpy", pipeline_class=SeparateArrays)
-"""How every kernel is compiled. A kernel calls kernels of its own file only: Numba's cache does
-not notice when a kernel of another file changes. No array it writes to is passed twice."""
+from evsim.kernels import kernel as kernel  # every file takes it from here
 
 
 class EvsimError(Exception):

@@ -6,6 +6,7 @@ import time
 
 from evsim.commands import _options as options
 from evsim.job import announced_compilation
+from evsim.kernels import UNKEPT
 from evsim.screen import tell
 
 
@@ -18,4 +19,5 @@ def warm(quiet: options.Quiet = False) -> None:
         warm_up()
     if not quiet:
         seconds = time.perf_counter() - begin
-        tell(f"{announcer.said} kernels compiled and cached in {seconds:.1f} s")
+        kept = "" if UNKEPT else " and cached"
+        tell(f"{announcer.said} kernels compiled{kept} in {seconds:.1f} s")
