@@ -19,7 +19,7 @@ def correct(walk: Walk, scales: Scales, model: Model, images, work: Work) -> Non
     """Correct the offsets of the walk's graph, from the first node to the last.
 
     A node whose rates stand for a layer gets, in each channel, the mean difference between the
-    activation, at most the scale, and the rate times the scale, with all before it corrected.
+    activation, at most the scale, and the rate times the scale. All nodes fire as they were before.
     """
     nodes = walk.graph.nodes
     measured = [node for node in nodes.values() if node.measured and node.layer]
@@ -28,10 +28,9 @@ def correct(walk: Walk, scales: Scales, model: Model, images, work: Work) -> Non
     for node in list(nodes.values()):
         if node.kind in ("input", "readout"):
             continue
+        rates = walk.advance(node, scales)
         if node.name in means:
-            target = means[node.name].result(len(images))
-            missing = target - walk.rates(node, scales) * scales[node.name]
+            missing = means[node.name].result(len(images)) - rates * scales[node.name]
             offset = missing if node.offset is None else node.offset + missing
-            node = nodes[node.name] = replace(node, offset=offset)
-        walk.advance(node, scales)
+            nodes[node.name] = replace(node, offset=offset)
         walk.leave(node)

@@ -71,27 +71,42 @@ class Walk:
 
     def largest(self, node: Node, scales: Scales) -> np.ndarray:
         """The largest current, bias included, that arrives at a node, of each channel."""
-        scales = scales | {node.name: np.ones(())}
-        return self._of_all(node, scales, "largest", _largest, np.maximum.reduce)
+        label, kept = self._label(node.name, "largest"), self.work.kept
+        found = kept.get(label)
+        if found is None:
+            plan = self._plan(node, scales | {node.name: np.ones(())})
 
-    def rates(self, node: Node, scales: Scales) -> np.ndarray:
-        """The mean firing rate of each channel, if the node fires now; its sources must have."""
-        events = self._of_all(node, scales, "rates", _events_of_channels, np.add.reduce)
-        neurons = int(np.prod(node.shape)) // node.channels
-        return events / (len(self.images) * self.settings.timesteps * neurons)
+            def measure(some: slice) -> np.ndarray:
+                place = f"{label}-{some.start:08d}"
+                found = kept.get(place)
+                if found is None:
+                    found = {"peak": np.max([_largest(plan, s) for s in self._each(plan, some)], 0)}
+                    kept.put(place, found)
+                return found["peak"]
 
-    def advance(self, node: Node, scales: Scales) -> None:
-        """Let a node fire; its sources must have."""
+            peaks = self.work.each(measure, self.groups, lambda done: self._tell(node, 0, done))
+            found = {"peak": np.max(peaks, axis=0)}
+            kept.put(label, found)
+            kept.drop(f"{label}-")
+        return found["peak"]
+
+    def advance(self, node: Node, scales: Scales) -> np.ndarray:
+        """Let a node fire, whose sources must have; returns the mean rate of each channel."""
         self.fired[node.name] = node, dict(scales)
-        mark = self._label(node.name, "fired")
-        if self.work.kept.get(mark) is None:
+        label = self._label(node.name, "fired")
+        found = self.work.kept.get(label)
+        if found is None:
             plan = self._plan(node, scales)
 
-            def fire(some: slice) -> None:
-                self._kept(node.name, some, plan)
+            def fire(some: slice) -> np.ndarray:
+                channels = self._kept(node.name, some, plan)["channels"]
+                return np.bincount(channels, minlength=node.channels)
 
-            self.work.each(fire, self.groups, lambda done: self._tell(node, 1, done))
-            self.work.kept.put(mark, {})
+            events = self.work.each(fire, self.groups, lambda done: self._tell(node, 1, done))
+            found = {"events": np.sum(events, axis=0)}
+            self.work.kept.put(label, found)
+        neurons = int(np.prod(node.shape)) // node.channels
+        return found["events"] / (len(self.images) * self.settings.timesteps * neurons)
 
     def leave(self, node: Node) -> None:
         """Forget the events that only this node was waiting for."""
@@ -99,28 +114,6 @@ class Walk:
             self.uses[source] -= 1
             if not self.uses[source]:
                 self.work.kept.drop(self._label(source, "events"))
-
-    def _of_all(self, node: Node, scales: Scales, what: str, measure, combine) -> np.ndarray:
-        """What is measured of every sample, combined; kept, so that it is measured once."""
-        label, kept = self._label(node.name, what), self.work.kept
-        found = kept.get(label)
-        if found is None:
-            plan = self._plan(node, scales)
-
-            def each(some: slice) -> np.ndarray:
-                place = f"{label}-{some.start:08d}"
-                found = kept.get(place)
-                if found is None:
-                    values = [measure(plan, simulation) for simulation in self._each(plan, some)]
-                    found = {what: combine(values)}
-                    kept.put(place, found)
-                return found[what]
-
-            values = self.work.each(each, self.groups, lambda done: self._tell(node, 0, done))
-            found = {what: combine(values)}
-            kept.put(label, found)
-            kept.drop(f"{label}-")
-        return found[what]
 
     def _kept(self, name: str, some: slice, plan: Plan | None = None) -> dict[str, np.ndarray]:
         """The events of a node that has fired, in some samples; made (again) if they are lost."""
@@ -222,8 +215,3 @@ def _fired(plan: Plan, simulation: Simulation) -> Stream:
     name = plan.network.output
     simulation.advance(name, 0, plan.timesteps)
     return simulation.streams[name]
-
-
-def _events_of_channels(plan: Plan, simulation: Simulation) -> np.ndarray:
-    stream = _fired(plan, simulation)
-    return np.bincount(stream.channels[: stream.count], minlength=stream.width)

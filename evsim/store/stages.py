@@ -154,8 +154,8 @@ class Stages(Held):
         self.paths.pop(name).unlink(missing_ok=True)
 
     def _check_target(self) -> None:
-        known = self._known() if self.folder.is_dir() else {}
-        if self.resume and known.get("finished"):
+        known = self._known() if self.folder.is_dir() else None
+        if self.resume and known and known.get("finished"):
             self.overwrite = True
         if self.out.exists() and not self.overwrite:
             raise EvsimError("exists already (--overwrite replaces it)", file=str(self.out))
@@ -167,15 +167,15 @@ class Stages(Held):
         if self.folder.exists() and not self.folder.is_dir():
             raise mismatch("a file", "a folder, or nothing").within(file=str(self.folder))
 
-    def _known(self) -> dict:
-        """What the folder says of itself; nothing where it was only just made."""
+    def _known(self) -> dict | None:
+        """What the folder says of itself; None where it was only just made."""
         try:
             found = json.loads((self.folder / SETTINGS).read_text("utf-8"))
             if isinstance(found, dict):
                 return found
         except FileNotFoundError:
             if not list(shards.found(self.folder)):
-                return {}
+                return None
         except (ValueError, OSError):
             pass
         expected = f"the settings of a command (--overwrite begins again, if {SETTINGS} is removed)"
@@ -186,7 +186,7 @@ class Stages(Held):
         for path in self.folder.glob(f"*{shards.TEMPORARY}"):
             path.unlink(missing_ok=True)
         found = self._known()
-        if self.resume and found:
+        if self.resume and found is not None:
             self._compare(found)
             self.paths = dict(shards.found(self.folder))
         else:
