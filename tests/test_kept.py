@@ -298,7 +298,7 @@ def test_memory_does_not_grow_with_the_images(folder, monkeypatch):
     with Stages("few.h5", {}) as few, Stages("many.h5", {}) as many:
         grown = peak(96, many) - peak(16, few)
     assert held > 80 * 10_000  # bytes of events that each image has
-    assert grown < held / 8
+    assert grown < held / 8, (grown, held)
 
 
 def test_a_lock_is_held_while_the_folder_is_used(folder):

@@ -248,7 +248,8 @@ def _convert(model, file, data, some, target, jobs, quiet) -> dict:
         found = {}
         # Rates, or durations, times scales are activations.
         said = notes(made.units) if "diagnose" in SCHEMES[scheme] else None
-        kept.finish(lambda replace: found.update(_write(kept.out, made.network, replace, said)))
+        kept.finish(lambda path: found.update(_write(path, made.network, True, said)))
+        found["network"] = str(kept.out)
     rows = [
         {
             "population": unit.population,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from functools import reduce
 from math import prod
 
 import numpy as np
@@ -85,7 +86,7 @@ class Walk:
                 return found["peak"]
 
             peaks = self.work.each(measure, self.groups, lambda done: self._tell(node, 0, done))
-            found = {"peak": np.max(peaks, axis=0)}
+            found = {"peak": reduce(np.maximum, peaks)}
             kept.put(label, found)
             kept.drop(f"{label}-")
         return found["peak"]
@@ -103,7 +104,7 @@ class Walk:
                 return np.bincount(channels, minlength=node.channels)
 
             events = self.work.each(fire, self.groups, lambda done: self._tell(node, 1, done))
-            found = {"events": np.sum(events, axis=0)}
+            found = {"events": reduce(np.add, events)}
             self.work.kept.put(label, found)
         neurons = int(np.prod(node.shape)) // node.channels
         return found["events"] / (len(self.images) * self.settings.timesteps * neurons)

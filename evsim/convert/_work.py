@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 
 from evsim.engine import Stopped
 from evsim.memory import thread_count
@@ -34,19 +36,23 @@ class Work:
         if self.stop.is_set():
             raise Stopped
 
-    def each(self, action: Callable, things, told=lambda done: None) -> list:
-        """action(thing) of all things on the threads; `told` is called with how many are done."""
+    def each(self, action: Callable, things: Sequence, told=lambda done: None) -> Iterator:
+        """action(thing) of all things, on the threads, in order, not many of them ahead.
+
+        `told` is called with how many are done.
+        """
 
         def one(thing):
             self.check()
             return action(thing)
 
-        things, found = list(things), []
-        with ThreadPoolExecutor(max(1, min(thread_count(self.jobs), len(things)))) as pool:
+        jobs = max(1, min(thread_count(self.jobs), len(things)))
+        with ThreadPoolExecutor(jobs) as pool:
             try:
-                for future in [pool.submit(one, thing) for thing in things]:
-                    found.append(future.result())
-                    told(len(found))
+                ahead, todo = deque(), iter(things)
+                for done in range(1, len(things) + 1):
+                    ahead += [pool.submit(one, t) for t in islice(todo, 2 * jobs - len(ahead))]
+                    yield ahead.popleft().result()
+                    told(done)
             finally:
                 pool.shutdown(cancel_futures=True)
-        return found

@@ -19,7 +19,7 @@ import numpy as np
 from evsim.parts import EvsimError, mismatch
 from evsim.store import shards
 
-SETTINGS = "settings.json"
+SETTINGS, OUTPUT = "settings.json", "output"  # all that is no shard
 PATIENCE = 0.5  # seconds between writes, and between statistics that are kept
 HELD = 16 << 20  # bytes that wait to be written
 
@@ -66,7 +66,7 @@ class Stages(Held):
         self.settings = json.loads(json.dumps(settings))
         self.overwrite, self.resume = overwrite, resume
         self.lock = contextlib.nullcontext() if lock is None else lock
-        self.paths: dict[str, Path] = {}
+        self.paths: dict[str, str] = {}  # names of files
         self.flushing, self.flushed = threading.Lock(), time.monotonic()
         self.finished = False
 
@@ -97,7 +97,7 @@ class Stages(Held):
         if found is not None or path is None:
             return found
         try:
-            with shards.Shard(path) as shard:
+            with shards.Shard(self.folder / path) as shard:
                 return {place: shard[place] for place in shard.places}
         except (shards.Damaged, FileNotFoundError):
             self._forget(name)
@@ -116,11 +116,11 @@ class Stages(Held):
         """Write all that waits."""
         with self.flushing, self._writing():
             for name in list(self.held):
-                path = shards.write(self.folder, name, self.held[name])
+                path = shards.write(self.folder, name, self.held[name]).name
                 before, self.paths[name] = self.paths.get(name), path
                 del self.held[name]
                 if before not in (None, path):
-                    before.unlink(missing_ok=True)
+                    (self.folder / before).unlink(missing_ok=True)
             self.flushed = time.monotonic()
 
     def drop(self, start: str) -> None:
@@ -138,20 +138,26 @@ class Stages(Held):
         """Whether to keep what took `cost` seconds to keep at time `since`: one part in twenty."""
         return time.monotonic() - since >= max(PATIENCE, 20 * cost)
 
-    def finish(self, write: Callable[[bool], None]) -> None:
-        """Let `write(overwrite)` make the output in one go; the folder is then removed.
+    def finish(self, write: Callable[[Path], None]) -> None:
+        """Let `write(path)` make the output, which gets its name; the folder is then removed.
 
         Killed in between, a command that resumes may write it again.
         """
+        made = self.folder / OUTPUT
+        write(made)
+        if self.out.exists() and not self.overwrite:
+            raise EvsimError("exists already (--overwrite replaces it)", file=str(self.out))
         with self._writing():
+            with open(made, "rb+") as file:
+                os.fsync(file.fileno())
             self._say(finished=True)
-        write(self.overwrite)
-        self.finished = True
-        with self._writing():
+            made.replace(self.out)
+            shards.flush_names(self.out.parent)
+            self.finished = True
             self._remove()
 
     def _forget(self, name: str) -> None:
-        self.paths.pop(name).unlink(missing_ok=True)
+        (self.folder / self.paths.pop(name)).unlink(missing_ok=True)
 
     def _check_target(self) -> None:
         known = self._known() if self.folder.is_dir() else None
@@ -183,12 +189,11 @@ class Stages(Held):
 
     def _open(self) -> None:
         self.folder.mkdir(exist_ok=True)
-        for path in self.folder.glob(f"*{shards.TEMPORARY}"):
-            path.unlink(missing_ok=True)
         found = self._known()
         if self.resume and found is not None:
             self._compare(found)
-            self.paths = dict(shards.found(self.folder))
+            self.paths = {name: path.name for name, path in shards.found(self.folder)}
+            self._clean()
         else:
             self._remove(whole=False)
             self._say()
@@ -214,10 +219,16 @@ class Stages(Held):
         """Remove what is ours in the folder: the settings last, then, if `whole`, itself."""
         for _, path in shards.found(self.folder):
             path.unlink(missing_ok=True)
-        for path in (*self.folder.glob(f"*{shards.TEMPORARY}"), self.folder / SETTINGS):
-            path.unlink(missing_ok=True)
+        self._clean()
+        (self.folder / SETTINGS).unlink(missing_ok=True)
         if whole:
             self.folder.rmdir()
+
+    def _clean(self) -> None:
+        """Remove what was not written to its end."""
+        for unfinished in (f"*{shards.TEMPORARY}", f"{OUTPUT}*"):
+            for path in self.folder.glob(unfinished):
+                path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _writing(self):
