@@ -64,7 +64,7 @@ class Walk:
         self.places = {name: place for place, name in enumerate(graph.nodes)}
         self.fired: dict[str, tuple[Node, Scales]] = {}
         self.again: tuple[str, Plan | None] = "", None
-        self.planning = threading.Lock()
+        self.planning, self.reading = threading.Lock(), threading.Lock()
         self.uses = dict.fromkeys(graph.nodes, 0)
         for node in graph.nodes.values():
             for source, _ in node.terms:
@@ -144,7 +144,8 @@ class Walk:
         for index in range(some.start, some.stop):
             values = nothing
             if INPUT in named:
-                values = values_of(self.input, images, index - first, np.float32)
+                with self.reading:  # files are read by one thread at a time
+                    values = values_of(self.input, images, index - first, np.float32)
             number = self.settings.first_sample + index
             found = Simulation(plan, number, values, space, self.work.stop)
             if INPUT in named:

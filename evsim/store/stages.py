@@ -55,9 +55,10 @@ class Held:
 class Stages(Held):
     """The same in the folder `<out>.part`, for a command of these settings.
 
-    Entered, it is made, or with `resume` gone on with, where the settings are the same; `lock`
-    guards it until it is left. Left unfinished, it stays as it is, unless it is empty. Names hold
-    letters, digits and -. Raises EvsimError where the system refuses.
+    Entered, it is made, or with `resume` gone on with, where the settings are the same;
+    `lock(folder)` takes a lock on it, whose `release()` is called when it is left. Left unfinished,
+    it stays as it is, unless nothing is kept. Names hold letters, digits and -. Raises EvsimError
+    where the system refuses.
     """
 
     def __init__(self, out, settings: dict, *, overwrite=False, resume=False, lock=None):
@@ -65,7 +66,7 @@ class Stages(Held):
         self.out, self.folder = Path(out), Path(f"{out}.part")
         self.settings = json.loads(json.dumps(settings))
         self.overwrite, self.resume = overwrite, resume
-        self.lock = contextlib.nullcontext() if lock is None else lock
+        self.lock = lock
         self.paths: dict[str, str] = {}  # names of files
         self.flushing, self.flushed = threading.Lock(), time.monotonic()
         self.finished = False
@@ -74,11 +75,12 @@ class Stages(Held):
         if self.out.is_dir() or not self.out.parent.is_dir():
             problem = "is a folder" if self.out.is_dir() else "cannot be written: no such folder"
             raise EvsimError(problem, file=str(self.out))
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(self.lock)
-            self._check_target()
-            with self._writing():
-                self._open()
+        found = self.folder.is_dir()
+        with contextlib.ExitStack() as stack, self._writing():
+            if self.lock:
+                stack.callback(self.lock(self.folder).release)
+            self._check_target(found)
+            self._open()
             self.leaving = stack.pop_all()
         return self
 
@@ -159,19 +161,20 @@ class Stages(Held):
     def _forget(self, name: str) -> None:
         (self.folder / self.paths.pop(name)).unlink(missing_ok=True)
 
-    def _check_target(self) -> None:
-        known = self._known() if self.folder.is_dir() else None
+    def _check_target(self, found: bool) -> None:
+        """Raise an error unless the output may be made; whether a folder was `found`."""
+        known = self._known()
         if self.resume and known and known.get("finished"):
             self.overwrite = True
         if self.out.exists() and not self.overwrite:
             raise EvsimError("exists already (--overwrite replaces it)", file=str(self.out))
-        if self.resume and not self.folder.is_dir():
-            raise EvsimError("no such folder, expected a part to resume", file=str(self.folder))
-        if self.folder.exists() and not (self.overwrite or self.resume):
-            problem = "exists already (--resume goes on with it, --overwrite replaces it)"
-            raise EvsimError(problem, file=str(self.folder))
         if self.folder.exists() and not self.folder.is_dir():
             raise mismatch("a file", "a folder, or nothing").within(file=str(self.folder))
+        if self.resume and not found:
+            raise EvsimError("no such folder, expected a part to resume", file=str(self.folder))
+        if known is not None and not (self.overwrite or self.resume):
+            problem = "exists already (--resume goes on with it, --overwrite replaces it)"
+            raise EvsimError(problem, file=str(self.folder))
 
     def _known(self) -> dict | None:
         """What the folder says of itself; None where it was only just made."""
@@ -179,7 +182,7 @@ class Stages(Held):
             found = json.loads((self.folder / SETTINGS).read_text("utf-8"))
             if isinstance(found, dict):
                 return found
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             if not list(shards.found(self.folder)):
                 return None
         except (ValueError, OSError):
@@ -222,13 +225,15 @@ class Stages(Held):
         self._clean()
         (self.folder / SETTINGS).unlink(missing_ok=True)
         if whole:
-            self.folder.rmdir()
+            with contextlib.suppress(OSError):  # a lock, or what is not ours
+                self.folder.rmdir()
 
     def _clean(self) -> None:
         """Remove what was not written to its end."""
         for unfinished in (f"*{shards.TEMPORARY}", f"{OUTPUT}*"):
             for path in self.folder.glob(unfinished):
-                path.unlink(missing_ok=True)
+                if not path.name.startswith("lock."):
+                    path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _writing(self):
