@@ -24,7 +24,7 @@ def correct(walk: Walk, scales: Scales, model: Model, images, work: Work) -> Non
     nodes = walk.graph.nodes
     measured = [node for node in nodes.values() if node.measured and node.layer]
     means = {node.name: Mean(node.channels, scales[node.name]) for node in measured}
-    gather("means", [means], measured, model, images, work)
+    gather("means", [means], measured, model, images, work, lambda n: work.progress(n, len(images)))
     for node in list(nodes.values()):
         if node.kind in ("input", "readout"):
             continue
