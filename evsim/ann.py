@@ -197,8 +197,7 @@ class Model:
             samples = np.arange(first + some.start, first + some.stop)
             values = self.scaled(images[some])
             _require_finite(values, samples, "")
-            found = self.forward(values, wanted, samples=samples, jobs=jobs, **choices)
-            yield some, found
+            yield some, self.forward(values, wanted, samples=samples, jobs=jobs, **choices)
 
     def _check_images(self, images) -> None:
         shape = tuple(images.shape[1:])

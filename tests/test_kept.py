@@ -111,10 +111,10 @@ def test_killed_at_random_it_goes_on(capsys):
         patch.setattr(stages, "PATIENCE", 0)
         patch.setattr(os, "fsync", lambda descriptor: None)
         try:
-            main(60)
+            main(25)
         finally:
             os.chdir(before)
-    assert re.match(r"6\d kills; ", capsys.readouterr().out)
+    assert re.match(r"2\d kills; ", capsys.readouterr().out)
 
 
 def test_what_a_disk_has_spoilt_is_made_again(said):

@@ -42,6 +42,7 @@ def gather(
             for some, results in batches:
                 values = [node.values(results[node.measured]) for _, _, node in every]
                 list(pool.map(_add, every, values))
+                del results, values  # before the next batch is there
                 done = some.stop
                 told(done)
                 if work.kept.due(since, cost):
