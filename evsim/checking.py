@@ -57,10 +57,10 @@ class Check:
         chip = hashlib.sha256(repr(self.profile).encode())
         for cores in self.placement.cores.values():
             chip.update(np.ascontiguousarray(cores))
-        store = folder and self.job.folder_store(folder, chip=chip.hexdigest())
+        store = folder and self.job.folder_store(folder, quiet, chip=chip.hexdigest())
         self.job.simulate(jobs, memory, quiet=quiet, observer=self, store=store)
         if any(self.lost.values()) or any(row["overflows"] for row in self.sums.values()):
-            store = folder and self.free.folder_store(folder)
+            store = folder and self.free.folder_store(folder, quiet)
             self.free.simulate(jobs, memory, quiet=quiet, store=store)
         else:
             self.free.run = self.job.run

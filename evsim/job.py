@@ -93,20 +93,21 @@ class Job:
             raise EvsimError(f"found {found}, expected {expected}", "/labels", self.data.path)
         return labels
 
-    def result_store(self, out, overwrite: bool, resume: bool) -> ResultStore:
+    def result_store(self, out, overwrite: bool, resume: bool, quiet=False) -> ResultStore:
         """Where the samples go on their way to the result file `out`."""
         paths = {"data_path": self.data.path, "data_sha256": self.data.sha256}
-        store = ResultStore(out, self.run, paths, screen.say, self.labels, overwrite, resume)
+        say = silent if quiet else screen.say
+        store = ResultStore(out, self.run, paths, say, self.labels, overwrite, resume)
         store.verify = self.data.verify
         return store
 
-    def folder_store(self, folder: Path, **more) -> Store:
+    def folder_store(self, folder: Path, quiet=False, **more) -> Store:
         """Where the samples stay, so that the same job goes on with them; `more` is part of it."""
         about = header_of(self.run, self.network, self.data.path, self.data.sha256)
         about["network_sha256"] = self.network.digest
         about |= {"queue": repr(self.queue), **more}
         folder.mkdir(exist_ok=True)
-        store = Store(folder / identity(about), about, screen.say)
+        store = Store(folder / identity(about), about, silent if quiet else screen.say)
         store.verify = self.data.verify
         return store
 
@@ -258,6 +259,10 @@ class Job:
 def interrupting(stop: threading.Event):
     """Ctrl-C and SIGTERM set `stop`, so that nothing is left half-written."""
     return Handling(stop.set)
+
+
+def silent(line: str) -> None:
+    """Say nothing."""
 
 
 def progress(finished, total: int, done: int, quiet: bool, store=None):

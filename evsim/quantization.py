@@ -109,7 +109,7 @@ class Comparison:
             if name == "integers of these widths" and not bounded:
                 continue
             job = Job(one, data, record=("ranges",), **choices)
-            store = folder and job.folder_store(folder)
+            store = folder and job.folder_store(folder, quiet)
             job.simulate(jobs, byte_count("512M"), quiet=quiet, store=store)
             self.jobs[name] = job
 

@@ -53,6 +53,7 @@ LEVELS = [  # who imports whom: down only; of a folder, its `__init__` and its f
 UPWARD = {  # imported when it is called, not before
     ("runs", "store.result"): "Run.save",
     ("formats.result", "__init__"): "the version of evsim",
+    ("commands.convert", "__init__"): "the version of evsim",
 }
 FORBIDDEN = {"fastmath", "parallel", "prange", "jitclass", "objmode"}
 ALLOCATES = {"empty", "zeros", "ones", "full", "array", "arange", "copy", "append", "concatenate"}

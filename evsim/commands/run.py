@@ -64,7 +64,7 @@ def run(
         )
         if resume and out is None:
             raise mismatch("no --out", "the file whose part is resumed", "--resume")
-        store = out and job.result_store(out, overwrite, resume)
+        store = out and job.result_store(out, overwrite, resume, quiet or as_json)
         job.simulate(jobs, byte_count(memory), quiet=quiet or as_json, store=store)
         reported = [conventions.convention(tool, job.run, job.inputs) for tool in tools]
         found = {"conventions": reported} if reported else {}

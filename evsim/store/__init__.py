@@ -52,6 +52,7 @@ class Store:
         try:
             with self._writing():
                 self._open(fresh)
+            self.lock.tell()
         except BaseException:
             if fresh:
                 self.remove()

@@ -103,8 +103,7 @@ def assemble(
                 column.finish()
             for name in file.get("spikes", ()):
                 _describe_events(file["spikes"][name], about, parts[name])
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
+        shards.flush(temporary)
         temporary.replace(path)
         shards.flush_names(path.parent)
     finally:

@@ -93,6 +93,12 @@ def write_whole(path: Path, content: bytes) -> None:
     flush_names(path.parent)
 
 
+def flush(path: Path) -> None:
+    """Let the content of a file reach the disk."""
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
 def flush_names(folder: Path) -> None:
     """Let the names in a folder reach the disk; not every system can."""
     with contextlib.suppress(OSError):
