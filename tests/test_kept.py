@@ -19,6 +19,7 @@ from evsim.convert._statistics import Percentile, Selection
 from evsim.engine import Stopped
 from evsim.formats import Options, read
 from evsim.store import shards, stages
+from evsim.store.lock import Lock
 from evsim.store.stages import Held, Stages
 
 
