@@ -7,6 +7,7 @@ takes that of a trained one, as memory asks for neither.
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -56,7 +57,7 @@ def make(folder: Path) -> None:
             file["labels"] = random.integers(0, 10, count).astype(np.uint8)
     sizes = (784, 128, 64, 10)
     with h5py.File(folder / "m.h5", "w") as file:
-        for k, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        for k, (a, b) in enumerate(pairwise(sizes)):
             file[f"{k}.weight"] = random.normal(size=(b, a)).astype(np.float32) / np.sqrt(a)
             file[f"{k}.bias"] = np.zeros(b, np.float32)
     topology = Path(__file__).resolve().parents[2] / "networks" / "mlp.toml"
