@@ -10,7 +10,7 @@ from files import images
 
 from evsim.cli import run_command
 
-FEW, MANY = 60, 180
+FEW, MANY = 80, 280
 BYTES = 500  # that a sample may leave behind: its label, its decision; its facts alone are 1,000
 COMMANDS = (
     "run n.h5 {d} -T 12 --quiet --jobs 1",
@@ -40,7 +40,7 @@ def test_memory_does_not_grow_with_samples(files, monkeypatch, capsys):
     from evsim import store, totals
     from evsim.formats import data, result
 
-    monkeypatch.setattr(store, "BYTES", 1 << 20)
+    monkeypatch.setattr(store, "BYTES", 1 << 17)
     monkeypatch.setattr(totals, "BLOCK", 16)
     monkeypatch.setattr(data, "READ", 1 << 12)
     monkeypatch.setattr(result, "ROWS", 64)
