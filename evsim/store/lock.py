@@ -100,7 +100,7 @@ class Lock:
     def check(self) -> None:
         """Raise an error if somebody has taken this process for dead and the lock over."""
         if not self.path.exists() or max(map(_number, _locks(self.folder))) != _number(self.path):
-            problem = "was taken over by another process, while this one did not run"
+            problem = "the lock of this process is gone: removed, or taken over by another one"
             raise EvsimError(problem, file=str(self.folder))
 
     def release(self) -> None:
