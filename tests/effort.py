@@ -1,6 +1,7 @@
 """How much the tests do.
 
-The examples of the usual run never change: two in five of them. Runs with a seed of their own draw all.
+The examples of the usual run never change: two in five of them. Runs with a seed of their own draw
+all.
 EVSIM_QUICK=1 draws a few only, for runs without compiling.
 """
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from files import content, images
+from files import content, finished, images
 
 import evsim
 from evsim import job
@@ -28,12 +28,6 @@ DIGITS = [str(ROOT / "networks/digits-conv.h5"), str(ROOT / "data/digits_test.h5
 def run(line):
     """Run a command in this process."""
     return run_command(line.split())
-
-
-def finished(part):
-    """How many samples the shards of a part hold, while they are written or after."""
-    bounds = [path.name.split(".")[0].split("-") for path in Path(part).glob("0*.npz")]
-    return sum(int(last) - int(first) for first, last in bounds)
 
 
 def start(*options, out="r.h5"):

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import h5py
 import pytest
+from files import finished
 
 from evsim import interruption
 from evsim.cli import run_command
@@ -108,21 +109,12 @@ def test_signals_at_many_moments():
     assert all_right(drawn(30, 1.5)) == []
 
 
-def part(path):
-    """How many samples a part holds."""
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            return len(file["samples"])
-    except (OSError, KeyError):
-        return 0
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("gaps", [(), (0.05,)], ids=["once", "twice"])
 def test_sigterm_keeps_what_is_finished(gaps, files):
     line = ["run", *DIGITS, "-T", "2000", "--samples", ":16", "--jobs", "1", "--out", "r.h5"]
     process = subprocess.Popen([*EVSIM, *line], stdout=-1, stderr=-1, text=True)
-    while not part("r.h5.part"):
+    while not finished("r.h5.part"):
         assert process.poll() is None
         time.sleep(0.01)
     process.terminate()
@@ -130,7 +122,7 @@ def test_sigterm_keeps_what_is_finished(gaps, files):
         time.sleep(gap)
         process.terminate()
     out, err = process.communicate(timeout=30)
-    done = part("r.h5.part")
+    done = finished("r.h5.part")
     kept = f"{done} of 16 samples are in r.h5.part, --resume goes on with them"
     assert (process.returncode, out, err) == (143, "", f"evsim: interrupted: {kept}\n")
     assert done > 0
