@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from files import content, images
-from kills import killed
+from kills import Simulated, killed, whole_samples
 from kills.__main__ import COMMANDS, kills
 
 from evsim import store
 from evsim.cli import run_command
 from evsim.parts import EvsimError
 from evsim.store import lock as locks
-from evsim.store import shards
+from evsim.store import result, shards
 from evsim.store.lock import Lock
 from evsim.store.shards import Damaged, Shard
 
@@ -230,6 +230,36 @@ def test_a_damaged_shard_is_computed_again(files, capsys, eager):
     assert "taken over from process" in said
     assert content("r.h5") == content("whole.h5")
     assert not part.exists()
+
+
+def test_shards_whose_settings_a_disk_has_lost_are_taken(files, eager):
+    assert run(f"run n.h5 d.h5 {OPTIONS} --out whole.h5") == 0
+    assert killed(f"run n.h5 d.h5 {OPTIONS} --out r.h5 --jobs 1", "os.rename", 6)
+    had = whole_samples(Path("r.h5.part"))
+    Path("r.h5.part/settings.json").unlink()
+    with Simulated() as again:
+        assert run(f"run n.h5 d.h5 {OPTIONS} --out r.h5 --resume") == 0
+    assert had
+    assert not had & again.samples
+    assert content("r.h5") == content("whole.h5")
+
+
+def test_a_result_made_in_the_meantime_stays(files, monkeypatch, capsys):
+    assert run(f"run n.h5 d.h5 {OPTIONS} --out r.h5 --seed 4") == 0
+    whole = content("r.h5")
+    Path("r.h5").rename("made.h5")
+    check = result.ResultStore._check
+
+    def late(self, *arguments):
+        check(self, *arguments)
+        if not Path("r.h5").exists():
+            Path("made.h5").rename("r.h5")
+
+    monkeypatch.setattr(result.ResultStore, "_check", late)
+    assert run(f"run n.h5 d.h5 {OPTIONS} --out r.h5") == 2
+    assert "r.h5: exists already (--overwrite replaces it)" in capsys.readouterr().err
+    assert content("r.h5") == whole
+    assert not Path("r.h5.part").exists()
 
 
 def test_shards_of_another_run_are_not_taken(files, eager):

@@ -63,8 +63,9 @@ class Store:
         kept = self.folder / ABOUT
         for path in self.folder.glob(f"*{shards.TEMPORARY}"):
             path.unlink()  # half-written, by a process that is no more
-        if fresh or not kept.exists():
+        if fresh:
             self.remove()
+        if not kept.exists():  # shards without it are told by their names
             if self.labels is not None:
                 shards.write(self.folder, f"{LABELS}.{self.identity}", {LABELS: self.labels})
             shards.write_whole(kept, json.dumps(self.about).encode())

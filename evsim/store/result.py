@@ -30,7 +30,7 @@ class ResultStore(Store):
         about = self.settings | {"parts": self.parts}
         super().__init__(part, about, say, labels, fresh=not resume)
         if self.path.exists() and not overwrite and not resume:  # made in the meantime
-            self.lock.release()
+            self.close()
             self._check(part, overwrite, resume)
 
     def _check(self, part: Path, overwrite: bool, resume: bool) -> None:
