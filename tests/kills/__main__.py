@@ -51,6 +51,15 @@ def result(name: str, line: str):
     return printed
 
 
+def again(name: str, line: str) -> str:
+    """The command as a user gives it after what came before."""
+    if name == "run" and Path("kept/r.h5.part").exists():
+        return f"{line} --resume"
+    if name == "run" and Path("kept/r.h5").exists():
+        return f"{line} --overwrite"
+    return line
+
+
 def clear() -> None:
     for path in sorted(Path("kept").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
@@ -74,21 +83,16 @@ def kills(count: int, seed: int, names=tuple(COMMANDS)) -> tuple[Counter, Counte
         name = chance.choice([*names, "run"])
         line = COMMANDS[name]
         jobs = f" --jobs {chance.randint(1, 2)}"
-        for more in ("", " --resume"):  # twice in a row, one time in two
-            part = Path("kept/r.h5.part").exists()
-            way, was = somewhere(chance, line + jobs + (more if name == "run" and part else ""))
+        for _ in range(2):  # twice in a row, one time in two
+            way, was = somewhere(chance, again(name, line) + jobs)
             done[name, way] += was
             if chance.random() < 0.5 or not was:
                 break
         shards = whole_samples(Path("kept"))
         had[name, way] += len(shards)
-        with Simulated() as again:
-            if name == "run" and Path("kept/r.h5").exists():
-                line += " --resume" if Path("kept/r.h5.part").exists() else " --overwrite"
-            elif name == "run" and Path("kept/r.h5.part").exists():
-                line += " --resume"
-            assert result(name, line) == wanted[name]
-        lost = shards & again.samples
+        with Simulated() as simulated:
+            assert result(name, again(name, line)) == wanted[name]
+        lost = shards & simulated.samples
         assert not lost, (name, lost)
         clear()
     return done, had
