@@ -22,19 +22,21 @@ EVENTS = {  # of the interpreter: about how often a short run does it
     "os.rmdir": 1,
     "os.listdir": 20,
 }
+TOLD = "told.txt"  # what a command says on standard error
 SYSTEM_CALLS = 3000  # of the main thread of a short run, about
 TRACE_ME, NEXT_SYSTEM_CALL = 0, 24  # what `ptrace` is asked for
 
 
 def forked(action):
-    """Run `action` in a child that says nothing; returns its number."""
+    """Run `action` in a child whose errors go to a file; returns its number."""
     child = os.fork()
     if child == 0:
         status = 99
         try:
             silent = os.open(os.devnull, os.O_RDWR)
-            for stream in (0, 1, 2):
-                os.dup2(silent, stream)
+            told = os.open(TOLD, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            for stream, target in enumerate((silent, silent, told)):
+                os.dup2(target, stream)
             status = action()
         finally:
             os._exit(status)
@@ -44,7 +46,7 @@ def forked(action):
 def ended(child) -> bool:
     """Wait for a child; returns whether it was killed. Any other end than 0 and 1 is an error."""
     status = os.waitpid(child, 0)[1]
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) in (0, 1), status
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) in (0, 1), Path(TOLD).read_text()
     assert not os.WIFSIGNALED(status) or os.WTERMSIG(status) == signal.SIGKILL, status
     return os.WIFSIGNALED(status)
 
@@ -89,7 +91,7 @@ def killed_at(line: str, number: int) -> bool:
     _, status = os.waitpid(child, 0)
     for _ in range(number):
         if not os.WIFSTOPPED(status):
-            assert os.WEXITSTATUS(status) in (0, 1), status
+            assert os.WEXITSTATUS(status) in (0, 1), Path(TOLD).read_text()
             return False
         sent = os.WSTOPSIG(status)
         passed = None if sent in (signal.SIGTRAP, signal.SIGSTOP) else sent
