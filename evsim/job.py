@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from evsim.cluster import cluster_of
 from evsim.engine import Stopped
 from evsim.formats.result import header_of
 from evsim.parts import EvsimError, mismatch
@@ -106,8 +107,12 @@ class Job:
         folder.mkdir(exist_ok=True)
         return Store(folder / identity(about), about, say)
 
-    def simulate(self, jobs, memory, *, quiet=False, observer=None, store=None) -> None:
+    def simulate(
+        self, jobs, memory, *, quiet=False, observer=None, store=None, cluster=None
+    ) -> None:
         """Run all samples with a progress bar; what is finished is in the `store`, if there is one.
+
+        With a `cluster` (or a Dask client) its workers do it, on at most `jobs` threads each.
 
         An `observer` takes every sample in order. Before, its method `measure`, where it has one,
         sees what was recorded, and the arrays that it gives, by name, are what is kept of that.
@@ -120,7 +125,8 @@ class Job:
                 plan = Plan(self.network, self.settings, record=self.run.record, **limits)
                 done = np.zeros(self.settings.samples, bool) if store is None else store.done.copy()
                 todo = np.flatnonzero(~done).tolist()
-                if todo:
+                cluster = cluster and cluster_of(cluster)
+                if todo and (cluster is None or cluster.local):
                     values = input_of(plan, self.inputs, self.settings, todo[0])
                     with announced_compilation(quiet):
                         warm(plan, values)
@@ -128,10 +134,17 @@ class Job:
             if store:
                 store.begin()
             measure = getattr(observer, "measure", None)
-            found = simulate(plan, self.inputs, self.settings, jobs, stop, todo, measure)
-            shown = progress(found, self.settings.samples, int(done.sum()), quiet, store)
+            asked = plan, self.inputs, self.settings, jobs, stop, todo, measure
+            if cluster is None:
+                what, found = "samples", simulate(*asked)
+            else:
+                limits |= {"record": self.run.record}
+                own = {"data": self.data.path, "store": store, "say": silent if quiet else say}
+                what, found = cluster, cluster.simulate(*asked, limits=limits, **own)
+            counts = self.settings.samples, int(done.sum())
+            shown = progress(found, *counts, quiet, store, what)
             try:
-                with self._located(), contextlib.closing(shown):
+                with self._located(), contextlib.closing(found), contextlib.closing(shown):
                     for sample in in_order(self.settings.first_sample, done, store, shown):
                         self.run.add(sample)
                         if observer:
@@ -271,11 +284,15 @@ def say(line: str) -> None:
     print(f"evsim: {line}", file=sys.stderr)
 
 
-def progress(finished, total: int, done: int, quiet: bool, store=None):
+def silent(line: str) -> None:
+    """Tell nothing."""
+
+
+def progress(finished, total: int, done: int, quiet: bool, store=None, what="samples"):
     """The finished samples, which `store` takes, with a bar of rate and time left on a terminal."""
-    with counted("samples", total, quiet, done) as count:
+    with counted(what, total, quiet, done) as count:
         for sample in finished:
-            if store:
+            if store and not store.has(sample.index):
                 store.append(sample)
             yield sample
             count(1)
@@ -290,14 +307,14 @@ def in_order(first: int, done: np.ndarray, store, arriving):
             continue
         while index not in held:
             sample = next(arriving)
-            held[sample.index] = sample
+            held[sample.index] = sample if sample.index == index else sample.without_recordings()
         yield held.pop(index)
     for _ in arriving:
         raise AssertionError("a sample more than was asked for")
 
 
 @contextlib.contextmanager
-def counted(what: str, total: int, quiet: bool, done: int = 0):
+def counted(what, total: int, quiet: bool, done: int = 0):
     """A function to call with how many more are finished; a bar shows them on a terminal."""
     with gauge(what, quiet, done) as show:
 
@@ -311,8 +328,11 @@ def counted(what: str, total: int, quiet: bool, done: int = 0):
 
 
 @contextlib.contextmanager
-def gauge(what: str, quiet: bool, start: int = 0):
-    """A function to call with how much is done, and of how much; a bar shows it on a terminal."""
+def gauge(what, quiet: bool, start: int = 0):
+    """A function to call with how much is done, and of how much; a bar shows it on a terminal.
+
+    `what` is done: its text is asked for again and again.
+    """
     if quiet or not sys.stderr.isatty():
         yield lambda done, total: None
         return
@@ -326,7 +346,7 @@ def gauge(what: str, quiet: bool, start: int = 0):
     )
 
     columns = (
-        TextColumn(what),
+        TextColumn("{task.fields[what]}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
@@ -334,7 +354,7 @@ def gauge(what: str, quiet: bool, start: int = 0):
     )
     begin = time.perf_counter()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, completed=start, rate="")
+        task = bar.add_task("", completed=start, rate="", what=what)
 
         def show(done: int, total: int) -> None:
             rate = (done - start) / (time.perf_counter() - begin)

@@ -31,6 +31,7 @@ LEVELS = [  # who imports whom: down only; of a folder, its `__init__` and its f
     ("runs",),
     ("formats",),
     ("store",),
+    ("cluster",),
     ("hardware",),
     ("claims", "conventions", "convert", "cores", "learn", "pricing", "quantize", "warm"),
     ("cost", "fitting", "limits", "timing", "traffic"),
@@ -43,6 +44,7 @@ LEVELS = [  # who imports whom: down only; of a folder, its `__init__` and its f
 ]
 UPWARD = {  # imported when it is called, not before
     ("runs", "store.result"): "Run.save",
+    ("runs", "cluster.__init__"): "run on a cluster",
     ("formats.result", "__init__"): "the version of evsim",
 }
 FORBIDDEN = {"fastmath", "parallel", "prange", "jitclass", "objmode"}

@@ -124,6 +124,16 @@ class Store:
         if now - self.written >= patience or self.bytes >= BYTES:
             self.flush()
 
+    def has(self, index: int) -> bool:
+        """Whether a shard has the sample `index`."""
+        return bool(self.done[index - self.first])
+
+    def adopt(self, first: int, last: int, seconds: float) -> None:
+        """Another process has written the shard of the samples `first` to before `last`."""
+        self.lock.check()
+        self.done[first - self.first : last - self.first] = True
+        self.seconds += seconds
+
     def flush(self) -> None:
         """Write what is waiting: all together, or one by one where the disk is almost full."""
         samples, self.waiting, self.bytes = self.waiting, [], 0

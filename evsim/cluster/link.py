@@ -1,0 +1,134 @@
+"""Talking to workers through a Dask client."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import uuid
+from collections.abc import Iterator
+
+import dask
+from distributed import KilledWorker
+
+from evsim.cluster import worker as remote
+from evsim.cluster.workers import Attempt, Worker
+from evsim.parts import EvsimError
+
+TURN = 0.1  # seconds to wait for an answer
+FETCHES = 4  # results that are fetched at once; the others wait on their workers
+LARGE = {"distributed.admin.large-graph-warning-threshold": "1TiB"}  # inputs that travel are meant
+GONE = ("cancelled", "lost")
+
+
+class Raised(Exception):
+    """What a function raised on a worker: `error`."""
+
+    def __init__(self, error: BaseException):
+        self.error = error
+        super().__init__(f"{type(error).__name__}: {' '.join(str(error).split())}"[:300])
+
+
+class Lost(Exception):
+    """An answer that does not come: its worker is gone, or what it was sent."""
+
+
+class Link:
+    """Asks workers for something; `answers` yields what they give, as it comes."""
+
+    def __init__(self, client):
+        self.client = client
+        self.arrived: queue.SimpleQueue = queue.SimpleQueue()
+        self.waiting: list[Attempt] = []  # whose results are to be fetched
+        self.fetching = 0
+
+    @property
+    def place(self) -> str:
+        """Where the scheduler is."""
+        scheduler = self.client.scheduler
+        return getattr(scheduler, "address", "") or "the cluster"
+
+    def workers(self) -> dict[str, dict]:
+        """What the scheduler knows of every worker, by address; EvsimError if it is gone."""
+        found = None
+        if self.client.status == "running":
+            with contextlib.suppress(OSError, asyncio.TimeoutError, asyncio.CancelledError):
+                found = self.client.scheduler_info()["workers"]
+        if found is None:
+            raise EvsimError("the scheduler has gone", file=self.place)
+        return found
+
+    def scatter(self, name: str, content):
+        """Bring something to the cluster, from where each worker that needs it gets it once."""
+        name = f"{name}-{uuid.uuid4().hex[:8]}"
+        return self.client.scatter({name: content})[name]
+
+    def ask(self, what: str, worker: Worker, function, *given, part=None, name="") -> Attempt:
+        """Let a worker, and no other, call a function."""
+        name = name or f"evsim-{what}-{uuid.uuid4().hex}"
+        with dask.config.set(LARGE):
+            future = self.client.submit(
+                function, *given, key=name, workers=[worker.address], pure=False, retries=0
+            )
+        attempt = Attempt(what, worker, future, name, part)
+        future.add_done_callback(lambda _: self.arrived.put((attempt, None)))
+        return attempt
+
+    def answers(self) -> Iterator[tuple[Attempt, object]]:
+        """(attempt, what it gave, or Raised or Lost) of all that arrive in a while."""
+        with contextlib.suppress(queue.Empty):
+            attempt, content = self.arrived.get(timeout=TURN)
+            while True:
+                if content is None:
+                    status = attempt.future.status
+                    if status == "finished":
+                        attempt.ended = True
+                        self.waiting.append(attempt)
+                    elif status == "error":
+                        error = attempt.future.exception()
+                        killed = isinstance(error, KilledWorker)  # one that came back, each time
+                        yield attempt, Raised(OSError("has gone") if killed else error)
+                    else:
+                        yield attempt, Lost(status)
+                else:
+                    self.fetching -= 1
+                    error = content.exception()
+                    yield attempt, Lost(repr(error)) if error else content.result()
+                self._fetch()
+                attempt, content = self.arrived.get_nowait()
+
+    def _fetch(self) -> None:
+        while self.waiting and self.fetching < FETCHES:
+            attempt = self.waiting.pop(0)
+            self.fetching += 1
+
+            async def result(future=attempt.future):
+                try:
+                    return await future
+                except asyncio.CancelledError as error:
+                    raise Lost(repr(error)) from None
+
+            coming = self._soon(result())
+            coming.add_done_callback(lambda found, of=attempt: self.arrived.put((of, found)))
+
+    def _soon(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self.client.loop.asyncio_loop)
+
+    def halt(self, attempts: list[Attempt]) -> None:
+        """Let workers end attempts with what they have; does not wait for it."""
+        names: dict[str, list[str]] = {}
+        for attempt in attempts:
+            names.setdefault(attempt.worker.address, []).append(attempt.name)
+
+        async def ask(address: str, own: list[str]):
+            with contextlib.suppress(Exception):
+                await self.client.run(remote.halt, own, workers=[address], on_error="ignore")
+
+        for address, own in names.items():
+            self._soon(ask(address, own))
+
+    def cancel(self, attempts: list[Attempt]) -> None:
+        """Take attempts back."""
+        self.halt(attempts)
+        with contextlib.suppress(Exception):
+            self.client.cancel([attempt.future for attempt in attempts], force=True)
