@@ -7,6 +7,7 @@ import logging
 import re
 import signal
 import threading
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 from evsim.memory import cores
@@ -122,6 +123,7 @@ def _interrupts_wait():
     ):
         yield
         return
+    resource_tracker.ensure_running()  # which would unblock it, if it were started below
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
