@@ -26,9 +26,9 @@ class Sample:
     # Timestep and neuron of the first sum that left its width, -1 and -1 where none did.
     first_overflows: dict[str, np.ndarray] = field(default_factory=dict)
     # By set: how many events are delivered in each timestep, and their source neurons in order.
+    arrivals: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     # By name: what an observer keeps of the sample, arrays of one shape in all samples.
     measured: dict[str, np.ndarray] = field(default_factory=dict)
-    arrivals: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     def without_recordings(self) -> Sample:
         """The same without what only a result file takes."""

@@ -171,9 +171,9 @@ def test_what_a_claim_names_is_looked_up_before_the_long_run(said, monkeypatch):
     samples = []
     from evsim.checking import Check
 
-    observe = Check.observe
+    take = Check.take
     monkeypatch.setattr(
-        Check, "observe", lambda self, sample: (samples.append(sample.index), observe(self, sample))
+        Check, "take", lambda self, sample: (samples.append(sample.index), take(self, sample))
     )
     assert said("--claim", "nothing > 1")[0] == 2
     assert samples == [0]

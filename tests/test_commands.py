@@ -75,7 +75,7 @@ WRONG = {
     "run n.h5 d.h5 --record spike": "--record: found 'spike', expected any of spikes, trace,",
     "run n.h5 d.h5 --record spikes, --out r.h5": "--record: found '', expected any of spikes,",
     "run n.h5 d.h5 --resume": "--resume: found no --out, expected the file whose part is resumed",
-    "run n.h5 d.h5 --resume --out r.h5": "r.h5.part: no such file, expected a part to resume",
+    "run n.h5 d.h5 --resume --out r.h5": "r.h5.part: no such folder, expected a part to resume",
     "run n.h5 d.h5 --out n.h5": "n.h5: exists already (--overwrite replaces it)",
     "run n.h5 d.h5 --out .": ".: is a folder",
     "run n.h5 d.h5 --out no/r.h5": "no/r.h5: cannot be written: no such folder",
@@ -115,12 +115,21 @@ def test_a_part_is_not_written_over(said, files):
     Path("r.h5.part").write_text("somebody's")
     status, out, err = said("run n.h5 d.h5 --out r.h5 -T 3")
     assert (status, out) == (2, "")
+    expected = "is of an older evsim or of something else, expected the folder of a part"
+    assert err == f"evsim: r.h5.part: {expected}\n"
+    assert Path("r.h5.part").read_text() == "somebody's"
+    Path("r.h5.part").unlink()
+    Path("r.h5.part").mkdir()
+    Path("r.h5.part/settings.json").write_text("somebody's")
+    status, out, err = said("run n.h5 d.h5 --out r.h5 -T 3")
+    assert (status, out) == (2, "")
     expected = "r.h5.part: exists already (--resume goes on with it, --overwrite replaces it)"
     assert err == f"evsim: {expected}\n"
     status, _, err = said("run n.h5 d.h5 --out r.h5 -T 3 --resume")
-    expected = "r.h5.part: found a file of another format, expected an HDF5 file"
+    expected = "r.h5.part/settings.json: found other content, expected the settings of a run "
+    expected += "(--overwrite begins again)"
     assert (status, err) == (2, f"evsim: {expected}\n")
-    assert Path("r.h5.part").read_text() == "somebody's"
+    assert Path("r.h5.part/settings.json").read_text() == "somebody's"
     assert said("run n.h5 d.h5 --out r.h5 -T 3 --overwrite --quiet") == (0, "", "")
     assert not Path("r.h5.part").exists()
 

@@ -61,7 +61,7 @@ def assert_the_same(case, queue, neurons_per_core, placing, window=None):
     run, sample = checked(case, queue, window)
     network, facts = run.network, sample.facts
     counts, traffic = run.counts(), Traffic(network, 32)
-    traffic.observe(sample)
+    traffic.take(traffic.measure(sample))
     found = traffic.as_dict()
     for name, own in found["sets"].items():
         assert own["weight_read"] == counts["parts"][name]["weight_read"], name

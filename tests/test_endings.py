@@ -1,6 +1,7 @@
 """Nothing that is finished is lost, whatever ends a run: Ctrl-C, a kill, a full disk."""
 
 import contextlib
+import errno
 import os
 import re
 import resource
@@ -10,13 +11,15 @@ import sys
 import time
 from pathlib import Path
 
-import h5py
 import pytest
 from files import content, images
 
 import evsim
 from evsim import job
 from evsim.cli import run_command
+from evsim.formats import result
+from evsim.store import shards
+from evsim.store.assemble import as_file
 
 ROOT = Path(__file__).resolve().parents[1]
 DIGITS = [str(ROOT / "networks/digits-conv.h5"), str(ROOT / "data/digits_test.h5")]
@@ -28,10 +31,9 @@ def run(line):
 
 
 def finished(part):
-    """How many whole samples a part holds, while it is written or after."""
-    with contextlib.suppress(OSError, KeyError), h5py.File(part, "r", locking=False) as file:
-        return len(file["samples"])
-    return 0
+    """How many samples the shards of a part hold, while they are written or after."""
+    bounds = [path.name.split(".")[0].split("-") for path in Path(part).glob("0*.npz")]
+    return sum(int(last) - int(first) for first, last in bounds)
 
 
 def start(*options, out="r.h5"):
@@ -51,12 +53,8 @@ def start(*options, out="r.h5"):
 def goes_on(done, whole):
     """The part holds `done` whole samples, and --resume completes it."""
     assert 0 < done < 16
-    with h5py.File("r.h5.part") as file:
-        assert file["samples"][()].tolist() == list(range(done))
-        for place in ("predictions", "potential/output", "work/conv1/spikes", "labels"):
-            assert len(file[place]) == done
-        spikes = file["work/conv1/spikes"][()].sum()
-        assert len(file["spikes/conv1/neuron"]) == spikes
+    with as_file("r.h5.part") as path:
+        assert result.load(path).count == done
     network, data = (os.path.relpath(path) for path in DIGITS)  # the same files by another name
     options = "-T 2000 --samples :16 --record spikes --quiet --resume"
     assert run(f"run {network} {data} {options} --out r.h5") == 0
@@ -134,13 +132,32 @@ def test_a_full_disk_keeps_whole_samples(files, capsys):
         assert run(f"run n.h5 d.h5 --out r.h5 {options} --json") == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == "evsim: r.h5.part: cannot be written: File too large\n"
-    done = finished("r.h5.part")
-    assert 3 <= done <= 6  # as many as fit, though several were waiting to be written
-    with disk_of(Path("r.h5.part").stat().st_size + 1000):
-        assert run(f"run n.h5 d.h5 --out r.h5 {options} --resume --json") == 2
-    assert capsys.readouterr().err == "evsim: r.h5.part: cannot be written: File too large\n"
-    assert finished("r.h5.part") == done
+    kept = "the samples are in r.h5.part, --resume goes on with them"
+    assert err == f"evsim: r.h5: cannot be written: File too large; {kept}\n"
+    assert finished("r.h5.part") == 12
+    assert not Path("r.h5").exists()
+    assert run(f"run n.h5 d.h5 --out r.h5 {options} --resume --quiet") == 0
+    assert content("r.h5") == content("whole.h5")
+    assert not Path("r.h5.part").exists()
+
+
+def test_a_disk_that_fills_up_keeps_whole_samples(files, capsys, monkeypatch):
+    options = "--record spikes,trace,queues -T 300 --jobs 1"
+    images("d.h5", samples=12)
+    assert run(f"run n.h5 d.h5 --out whole.h5 {options} --quiet") == 0
+    write = shards.write
+
+    def full(folder, name, arrays):
+        if finished(folder) + len(arrays.get("samples", ())) > 5:
+            raise OSError(errno.ENOSPC, "full")
+        return write(folder, name, arrays)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shards, "write", full)
+        assert run(f"run n.h5 d.h5 --out r.h5 {options} --json") == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "evsim: r.h5.part: cannot be written: No space left on device\n")
+    assert finished("r.h5.part") == 5  # as many as fit, though several were waiting to be written
     assert run(f"run n.h5 d.h5 --out r.h5 {options} --resume --quiet") == 0
     assert content("r.h5") == content("whole.h5")
 

@@ -20,11 +20,11 @@ from test_engine import assert_equal
 
 import evsim
 from evsim.cli import run_command
-from evsim.formats.result import ResultFile, header_of
 from evsim.formats.result import load as load_result
 from evsim.parts import EvsimError
 from evsim.quantize import bounded, quantize
-from evsim.runs import Run
+from evsim.store.result import ResultStore
+from evsim.totals import Totals
 from evsim.widths import Width, bits_for, sums_of
 
 ROOT = Path(__file__).parents[1]
@@ -246,17 +246,18 @@ def test_ranges_of_any_network_of_integers(tmp_path):
 def test_a_run_that_goes_on_knows_its_sums(tmp_path):
     network = bounded(chain(np.array([[90, -90], [80, 5]], np.int8), 100), 8, overflow="wrap")
     run = evsim.run(network, np.ones((2, 2), np.float32))
-    header = header_of(run, network, None, None)
-    begun = ResultFile(tmp_path / "r.h5", run, header)
+    begun = ResultStore(tmp_path / "r.h5", run, {}, print)
     begun.append(run.finished[0])
     begun.close()
-    going = Run(network, run.settings)
-    again = ResultFile(tmp_path / "r.h5", going, header, resume=True)
-    again.restore()
+    going = Totals(network, run.settings)
+    again = ResultStore(tmp_path / "r.h5", going, {}, print, resume=True)
+    for sample in again.samples():
+        going.add(sample)
     assert {n: r.tolist() for n, r in going.ranges.items()} == {"n": run.ranges["n"][:1].tolist()}
     going.add(run.finished[1])
     again.append(run.finished[1])
     again.finish()
+    again.close()
     assert sums_of(going) == sums_of(run) == sums_of(load_result(tmp_path / "r.h5"))
     assert sums_of(run)["n"]["overflows"] > 0
 

@@ -55,7 +55,7 @@ PRICES = {
 @given(loads(5), st.integers(1, 4))
 def test_the_slowest_core_ends_a_timestep(load, lanes):
     timing = Timing(Time(lanes=lanes, cycles=Steps(**PRICES)), Two(), 5)
-    timing.observe(load)
+    timing.take(timing.measure(load))
     found = timing.as_dict()
     assert found["unit"] == "cycles"
     assert "inferences_per_second" not in found
@@ -67,7 +67,7 @@ def test_the_slowest_core_ends_a_timestep(load, lanes):
 @given(loads(6), st.integers(1, 6))
 def test_samples_in_a_pipeline_share_timesteps(load, period):
     timing = Timing(Time(clock_hz=1e9, cycles=Steps(synapse=1)), Two(), period)
-    timing.observe(load)
+    timing.take(timing.measure(load))
     shared = np.zeros((period, 2), int)
     for sample in range(6):  # one enters every period; the last timesteps are the steady state
         for t in range(6):
@@ -84,7 +84,7 @@ def test_samples_in_a_pipeline_share_timesteps(load, period):
 def test_ranges_are_ranges_and_the_bottleneck_is_named():
     load = Load(*(np.array([[1, 4]]) * factor for factor in (1, 10, 0, 0)))
     timing = Timing(Time(ns=Steps(synapse=(2.0, 3.0), pop=1.0)), Two(), 1)
-    timing.observe(load)
+    timing.take(timing.measure(load))
     found = timing.as_dict()
     assert (found["latency_low"], found["latency"]) == (84, 124)
     assert found["bottleneck_core"] == 1
@@ -95,7 +95,7 @@ def test_ranges_are_ranges_and_the_bottleneck_is_named():
 
 def test_a_chip_that_says_nothing_takes_no_time():
     timing = Timing(Time(), Two(), 1)
-    timing.observe(Load(*[np.ones((1, 2), int)] * 4))
+    timing.take(timing.measure(Load(*[np.ones((1, 2), int)] * 4)))
     assert timing.as_dict() == {}
 
 

@@ -38,7 +38,7 @@ def assert_plain(case, word_bits, bits):
     """Memory words and distinct weights of a run are those of a plain count over elements."""
     network = build.network(case.network)
     traffic = Traffic(network, word_bits, bits)
-    traffic.observe(sample_of(case, network))
+    traffic.take(traffic.measure(sample_of(case, network)))
     record = simulate(**case._asdict())
     total, of_arrays = Moved(), {}
     for name, fields in case.network["synapses"].items():
@@ -131,7 +131,7 @@ def test_reads_are_those_that_the_run_counts():
     traffic = Traffic(network, 64)
     for sample in simulate_all(plan, images, settings, None, threading.Event()):
         run.add(sample)
-        traffic.observe(sample)
+        traffic.take(traffic.measure(sample))
     counts = run.counts()
     assert set(traffic.moved) == {"input-conv1", "pool1-conv2", "pool2-output"}
     for name, moved in traffic.moved.items():

@@ -25,7 +25,7 @@ def demo(
             _compare(data)
             return
         job = Job(load(shipped("networks") / "digits-conv.h5"), data)
-        job.simulate(None, byte_count(MEMORY), None, False, False, False)
+        job.simulate(None, byte_count(MEMORY))
         job.show({})
 
 

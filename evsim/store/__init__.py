@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,28 +52,23 @@ class Store:
             with self._writing():
                 self._open(fresh)
         except BaseException:
+            if fresh:
+                self.remove()
             self.lock.release()
             raise
 
     def _open(self, fresh: bool) -> None:
         kept = self.folder / ABOUT
+        for path in self.folder.glob(f"*{shards.TEMPORARY}"):
+            path.unlink()  # half-written, by a process that is no more
         if fresh or not kept.exists():
-            for path in self.folder.iterdir():
-                if not path.name.startswith("lock."):
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            self.remove()
             if self.labels is not None:
                 shards.write(self.folder, f"{LABELS}.{self.identity}", {LABELS: self.labels})
-            temporary = kept.with_suffix(shards.TEMPORARY)
-            with open(temporary, "w") as file:
-                file.write(json.dumps(self.about))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(kept)
-            shards.flush_names(self.folder)
+            shards.write_whole(kept, json.dumps(self.about).encode())
         else:
-            for path in self.folder.glob(f"*{shards.TEMPORARY}"):
-                path.unlink()  # half-written, by a process that is no more
             check_about(self.folder, self.about)
+            self.about = read_about(self.folder)  # with the paths of the beginning
         for path, first, last in self._shards():
             try:
                 with Shard(path) as shard:
@@ -177,10 +171,12 @@ class Store:
             raise mismatch(f"a damaged shard ({error})", AGAIN).within(file=str(path)) from None
 
     def close(self) -> None:
-        """Write what is waiting and give the folder back."""
+        """Write what is waiting and give the folder back, which goes if no sample is in it."""
         try:
             self.flush()
         finally:
+            if not self.done.any():
+                self.remove()
             self.lock.release()
 
     def remove(self) -> None:

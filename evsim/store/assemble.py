@@ -65,8 +65,10 @@ class _Column:
             self.dataset[before:] = rows
 
 
-def assemble(pieces, path: Path, about: dict, parts: dict, labels, seconds: float) -> None:
-    """Write a result file at `path`, which another one may be at.
+def assemble(
+    pieces, path: Path, scratch: Path, about: dict, parts: dict, labels, seconds: float
+) -> None:
+    """Write a result file at `path`, which another one may be at, by way of the folder `scratch`.
 
     `pieces`: (path of a shard, first sample, the one after the last) in order; `about`: the
     resolved settings; `parts` as networks describe them; `labels` of all samples, or None. Raises
@@ -74,7 +76,7 @@ def assemble(pieces, path: Path, about: dict, parts: dict, labels, seconds: floa
     """
     import h5py
 
-    temporary = path.with_name(f"{path.name}.{os.getpid()}{shards.TEMPORARY}")
+    temporary = scratch / f"{path.name}.{os.getpid()}{shards.TEMPORARY}"
     try:
         room = HEADER + (len(parts) << 12) + _room(pieces, labels)
         hdf5.hold(temporary, 0, room)
@@ -223,7 +225,7 @@ def as_file(path):
     with tempfile.TemporaryDirectory() as scratch:
         whole = Path(scratch) / folder.name
         try:
-            assemble(pieces, whole, about, parts, found.get(LABELS), 0.0)
+            assemble(pieces, whole, whole.parent, about, parts, found.get(LABELS), 0.0)
             yield whole
         except EvsimError as error:
             own = str(folder) if error.file == str(whole) else error.file

@@ -42,8 +42,8 @@ class Lock:
 
     def _acquire(self) -> Path:
         for _ in range(TRIES):
+            self.folder.mkdir(exist_ok=True)
             with contextlib.suppress(FileNotFoundError):  # the folder goes as its owner ends
-                self.folder.mkdir(exist_ok=True)
                 before = _locks(self.folder)
                 for path in before:
                     self._check_dead(path)
@@ -102,7 +102,7 @@ class Lock:
         with contextlib.suppress(OSError, ValueError):
             own = _number(self.path)
             if max(map(_number, _locks(self.folder))) == own:  # else it is somebody else's now
-                for path in _locks(self.folder):
+                for path in self.folder.glob("lock.*"):
                     path.unlink(missing_ok=True)
                 self.folder.rmdir()
 
@@ -124,7 +124,7 @@ def _make(path: Path) -> bool:
         temporary.write_text(json.dumps(_self()))
         try:
             os.link(temporary, path)
-        except FileExistsError:
+        except (FileExistsError, FileNotFoundError):  # or the temporary name was cleared away
             return False
         except (OSError, AttributeError):  # no hard links here: it may be seen half-written
             with open(path, "x") as file:

@@ -69,7 +69,9 @@ class ResultStore(Store):
         self.lock.check()
         labels, seconds = self.labels, self.seconds
         try:
-            assemble(self.pieces, self.path, self.settings, self.parts, labels, seconds)
+            settings = {name: self.about[name] for name in self.settings}
+            where = self.path, self.folder
+            assemble(self.pieces, *where, settings, self.parts, labels, seconds)
         except (OSError, ValueError, KeyError) as error:
             raise self._unassembled(error) from None
         with self._writing():

@@ -66,6 +66,20 @@ def write(folder: Path, name: str, arrays: Mapping[str, np.ndarray]) -> Path:
     return path
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a small file, whole or not at all; raises OSError."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    flush_names(path.parent)
+
+
 def flush_names(folder: Path) -> None:
     """Let the names in a folder reach the disk; not every system can."""
     with contextlib.suppress(OSError):

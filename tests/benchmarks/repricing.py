@@ -16,7 +16,6 @@ import evsim
 from benchmarks.table import Row, at_most
 from benchmarks.timing import TESTS, alternate
 from benchmarks.workload import events, poisson, thresholds
-from evsim.formats.result import ResultFile, header_of
 from evsim.shipped import shipped
 
 SAMPLES, TIMESTEPS = 10_000, 64
@@ -60,11 +59,9 @@ def wide(path: Path) -> None:
     network = vgg16(thresholds=thresholds())
     shape = network.populations["input"].shape
     run = evsim.run(network, events(poisson(1, TIMESTEPS, shape), shape))
-    file = ResultFile(path, run, header_of(run, network, None, None))
-    for index in range(SAMPLES):
-        file.append(replace(run.finished[0], index=index))
-    file.finish(seconds=run.seconds)
-    file.close()
+    run.finished = [replace(run.finished[0], index=index) for index in range(SAMPLES)]
+    run.settings = replace(run.settings, samples=SAMPLES)
+    run.save(path)
 
 
 def seconds(arguments: list[str]) -> float:
