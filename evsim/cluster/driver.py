@@ -133,9 +133,10 @@ class Driver:
 
     def _gone(self, worker: Worker) -> None:
         """A worker has gone: its slices begin again elsewhere."""
-        for place, attempt in enumerate(list(worker.attempts)):
+        running = [attempt for attempt in worker.attempts if not attempt.ended][:1]
+        for attempt in list(worker.attempts):
             self._drop(attempt)
-            if place == 0 and not attempt.ended:
+            if attempt in running:
                 self._died(attempt.part, f"worker {worker.address} has gone")
             self._again(attempt.part)
 

@@ -1,0 +1,176 @@
+"""A Dask cluster against threads, what its parts cost, and on paper how far it reaches."""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from topologies import vgg16
+
+import evsim
+from benchmarks.imagenet import LARGE, STEPS
+from benchmarks.table import Row
+from benchmarks.timing import child
+from benchmarks.workload import TIMESTEPS, events, poisson, thresholds
+from evsim.cluster import Cluster
+from evsim.cluster.slices import SECONDS
+from evsim.runs import run
+from evsim.settings import settle
+from evsim.store import Store
+from evsim.store.samples import arrays_of
+from evsim.totals import Totals
+
+MOST = 0.10  # of overhead
+IMAGENET = 50_000  # images
+PRICE = 0.05  # a core for an hour, in a currency of your choice: an assumption
+WORKERS, CORES = 1000, 16  # of the cluster on paper: workers and the cores of each
+LINE = 1.25e9  # bytes a second, 10 Gbit: an assumption
+DISTINCT = 4  # images, which are repeated: as many poisson images take long to draw
+
+
+def rows(quick: bool) -> Iterator[Row]:
+    """VGG-16 on two processes against two threads; the costs of a slice; 1,000 workers."""
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError:
+        yield Row("a cluster against threads", "dask is not installed")
+        return
+    network = vgg16(thresholds=thresholds())
+    rule = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "memory_limit": 0}
+    begin = time.perf_counter()
+    with LocalCluster(**rule) as cluster, Client(cluster) as client:
+        started = time.perf_counter() - begin
+        yield Row("a scheduler and two workers, start", f"{started:.1f} s")
+        yield from _overhead(client, network, quick)
+        costs = dict(_costs(client, network))
+    each = costs["slice"]
+    yield Row("a slice of one sample that takes no time", f"{1e3 * each['client']:.1f} ms", detail=(
+        f"from asking to the samples; {1e3 * each['scheduler']:.2f} ms of it work of the scheduler"
+    ))
+    for name, cost in costs["sample"].items():
+        yield Row(f"a sample at the client, {name}", f"{1e6 * cost:.0f} us")
+    size = costs["bytes"]
+    yield Row("a sample on its way, VGG-16", f"{size:,.0f} bytes")
+    yield Row("what is known of a worker, asked for again and again", f"{costs['known']:,.0f} bytes")
+    yield from _paper(costs)
+
+
+def _overhead(client, network, quick: bool) -> Iterator[Row]:
+    """The same samples in turn on threads and on workers, at slices of half a minute."""
+    shape = network.populations["input"].shape
+    few = poisson(DISTINCT, TIMESTEPS, shape)
+    short = events(few, shape)
+    alone = run(network, short, jobs=2).seconds / DISTINCT
+    count = max(DISTINCT, int((20 if quick else 8 * SECONDS) / alone))
+    many = events([few[k % DISTINCT] for k in range(count)], shape)
+    workers = Cluster(client)
+    run(network, short, cluster=workers)  # kernels
+    took, work = {"threads": [], "cluster": []}, {"threads": [], "cluster": []}
+    for _ in range(1 if quick else 2):
+        for name, how in (("threads", {"jobs": 2}), ("cluster", {"cluster": workers})):
+            before = _processor_seconds(client)
+            took[name].append(run(network, many, **how).seconds)
+            work[name].append(_processor_seconds(client) - before)
+    threads, cluster = (float(np.median(took[name])) for name in ("threads", "cluster"))
+    busy = float(np.median(work["cluster"])) / float(np.median(work["threads"]))
+    detail = (
+        f"{count} images: {threads:.1f} s on two threads, {cluster:.1f} s on two workers, which were "
+        f"sent the events; processor time of all processes {busy:.3f} times that of threads"
+    )
+    ratio = cluster / threads - 1
+    met = None if quick else ratio <= MOST
+    yield Row("VGG-16, two workers against two threads", f"{ratio:+.1%}", f"at most {MOST:.0%}",
+              met, detail)
+
+
+def _processor_seconds(client) -> float:
+    """Of this process, in which the scheduler runs, and of all workers."""
+    return time.process_time() + sum(client.run(time.process_time).values())
+
+
+def _costs(client, network) -> Iterator[tuple[str, object]]:
+    """Seconds and bytes of a slice and of a sample."""
+    from evsim.cluster import worker as remote
+    from evsim.cluster.link import Link
+    from evsim.cluster.workers import Worker
+
+    link = Link(client)
+    [address, *_] = client.scheduler_info()["workers"]
+    worker, count = Worker(address, 1), 200
+    begin, busy = time.perf_counter(), client.run_on_scheduler(time.thread_time)
+    for _ in range(count):
+        link.ask("greeting", worker, abs, -1)
+        while not list(link.answers()):
+            pass
+    took = time.perf_counter() - begin
+    busy = client.run_on_scheduler(time.thread_time) - busy
+    yield "slice", {"client": took / count, "scheduler": busy / count}
+    shape = network.populations["input"].shape
+    inputs = events(poisson(2, TIMESTEPS, shape), shape)
+    found = run(network, inputs, jobs=2)
+    samples = [replace(found.finished[0], index=k) for k in range(300)]
+    packed = arrays_of(samples)
+    arrays = remote.Arrays(packed)
+    yield "bytes", sum(array.nbytes for array in packed.values()) / len(samples)
+    settings = replace(settle(network, inputs), samples=len(samples))
+    totals, cost = Totals(network, settings), {}
+    begin = time.perf_counter()
+    list(remote.samples_of(arrays, 0, len(samples), recorded=True))
+    cost["unpacked"] = (time.perf_counter() - begin) / len(samples)
+    begin = time.perf_counter()
+    for sample in samples:
+        totals.add(sample)
+    cost["added up"] = (time.perf_counter() - begin) / len(samples)
+    with TemporaryDirectory() as folder:
+        about = {"first_sample": 0, "samples": len(samples)}
+        store = Store(Path(folder) / "part", about, lambda line: None)
+        begin = time.perf_counter()
+        for sample in samples:
+            store.append(sample)
+        store.flush()
+        cost["written"] = (time.perf_counter() - begin) / len(samples)
+        store.close()
+    yield "sample", cost
+    facts = client.scheduler_info()["workers"][address]
+    yield "known", len(str(facts))
+
+
+def _paper(costs) -> Iterator[Row]:
+    """A thousand workers, and ImageNet, from what was measured here."""
+    job = {"jobs": 1, "rounds": 1, "samples": 1, "topology": "vgg16_imagenet"}
+    job |= {"shape": (224, 224, 3), "timesteps": STEPS, "thresholds": LARGE}
+    image = child(job)["seconds"]
+    hours = IMAGENET * image / 3600
+    yield Row(
+        f"VGG-16 at ImageNet size, {STEPS} timesteps", f"{image:.2f} s an image of a core",
+        detail="random weights; time grows with timesteps and events",
+    )
+    yield Row(
+        f"{IMAGENET:,} such images, on paper", f"{hours:.0f} core hours",
+        detail=f"{hours * PRICE:.2f} at {PRICE} a core hour; {hours / (WORKERS * CORES) * 60:.1f} "
+        f"min on {WORKERS:,} workers of {CORES} cores, start and network apart",
+    )
+    cost = costs["sample"]
+    each = cost["unpacked"] + cost["added up"] + cost["written"]
+    size, slice_cost = costs["bytes"], costs["slice"]
+    for name, seconds in (("ImageNet", image), ("CIFAR", 0.18), ("digits", 1e-3)):
+        for workers in (10, 100, WORKERS, 10 * WORKERS):
+            samples = workers * CORES / seconds
+            slices = workers / SECONDS
+            scheduler = slices * slice_cost["scheduler"]
+            looks = workers * costs["known"] / (0.5 + 0.005 * workers)
+            client, line = samples * each, (samples * size + looks) / LINE
+            bound = max(("scheduler", scheduler), ("client", client), ("line", line),
+                        key=lambda row: row[1])
+            yield Row(
+                f"{workers:,} workers of {CORES} cores, {seconds:.3g} s a sample ({name})",
+                "client, scheduler, line busy: "
+                f"{client:.2g}, {scheduler:.2g}, {line:.2g}",
+                "below 1",
+                None,
+                f"{samples:,.0f} samples/s, {slices:.1f} slices/s; ends at "
+                f"{workers / bound[1]:,.0f} workers: {bound[0]}",
+            )
