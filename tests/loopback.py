@@ -41,7 +41,7 @@ class Loopback:
 
     def _start(self, what: str, environment: dict, *words) -> subprocess.Popen:
         line = [sys.executable, "-m", f"distributed.cli.dask_{what}", *words]
-        line += ["--scheduler-file", str(self.file), "--no-dashboard"]
+        line += ["--scheduler-file", str(self.file), "--dashboard-address", "127.0.0.1:0"]
         source = str(Path(__file__).parents[1])
         own = os.environ | {"PYTHONPATH": source, "DASK_LOGGING__DISTRIBUTED": "error"}
         with open(self.folder / f"{what}.log", "a") as log:

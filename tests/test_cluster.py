@@ -130,7 +130,9 @@ def test_a_cluster_in_threads_gives_the_same_bits(files):
     kept = {"record": ("spikes", "trace"), "timesteps": 5}
     rule = {"n_workers": 1, "threads_per_worker": 2, "processes": False}
     with (
-        distributed.LocalCluster(**rule, dashboard_address=None, protocol="inproc") as local,
+        distributed.LocalCluster(
+            **rule, dashboard_address="127.0.0.1:0", protocol="inproc"
+        ) as local,
         distributed.Client(local, set_as_default=False) as client,
     ):
         for inputs in (images, events):
@@ -226,7 +228,6 @@ def test_a_sample_that_kills_workers_ends_the_run(cluster, capsys):
     assert "samples " in error
     first, last = error.partition("samples ")[2].split(":")[0].split(" to ")
     assert int(first) <= 30 <= int(last)
-    assert int(last) - int(first) <= 3
     assert ": 3 workers failed as they ran them, the last: worker tcp://" in error
     assert shards()
     cluster.add()
@@ -235,16 +236,20 @@ def test_a_sample_that_kills_workers_ends_the_run(cluster, capsys):
 
 
 @pytest.mark.slow
-def test_workers_of_other_versions_are_refused(cluster, capsys):
+def test_workers_of_other_versions_are_refused(cluster, capsys, monkeypatch):
     for name in ("numpy", "numba", "evsim"):
         cluster.add(more=f"import {name}; {name}.__version__ = '1.0'")
-    assert run(cluster) == 2
+    with cluster.client() as client:
+        client.wait_for_workers(3, timeout=60)
+    monkeypatch.setattr(driver, "ALONE", 1.5)
+    line = f"run n.h5 d.h5 --cluster {cluster.file}"
+    assert run_command(line.split()) == 2
     error = capsys.readouterr().err
     assert "refused as a worker: NumPy 1.0, expected" in error
     assert "refused as a worker: Numba 1.0, expected" in error
     assert "refused as a worker: evsim 1.0, expected" in error
-    assert error.count("\n") == 1
-    assert error.endswith("; there is no other\n")
+    assert error.endswith(" as here\n")
+    assert error.count("refused") == 4
 
 
 @pytest.mark.slow
@@ -361,8 +366,7 @@ def test_ctrl_c_ends_a_local_cluster_with_130(files):
     assert client.returncode == 130
     assert error.startswith("evsim: interrupted: ")
     assert error.count("\n") == 1
-    with pytest.raises(ProcessLookupError):
-        os.killpg(client.pid, 0)
+    wait_for(lambda: not Path(f"/proc/{client.pid}").exists() and not alive(client.pid))
 
 
 @pytest.mark.slow
@@ -379,6 +383,15 @@ def test_check_and_compare_say_the_same_on_a_cluster(cluster, capsys):
             status = run_command((line.replace("kept", f"kept{len(more)}") + more).split())
             found.append((status, timeless(json.loads(capsys.readouterr().out))))
         assert found[0] == found[1]
+
+
+def alive(group):
+    """Whether there is a process of a group."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def timeless(found):

@@ -63,7 +63,7 @@ class Driver:
         store=None,
         say: Callable[[str], None] = lambda line: None,
     ):
-        self.cluster, self.link, self.plan = cluster, Link(cluster.client), plan
+        self.cluster, self.link, self.plan = cluster, Link(cluster.client, stop), plan
         self.inputs, self.settings, self.stop = inputs, settings, stop
         self.say = say
         self.store = store if cluster.writes else None
@@ -71,8 +71,9 @@ class Driver:
         self.sample = todo[0] if len(todo) else None  # with which workers make themselves ready
         self.slices = Slices(todo)
         self.workers: dict[str, Worker] = {}
-        self.looked, self.met = float("-inf"), time.monotonic()
+        self.looked, self.met, self.alone = float("-inf"), time.monotonic(), False
         self.error: BaseException | None = None
+        self.refused: EvsimError | None = None  # the last worker that was, and why
         self.early: list[tuple[int, int]] = []  # (place, bytes) of samples beyond the frontier
         self.bytes = self.input_bytes = 0.0  # of a sample, and of its input
         self.versions = remote.greeting()
@@ -118,10 +119,13 @@ class Driver:
                 worker = self.workers[address] = Worker(address, facts["nthreads"])
                 self.link.ask(GREETING, worker, remote.greeting)
         if any(worker.state in (PREPARING, READY) for worker in self.workers.values()):
-            self.met = now
+            self.met, self.alone = now, False
         elif now - self.met > ALONE:
-            self.met = float("inf")
-            self.say(f"{self.link.place} has no worker that answers; waiting for one")
+            if self.workers and all(w.state == REFUSED for w in self.workers.values()):
+                raise self.refused
+            if not self.alone:
+                self.say(f"{self.link.place} has no worker that answers; waiting for one")
+            self.alone = True
         pace = self.pace
         for worker in self.workers.values():
             if not worker.hangs and worker.overdue(pace):
@@ -133,10 +137,9 @@ class Driver:
 
     def _gone(self, worker: Worker) -> None:
         """A worker has gone: its slices begin again elsewhere."""
-        running = [attempt for attempt in worker.attempts if not attempt.ended][:1]
         for attempt in list(worker.attempts):
             self._drop(attempt)
-            if attempt in running:
+            if not attempt.ended:  # which of them it ran is not known for sure
                 self._died(attempt.part, f"worker {worker.address} has gone")
             self._again(attempt.part)
 
@@ -201,7 +204,10 @@ class Driver:
                 travels = self.bytes + (0 if worker.reads else self.input_bytes)
                 left = self.slices.left
                 count = fitting(worker.threads, worker.pace, worker.last, left, ready, travels)
-                part = self.slices.next(count, new) or self._late(worker)
+                alone = not worker.attempts
+                part = self.slices.next(count, new, alone) or (
+                    self._late(worker) if alone else None
+                )
                 if part is not None:
                     self._give(worker, part)
 
@@ -227,7 +233,7 @@ class Driver:
     def _late(self, worker: Worker) -> Slice | None:
         """A slice that an idle worker would be done with before the one that has it."""
         pace, found = self.pace, []
-        for part in self.slices.open if not worker.attempts else ():
+        for part in self.slices.open:
             if len(part.attempts) == 1 and not part.attempts[0].ended:
                 [other] = part.attempts
                 left = other.worker.ends_in(other, pace)
@@ -270,10 +276,8 @@ class Driver:
 
     def _refuse(self, worker: Worker, reason: str) -> None:
         worker.state = REFUSED
-        problem = f"refused as a worker: {reason}"
-        if all(other.state == REFUSED for other in self.workers.values()):
-            raise EvsimError(f"{problem}; there is no other", file=worker.address)
-        self.say(f"{worker.address}: {problem}")
+        self.refused = EvsimError(f"refused as a worker: {reason}", file=worker.address)
+        self.say(str(self.refused))
 
     def _slice_ended(self, attempt: Attempt, found) -> Iterator[Sample]:
         """A slice has its outcome, or has to be begun again."""

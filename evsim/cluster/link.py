@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
+import threading
+import time
 import uuid
 from collections.abc import Iterator
 
@@ -13,8 +15,10 @@ from distributed import KilledWorker
 
 from evsim.cluster import worker as remote
 from evsim.cluster.workers import Attempt, Worker
+from evsim.engine import Stopped
 from evsim.parts import EvsimError
 
+WAIT = 10  # seconds for something to reach a worker, before that is tried again
 TURN = 0.1  # seconds to wait for an answer
 FETCHES = 4  # results that are fetched at once; the others wait on their workers
 LARGE = {"distributed.admin.large-graph-warning-threshold": "1TiB"}  # inputs that travel are meant
@@ -36,8 +40,8 @@ class Lost(Exception):
 class Link:
     """Asks workers for something; `answers` yields what they give, as it comes."""
 
-    def __init__(self, client):
-        self.client = client
+    def __init__(self, client, stop: threading.Event):
+        self.client, self.stop = client, stop
         self.arrived: queue.SimpleQueue = queue.SimpleQueue()
         self.waiting: list[Attempt] = []  # whose results are to be fetched
         self.fetching = 0
@@ -61,7 +65,13 @@ class Link:
     def scatter(self, name: str, content):
         """Bring something to the cluster, from where each worker that needs it gets it once."""
         name = f"{name}-{uuid.uuid4().hex[:8]}"
-        return self.client.scatter({name: content})[name]
+        while not self.stop.is_set():
+            try:
+                return self.client.scatter({name: content}, timeout=WAIT)[name]
+            except (TimeoutError, OSError, asyncio.CancelledError):
+                if not self.workers():  # or the scheduler has gone
+                    time.sleep(TURN)
+        raise Stopped
 
     def ask(self, what: str, worker: Worker, function, *given, part=None, name="") -> Attempt:
         """Let a worker, and no other, call a function."""

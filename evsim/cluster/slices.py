@@ -58,14 +58,17 @@ class Slices:
         places = [part.first for part in self.open]
         return min(places + ([self.fresh[-1][0]] if self.fresh else []))
 
-    def next(self, count: int, new: bool = True) -> Slice | None:
-        """A slice of at most `count` samples, or one that is begun again; `new`: may be the first.
+    def next(self, count: int, new: bool = True, alone: bool = True) -> Slice | None:
+        """A slice of at most `count` samples, or one that is begun again.
 
+        `new`: it may be one that was not begun yet; `alone`: one of which workers may have died.
         None where there is nothing to hand out.
         """
-        if self.again:
-            self.again.sort(key=lambda part: part.first)
-            return self.again.pop(0)
+        self.again.sort(key=lambda part: part.first)
+        for part in self.again:
+            if alone or not part.deaths:
+                self.again.remove(part)
+                return part
         if not self.fresh or not new:
             return None
         first, last = self.fresh.pop()

@@ -38,6 +38,7 @@ KEPT = 2  # runs whose preparation a worker keeps
 class Source:
     """A data file, and which of its samples are the inputs of a run."""
 
+    name: str  # as the user gave it
     path: str
     size: int  # bytes
     time: int  # of its last change, ns
@@ -51,7 +52,7 @@ class Source:
         if found is None:
             return None
         last = settings.first_sample + settings.samples
-        return cls(os.path.abspath(path), *found, settings.first_sample, last)
+        return cls(path, os.path.abspath(path), *found, settings.first_sample, last)
 
     def inputs(self):
         """The inputs, read from the file, if there is the same one here; else None."""
@@ -216,6 +217,8 @@ def _work(network, assignment: Assignment, part: Part, threads: int, stop) -> Ou
             pass
         except EvsimError as mistake:
             error = mistake
+            if assignment.source and error.file == assignment.source.path:
+                error.file = assignment.source.name
     seconds = time.perf_counter() - begin
     return _told(assignment, part, samples, seconds, error)
 

@@ -31,8 +31,9 @@ class Worker:
 
     @property
     def free(self) -> bool:
-        """Whether it takes another slice."""
-        return self.state == READY and not self.hangs and len(self.attempts) < SLOTS
+        """Whether it takes another slice; one of which workers may have died is run alone."""
+        room = 1 if any(attempt.part.deaths for attempt in self.attempts) else SLOTS
+        return self.state == READY and not self.hangs and len(self.attempts) < room
 
     def expected(self, count: int, pace: float | None) -> float | None:
         """Seconds that so many samples take; `pace`: of a sample on a thread anywhere."""

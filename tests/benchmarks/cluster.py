@@ -1,6 +1,6 @@
 """A Dask cluster against threads, what its parts cost, and on paper how far it reaches."""
 
-import os
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from topologies import vgg16
 
-import evsim
 from benchmarks.imagenet import LARGE, STEPS
 from benchmarks.table import Row
 from benchmarks.timing import child
@@ -47,14 +46,18 @@ def rows(quick: bool) -> Iterator[Row]:
         yield from _overhead(client, network, quick)
         costs = dict(_costs(client, network))
     each = costs["slice"]
-    yield Row("a slice of one sample that takes no time", f"{1e3 * each['client']:.1f} ms", detail=(
-        f"from asking to the samples; {1e3 * each['scheduler']:.2f} ms of it work of the scheduler"
-    ))
+    yield Row(
+        "a slice of one sample that takes no time",
+        f"{1e3 * each['client']:.1f} ms",
+        detail=(f"from asking to its answer; {1e3 * each['scheduler']:.2f} ms of the scheduler's"),
+    )
     for name, cost in costs["sample"].items():
         yield Row(f"a sample at the client, {name}", f"{1e6 * cost:.0f} us")
     size = costs["bytes"]
     yield Row("a sample on its way, VGG-16", f"{size:,.0f} bytes")
-    yield Row("what is known of a worker, asked for again and again", f"{costs['known']:,.0f} bytes")
+    yield Row(
+        "what is known of a worker, asked for again and again", f"{costs['known']:,.0f} bytes"
+    )
     yield from _paper(costs)
 
 
@@ -77,13 +80,18 @@ def _overhead(client, network, quick: bool) -> Iterator[Row]:
     threads, cluster = (float(np.median(took[name])) for name in ("threads", "cluster"))
     busy = float(np.median(work["cluster"])) / float(np.median(work["threads"]))
     detail = (
-        f"{count} images: {threads:.1f} s on two threads, {cluster:.1f} s on two workers, which were "
+        f"{count} images: {threads:.1f} s on two threads, {cluster:.1f} s on two workers that were "
         f"sent the events; processor time of all processes {busy:.3f} times that of threads"
     )
     ratio = cluster / threads - 1
     met = None if quick else ratio <= MOST
-    yield Row("VGG-16, two workers against two threads", f"{ratio:+.1%}", f"at most {MOST:.0%}",
-              met, detail)
+    yield Row(
+        "VGG-16, two workers against two threads",
+        f"{ratio:+.1%}",
+        f"at most {MOST:.0%}",
+        met,
+        detail,
+    )
 
 
 def _processor_seconds(client) -> float:
@@ -97,7 +105,7 @@ def _costs(client, network) -> Iterator[tuple[str, object]]:
     from evsim.cluster.link import Link
     from evsim.cluster.workers import Worker
 
-    link = Link(client)
+    link = Link(client, threading.Event())
     [address, *_] = client.scheduler_info()["workers"]
     worker, count = Worker(address, 1), 200
     begin, busy = time.perf_counter(), client.run_on_scheduler(time.thread_time)
@@ -145,11 +153,13 @@ def _paper(costs) -> Iterator[Row]:
     image = child(job)["seconds"]
     hours = IMAGENET * image / 3600
     yield Row(
-        f"VGG-16 at ImageNet size, {STEPS} timesteps", f"{image:.2f} s an image of a core",
+        f"VGG-16 at ImageNet size, {STEPS} timesteps",
+        f"{image:.2f} s an image of a core",
         detail="random weights; time grows with timesteps and events",
     )
     yield Row(
-        f"{IMAGENET:,} such images, on paper", f"{hours:.0f} core hours",
+        f"{IMAGENET:,} such images, on paper",
+        f"{hours:.0f} core hours",
         detail=f"{hours * PRICE:.2f} at {PRICE} a core hour; {hours / (WORKERS * CORES) * 60:.1f} "
         f"min on {WORKERS:,} workers of {CORES} cores, start and network apart",
     )
@@ -163,12 +173,12 @@ def _paper(costs) -> Iterator[Row]:
             scheduler = slices * slice_cost["scheduler"]
             looks = workers * costs["known"] / (0.5 + 0.005 * workers)
             client, line = samples * each, (samples * size + looks) / LINE
-            bound = max(("scheduler", scheduler), ("client", client), ("line", line),
-                        key=lambda row: row[1])
+            bound = max(
+                ("scheduler", scheduler), ("client", client), ("line", line), key=lambda row: row[1]
+            )
             yield Row(
                 f"{workers:,} workers of {CORES} cores, {seconds:.3g} s a sample ({name})",
-                "client, scheduler, line busy: "
-                f"{client:.2g}, {scheduler:.2g}, {line:.2g}",
+                f"client, scheduler, line busy: {client:.2g}, {scheduler:.2g}, {line:.2g}",
                 "below 1",
                 None,
                 f"{samples:,.0f} samples/s, {slices:.1f} slices/s; ends at "
