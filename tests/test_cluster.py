@@ -335,6 +335,7 @@ def test_a_scheduler_that_goes_is_said_and_what_is_finished_stays(tmp_path, monk
     monkeypatch.setattr(slices, "SECONDS", 0.4)
     network("n.h5")
     data("d.h5")
+    monkeypatch.setattr("evsim.cluster.SECONDS", 1)
     own = Loopback(tmp_path)
     try:
         own.add(delay=0.05)

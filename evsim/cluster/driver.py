@@ -112,6 +112,8 @@ class Driver:
         if now - self.looked < LOOK + LOOK_EACH * len(self.workers):
             return
         self.looked, found = now, self.link.workers()
+        if found is None:
+            return
         for address in [address for address in self.workers if address not in found]:
             self._gone(self.workers.pop(address))
         for address, facts in found.items():

@@ -18,6 +18,7 @@ from evsim.cluster.workers import Attempt, Worker
 from evsim.engine import Stopped
 from evsim.parts import EvsimError
 
+SILENCE = 60  # seconds after which a scheduler is taken to have gone
 WAIT = 10  # seconds for something to reach a worker, before that is tried again
 TURN = 0.1  # seconds to wait for an answer
 FETCHES = 4  # results that are fetched at once; the others wait on their workers
@@ -42,6 +43,7 @@ class Link:
 
     def __init__(self, client, stop: threading.Event):
         self.client, self.stop = client, stop
+        self.answered = time.monotonic()  # the scheduler did
         self.arrived: queue.SimpleQueue = queue.SimpleQueue()
         self.waiting: list[Attempt] = []  # whose results are to be fetched
         self.fetching = 0
@@ -52,15 +54,19 @@ class Link:
         scheduler = self.client.scheduler
         return getattr(scheduler, "address", "") or "the cluster"
 
-    def workers(self) -> dict[str, dict]:
-        """What the scheduler knows of every worker, by address; EvsimError if it is gone."""
-        found = None
+    def workers(self) -> dict[str, dict] | None:
+        """What the scheduler knows of every worker, by address; None: it does not answer now.
+
+        Raises EvsimError if it has gone.
+        """
         if self.client.status == "running":
             with contextlib.suppress(OSError, asyncio.TimeoutError, asyncio.CancelledError):
                 found = self.client.scheduler_info()["workers"]
-        if found is None:
+                self.answered = time.monotonic()
+                return found
+        if self.client.status == "closed" or time.monotonic() - self.answered > SILENCE:
             raise EvsimError("the scheduler has gone", file=self.place)
-        return found
+        return None
 
     def scatter(self, name: str, content):
         """Bring something to the cluster, from where each worker that needs it gets it once."""

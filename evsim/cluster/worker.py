@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 
-import evsim
 from evsim import store
 from evsim.engine import Stopped
 from evsim.events import Events
@@ -133,12 +132,14 @@ def greeting() -> dict[str, str]:
     """What must be the same on all workers, by name."""
     import numba
 
-    digest, root = hashlib.sha256(), Path(evsim.__file__).parent
+    from evsim import __version__
+
+    digest, root = hashlib.sha256(), Path(__file__).parents[1]
     for path in sorted(root.rglob("*.py")):
         digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return {
         "Python": ".".join(platform.python_version_tuple()[:2]),
-        "evsim": evsim.__version__,
+        "evsim": __version__,
         "Numba": numba.__version__,
         "NumPy": np.__version__,
         "evsim's source": digest.hexdigest()[:12],

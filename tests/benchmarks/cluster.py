@@ -67,7 +67,7 @@ def _overhead(client, network, quick: bool) -> Iterator[Row]:
     few = poisson(DISTINCT, TIMESTEPS, shape)
     short = events(few, shape)
     alone = run(network, short, jobs=2).seconds / DISTINCT
-    count = max(DISTINCT, int((20 if quick else 8 * SECONDS) / alone))
+    count = max(DISTINCT, int((20 if quick else 2 * SECONDS) / alone))
     many = events([few[k % DISTINCT] for k in range(count)], shape)
     workers = Cluster(client)
     run(network, short, cluster=workers)  # kernels
