@@ -98,6 +98,10 @@ class Driver:
                 raise Stopped
             if self.error is not None:
                 raise self.error
+        except Exception as error:
+            if self.link.closed and not isinstance(error, EvsimError | Stopped):
+                raise self.link.gone from None
+            raise
         finally:
             self.link.cancel(self._attempts())
 

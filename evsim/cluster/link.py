@@ -43,16 +43,11 @@ class Link:
 
     def __init__(self, client, stop: threading.Event):
         self.client, self.stop = client, stop
+        self.place = getattr(client.scheduler, "address", "") or "the cluster"  # of the scheduler
         self.answered = time.monotonic()  # the scheduler did
         self.arrived: queue.SimpleQueue = queue.SimpleQueue()
         self.waiting: list[Attempt] = []  # whose results are to be fetched
         self.fetching = 0
-
-    @property
-    def place(self) -> str:
-        """Where the scheduler is."""
-        scheduler = self.client.scheduler
-        return getattr(scheduler, "address", "") or "the cluster"
 
     def workers(self) -> dict[str, dict] | None:
         """What the scheduler knows of every worker, by address; None: it does not answer now.
@@ -64,19 +59,28 @@ class Link:
                 found = self.client.scheduler_info()["workers"]
                 self.answered = time.monotonic()
                 return found
-        if self.client.status == "closed" or time.monotonic() - self.answered > SILENCE:
-            raise EvsimError("the scheduler has gone", file=self.place)
+        if self.closed or time.monotonic() - self.answered > SILENCE:
+            raise self.gone
         return None
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be asked for any more."""
+        return self.client.status in ("closing", "closed")
+
+    @property
+    def gone(self) -> EvsimError:
+        """The error of a scheduler that is not there any more."""
+        return EvsimError("the scheduler has gone", file=self.place)
 
     def scatter(self, name: str, content):
         """Bring something to the cluster, from where each worker that needs it gets it once."""
         name = f"{name}-{uuid.uuid4().hex[:8]}"
         while not self.stop.is_set():
-            try:
-                return self.client.scatter({name: content}, timeout=WAIT)[name]
-            except (TimeoutError, OSError, asyncio.CancelledError):
-                if not self.workers():  # or the scheduler has gone
-                    time.sleep(TURN)
+            if self.workers():
+                with contextlib.suppress(OSError, asyncio.TimeoutError, asyncio.CancelledError):
+                    return self.client.scatter({name: content}, timeout=WAIT)[name]
+            time.sleep(TURN)
         raise Stopped
 
     def ask(self, what: str, worker: Worker, function, *given, part=None, name="") -> Attempt:
