@@ -42,9 +42,9 @@ class Driver:
     """One run on a cluster; `samples` yields what `threads.simulate` does, as slices arrive.
 
     `limits`: of the plan, memory, record, queue and window. `data`: the path of the inputs' file,
-    if there is one; workers that have the same file read it. `store`: whose shards workers write,
-    if the cluster's workers do that; its samples then come without recordings. `say` takes a line
-    for the user. Raises EvsimError, and Stopped when `stop` was set.
+    if there is one; workers that have the same file read it. `store`: gets what arrives before it
+    is yielded; where the cluster's workers write its shards, samples come without recordings. `say`
+    takes a line for the user. Raises EvsimError, and Stopped when `stop` was set.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Driver:
         self.cluster, self.link, self.plan = cluster, Link(cluster.client, stop), plan
         self.inputs, self.settings, self.stop = inputs, settings, stop
         self.say = say
-        self.store = store if cluster.writes else None
+        self.store = store
         todo = range(settings.samples) if todo is None else todo
         self.sample = todo[0] if len(todo) else None  # with which workers make themselves ready
         self.slices = Slices(todo)
@@ -78,7 +78,8 @@ class Driver:
         self.bytes = self.input_bytes = 0.0  # of a sample, and of its input
         self.versions = remote.greeting()
         source = None if data is None else Source.of(data, settings)
-        folder = (os.path.abspath(self.store.folder), self.store.identity) if self.store else None
+        writes = store and cluster.writes
+        folder = (os.path.abspath(store.folder), store.identity) if writes else None
         own = uuid.uuid4().hex, settings, limits, jobs, measure, source, folder
         self.assignment = Assignment(*own)
         self.travelled: tuple | None = None  # network and assignment, on the cluster
@@ -230,7 +231,8 @@ class Driver:
                 return
             self.input_bytes = size / len(part)
         name = f"evsim-{self._named(part).replace(' ', '-')}-{uuid.uuid4().hex}"
-        asked = Part(name, part.first, len(part), inputs, part.brings)
+        ready = sum(other.state == READY for other in self.workers.values())
+        asked = Part(name, part.first, len(part), 1 / ready, inputs, part.brings)
         given = *self._sent(), asked, worker.threads
         attempt = self.link.ask(SLICE, worker, remote.work, *given, part=part, name=name)
         worker.attempts.append(attempt)
@@ -322,12 +324,12 @@ class Driver:
         return True
 
     def _taken(self, found: Outcome, part: Slice) -> Iterator[Sample]:
-        """The samples of an outcome; those that a shard has are not to be written again."""
+        """The samples of an outcome, which are in the store by then."""
         if not found.count:
             return
         samples = found.samples
-        if found.shard:
-            self.store.adopt(samples[0].index, samples[-1].index + 1, found.seconds)
+        if self.store:
+            self.store.adopt(found.arrays, found.took, found.shard is not None)
         some = size(samples[0].without_recordings()) * len(samples)
         frontier = part.last if self.slices.finished else self.slices.frontier
         self.early = [(p, n) for p, n in [*self.early, (part.first, some)] if p > frontier]

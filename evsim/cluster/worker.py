@@ -94,6 +94,7 @@ class Part:
     name: str
     first: int
     count: int
+    share: float  # of a second of this worker, in the time of the run
     inputs: object | None = None
     brings: bool = False  # the samples come back whole, whatever the assignment says
 
@@ -105,6 +106,7 @@ class Outcome:
     arrays: dict[str, np.ndarray]  # of the samples
     count: int
     seconds: float
+    took: float  # of the time of the run
     size: int  # bytes of all that was simulated
     error: EvsimError | None = None
     shard: str | None = None  # the name of the file that has them
@@ -228,16 +230,16 @@ def _told(assignment: Assignment, part: Part, samples, seconds: float, error) ->
     """What comes back of a slice: all, or what is small where a shard has all."""
     arrays = arrays_of(samples) if samples else {}
     size = sum(array.nbytes for array in arrays.values())
-    shard, unwritten = None, ""
+    shard, unwritten, took = None, "", seconds * part.share
     if assignment.folder and samples and not part.brings:
         folder, identity = Path(assignment.folder[0]), assignment.folder[1]
         try:
             if store.identity(store.read_about(folder)) != identity:
                 raise EvsimError("is of another run here", file=str(folder))
-            shard = store.write(folder, identity, samples, seconds).name
+            shard = store.write_arrays(folder, identity, arrays, took).name
         except (OSError, EvsimError) as refused:
             unwritten = str(refused)
         else:
             light = [sample.without_recordings() for sample in samples]
             arrays = arrays_of(light)
-    return Outcome(arrays, len(samples), seconds, size, error, shard, unwritten)
+    return Outcome(arrays, len(samples), seconds, took, size, error, shard, unwritten)
