@@ -1,5 +1,7 @@
 """A Dask cluster against threads, what its parts cost, and on paper how far it reaches."""
 
+import contextlib
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from benchmarks.table import Row
 from benchmarks.timing import child
 from benchmarks.workload import TIMESTEPS, events, poisson, thresholds
 from evsim.cluster import Cluster
-from evsim.cluster.driver import LOOK, LOOK_EACH
+from evsim.cluster.driver import LOOK, LOOK_EACH, Driver
 from evsim.cluster.slices import SECONDS
 from evsim.runs import run
 from evsim.settings import settle
@@ -63,36 +65,55 @@ def rows(quick: bool) -> Iterator[Row]:
 
 
 def _overhead(client, network, quick: bool) -> Iterator[Row]:
-    """The same samples in turn on threads and on workers, at slices of half a minute."""
+    """The same samples in turn on threads and on workers, a minute and more each."""
     shape = network.populations["input"].shape
     few = poisson(DISTINCT, TIMESTEPS, shape)
     short = events(few, shape)
+    workers = Cluster(client)
+    run(network, short, cluster=workers)  # kernels
     alone = run(network, short, jobs=2).seconds / DISTINCT
     count = max(DISTINCT, int((20 if quick else 2 * SECONDS) / alone))
     many = events([few[k % DISTINCT] for k in range(count)], shape)
-    workers = Cluster(client)
-    run(network, short, cluster=workers)  # kernels
-    took, work = {"threads": [], "cluster": []}, {"threads": [], "cluster": []}
-    for _ in range(1 if quick else 2):
+    found = {"threads": [], "cluster": [], "work": [], "idle": []}
+    for _ in range(1 if quick else 3):
+        work = {}
         for name, how in (("threads", {"jobs": 2}), ("cluster", {"cluster": workers})):
             before = _processor_seconds(client)
-            took[name].append(run(network, many, **how).seconds)
-            work[name].append(_processor_seconds(client) - before)
-    threads, cluster = (float(np.median(took[name])) for name in ("threads", "cluster"))
-    busy = float(np.median(work["cluster"])) / float(np.median(work["threads"]))
+            with _simulating() as simulated:
+                found[name].append(run(network, many, **how).seconds)
+            work[name] = _processor_seconds(client) - before
+        found["work"].append(work["cluster"] / work["threads"])
+        found["idle"].append(1 - sum(simulated) / 2 / found["cluster"][-1])
+    ratio = float(np.median(np.divide(found["cluster"], found["threads"]))) - 1
+    middle = {name: float(np.median(rows)) for name, rows in found.items()}
     detail = (
-        f"{count} images: {threads:.1f} s on two threads, {cluster:.1f} s on two workers that were "
-        f"sent the events; processor time of all processes {busy:.3f} times that of threads"
+        f"{count} images, {len(found['work'])} times in turn: {middle['threads']:.1f} s on threads, "
+        f"{middle['cluster']:.1f} s on workers that were sent the events; processor time of all "
+        f"processes {middle['work']:.3f} times that of threads; "
+        f"{os.getloadavg()[1]:.1f} processes wanted a core on average"
     )
-    ratio = cluster / threads - 1
-    met = None if quick else ratio <= MOST
-    yield Row(
-        "VGG-16, two workers against two threads",
-        f"{ratio:+.1%}",
-        f"at most {MOST:.0%}",
-        met,
-        detail,
-    )
+    bar = f"at most {MOST:.0%}"
+    work = "VGG-16, two workers against two threads"
+    yield Row(work, f"{ratio:+.1%}", bar, None if quick else ratio <= MOST, detail)
+    detail = "from the first slice to the last: cutting, sending, waiting for each other at the end"
+    work = "of a worker's time in such a run, what is not simulation"
+    yield Row(work, f"{middle['idle']:.1%}", bar, middle["idle"] <= MOST, detail)
+
+
+@contextlib.contextmanager
+def _simulating():
+    """Seconds that workers simulate the slices that are taken meanwhile."""
+    found, taken = [], Driver._taken
+
+    def noted(self, outcome, part):
+        found.append(outcome.seconds)
+        return taken(self, outcome, part)
+
+    Driver._taken = noted
+    try:
+        yield found
+    finally:
+        Driver._taken = taken
 
 
 def _processor_seconds(client) -> float:
@@ -148,7 +169,7 @@ def _costs(client, network) -> Iterator[tuple[str, object]]:
 
 def _paper(costs) -> Iterator[Row]:
     """A thousand workers, and ImageNet, from what was measured here."""
-    job = {"jobs": 1, "rounds": 1, "samples": 1, "topology": "vgg16_imagenet"}
+    job = {"jobs": 1, "rounds": 3, "samples": 1, "topology": "vgg16_imagenet"}
     job |= {"shape": (224, 224, 3), "timesteps": STEPS, "thresholds": LARGE}
     image = child(job)["seconds"]
     hours = IMAGENET * image / 3600
