@@ -364,4 +364,4 @@ class Driver:
                 attempts.remove(attempt)
         if first and own:
             own[0].since = time.monotonic()
-        attempt.future.release()
+        self.link.release(attempt)

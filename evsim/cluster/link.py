@@ -14,7 +14,7 @@ import dask
 from distributed import KilledWorker
 
 from evsim.cluster import worker as remote
-from evsim.cluster.workers import Attempt, Worker
+from evsim.cluster.workers import PATIENCE, Attempt, Worker
 from evsim.engine import Stopped
 from evsim.parts import EvsimError
 
@@ -112,8 +112,10 @@ class Link:
                         yield attempt, Lost(status)
                 else:
                     self.fetching -= 1
-                    error = content.exception()
-                    yield attempt, Lost(repr(error)) if error else content.result()
+                    if content.cancelled() or content.exception():
+                        yield attempt, Lost("it was not fetched")
+                    else:
+                        yield attempt, content.result()
                 self._fetch()
                 attempt, content = self.arrived.get_nowait()
 
@@ -123,13 +125,10 @@ class Link:
             self.fetching += 1
 
             async def result(future=attempt.future):
-                try:
-                    return await future
-                except asyncio.CancelledError as error:
-                    raise Lost(repr(error)) from None
+                return await asyncio.wait_for(_awaited(future), PATIENCE)
 
-            coming = self._soon(result())
-            coming.add_done_callback(lambda found, of=attempt: self.arrived.put((of, found)))
+            attempt.fetch = self._soon(result())
+            attempt.fetch.add_done_callback(lambda got, of=attempt: self.arrived.put((of, got)))
 
     def _soon(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self.client.loop.asyncio_loop)
@@ -147,8 +146,18 @@ class Link:
         for address, own in names.items():
             self._soon(ask(address, own))
 
+    def release(self, attempt: Attempt) -> None:
+        """Nobody waits for an attempt any more."""
+        if attempt.fetch is not None:
+            attempt.fetch.cancel()  # from a worker that is gone it would never come
+        attempt.future.release()
+
     def cancel(self, attempts: list[Attempt]) -> None:
         """Take attempts back."""
         self.halt(attempts)
         with contextlib.suppress(Exception):
             self.client.cancel([attempt.future for attempt in attempts], force=True)
+
+
+async def _awaited(future):
+    return await future

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -130,8 +131,9 @@ class Arrays(dict):
         return list(self)
 
 
+@cache
 def greeting() -> dict[str, str]:
-    """What must be the same on all workers, by name."""
+    """What must be the same on all workers, by name, as it was when this process began to work."""
     import numba
 
     from evsim import __version__

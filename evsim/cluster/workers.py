@@ -77,4 +77,5 @@ class Attempt:
     name: str
     part: Slice | None = None
     since: float = field(default_factory=time.monotonic)  # it runs, or waits to
-    ended: bool = False  # the result is on its way
+    ended: bool = False  # the result is there, or
+    fetch: object | None = None  # on its way

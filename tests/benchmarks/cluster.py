@@ -87,7 +87,7 @@ def _overhead(client, network, quick: bool) -> Iterator[Row]:
     ratio = float(np.median(np.divide(found["cluster"], found["threads"]))) - 1
     middle = {name: float(np.median(rows)) for name, rows in found.items()}
     detail = (
-        f"{count} images, {len(found['work'])} times in turn: {middle['threads']:.1f} s on threads, "
+        f"{count} images {len(found['work'])} times in turn: {middle['threads']:.1f} s on threads, "
         f"{middle['cluster']:.1f} s on workers that were sent the events; processor time of all "
         f"processes {middle['work']:.3f} times that of threads; "
         f"{os.getloadavg()[1]:.1f} processes wanted a core on average"
