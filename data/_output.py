@@ -4,20 +4,22 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import h5py
 import numpy as np
-from _archive import wrong
 from rich.console import Console
 from rich.progress import Progress
 
-from evsim.parts import NEURONS, EvsimError, mismatch
+from evsim.formats import _checksums as checksums
+from evsim.formats.sources import Options, Pictures, Recordings, read_binned
+from evsim.formats.sources._archive import wrong
+from evsim.parts import EvsimError
 
-PACKED = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "track_times": False}
+PACKED = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True}
+PACKED |= {"track_times": False}
 CHUNK = 1 << 20  # bytes of images read in one go, events compressed together
 LARGEST = 1 << 28  # bytes of an image
 PACK = 1 << 18  # bytes of images compressed together
@@ -43,33 +45,28 @@ class Images:
     doubts: list[str] = field(default_factory=list)
 
 
-@dataclass
-class Recordings:
-    """Recordings of an event camera on their way.
+def images_of(pictures: Pictures) -> Images:
+    """The images of a source, on their way."""
+    samples, *shape = pictures.rows.shape
+    count = getattr(pictures.rows, "batch", None)
+    count = count or max(1, CHUNK // max(1, math.prod(shape) * pictures.rows.dtype.itemsize))
 
-    Each gives (name, label or None, parts), a part being arrays t (us), x, y, p; from `start` on:
-    0, or None for the time of the first event.
-    """
+    def parts() -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        for first in range(0, samples, count):
+            some = slice(first, min(first + count, samples))
+            pixels = pictures.rows[some]
+            if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+                raise wrong(pictures.source, "NaN or infinity", "finite floats", "images")
+            yield pixels, None if pictures.labels is None else pictures.labels[some]
 
-    sensor: tuple[int, int] | None  # height, width; None: an option must say it
-    samples: int
-    each: Iterable
-    labelled: bool
-    source: str
-    classes: list[str] = field(default_factory=list)
-    doubts: list[str] = field(default_factory=list)
-    start: int | None = 0
-
-
-@dataclass(frozen=True)
-class Binning:
-    """How events become timesteps and neurons."""
-
-    microseconds: int = 1000
-    timesteps: int | None = None  # None: as many as the longest recording has
-    sensor: tuple[int, int] | None = None  # height, width; None: what the recordings say
-    swap_polarity: bool = False
-    pool: int = 1  # so many pixels of a row, and rows, become one
+    return Images(
+        pictures.rows.shape,
+        pictures.rows.dtype,
+        parts(),
+        labelled=pictures.labels is not None,
+        source=pictures.source,
+        classes=pictures.classes,
+    )
 
 
 @contextmanager
@@ -80,8 +77,8 @@ def new_file(path: Path, overwrite: bool):
         if found.exists() and not overwrite:
             raise EvsimError("exists (--overwrite replaces it)", file=str(found))
     try:
-        with h5py.File(part, "w") as file:
-            file.attrs["format"], file.attrs["version"] = "evsim-data", 1
+        with checksums.create(part) as file:
+            checksums.note(file, format="evsim-data", version=1)
             yield file
         os.replace(part, path)
     finally:
@@ -140,27 +137,26 @@ def write_images(path: Path, images: Images, overwrite: bool) -> str:
             advance(len(pixels))
         if done != samples:
             raise wrong(images.source, f"{done} images", f"{samples}")
-        write_labels(file, images, labels)
+        if images.labelled:
+            write_labels(file, images, labels)
     return f"{samples:,} images of {' x '.join(map(str, shape))}, {images.dtype}"
 
 
-def write_events(path: Path, recordings: Recordings, binning: Binning, overwrite: bool) -> str:
-    """Write a data file of events; returns what it holds, in words."""
-    if not recordings.samples:
-        raise wrong(recordings.source, "no recordings", "at least one")
-    labels, duration, total, late = [], 1, 0, 0
+def write_events(
+    path: Path, recordings: Recordings, options: Options, some: range, overwrite: bool
+) -> str:
+    """Write a data file of the recordings `some`; returns what it holds, in words."""
+    labels, duration, total, late = recordings.labels, 1, 0, 0
     packed = PACKED | {"chunks": (CHUNK // 4,)}
-    with new_file(path, overwrite) as file, progress(path.name, recordings.samples) as advance:
+    with new_file(path, overwrite) as file, progress(path.name, len(some)) as advance:
         describe(file, recordings, "height, width, polarity")
+        events = checksums.group(file, "events")
         columns = [
-            file.create_dataset(f"events/{name}", (0,), "u4", maxshape=(None,), **packed)
+            events.create_dataset(name, (0,), "u4", maxshape=(None,), **packed)
             for name in ("sample", "timestep", "neuron")
         ]
-        for sample, (name, label, parts) in enumerate(recordings.each):
-            try:
-                timestep, neuron, shape, lost = binned(parts, recordings, binning)
-            except EvsimError as error:
-                raise error.within(file=name) from None
+        for sample, index in enumerate(some):
+            timestep, neuron, shape, lost = read_binned(recordings, options, index)
             values = (np.full(len(neuron), sample), timestep, neuron)
             for column, value in zip(columns, values, strict=True):
                 column.resize((total + len(neuron),))
@@ -168,59 +164,27 @@ def write_events(path: Path, recordings: Recordings, binning: Binning, overwrite
             total += len(neuron)
             late += lost
             duration = max(duration, int(timestep.max(initial=0)) + 1)
-            labels.append(label)
             advance(1)
-        about = file["events"].attrs
-        about["shape"], about["samples"] = shape, len(labels)
-        about["timesteps"] = steps = binning.timesteps or duration
-        about["microseconds_per_timestep"] = binning.microseconds
-        write_labels(file, recordings, np.array(labels) if recordings.labelled else None)
-    found = f"{len(labels):,} recordings, {total:,} events, {steps} timesteps"
+        steps = options.timesteps or duration
+        checksums.note(events, shape=shape, samples=len(some), timesteps=steps)
+        checksums.note(events, microseconds_per_timestep=options.bin)
+        if labels is not None:
+            write_labels(file, recordings, labels[some.start : some.stop])
+    found = f"{len(some):,} recordings, {total:,} events, {steps} timesteps"
     return found + (f" ({late:,} events after them dropped)" if late else "")
-
-
-def binned(parts, recordings: Recordings, binning: Binning):
-    """(timesteps, neurons, shape, events dropped) of one recording; equal ones are merged."""
-    sensor = binning.sensor or recordings.sensor
-    if sensor is None:
-        raise mismatch("no resolution in the file", "the option --sensor HEIGHTxWIDTH")
-    shape = (*(-(-n // binning.pool) for n in sensor), 2)
-    neurons, keys, late, start = math.prod(shape), np.empty(0, np.int64), 0, recordings.start
-    if neurons > NEURONS:
-        raise mismatch(f"{neurons} pixels and polarities", f"at most {NEURONS}", "--sensor")
-    for t, x, y, p in parts:
-        t, x, y, p = (np.asarray(v).astype(np.int64) for v in (t, x, y, p))
-        if not t.size:
-            continue
-        start = int(t.min()) if start is None else start
-        for name, value, bound in (("x", x, sensor[1]), ("y", y, sensor[0]), ("polarity", p, 2)):
-            outside = (value < 0) | (value >= bound)
-            if outside.any():
-                raise mismatch(f"{name} = {value[outside][0]}", f"0 to {bound - 1}", "events")
-        if (t < start).any():
-            raise mismatch(f"a time of {t.min()} us", f"at least {start}", "events")
-        timestep = (t - start) // binning.microseconds
-        inside = timestep < (binning.timesteps or 1 << 31)
-        late += int(np.count_nonzero(~inside))
-        p = 1 - p if binning.swap_polarity else p
-        neuron = (y // binning.pool * shape[1] + x // binning.pool) * 2 + p
-        some = np.unique((timestep * neurons + neuron)[inside])
-        keys = some if not keys.size else np.union1d(keys, some)
-    return keys // neurons, keys % neurons, shape, late
 
 
 def describe(file, content, layout: str) -> None:
     """Write where the data come from, and what their axes and classes are."""
-    file.attrs["source"], file.attrs["layout"] = content.source, layout
+    checksums.note(file, source=content.source, layout=layout)
     if content.classes:
-        file.attrs["classes"] = ",".join(name.replace(",", " ") for name in content.classes)
+        classes = ",".join(name.replace(",", " ") for name in content.classes)
+        checksums.note(file, classes=classes)
 
 
 def write_labels(file, content, labels) -> None:
-    """Write the labels, if there are any, in the narrowest type."""
-    if not content.labelled:
-        return
+    """Write the labels in the narrowest type."""
     if labels.min() < 0:
         raise wrong(content.source, f"label {labels.min()}", "0 or more")
     narrow = next(d for d in ("u1", "u2", "u4", "u8") if labels.max() <= np.iinfo(d).max)
-    file.create_dataset("labels", data=labels.astype(narrow), track_times=False)
+    checksums.dataset(file, "labels", labels.astype(narrow))

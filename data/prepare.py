@@ -1,16 +1,22 @@
 """Turn what people download anyway into data files of evsim: `python data/prepare.py --help`."""
 
+import contextlib
 import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import _images
-import _recordings
 import typer
-from _output import Binning, Images, Recordings, write_events, write_images
+from _known import doubts as known_doubts
+from _output import Images, images_of, write_events, write_images
 
+from evsim.formats import sources
+from evsim.formats.sources import Options
+from evsim.formats.sources._options import pair
 from evsim.parts import EvsimError, mismatch
+
+OPTIONS = ("size", "samples", "bin", "sensor", "chip")  # whose mistakes are found below
 
 app = typer.Typer(
     add_completion=False,
@@ -34,16 +40,9 @@ class Kind(StrEnum):
     coarse = "coarse"
 
 
-def size(option: str):
+def lengths(option: str):
     """What reads HEIGHTxWIDTH, or one number for both."""
-
-    def read(text: str) -> tuple[int, int]:
-        words = text.lower().split("x")
-        if len(words) > 2 or not all(word.isdecimal() and int(word) for word in words):
-            raise mismatch(repr(text), "HEIGHTxWIDTH", option)
-        return int(words[0]), int(words[-1])
-
-    return {"parser": read, "metavar": "HEIGHTxWIDTH"}
+    return {"parser": lambda text: pair(text, option), "metavar": "HEIGHTxWIDTH"}
 
 
 Source = Annotated[Path, typer.Argument(help="file or folder", exists=True, show_default=False)]
@@ -53,7 +52,7 @@ Strict = Annotated[bool, typer.Option("--strict", help="other counts or digests 
 Part = Annotated[Split, typer.Option("--split")]
 Bin = Annotated[int, typer.Option("--bin", min=1, help="microseconds per timestep")]
 Timesteps = Annotated[int | None, typer.Option("-T", "--timesteps", min=1, help="[all]")]
-Sensor = Annotated[tuple | None, typer.Option(help="resolution", **size("--sensor"))]
+Sensor = Annotated[tuple | None, typer.Option(help="resolution", **lengths("--sensor"))]
 Swap = Annotated[bool, typer.Option("--swap-polarity", help="off first, not on")]
 Pool = Annotated[int, typer.Option(min=1, help="N x N pixels become one")]
 
@@ -88,12 +87,12 @@ def cifar(
 def folder(
     source: Source,
     out: Out,
-    size: Annotated[tuple | None, typer.Option(help="scale and cut", **size("--size"))] = None,
+    size: Annotated[tuple | None, typer.Option(help="scale and cut", **lengths("--size"))] = None,
     gray: Annotated[bool, typer.Option("--gray", help="one channel")] = False,
     overwrite: Overwrite = False,
 ):
     """Image files, one folder per class (needs Pillow)."""
-    save_images(_images.folder(source, size, gray), out, overwrite)
+    save_pictures("pictures", source, Options(size=size, gray=gray), out, overwrite)
 
 
 @app.command()
@@ -104,8 +103,9 @@ def numpy(
     channels_first: Annotated[bool, typer.Option("--channels-first")] = False,
     overwrite: Overwrite = False,
 ):
-    """A NumPy archive (.npz) with images and labels, or x_test, y_test, x_train, y_train."""
-    save_images(_images.archive(source, split, channels_first), out, overwrite)
+    """NumPy arrays (.npz, .npy): images and labels, or x_test, y_test, x_train, y_train."""
+    options = Options(split=split, channels_first=channels_first)
+    save_pictures("arrays", source, options, out, overwrite)
 
 
 @app.command()
@@ -122,8 +122,23 @@ def nmnist(
     strict: Strict = False,
 ):
     """N-MNIST: Test.zip, Train.zip or their folder; also N-Caltech101 with --sensor 180x240."""
-    binning = Binning(bin, timesteps, sensor, swap_polarity, pool)
-    save_events(_recordings.nmnist(source, split), out, binning, overwrite, strict)
+    options = Options(
+        split=split,
+        bin=bin,
+        timesteps=timesteps,
+        sensor=sensor,
+        swap_polarity=swap_polarity,
+        pool=pool,
+    )
+    save_events(
+        "nmnist",
+        source,
+        options,
+        out,
+        overwrite,
+        strict,
+        known={"test": 10_000, "train": 60_000}[split],
+    )
 
 
 @app.command()
@@ -139,8 +154,15 @@ def aedat(
     overwrite: Overwrite = False,
 ):
     """AEDAT 2, 3.1 and 4 (needs the package aedat): a file, a folder, or a folder per class."""
-    binning = Binning(bin, timesteps, sensor, swap_polarity, pool)
-    save_events(_recordings.aedat(source, chip), out, binning, overwrite)
+    options = Options(
+        chip=chip,
+        bin=bin,
+        timesteps=timesteps,
+        sensor=sensor,
+        swap_polarity=swap_polarity,
+        pool=pool,
+    )
+    save_events("aedat", source, options, out, overwrite)
 
 
 @app.command()
@@ -156,26 +178,62 @@ def streams(
     overwrite: Overwrite = False,
 ):
     """Recordings in one HDF5 file: t (us), x, y, p, offsets and labels."""
-    binning = Binning(bin, timesteps, sensor, swap_polarity, pool)
-    save_events(_recordings.streams(source, samples), out, binning, overwrite)
+    options = Options(
+        bin=bin, timesteps=timesteps, sensor=sensor, swap_polarity=swap_polarity, pool=pool
+    )
+    save_events("streams", source, options, out, overwrite, samples=samples)
 
 
 def save_images(images: Images, out: Path, overwrite: bool, strict: bool = False) -> None:
     """Write images, and say what was written."""
-    save(images, out, strict, lambda: write_images(out, images, overwrite))
+    save(out, images.doubts, strict, lambda: write_images(out, images, overwrite))
 
 
-def save_events(recordings: Recordings, out: Path, binning: Binning, overwrite, strict=False):
-    """Write events, and say what was written."""
-    save(recordings, out, strict, lambda: write_events(out, recordings, binning, overwrite))
+def save_pictures(kind: str, source: Path, options: Options, out: Path, overwrite: bool) -> None:
+    """Write the images of a source, and say what was written."""
+    found = sources.opened(sources.kinds()[kind], str(source), options)
+    with contextlib.closing(found):
+        save_images(images_of(found), out, overwrite)
 
 
-def save(content: Images | Recordings, out: Path, strict: bool, write) -> None:
+def save_events(
+    kind: str,
+    source: Path,
+    options: Options,
+    out: Path,
+    overwrite: bool,
+    strict: bool = False,
+    *,
+    known: int | None = None,
+    samples: str | None = None,
+) -> None:
+    """Write the events of a source of recordings, and say what was written."""
+    found = sources.opened(sources.kinds()[kind], str(source), options)
+    with contextlib.closing(found):
+        some = chosen(samples, found.samples)
+        doubts = known_doubts([source], found.samples, known)
+        save(out, doubts, strict, lambda: write_events(out, found, options, some, overwrite))
+
+
+def chosen(text: str | None, count: int) -> range:
+    """The half-open range of samples that the option --samples names."""
+    if text is None:
+        return range(count)
+    first, colon, last = text.partition(":")
+    if not colon or not all(n == "" or n.isdecimal() for n in (first, last)):
+        raise mismatch(repr(text), "first:last", "samples")
+    found = range(min(int(first or 0), count), min(int(last or count), count))
+    if not found:
+        raise mismatch(f"no sample in {text}", f"some of 0:{count}", "samples")
+    return found
+
+
+def save(out: Path, doubts: list[str], strict: bool, write) -> None:
     """Write a file, say what it holds, and in what it differs from well-known ones."""
-    if strict and content.doubts:
-        raise EvsimError(content.doubts[0])
+    if strict and doubts:
+        raise EvsimError(doubts[0])
     print(f"{out}: {write()}")
-    for doubt in content.doubts:
+    for doubt in doubts:
         print(f"prepare: {doubt}", file=sys.stderr)
 
 
@@ -189,7 +247,8 @@ def main(arguments: list[str]) -> int:
     except typer.Exit as error:
         return error.exit_code
     except EvsimError as error:
-        line, status = str(error), 2
+        place = f"--{error.place}" if error.place in OPTIONS else error.place
+        line, status = str(EvsimError(error.problem, place, error.file)), 2
     except (KeyboardInterrupt, typer.Abort):
         line, status = "interrupted", 130
     except MemoryError:
@@ -200,7 +259,8 @@ def main(arguments: list[str]) -> int:
         if not hasattr(error, "format_message"):  # a usage error, whichever typer raised it
             raise
         line, status = error.format_message(), 2
-    print(f"prepare: {' '.join(line.split())}", file=sys.stderr)
+    line = "".join(c if c.isprintable() else "?" for c in " ".join(line.split()))
+    print(f"prepare: {line}", file=sys.stderr)
     return status
 
 

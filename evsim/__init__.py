@@ -1,26 +1,34 @@
-"""evsim: an event-driven simulator that counts what a spiking network costs."""
+"""evsim: an event-driven simulator that counts what a spiking network costs.
 
-from evsim.events import Events
-from evsim.formats.data import open_data
-from evsim.formats.native import load, save
-from evsim.network import Network
-from evsim.neurons import neuron_kinds
-from evsim.parts import EvsimError
-from evsim.queues import Queue
-from evsim.runs import Run, run
-from evsim.synapses import synapse_kinds
+What is public is imported when it is asked for: a command passes here before it can end on Ctrl-C.
+"""
 
 __version__ = "0.1.0"
-__all__ = [
-    "Events",
-    "EvsimError",
-    "Network",
-    "Queue",
-    "Run",
-    "load",
-    "neuron_kinds",
-    "open_data",
-    "run",
-    "save",
-    "synapse_kinds",
-]
+_MODULES = {
+    "Events": "events",
+    "EvsimError": "parts",
+    "Network": "network",
+    "Queue": "queues",
+    "Run": "runs",
+    "load": "formats.native",
+    "neuron_kinds": "neurons",
+    "open_data": "formats.data",
+    "run": "runs",
+    "save": "formats.native",
+    "synapse_kinds": "synapses",
+}
+__all__ = list(_MODULES)
+
+
+def __getattr__(name):
+    if name not in _MODULES:
+        raise AttributeError(f"module 'evsim' has no attribute {name!r}")
+    from importlib import import_module
+
+    found = getattr(import_module(f"evsim.{_MODULES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__():
+    return sorted({*globals(), *_MODULES})

@@ -5,26 +5,40 @@ from __future__ import annotations
 import os
 import sys
 
+from evsim import interruption
+
 
 def main() -> None:
     """Run a command; every way it can end has its exit status and at most one line."""
-    try:
-        from evsim.cli import complain, run_command
+    interruption.begin()
+    from evsim import screen
 
-        sys.stdout.reconfigure(errors="replace")  # names may hold what a terminal cannot show
+    screen.open_streams()
+    from evsim.cli import run_command
+
+    if os.environ.get("EVSIM_DEBUG") != "1":
+        _silence_libraries()
+    try:
+        interruption.go_on()
         status = run_command(sys.argv[1:])
-    except BrokenPipeError:  # the reader of our output has gone
+        interruption.finish()
+    except screen.ReaderGone:
+        interruption.finish()
         status = 0
     except KeyboardInterrupt:
-        print("evsim: interrupted", file=sys.stderr)
-        status = 130
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        if not isinstance(error, BrokenPipeError):
-            status = complain(f"standard output: {error.strerror}", 2)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(status)
+        interruption.finish()
+        status = screen.complain("interrupted", interruption.status())
+    sys.exit(screen.close_streams(status))
+
+
+def _silence_libraries() -> None:
+    """Their warnings are for who calls them, not for who runs a command."""
+    import logging
+    import warnings
+
+    warnings.simplefilter("ignore")
+    warnings.showwarning = lambda *_, **__: None  # whatever a library adds to the filters
+    logging.getLogger().addHandler(logging.NullHandler())
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -101,6 +102,13 @@ class Model:
         every = set().union(*(_arrays(layer) for layer in self.layers.values()))
         return sum(prod(shape) for _, shape, _ in every)
 
+    @property
+    def outline(self) -> str:
+        """A digest of all but the content of its arrays: layers, their fields and the scaling."""
+        words = [_outlined(self.input), self.output, *map(repr, self.blocks)]
+        words += [f"{name} {_outlined(layer)}" for name, layer in self.layers.items()]
+        return hashlib.sha256("\n".join(words).encode()).hexdigest()
+
     def _last(self) -> str:
         used = {source for layer in self.layers.values() for source in layer.sources}
         ends = [name for name in self.layers if name not in used]
@@ -124,13 +132,15 @@ class Model:
         seed: int = 0,
         repetition: int = 0,
         jobs: int | None = None,
+        check=lambda: None,
     ) -> dict[str, np.ndarray]:
         """The results of the layers `wanted` (default: the output) for a batch of scaled images.
 
         `given`: results of layers to take as they are, for instance from a spiking network; what
         only leads to them is not computed. `samples`: their indices in the data file, on which
         random numbers depend. A sample's result does not depend on the batch or on `jobs`, the
-        threads (default: cores). Raises EvsimError where a result is not finite.
+        threads (default: cores). `check` is called between layers, to raise what ends the work.
+        Raises EvsimError where a result is not finite.
         """
         wanted = tuple(wanted) or (self.output,)
         held = {INPUT: values, **(given or {})}
@@ -149,16 +159,17 @@ class Model:
             some = slice(edges[k], edges[k + 1])
             mine = {name: value[some] for name, value in held.items()}
             with np.errstate(over="ignore", invalid="ignore"):  # said below, once
-                return self._forward(mine, wanted, Key(seed, samples[some], repetition, 0))
+                return self._forward(mine, wanted, Key(seed, samples[some], repetition, 0), check)
 
         with ThreadPoolExecutor(jobs) as pool:
             parts = list(pool.map(part, range(jobs)))
         return {name: np.concatenate([found[name] for found in parts]) for name in wanted}
 
-    def _forward(self, held: dict, wanted: tuple[str, ...], key: Key) -> dict[str, np.ndarray]:
+    def _forward(self, held: dict, wanted: tuple[str, ...], key: Key, check) -> dict:
         names, index = self._needed(wanted, held), sorted(self.layers)
         uses = Counter(source for name in names for source in self.layers[name].sources)
         for name in names:
+            check()
             layer = self.layers[name]
             values = [held[source] for source in layer.sources]
             held[name] = layer.forward(*values, key=replace(key, layer=index.index(name)))
@@ -170,22 +181,23 @@ class Model:
         return {name: held[name] for name in wanted}
 
     def activations(
-        self, images, wanted: Iterable[str] = (), *, jobs: int | None = None, **choices
+        self, images, wanted: Iterable[str] = (), *, jobs: int | None = None, done=0, **choices
     ) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:
         """Batch by batch of raw images: which samples, and the results of the layers `wanted`.
 
-        `choices` are those of `forward`. Raises EvsimError for images of another shape, or where
-        a result is not finite.
+        Batches of the first `done` images are left out. `choices` are those of `forward`. Raises
+        EvsimError for images of another shape, or where a result is not finite.
         """
         wanted = tuple(wanted) or (self.output,)
         first = choices.pop("first_sample", 0)
         self._check_images(images)
         for some in self.batches(len(images)):
+            if some.stop <= done:
+                continue
             samples = np.arange(first + some.start, first + some.stop)
             values = self.scaled(images[some])
             _require_finite(values, samples, "")
-            found = self.forward(values, wanted, samples=samples, jobs=jobs, **choices)
-            yield some, found
+            yield some, self.forward(values, wanted, samples=samples, jobs=jobs, **choices)
 
     def _check_images(self, images) -> None:
         shape = tuple(images.shape[1:])
@@ -236,6 +248,17 @@ class Model:
         size = max(1, BATCH // largest)
         for first in range(0, samples, size):
             yield slice(first, min(first + size, samples))
+
+
+def _outlined(part) -> str:
+    """Kind and fields of a layer; of larger arrays the shape."""
+    fields = {
+        name: [value.shape, value.dtype.str, value.tolist() if value.size < 16 else ""]
+        if isinstance(value, np.ndarray)
+        else value
+        for name, value in vars(part).items()
+    }
+    return f"{part.kind} {fields!r}"
 
 
 def _arrays(layer: Layer) -> set[tuple]:

@@ -64,11 +64,11 @@ class Check:
         chip = hashlib.sha256(repr(self.profile).encode())
         for cores in self.placement.cores.values():
             chip.update(np.ascontiguousarray(cores))
-        store = folder and self.job.folder_store(folder, chip=chip.hexdigest())
+        store = folder and self.job.folder_store(folder, quiet, chip=chip.hexdigest())
         how = {"quiet": quiet, "cluster": cluster}
         self.job.simulate(jobs, memory, observer=self, store=store, **how)
         if any(self.lost.values()) or any(row["overflows"] for row in self.sums.values()):
-            store = folder and self.free.folder_store(folder)
+            store = folder and self.free.folder_store(folder, quiet)
             self.free.simulate(jobs, memory, store=store, **how)
         else:
             self.free.run = self.job.run

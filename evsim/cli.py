@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
-import traceback
 from functools import cache
 
 import typer
 
+from evsim import interruption
 from evsim.job import Interrupted
+from evsim.kernels import UNKEPT
 from evsim.parts import EvsimError, mismatch
+from evsim.screen import ReaderGone, complain, trace
 
 COMMANDS = (
     *("run", "info", "ann", "convert", "compare", "quantize", "cost", "check", "report"),
@@ -40,29 +41,48 @@ class Command(typer.core.TyperCommand):
 
 def run_command(arguments: list[str]) -> int:
     """Run one command line; returns its exit status."""
+    interruption.forget()
+    status = _status_of(arguments)
+    if UNKEPT and not {"--quiet", "--json"} & set(arguments):
+        what = "compiled kernels cannot be kept, every command compiles them again"
+        complain(f"{what} (NUMBA_CACHE_DIR names another folder): {UNKEPT[0]}", status)
+    UNKEPT.clear()
+    return status
+
+
+def _status_of(arguments: list[str]) -> int:
     try:
         with _command().make_context("evsim", arguments or ["--help"]) as context:
             _command().invoke(context)
-    except EvsimError as error:
-        return complain(str(error), 2)
-    except typer.Exit as error:
-        return error.exit_code
     except (KeyboardInterrupt, typer.Abort, Interrupted) as error:
-        return complain(str(error) or "interrupted", 130)
-    except BrokenPipeError:
+        return complain(str(error) or "interrupted", interruption.status())
+    except ReaderGone:
         raise
-    except MemoryError:
-        return complain("out of memory: fewer --jobs or a smaller --memory may help", 2)
     except Exception as error:
-        if hasattr(error, "format_message"):  # a usage error, whichever typer raised it
-            return complain(error.format_message(), 2)
-        if isinstance(error, OSError) and error.strerror:  # the system refuses: no bug of ours
-            return complain(f"{error.filename or 'standard output'}: {error.strerror}", 2)
-        if os.environ.get("EVSIM_DEBUG") == "1":
-            traceback.print_exc()
-        what = f"{type(error).__name__}: {str(error)[:200]}"
-        return complain(f"internal error, please report it (EVSIM_DEBUG=1 shows where): {what}", 70)
+        if not interruption.was_raised():
+            return _ended(error)
+    if interruption.was_raised():  # and lost by a library
+        return complain("interrupted", interruption.status())
     return 0
+
+
+def _ended(error: Exception) -> int:
+    """The exit status of a command that ends on an exception; says what is wrong."""
+    if isinstance(error, typer.Exit):
+        return error.exit_code
+    if isinstance(error, EvsimError):
+        return complain(str(error), 2)
+    if isinstance(error, MemoryError):
+        return complain("out of memory: fewer --jobs or a smaller --memory may help", 2)
+    if hasattr(error, "format_message"):  # a usage error, whichever typer raised it
+        return complain(error.format_message(), 2)
+    if isinstance(error, OSError) and error.strerror:  # the system refuses: no bug of ours
+        file = f"{error.filename}: " if error.filename else ""
+        return complain(f"{file}{error.strerror}", 2)
+    if os.environ.get("EVSIM_DEBUG") == "1":
+        trace(error)
+    what = f"{type(error).__name__}: {str(error)[:200]}"
+    return complain(f"internal error, please report it (EVSIM_DEBUG=1 shows where): {what}", 70)
 
 
 @cache
@@ -70,10 +90,3 @@ def _command():
     for name in COMMANDS:
         app.command(cls=Command)(getattr(importlib.import_module(f"evsim.commands.{name}"), name))
     return typer.main.get_command(app)
-
-
-def complain(line: str, status: int) -> int:
-    """Say what is wrong on standard error, in one line; returns the exit status."""
-    line = "".join(c if c.isprintable() else "?" for c in " ".join(line.split()))
-    print(f"evsim: {line}", file=sys.stderr)
-    return status

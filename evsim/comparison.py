@@ -108,7 +108,7 @@ class Comparison:
         self.columns.append(column)
 
     def _simulate(self, job: Job, observer=None) -> None:
-        store = self.folder and job.folder_store(self.folder)
+        store = self.folder and job.folder_store(self.folder, self.how["quiet"])
         job.simulate(**self.how, observer=observer, store=store)
 
     def _row(self, job: Job, diagnosis: Diagnosis | None) -> dict:

@@ -15,6 +15,7 @@ from evsim.neurons._potential import check_range
 from evsim.neurons._slope import check_slope, listening
 from evsim.parts import EvsimError
 from evsim.plan import Plan
+from evsim.recording import Events, let_go, room
 from evsim.sample import Sample
 
 
@@ -77,10 +78,11 @@ class Simulation(Arrivals):
             for key in self.carriers.values()
         }
         self.sums = np.zeros((plan.timesteps, populations[self.network.output].neurons))
-        self.spikes = {name: [] for name in self._recorded()}
+        scratch = plan.scratch
+        self.spikes = {n: Events(self._valued(n), scratch) for n in self._recorded()}
         traced = [n for n in self.states if "trace" in plan.record]
         self.trace = {
-            n: np.empty((plan.timesteps, populations[n].neurons), self._traced_dtype(n))
+            n: room((plan.timesteps, populations[n].neurons), self._traced_dtype(n), scratch)
             for n in traced
             if "potential" in self.states[n]
         }
@@ -304,9 +306,11 @@ class Simulation(Arrivals):
             if name in self.spikes or name == self.network.output:
                 timesteps, neurons, values = stream.events(a, b)
                 if name in self.spikes:
-                    self.spikes[name].append((timesteps, neurons, values))
+                    self.spikes[name].append(timesteps, neurons, values)
                 if name == self.network.output:
                     np.add.at(self.sums, (timesteps, neurons), values)
+            if name in self.trace:
+                let_go(self.trace[name])
             if last < self.plan.timesteps:
                 stream.forget(last - max((d.part.delay for d in outgoing), default=0))
 
@@ -332,17 +336,13 @@ class Simulation(Arrivals):
         for name, sent in self.sent.items():
             histograms[name] = np.bincount(sent, minlength=self.most(name) + 1)
         ranges, first_overflows = self.widths()
-        joined = {
-            name: tuple(np.concatenate(c) for c in zip(*found, strict=True))
-            for name, found in self.spikes.items()
-        }
         return Sample(
             self.index,
             self.facts,
             histograms,
             by_timestep[-1].copy(),
             by_timestep.argmax(axis=1),
-            joined,
+            {name: found.whole() for name, found in self.spikes.items()},
             self.trace,
             self.queues,
             self.rates() if "rates" in self.plan.record else {},

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evsim.parts import kernel, mismatch, shown
+from evsim.parts import NEURONS, kernel, mismatch, shown
 
 SCAN = 1 << 20  # events checked in one go
+MOST = {"samples": 100_000_000, "timesteps": 2**31}  # of a file: where each begins is in memory
 SPARE = 16  # readers and writers may touch so many events past the last one
 
 
@@ -130,7 +131,9 @@ class Stream:
         cell = np.repeat(np.arange(counts.size), counts)
         part = slice(window.offsets[0], window.offsets[-1])
         neurons = cell % self.positions * self.width + window.channels[part]
-        values = np.ones(neurons.size) if window.values is None else window.values[part].copy()
+        values = (
+            np.ones(neurons.size, np.int8) if window.values is None else window.values[part].copy()
+        )
         return start + cell // self.positions, neurons, values
 
 
@@ -226,6 +229,11 @@ class Events:
         self.samples = int(_wholes(samples, "samples", 1, (1,)).item())
         self.timesteps = int(_wholes(timesteps, "timesteps", 1, (1,)).item())
         self.first, self.last = 0, self.samples
+        for name, most in MOST.items():
+            if getattr(self, name) > most:
+                raise mismatch(getattr(self, name), f"at most {most}", name)
+        if prod(self.shape) > NEURONS:
+            raise mismatch(f"{prod(self.shape)} neurons", f"at most {NEURONS}", "shape")
         self._check_columns()
         self.offsets, binary = self._scan()
         if graded is not None:
@@ -262,24 +270,18 @@ class Events:
         for a in range(0, total, SCAN):
             part = {name: np.asarray(c[a : a + SCAN]) for name, c in self.columns.items()}
             for name, bound in bounds.items():
-                outside = (part[name] < 0) | (part[name] >= bound)
-                if outside.any():
+                if part[name].min() < 0 or part[name].max() >= bound:
+                    outside = (part[name] < 0) | (part[name] >= bound)
                     k = int(np.flatnonzero(outside)[0])
                     raise mismatch(f"{part[name][k]} at event {a + k}", f"0 to {bound - 1}", name)
-            keys = np.stack([part[name].astype(np.int64) for name in bounds])
-            keys = keys if before is None else np.concatenate([before, keys], axis=1)
-            step = np.diff(keys, axis=1)
-            ascending = (step[0] > 0) | (
-                (step[0] == 0) & ((step[1] > 0) | ((step[1] == 0) & (step[2] > 0)))
-            )
-            if not ascending.all():
-                k = int(np.flatnonzero(~ascending)[0])
-                what = "repeated" if not step[:, k].any() else "unordered"
-                k += a + (before is None)
-                expected = "events strictly ascending by sample, timestep, neuron"
-                raise mismatch(f"{what} event {k}", expected)
-            before = keys[:, -1:]
-            offsets[1:] += np.bincount(part["sample"].astype(np.int64), minlength=self.samples)
+            if prod(bounds.values()) >= 1 << 63 or not _ascending(part, bounds, before):
+                _check_order(part, bounds, before, a)
+            before = {name: part[name][-1:] for name in bounds}
+            first, last = int(part["sample"][0]), int(part["sample"][-1])
+            edges = np.arange(first, last + 1).astype(part["sample"].dtype)
+            ends = np.append(np.searchsorted(part["sample"], edges)[1:], len(part["sample"]))
+            offsets[first + 1 : last + 2] = a + ends
+            offsets[last + 2 :] = a + ends[-1]
             if "value" in part:
                 value = part["value"]
                 bad = (value == 0) | ~np.isfinite(value)
@@ -288,7 +290,7 @@ class Events:
                     expected = "finite values other than 0"
                     raise mismatch(f"{value[k]} at event {a + k}", expected, "value")
                 binary = binary and bool((np.abs(value) == 1).all())
-        return offsets.cumsum(), binary
+        return offsets, binary
 
     def __len__(self) -> int:
         return self.last - self.first
@@ -318,6 +320,39 @@ class Events:
         if "value" not in self.columns:
             return timesteps, neurons, np.ones(neurons.size)
         return timesteps, neurons, np.asarray(self.columns["value"][part]).astype(np.float64)
+
+
+def _ascending(part: dict, bounds: dict, before: dict | None) -> bool:
+    """Whether events are strictly ascending, one number for each: quicker than `_check_order`."""
+    keys = _keys(part, bounds)
+    later = before is None or keys[0] > _keys(before, bounds)[0]
+    return bool(later and (keys[1:] > keys[:-1]).all())
+
+
+def _keys(part: dict, bounds: dict) -> np.ndarray:
+    keys = part["sample"].astype(np.int64)
+    for name in ("timestep", "neuron"):
+        keys *= bounds[name]
+        keys += part[name].astype(np.int64, copy=False)
+    return keys
+
+
+def _check_order(part: dict, bounds: dict, before: dict | None, start: int) -> None:
+    """Raise an error that names the first event, counted from `start`, that does not ascend."""
+    keys = np.stack([part[name].astype(np.int64) for name in bounds])
+    if before is not None:
+        last = np.stack([before[name].astype(np.int64) for name in bounds])
+        keys = np.concatenate([last, keys], axis=1)
+    step = np.diff(keys, axis=1)
+    ascending = (step[0] > 0) | (
+        (step[0] == 0) & ((step[1] > 0) | ((step[1] == 0) & (step[2] > 0)))
+    )
+    if not ascending.all():
+        k = int(np.flatnonzero(~ascending)[0])
+        what = "repeated" if not step[:, k].any() else "unordered"
+        k += start + (before is None)
+        expected = "events strictly ascending by sample, timestep, neuron"
+        raise mismatch(f"{what} event {k}", expected)
 
 
 def _wholes(value, name: str, least: int, sizes: tuple[int, ...]) -> np.ndarray:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import sys
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
 
+from evsim import screen
 from evsim.cluster import cluster_of
 from evsim.engine import Stopped
 from evsim.formats.result import header_of
+from evsim.interruption import Handling
 from evsim.parts import EvsimError, mismatch
 from evsim.plan import Plan
 from evsim.settings import settle
@@ -25,7 +25,7 @@ from evsim.widths import sums_of
 
 
 class Interrupted(Exception):
-    """Ctrl-C."""
+    """Ctrl-C or SIGTERM, and what is kept."""
 
 
 def byte_count(text: str) -> int:
@@ -94,18 +94,23 @@ class Job:
             raise EvsimError(f"found {found}, expected {expected}", "/labels", self.data.path)
         return labels
 
-    def result_store(self, out, overwrite: bool, resume: bool) -> ResultStore:
+    def result_store(self, out, overwrite: bool, resume: bool, quiet=False) -> ResultStore:
         """Where the samples go on their way to the result file `out`."""
         paths = {"data_path": self.data.path, "data_sha256": self.data.sha256}
-        return ResultStore(out, self.run, paths, say, self.labels, overwrite, resume)
+        say = silent if quiet else screen.say
+        store = ResultStore(out, self.run, paths, say, self.labels, overwrite, resume)
+        store.verify = self.data.verify
+        return store
 
-    def folder_store(self, folder: Path, **more) -> Store:
+    def folder_store(self, folder: Path, quiet=False, **more) -> Store:
         """Where the samples stay, so that the same job goes on with them; `more` is part of it."""
         about = header_of(self.run, self.network, self.data.path, self.data.sha256)
         about["network_sha256"] = self.network.digest
         about |= {"queue": repr(self.queue), **more}
         folder.mkdir(exist_ok=True)
-        return Store(folder / identity(about), about, say)
+        store = Store(folder / identity(about), about, silent if quiet else screen.say)
+        store.verify = self.data.verify
+        return store
 
     def simulate(
         self, jobs, memory, *, quiet=False, observer=None, store=None, cluster=None
@@ -122,6 +127,7 @@ class Job:
             self._say_what_is_left_out()
             with self._located():
                 limits = {"memory": memory, "queue": self.queue}
+                limits["scratch"] = store and store.folder
                 plan = Plan(self.network, self.settings, record=self.run.record, **limits)
                 done = np.zeros(self.settings.samples, bool) if store is None else store.done.copy()
                 todo = np.flatnonzero(~done).tolist()
@@ -138,8 +144,9 @@ class Job:
             if cluster is None:
                 what, found = "samples", simulate(*asked)
             else:
-                limits |= {"record": self.run.record}
-                own = {"data": self.data.path, "store": store, "say": silent if quiet else say}
+                limits |= {"record": self.run.record, "scratch": None}  # a folder here, not there
+                say = silent if quiet else screen.say
+                own = {"data": self.data.path, "store": store, "say": say}
                 what, found = cluster, cluster.simulate(*asked, limits=limits, **own)
             counts = self.settings.samples, int(done.sum())
             shown = progress(found, *counts, quiet, store, what)
@@ -152,6 +159,7 @@ class Job:
             except Stopped:
                 raise Interrupted(self._left(store)) from None
             self.run.seconds = time.perf_counter() - begin
+            self.data.verify()
             if store:
                 store.finish()
                 self.run.seconds = store.seconds
@@ -178,7 +186,7 @@ class Job:
             late = self.inputs.at_or_after(self.settings.timesteps)
             if late:
                 text = f"{late} events at or after timestep {self.settings.timesteps}"
-                print(f"evsim: {text} are not simulated", file=sys.stderr)
+                screen.say(f"{text} are not simulated")
 
     @property
     def latency(self) -> dict[str, int]:
@@ -219,7 +227,7 @@ class Job:
         """Print the run as tables."""
         from evsim.report import tables
 
-        run, out, settings = self.run, tables.Output(), self.settings
+        run, out, settings = self.run, screen.Output(), self.settings
         samples, network = run.count, self.network
         name = network.name or Path(network.path).stem
         rate = samples / run.seconds if run.seconds else 0
@@ -262,31 +270,13 @@ class Job:
                 out.print(f"{count:,} {text}")
 
 
-@contextlib.contextmanager
 def interrupting(stop: threading.Event):
-    """Ctrl-C sets `stop`, so that nothing is left half-written; a second one ends at once."""
-
-    def first(*_):
-        stop.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, first)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def say(line: str) -> None:
-    """Tell the user on standard error."""
-    print(f"evsim: {line}", file=sys.stderr)
+    """Ctrl-C and SIGTERM set `stop`, so that nothing is left half-written."""
+    return Handling(stop.set)
 
 
 def silent(line: str) -> None:
-    """Tell nothing."""
+    """Say nothing."""
 
 
 def progress(finished, total: int, done: int, quiet: bool, store=None, what="samples"):
@@ -317,7 +307,7 @@ def in_order(first: int, done: np.ndarray, store, arriving):
 @contextlib.contextmanager
 def counted(what, total: int, quiet: bool, done: int = 0):
     """A function to call with how many more are finished; a bar shows them on a terminal."""
-    with gauge(what, quiet, done) as show:
+    with screen.bar(what, quiet, done) as show:
 
         def count(more: int) -> None:
             nonlocal done
@@ -326,42 +316,6 @@ def counted(what, total: int, quiet: bool, done: int = 0):
 
         show(done, total)
         yield count
-
-
-@contextlib.contextmanager
-def gauge(what, quiet: bool, start: int = 0):
-    """A function to call with how much is done, and of how much; a bar shows it on a terminal.
-
-    `what` is done: its text is asked for again and again.
-    """
-    if quiet or not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.fields[what]}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    begin = time.perf_counter()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", completed=start, rate="", what=what)
-
-        def show(done: int, total: int) -> None:
-            rate = (done - start) / (time.perf_counter() - begin)
-            bar.update(task, completed=done, total=total, rate=f"{rate:,.1f} per second")
-
-        yield show
 
 
 @contextlib.contextmanager
@@ -375,8 +329,7 @@ def announced_compilation(quiet: bool):
         def on_start(self, happening):
             self.said += 1
             if self.said == 1 and not quiet:
-                text = "evsim: compiling kernels, once for this machine ..."
-                print(text, end="", file=sys.stderr, flush=True)
+                screen.say("compiling kernels, once for this machine ...", whole=False)
 
         def on_end(self, happening):
             pass
@@ -386,4 +339,4 @@ def announced_compilation(quiet: bool):
     with event.install_listener("numba:compile", announcer):
         yield announcer
     if announcer.said and not quiet:
-        print(f" done in {time.perf_counter() - begin:.1f} s", file=sys.stderr)
+        screen.add(f" done in {time.perf_counter() - begin:.1f} s")

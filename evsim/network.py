@@ -187,7 +187,14 @@ class Network:
 
     def incoming(self, name: str) -> list[str]:
         """The sets into a population, in order of name."""
-        return [s for s, part in self.synapses.items() if part.target == name]
+        return list(self._into.get(name, ()))
+
+    @cached_property
+    def _into(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name, part in self.synapses.items():
+            found.setdefault(part.target, []).append(name)
+        return found
 
     def graded(self, name: str, graded_input: bool) -> bool:
         """Whether the events of a population are graded."""

@@ -1,4 +1,4 @@
-"""The words every part is made of: the kernel decorator, errors, frozen records, fields."""
+"""The words every part is made of: errors, frozen records, fields, and the kernel decorator."""
 
 from __future__ import annotations
 
@@ -12,27 +12,8 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
-from numba import njit
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
 
-
-class SeparateArrays(CompilerBase):
-    """Numba's usual pipeline, told that no two array arguments of a kernel overlap.
-
-    LLVM then drops its overlap checks, which cost more than the additions on rows of 64.
-    """
-
-    def __init__(self, typingctx, targetctx, library, args, return_type, flags, locals):
-        flags.noalias = True
-        super().__init__(typingctx, targetctx, library, args, return_type, flags, locals)
-
-    def define_pipelines(self):
-        return [DefaultPassBuilder.define_nopython_pipeline(self.state)]
-
-
-kernel = njit(cache=True, nogil=True, error_model="numpy", pipeline_class=SeparateArrays)
-"""How every kernel is compiled. A kernel calls kernels of its own file only: Numba's cache does
-not notice when a kernel of another file changes. No array it writes to is passed twice."""
+from evsim.kernels import kernel as kernel  # every file takes it from here
 
 
 class EvsimError(Exception):
@@ -52,13 +33,18 @@ class EvsimError(Exception):
         return " ".join(text.split())
 
 
+LONGEST = 1000  # characters of a name that may be meant for another
+
+
 def mismatch(found: Any, expected: Any, place: str = "") -> EvsimError:
     """The error of a value that is not what it should be."""
     return EvsimError(f"found {found}, expected {expected}", place)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: Any, known: Iterable[str]) -> str:
     """' (did you mean ...?)' with the known name most like `name`, or nothing."""
+    if not isinstance(name, str) or len(name) > LONGEST:
+        return ""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
@@ -73,8 +59,8 @@ def _field(check, default=dataclasses.MISSING, array=False):
     return dataclasses.field(default=default, metadata={"check": check, "array": array})
 
 
-def whole(default=dataclasses.MISSING, least: int = 0):
-    """An integer of at least `least`."""
+def whole(default=dataclasses.MISSING, least: int = 0, most: int = MOST):
+    """An integer from `least` to `most`."""
 
     def check(part, value):
         if value is None and default is None:
@@ -82,8 +68,8 @@ def whole(default=dataclasses.MISSING, least: int = 0):
         value = np.asarray(value)
         if value.size != 1 or value.dtype.kind not in "iu" or int(value.item()) < least:
             raise mismatch(shown(value), f"a whole number of at least {least}")
-        if int(value.item()) > MOST:
-            raise mismatch(shown(value), "at most 2^62")
+        if int(value.item()) > most:
+            raise mismatch(shown(value), f"at most {'2^62' if most == MOST else most}")
         return int(value.item())
 
     return _field(check, default)
@@ -258,7 +244,10 @@ def shown(value: Any) -> str:
         if value.size > 6:
             return f"{value.dtype} of shape {value.shape}"
         value = value.tolist()
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # too many digits, too many lists in each other
+        text = f"{type(value).__name__} too large to show"
     return text if len(text) <= 60 else text[:57] + "..."
 
 

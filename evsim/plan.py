@@ -30,8 +30,9 @@ class Plan:
         record: tuple[str, ...] = (),
         window: int | None = None,
         queue: Queue | None = None,
+        scratch=None,
     ):
-        self.queue = queue
+        self.queue, self.scratch = queue, scratch  # a folder for recordings too long for memory
         self.network, self.timesteps, self.seed = network, settings.timesteps, settings.seed
         self.dtype = np.dtype(settings.dtype)
         self.coding = codings()[settings.coding]

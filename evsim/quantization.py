@@ -116,7 +116,7 @@ class Comparison:
             if name == "integers of these widths" and not bounded:
                 continue
             job = Job(one, data, record=("ranges",), **choices)
-            store = folder and job.folder_store(folder)
+            store = folder and job.folder_store(folder, quiet)
             how = {"quiet": quiet, "cluster": cluster}
             job.simulate(jobs, byte_count("512M"), store=store, **how)
             self.jobs[name] = job

@@ -14,6 +14,7 @@ from pathlib import Path
 import h5py
 
 import evsim
+from evsim.formats import _checksums as checksums
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -25,17 +26,19 @@ def networks() -> list[Path]:
 
 def packed(source: Path, target: Path) -> None:
     """Copy an HDF5 file with its datasets compressed, and with less room between them."""
-    small = ("v110", "v110")
-    with h5py.File(source) as old, h5py.File(target, "w", libver=small) as new:
+    with h5py.File(source) as old, checksums.create(target) as new:
 
         def copy(name, thing):
+            folder, _, own = name.rpartition("/")
+            parent = new[folder or "/"]
             if isinstance(thing, h5py.Group):
-                new.create_group(name).attrs.update(thing.attrs)
+                made = checksums.group(parent, own)
             else:
                 options = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
-                new.create_dataset(name, data=thing[()], **options).attrs.update(thing.attrs)
+                made = checksums.dataset(parent, own, thing[()], **options)
+            checksums.note(made, **thing.attrs)
 
-        new.attrs.update(old.attrs)
+        checksums.note(new, **old.attrs)
         old.visititems(copy)
 
 

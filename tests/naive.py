@@ -16,6 +16,7 @@ from geometry import (
     weights_of,
 )
 from naive_bounded import Sums, is_bounded, leaked, leaks
+from naive_exponential import power
 from naive_switch import PairPool, Slope
 from naive_switch import encode as encode_pairs
 from stimulus import encode, is_graded, scaled_image, uniform
@@ -361,7 +362,7 @@ def probability(z, which):
     """The probability of firing."""
     if which == "hardtanh":
         return (min(max(z, -1.0), 1.0) + 1.0) / 2.0
-    return 1.0 / (1.0 + math.exp(min(-z, 709.0)))
+    return 1.0 / (1.0 + power(-z))
 
 
 def decayed(x, decay):

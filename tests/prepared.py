@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 
 import evsim
+from evsim.formats import _hdf5 as hdf5
 
 FOLDER = Path(__file__).parents[1] / "data"
 sys.path.insert(0, str(FOLDER))
@@ -37,7 +38,7 @@ def refused(capsys, *arguments):
 
 def attribute(name):
     with h5py.File("o.h5") as file:
-        return file.attrs[name]
+        return hdf5.attribute(file, name)
 
 
 def pixels(*shape, seed=0):

@@ -1,6 +1,7 @@
 """The rules of the architecture, held in place over the source."""
 
 import ast
+import re
 import subprocess
 import sys
 from functools import cache
@@ -9,16 +10,24 @@ from pathlib import Path
 import pytest
 
 import evsim
+import evsim.interruption
 
 ROOT = Path(evsim.__file__).parent
 FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in ROOT.rglob("*.py")
 }
 KINDS = ("neurons", "synapses", "codings", "layers")
-REGISTRIES = (*KINDS, "formats", "commands")  # their files never import each other
+REGISTRIES = (
+    *KINDS,
+    "formats",
+    "formats.sources",
+    "commands",
+)  # their files never import each other
 LEVELS = [  # who imports whom: down only; of a folder, its `__init__` and its files
-    ("parts",),
-    ("counts", "memory", "events", "geometry", "sample", "shipped", "widths"),
+    ("kernels",),
+    ("interruption", "parts", "screen"),
+    ("counts", "events", "exponential", "geometry", "memory", "recording", "sample"),
+    ("shipped", "widths"),
     KINDS,
     ("windows", "queues"),
     ("network", "ann", "linear"),
@@ -47,6 +56,7 @@ UPWARD = {  # imported when it is called, not before
     ("runs", "cluster"): "run on a cluster",
     ("cluster.worker", "__init__"): "the version of evsim",
     ("formats.result", "__init__"): "the version of evsim",
+    ("commands.convert", "__init__"): "the version of evsim",
 }
 FORBIDDEN = {"fastmath", "parallel", "prange", "jitclass", "objmode"}
 ALLOCATES = {"empty", "zeros", "ones", "full", "array", "arange", "copy", "append", "concatenate"}
@@ -88,19 +98,19 @@ def test_imports_go_down(module):
         if (module, other) in UPWARD and not top:
             continue
         other = other.removesuffix(".__init__")
-        if folder in REGISTRIES and other.split(".")[0] == folder:
-            floor = other == folder or other.rpartition(".")[2].startswith("_")
+        if folder in REGISTRIES and f"{other}.".startswith(f"{folder}."):
+            floor = other in REGISTRIES or other.rpartition(".")[2].startswith("_")
             assert floor, f"{module} imports its sibling {other}"
         elif folder in KINDS:
             assert other.split(".")[0] not in KINDS, f"{module} imports {other}"
         elif name != "__main__":
-            inside = other.split(".")[0] == folder
+            inside = other.split(".")[0] == folder.split(".")[0]
             assert inside or level(other) < level(module), f"{module} imports {other}"
 
 
 def test_importing_evsim_imports_little():
     script = (
-        "import sys; before = set(sys.modules); import evsim;"
+        "import sys; before = set(sys.modules); from evsim import *; import evsim;"
         "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
     )
     found = subprocess.run(
@@ -110,6 +120,60 @@ def test_importing_evsim_imports_little():
     allowed = {"evsim", "numpy", "numba", "scipy", "h5py"}
     allowed |= {"llvmlite", "cython_runtime", "yaml"}  # of numba and h5py; yaml if it is there
     assert {name for name in loaded if not name.startswith("_")} <= allowed
+
+
+def test_a_command_can_end_before_anything_is_imported():
+    """What comes before the handlers of signals takes milliseconds."""
+    script = "import sys; import evsim.__main__; print(*sorted(sys.modules))"
+    found = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    loaded = set(found.stdout.split())
+    assert {name for name in loaded if name.startswith("evsim")} == {
+        "evsim",
+        "evsim.__main__",
+        "evsim.interruption",
+    }
+    assert not loaded & {"numpy", "numba", "h5py", "typer", "rich", "json", "inspect"}
+    source = Path(evsim.interruption.__file__).read_text()
+    assert re.findall(r"^(?:import|from) (\w+)", source, re.M) == [
+        *("__future__", "_signal", "_thread", "os", "sys", "time")
+    ]  # all of which Python has loaded
+
+
+def printing(module):
+    """What prints, in a file: (line, name)."""
+    streams = {"stdout", "stderr", "__stdout__", "__stderr__"}
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Name) and node.id in ("print", "breakpoint"):
+            yield node.lineno, node.id
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+            yield from ((node.lineno, name) for name in names if name.split(".")[0] == "rich")
+            yield from ((node.lineno, name) for name in names if name in (*streams, "traceback"))
+        if isinstance(node, ast.Attribute):
+            inside = node.value.id if isinstance(node.value, ast.Name) else ""
+            if (inside == "sys" and node.attr in streams) or (
+                inside == "typer" and node.attr in ("echo", "secho", "echo_via_pager")
+            ):
+                yield node.lineno, f"{inside}.{node.attr}"
+            if inside == "os" and node.attr == "write":
+                yield node.lineno, "os.write"
+
+
+PRINTS = {  # beside `screen`
+    "interruption": {"os.write"},  # in a handler of signals, where nothing else may be called
+    "formats.guard": {"os.write", "sys.stdout", "sys.stderr"},  # a pipe; a child that says nothing
+}
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_everything_is_printed_in_one_file(module):
+    if module != "screen":
+        found = [place for place in printing(module) if place[1] not in PRINTS.get(module, ())]
+        assert not found, f"{module} prints: {found}"
+    else:
+        assert {"print", "rich.console"} <= {name for _, name in printing(module)}
 
 
 def kernels():
@@ -167,7 +231,7 @@ def test_there_is_one_decorator_of_kernels():
         for node in ast.walk(tree(module)):
             name = node.id if isinstance(node, ast.Name) else getattr(node, "attr", None)
             if name in ("njit", "jit", "vectorize", "guvectorize", "stencil", "cfunc"):
-                assert module == "parts", f"{module} compiles with {name}"
+                assert module == "kernels", f"{module} compiles with {name}"
     assert len(EVERY_KERNEL) > 10
 
 

@@ -262,7 +262,7 @@ def test_a_worker_of_another_processor_gives_the_same_bits(cluster, tmp_path):
 
 @pytest.mark.slow
 def test_a_worker_without_the_data_is_sent_them(cluster, monkeypatch):
-    cluster.add(more="worker.Source.inputs = lambda self: None", delay=0.005)
+    cluster.add(more="worker.Source.data = lambda self: None", delay=0.005)
     for name in ("images", "events"):
         if name == "events":
             Path("e.h5").unlink(missing_ok=True)

@@ -419,7 +419,7 @@ NOT_DONE = RANGES.replace('["synaptic_add", "synaptic_mac"]', '"leak"').replace(
         ("tiny.h5 --chip lohi", "did you mean 'loihi'?"),
         ("tiny.h5 --chip loihi --chip true-north", "did you mean 'truenorth'?"),
         ("tiny.h5 --chip none.toml", "none.toml: cannot be read: No such file or directory"),
-        ("tiny.h5 --chip ./", ": cannot be read: Is a directory"),
+        ("tiny.h5 --chip ./", ": found no regular file, expected a hardware profile"),
         ("tiny.h5 --chip bad.toml", "bad.toml: charge[0]/pj: found -1, expected a number from 0"),
         ("tiny.h5 --chip plain.toml", "plain: found no price, expected [[charge]] tables"),
         ("tiny.h5 --chip other.toml", "tiny.h5: other: found a run that does synaptic_add, "

@@ -16,6 +16,9 @@ from prepared import pixels, prepare
 from test_data_events import aedat2, aedat3, nmnist_bytes, some_events
 from test_data_script import idx
 
+from evsim.formats.data import open_data
+from evsim.parts import EvsimError
+
 
 def zipped(files):
     """The bytes of a zip archive."""
@@ -67,6 +70,33 @@ DOWNLOADS = {  # name: content, command
 }
 
 
+IN_PLACE = {  # what is read without preparing it
+    "a.npz": "a.npz",
+    "b.npz": "b.npz",
+    "n.zip": "n.zip",
+    "2.aedat": "2.aedat",
+    "3.aedat": "3.aedat::sensor=34",
+    "f/ant/1.png": "f",
+}
+
+
+def content_of(source):
+    """All that is read of data; None where any of it is refused."""
+    try:
+        with open_data(source) as data:
+            if data.images is None:
+                columns = [data.events.of(index) for index in range(data.samples)]
+                found = [[column.tolist() for column in each] for each in columns]
+                found = [found, data.events.shape, data.events.timesteps]
+            else:
+                found = [
+                    image.tolist() for image in map(data.images.__getitem__, range(data.samples))
+                ]
+            return found, None if data.labels is None else data.labels.tolist()
+    except EvsimError:
+        return None
+
+
 @pytest.mark.parametrize("name", DOWNLOADS)
 @examples(60)
 @given(data=st.data())
@@ -87,8 +117,50 @@ def test_spoiled(data, name, tmp_path_factory):
             status = prepare.main([*command.split(), "-o", "o.h5"])
         found = Path("o.h5").exists()
         assert not Path("o.h5.part").exists()
+        if name in IN_PLACE:
+            prepared = content_of("o.h5") if found else None
+            assert content_of(IN_PLACE[name]) == prepared
     finally:
         os.chdir(before)
     if status == 2:
         assert output.getvalue().count("\n") == 1
     assert (status, found) in ((0, True), (2, False))
+
+
+HEADER = "{'descr': '|u1', 'fortran_order': False, 'shape': (6, 5, 4), }"
+HEADERS = {  # of an array in a NumPy archive: what replaces what
+    "negative": ("6,", "-6,"),
+    "half": ("6,", "6.5,"),
+    "product": ("6,", "2 * 3,"),
+    "huge": ("6,", f"{2**62},"),
+    "digits": ("6,", "9" * 5000 + ","),
+    "lists": ("6,", "[" * 90 + "]" * 90 + ","),
+    "open": (HEADER, "{" * 90),
+    "object": ("|u1", "|O"),
+    "nothing": ("|u1", "|V0"),
+    "no dtype": ("|u1", "bytes"),
+    "no text": (HEADER, "{'descr': '\xff"),
+    "axes": ("(6, 5, 4)", "(" + "1, " * 500 + ")"),
+}
+
+
+@pytest.mark.parametrize("name", [*HEADERS, "encrypted", "names"])
+def test_spoiled_archives(name, tmp_path, capsys):
+    header = HEADER.replace(*HEADERS.get(name, ("", ""))).encode("latin1")
+    array = b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header + bytes(120)
+    content = bytearray(zipped({"images.npy": array}))
+    directory = content.index(b"PK\1\2")
+    if name == "encrypted":
+        content[6] |= 1
+        content[directory + 8] |= 1
+    if name == "names":  # UTF-8, it says
+        content[directory + 9] |= 8
+        content[directory + 46] = 0xFF
+    (tmp_path / "a.npz").write_bytes(content)
+    out = tmp_path / "o.h5"
+    assert prepare.main(["numpy", str(tmp_path / "a.npz"), "-o", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"prepare: {tmp_path / 'a.npz'}: ")
+    assert said.count("\n") == 1
+    assert len(said) < 500
+    assert not out.exists()

@@ -12,8 +12,10 @@ import pytest
 from effort import examples
 from hypothesis import given
 from hypothesis import strategies as st
-from prepared import attribute, done, output, refused
+from prepared import attribute, done, refused
 from real import real
+
+from evsim.formats import sources
 
 
 @pytest.fixture(autouse=True)
@@ -63,11 +65,10 @@ def test_binning(data):
     cuts = sorted(data.draw(st.lists(st.integers(0, columns[0].size), max_size=3)))
     parts = zip(*(np.split(column, cuts) for column in columns), strict=True)
     start = data.draw(st.sampled_from([0, None]))
-    recordings = output.Recordings(sensor, 1, [], False, "", start=start)
-    binning = output.Binning(
-        options["bin"], options["timesteps"], None, options["swap"], options["pool"]
-    )
-    timestep, neuron, shape, late = output.binned(parts, recordings, binning)
+    recordings = sources.Recordings(sensor, 1, None, None, "", start=start)
+    how = {name: value for name, value in options.items() if name != "swap"}
+    how = sources.Options(**how, swap_polarity=options["swap"])
+    timestep, neuron, shape, late = sources.binned(parts, recordings, how)
     first = int(columns[0][0]) if start is None and columns[0].size else 0
     should = expected(columns, sensor, start=first, **options)
     assert list(zip(timestep.tolist(), neuron.tolist(), strict=True)) == sorted(should)
@@ -223,7 +224,7 @@ def test_aedat_4(capsys, monkeypatch):
     Decoder.events = np.rec.fromarrays(columns, names="t,x,y,on")
     Path("a.aedat4").write_bytes(b"#!AER-DAT4.0\r\n\0\0")
     monkeypatch.setitem(sys.modules, "aedat", None)
-    assert "pip install aedat" in refused(capsys, "aedat", "a.aedat4")
+    assert "pip install 'evsim[recordings]'" in refused(capsys, "aedat", "a.aedat4")
     monkeypatch.setitem(sys.modules, "aedat", types.SimpleNamespace(Decoder=Decoder))
     with done("aedat", "a.aedat4") as data:
         assert content(data) == [expected(columns, (20, 30), start=int(columns[0][0]))]

@@ -236,7 +236,7 @@ def test_bad_folders(capsys, monkeypatch):
     assert "found '4y', expected HEIGHTxWIDTH" in refused(capsys, "folder", "f", "--size", "4y")
     assert "no folder" in refused(capsys, "folder", "f/ant/00.png")
     monkeypatch.setitem(sys.modules, "PIL", None)
-    assert "pip install pillow" in refused(capsys, "folder", "f")
+    assert "pip install 'evsim[images]'" in refused(capsys, "folder", "f")
 
 
 # NumPy archives
@@ -245,7 +245,7 @@ def test_bad_folders(capsys, monkeypatch):
 @pytest.mark.parametrize("names", ["images labels", "x_test y_test", "x y"])
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_numpy_archives(names, save, monkeypatch):
-    monkeypatch.setattr("_images.CHUNK", 200)
+    monkeypatch.setattr("_output.CHUNK", 200)
     images, labels = pixels(9, 4, 3, 2), np.arange(9)[:, None] % 3
     save("a.npz", **dict(zip(names.split(), (images, labels), strict=True)), extra=np.zeros(3))
     with done("numpy", "a.npz") as data:
@@ -286,7 +286,7 @@ def test_channels_first_and_no_labels():
         ({"images": pixels(3, 4, 4), "labels": np.array([0, 1, 0.5])}, "one whole number"),
         ({"images": pixels(3, 4, 4), "labels": np.array([0, 1, -2])}, "found label -2"),
         ({"images": pixels(3, 4, 4) + np.int16(200)}, "bytes 0 to 255"),
-        ({"images": np.full((3, 4), np.nan)}, "found nan"),
+        ({"images": np.full((3, 4), np.nan)}, "found NaN or infinity"),
         ({"images": np.zeros((3, 4), complex)}, "complex128"),
         ({"images": pixels(3)}, "shape (3,)"),
         ({"images": np.array(3)}, "found one number"),
@@ -306,6 +306,9 @@ def test_damaged_numpy_archives(capsys):
     Path("a.npz").write_bytes(content)
     assert "damaged archive" in refused(capsys, "numpy", "a.npz")
     np.save("a.npy", pixels(3, 4))
+    Path("a.npy").write_bytes(Path("a.npy").read_bytes()[:-1])
+    assert "a.npy: found 139 bytes, expected 140" in refused(capsys, "numpy", "a.npy")
+    Path("a.npy").write_bytes(b"PK\3\4")
     assert "a.npy: found a damaged archive" in refused(capsys, "numpy", "a.npy")
     with zipfile.ZipFile("b.npz", "w") as file:
         file.writestr("images.npy", b"nothing")
@@ -337,7 +340,7 @@ def test_usage(capsys):
 
 
 def test_an_interrupt_leaves_nothing_behind(capsys, monkeypatch):
-    np.savez("a.npz", images=pixels(3, 2, 2))
+    np.savez("a.npz", images=pixels(3, 2, 2), labels=np.arange(3))
 
     def interrupted(*_):
         assert Path("o.h5.part").exists()

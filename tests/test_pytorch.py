@@ -242,6 +242,13 @@ def test_links_that_lead_elsewhere_or_in_circles(tmp_path):
         formats.read(path)
 
 
+def test_more_arrays_than_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("evsim.formats.pytorch.MOST", 3)
+    hdf5(tmp_path / "m.h5", {f"layer.{n}.weight": np.zeros(1) for n in range(4)})
+    with pytest.raises(EvsimError, match="found 4 names, expected at most 3"):
+        formats.read(tmp_path / "m.h5")
+
+
 @pytest.mark.parametrize("command", ["ann", "convert", "info"])
 def test_pickles_are_refused(command, tmp_path, capsys):
     for name in ("model.pth", "model.zip", "checkpoint"):

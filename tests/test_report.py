@@ -380,7 +380,7 @@ def test_what_does_not_hold(stored, said):
     assert said("report r.h5 -o p.html --prices prices.toml") == (0, "", "")
     page = Page("p.html")
     text = " ".join(page.text["broken"].split())
-    late = stored.work["b-b"]["undelivered"]
+    late = h5py.File("r.h5")["work/b-b/undelivered"][()]
     assert late.any()
     assert "The run was not finished: 6 of 9 samples." in text
     assert f"b-b: {late.sum()} events were due at or after the end of the run" in text

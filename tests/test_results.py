@@ -10,11 +10,12 @@ import pytest
 from files import content, images, network, put, touch
 
 import evsim
+from evsim import recording
 from evsim.cli import run_command
 from evsim.counts import POPULATION_FACTS, SET_FACTS
 from evsim.formats import result
 from evsim.job import Job
-from evsim.store import assemble
+from evsim.store import assemble, shards
 
 
 def run(line):
@@ -91,13 +92,35 @@ def test_parts_say_what_a_machine_needs(files):
 
 
 def test_long_rows_are_stored_in_pieces(files, monkeypatch):
-    options = "-T 50 --record trace,queues --quiet"
+    options = "-T 50 --quiet --record trace,queues"
     assert run(f"run n.h5 d.h5 {options} --out whole.h5") == 0
     monkeypatch.setattr(assemble, "LONG", 1000)
     assert run(f"run n.h5 d.h5 {options} --out r.h5") == 0
     with h5py.File("r.h5") as file:
         assert file["trace/a"].chunks == (1, 5, 48)  # of 50 x 48 x 4 bytes, in 10 pieces
     assert content("r.h5") == content("whole.h5")
+    with monkeypatch.context() as patch:
+        for module, name in ((shards, "BLOCK"), (recording, "MUCH")):  # and none of them in memory
+            patch.setattr(module, name, 1000)
+        assert run(f"run n.h5 d.h5 {options},spikes --out s.h5") == 0
+        assert run(f"run n.h5 d.h5 {options},spikes --out l.h5 --memory 1 --jobs 2") == 0
+    assert run(f"run n.h5 d.h5 {options},spikes --out whole.h5 --overwrite") == 0
+    assert content("s.h5") == content("l.h5") == content("whole.h5")
+
+
+def test_a_recording_for_which_there_is_no_disk(files, monkeypatch, capsys):
+    def full(*_, **__):
+        raise OSError(28, "full")
+
+    monkeypatch.setattr(recording, "MUCH", 1000)
+    monkeypatch.setattr(recording.tempfile, "TemporaryFile", full)
+    for what in ("spikes", "trace"):
+        assert run(f"run n.h5 d.h5 -T 50 --record {what} --out r.h5 --json") == 2
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert "r.h5.part" in err
+        assert "cannot be written: No space left on device" in err
+        assert not list(files.glob("r.h5*"))
 
 
 def test_spikes_are_an_event_file(files):

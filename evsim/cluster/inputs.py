@@ -16,25 +16,32 @@ def held(plan: Plan, inputs, settings: Settings, first: int, last: int):
 
     Where one cannot be read: those before it, their bytes, the error.
     """
-    if isinstance(inputs, Events):
-        return *_events(inputs[first:last]), None
-    images, error = [], None
+    events = isinstance(inputs, Events)
+    found, error = [], None
     try:
         for place in range(first, last):
-            image = np.asarray(inputs[place])
-            if image.dtype.kind == "f" and not np.isfinite(image).all():
+            one = inputs.of(place) if events else np.asarray(inputs[place])
+            if not events and one.dtype.kind == "f" and not np.isfinite(one).all():
                 input_of(plan, inputs, settings, place)  # says so
-            images.append(image)
+            found.append(one)
     except EvsimError as mistake:
         error = mistake
-    found = np.stack(images) if images else np.empty(0)
-    return found, found.nbytes, error
+    if not found:
+        return (), 0, error
+    if events:
+        return *_events(inputs, found), error
+    images = np.stack(found)
+    return images, images.nbytes, error
 
 
-def _events(events: Events) -> tuple[Events, int]:
-    some = slice(*events.offsets[[events.first, events.last]])
-    columns = {name: np.asarray(column[some]) for name, column in events.columns.items()}
+def _events(events: Events, found: list[tuple]) -> tuple[Events, int]:
+    """The same events of some samples, and their bytes."""
+    timestep, neuron, value = (np.concatenate(column) for column in zip(*found, strict=True))
+    columns = {"timestep": timestep, "neuron": neuron}
+    columns["sample"] = np.repeat(np.arange(len(found)), [len(one[0]) for one in found])
+    if events.graded or (value != 1).any():
+        columns["value"] = value
+    timesteps = int(timestep.max(initial=0)) + 1
+    about = {"shape": events.shape, "timesteps": timesteps, "graded": events.graded}
     size = sum(column.nbytes for column in columns.values())
-    columns["sample"] = columns["sample"] - events.first
-    about = {"shape": events.shape, "timesteps": events.timesteps, "graded": events.graded}
-    return Events(**columns, samples=len(events), **about), size
+    return Events(**columns, samples=len(found), **about), size

@@ -22,7 +22,7 @@ import numpy as np
 from evsim import store
 from evsim.engine import Stopped
 from evsim.events import Events
-from evsim.formats.data import open_data
+from evsim.formats.data import Data, open_data
 from evsim.network import Network
 from evsim.parts import EvsimError
 from evsim.plan import Plan
@@ -54,16 +54,14 @@ class Source:
         last = settings.first_sample + settings.samples
         return cls(path, os.path.abspath(path), *found, settings.first_sample, last)
 
-    def inputs(self):
-        """The inputs, read from the file, if there is the same one here; else None."""
+    def data(self) -> Data | None:
+        """The file, opened, if there is the same one here."""
         if _stamp(self.path) != (self.size, self.time):
             return None
         try:
-            found = open_data(self.path).inputs
+            return open_data(self.path)
         except EvsimError:
             return None
-        some = slice(self.first, self.last)
-        return found[some] if isinstance(found, Events) else found.part(some)
 
 
 def _stamp(path: str) -> tuple[int, int] | None:
@@ -155,7 +153,11 @@ class Ready:
 
     def __init__(self, network: Network, assignment: Assignment):
         self.plan = Plan(network, assignment.settings, **assignment.limits)
-        self.inputs = assignment.source and assignment.source.inputs()
+        self.inputs, source = None, assignment.source
+        self.data = source and source.data()
+        if self.data is not None:
+            found, some = self.data.inputs, slice(source.first, source.last)
+            self.inputs = found[some] if isinstance(found, Events) else found.part(some)
 
 
 _lock = threading.Lock()  # one slice at a time: it takes all threads of the worker
@@ -225,6 +227,11 @@ def _work(network, assignment: Assignment, part: Part, threads: int, stop) -> Ou
             if assignment.source and error.file == assignment.source.path:
                 error.file = assignment.source.name
     seconds = time.perf_counter() - begin
+    if part.inputs is None:
+        try:
+            ready.data.verify()
+        except EvsimError as mistake:  # of a file that has changed meanwhile nothing counts
+            samples, error = [], mistake
     return _told(assignment, part, samples, seconds, error)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 
 from evsim.commands import _options as options
 from evsim.parts import EvsimError, mismatch
+from evsim.screen import say
 
 
 def number(option: str, fraction: bool = False, closed: bool = False):
@@ -70,12 +70,15 @@ NAMES += ("compare", "bias_start", "force")
 def read(path: Path, **asked):
     """What the reader of a trainer's file made of it; an error where that cannot be had."""
     from evsim import formats
+    from evsim.formats._topology import Definition, find
     from evsim.formats.guard import guarded
 
     for name, words in (("reset", ("subtract", "zero")), ("compare", ("ge", "gt"))):
         if asked.get(name) not in (None, *words):
             raise mismatch(repr(asked[name]), " or ".join(words), f"--{name}")
     choices = formats.Options(**asked)
+    if choices.topology is not None:
+        guarded(find(choices.topology), Definition.read, text=True)
     reading = guarded(path, lambda path: formats.read(path, choices))
     try:
         reading.result()
@@ -96,7 +99,7 @@ def artificial(path: Path, **options):
 def tell(reading, silent: bool) -> None:
     """Say on standard error what the reader decided, when all went well."""
     for note in () if silent else reading.notes:
-        print(f"evsim: {note}", file=sys.stderr)
+        say(note)
 
 
 @contextlib.contextmanager

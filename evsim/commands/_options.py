@@ -69,6 +69,14 @@ def check_writes(writes: bool, keep: Path | None) -> None:
         raise mismatch("no --keep", "the folder that workers write to", "--cluster-writes")
 
 
+def profile(name: str, option: str = "--prices"):
+    """The profile of a chip: one that comes with evsim, or a file, which may be anybody's."""
+    from evsim.formats.guard import guarded
+    from evsim.hardware import Profile, find
+
+    return guarded(find(name, option), Profile.read, text=True)
+
+
 def checked_machine(accumulate: str, update: str, input: str) -> dict[str, str]:
     """The machine of the options --accumulate, --update and --input."""
     return _checked({"accumulate": accumulate, "update": update, "input": input})

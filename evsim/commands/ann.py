@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
@@ -11,6 +10,7 @@ from evsim.commands import _model as model_options
 from evsim.commands import _options as options
 from evsim.job import announced_compilation, counted, sample_range
 from evsim.parts import mismatch
+from evsim.screen import tell, tell_json
 
 Passes = Annotated[
     int | None, typer.Option(help="of a stochastic model [1]", **options.whole("--passes", 1))
@@ -57,15 +57,16 @@ def ann(
                 finished=finished,
                 **drawn,
             )
+        opened.verify()
         labels = None if opened.labels is None else opened.labels[some]
     model_options.tell(reading, silent)
     correct = None if labels is None else int((predictions == labels).sum())
     accuracy = None if labels is None else correct / count
     if as_json:
         found = {"samples": count, "correct": correct, "accuracy": accuracy}
-        print(json.dumps(found | {"predictions": predictions.tolist()}))
+        tell_json(found | {"predictions": predictions.tolist()})
     elif not quiet:
         right = "no labels"
         if labels is not None:
             right = f"accuracy {100 * accuracy:.2f} % ({correct} right)"
-        print(f"{model}: {count} samples, {right}")
+        tell(f"{model}: {count} samples, {right}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from evsim.commands import _options as options
+from evsim.screen import tell_json
 
 Claims = Annotated[
     list[str] | None, typer.Option("--claim", metavar="EXPR", help="such as 'accuracy >= 0.9'")
@@ -43,13 +43,12 @@ def check(
     from evsim.formats.data import open_data
     from evsim.formats.guard import guarded
     from evsim.formats.native import load
-    from evsim.hardware import Profile, find
     from evsim.job import Job, byte_count
     from evsim.limits import narrowed, placed, queue_of
     from evsim.parts import EvsimError
     from evsim.quantization import widest
 
-    profile = Profile.read(find(chip, "--chip"))
+    profile = options.profile(chip, "--chip")
     loaded = guarded(network, load)
     try:
         placement = placed(loaded, profile, placing)
@@ -62,6 +61,8 @@ def check(
     choices = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
     options.check_writes(cluster_writes, keep)
     with guarded(data, open_data) as opened, opened_cluster(cluster, cluster_writes) as workers:
+        if as_json:
+            opened.begin_digest()
 
         def simulated(samples: str | None, keep: Path | None = None) -> Check:
             free = Job(widest(loaded), opened, samples=samples, **choices)
@@ -77,7 +78,7 @@ def check(
 
         checked = simulated(samples, keep)
     if as_json:
-        print(json.dumps(checked.as_dict()))
+        tell_json(checked.as_dict())
     elif not quiet:
         from evsim.report.check import show
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,8 @@ from evsim.commands import _model as model_options
 from evsim.commands import _options as options
 from evsim.job import byte_count, counted
 from evsim.parts import mismatch
-from evsim.pricing import DEFAULT, Profile, find
+from evsim.pricing import DEFAULT
+from evsim.screen import tell_json
 
 
 def compare(
@@ -57,13 +57,15 @@ def compare(
 
     silent = quiet or as_json
     chosen = options.chosen_machine(accumulate, update, input_machine)
-    profile = Profile.read(find(prices))
+    profile = options.profile(prices)
     machine = profile.machine.choices | chosen
     reading = None if ann is None else model_options.artificial(ann, **asked)
     loaded = [guarded(path, load) for path in networks]
     choices = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
     options.check_writes(cluster_writes, keep)
     with guarded(data, open_data) as opened, opened_cluster(cluster, cluster_writes) as workers:
+        if as_json:
+            opened.begin_digest()
         how = {"jobs": jobs, "memory": byte_count(memory), "quiet": silent, "cluster": workers}
         compared = Comparison(opened, samples, machine, profile, keep, **how)
         if picture is not None and compared.labels is None:
@@ -80,6 +82,6 @@ def compare(
         if picture is not None:
             compared.draw(picture)
         if as_json:
-            print(json.dumps(compared.as_dict()))
+            tell_json(compared.as_dict())
         elif not quiet:
             compared.show()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -91,6 +90,7 @@ def convert(
     picture: Annotated[Path | None, typer.Option(help="of the diagnosis [OUT.png]")] = None,
     jobs: options.Jobs = None,
     overwrite: options.Overwrite = False,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with OUT.part")] = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -98,14 +98,14 @@ def convert(
     given = dict(locals())
     choices = {name: given[name] for name in CHOICES if options.is_asked(given[name])}
     _check_scheme(scheme, given)
-    if network.exists() and not overwrite:
+    if network.exists() and not (overwrite or resume):
         raise EvsimError("exists already (--overwrite replaces it)", file=str(network))
     asked = {name: given[name] for name in model_options.NAMES}
     reading = model_options.read(model, **asked)
     read = reading.content
     if hasattr(read, "populations"):
         spiking = {**choices, "calibrate": calibrate, "samples": samples, "diagnose": diagnose}
-        spiking["scheme"] = scheme != "rate"
+        spiking |= {"scheme": scheme != "rate", "resume": resume}
         _refuse(reading.format, [n for n, value in spiking.items() if options.is_asked(value)])
         found = _write(network, read, overwrite) | {"notes": reading.notes}
     elif scheme == "stochastic":
@@ -116,8 +116,8 @@ def convert(
         choices |= {"reset": reset} if options.is_asked(reset) else {}
         with _images(calibrate, samples) as (data, some), model_options.of_data(calibrate):
             silent = quiet or as_json
-            target = scheme, choices, network, overwrite
-            found = _convert(read, model, data, some, target, jobs, silent)
+            kept = _kept(given, read, data, some, choices)
+            found = _convert(read, model, data, some, (scheme, choices, kept), jobs, silent)
             if diagnose:
                 picture = picture or network.with_suffix(".png")
                 found |= _diagnose(read, network, data, some, jobs, picture, silent)
@@ -130,7 +130,7 @@ CHOICES += ("balance", "pooling", "correct_bias", "stagger", "coding", "seed")
 CHOICES += ("unroll", "feedback_delay", "unroll_thresholds")
 SWITCHING = ("window", "firing", "rounding", "delta", "prediction")
 CHOICES += (*SWITCHING, "analog")
-CALIBRATION = {"calibrate", "samples"}
+CALIBRATION = {"calibrate", "samples", "resume"}
 DIAGNOSIS = {"diagnose", "picture"}
 OF_RATES = {*CHOICES, *CALIBRATION, "reset"} - {*SWITCHING, "analog"}
 OF_SWITCHES = {"method", "percentile", "per_channel", "threshold_scale", "pooling"}
@@ -179,26 +179,83 @@ def _images(path: Path, samples: str | None):
         yield data, sample_range(f":{SAMPLES}" if samples is None else samples, data.samples)
 
 
+def _kept(given: dict, model, data, some: slice, choices: dict):
+    """Where a conversion keeps what is finished, with what says that it is the same one."""
+    import inspect
+    from functools import partial
+
+    from evsim import __version__
+    from evsim.convert import convert, convert_to_switches
+    from evsim.formats._origin import Origin
+    from evsim.job import silent
+    from evsim.screen import say
+    from evsim.store.lock import Lock
+    from evsim.store.stages import Stages
+
+    make = convert_to_switches if given["scheme"] == "switch" else convert
+    defaults = {n: p.default for n, p in inspect.signature(make).parameters.items()}
+    settings = {
+        "evsim": __version__,
+        "model_path": str(given["model"]),
+        "model_sha256": Origin(str(given["model"])).sha256,
+        "layers": model.outline,
+        "data_path": data.path,
+        "data_sha256": data.sha256,
+        "samples": f"{some.start}:{some.stop}",
+        **{name: given[name] for name in ("scheme", "bgr", "flip_kernels")},
+        **{name: choices.get(name, defaults.get(name)) for name in (*CHOICES, "reset")},
+    }
+    rules = {name: given[name] for name in ("overwrite", "resume")}
+    rules["lock"] = partial(Lock, say=silent if given["quiet"] or given["as_json"] else say)
+    return Stages(given["network"], settings, **rules)
+
+
 def _convert(model, file, data, some, target, jobs, quiet) -> dict:
     """Convert, write the network, and say what was written."""
+    import threading
+
     from evsim.convert import convert, convert_to_switches
     from evsim.convert.units import notes
-    from evsim.job import announced_compilation, gauge
+    from evsim.engine import Stopped
+    from evsim.job import Interrupted, announced_compilation, interrupting
+    from evsim.screen import bar
 
-    scheme, choices, path, overwrite = target
-    images = data.images.part(some)
+    scheme, choices, kept = target
+    images, stop, told = data.images.part(some), threading.Event(), [0, 0]
     make = convert_to_switches if scheme == "switch" else convert
     if scheme != "switch":
         choices = choices | {"first_sample": some.start, "scheme": scheme}
-    with announced_compilation(quiet), gauge("calibration", quiet) as show:
+    with (
+        kept,
+        announced_compilation(quiet),
+        bar("calibration", quiet) as show,
+        interrupting(stop),
+    ):
+
+        def progress(*done: int) -> None:
+            told[:] = done
+            show(*done)
+
         try:
-            made = make(model, images, jobs=jobs, progress=show, **choices)
+            made = make(
+                model, images, jobs=jobs, progress=progress, kept=kept, stop=stop, **choices
+            )
+        except Stopped:
+            kept.flush()
+            if not kept.names(""):
+                raise Interrupted("interrupted: nothing was finished") from None
+            where = f"what is finished is in {kept.folder}, --resume goes on with it"
+            raise Interrupted(f"interrupted: step {told[0]} of {told[1]}; {where}") from None
         except EvsimError as error:
             if error.place in choices:
                 raise EvsimError(error.problem, f"--{error.place.replace('_', '-')}") from None
             raise error if "images" in error.place else error.within(file=str(file)) from None
-    told = "diagnose" in SCHEMES[scheme]  # rates, or durations, times scales are activations
-    found = _write(path, made.network, overwrite, notes(made.units) if told else None)
+        found = {}
+        # Rates, or durations, times scales are activations.
+        said = notes(made.units) if "diagnose" in SCHEMES[scheme] else None
+        data.verify()
+        kept.finish(lambda path: found.update(_write(path, made.network, True, said)))
+        found["network"] = str(kept.out)
     rows = [
         {
             "population": unit.population,
@@ -260,11 +317,12 @@ def _diagnose(model, path: Path, data, some: slice, jobs, picture: Path, quiet: 
 def _tell(found: dict, as_json: bool) -> None:
     """Print what was written, the table of units and the diagnosis."""
     from evsim.report import diagnosis as report
-    from evsim.report.tables import Output, show
+    from evsim.report.tables import show
+    from evsim.screen import Output, tell_json
 
     diagnosis = found.pop("diagnosis", None)
     if as_json:
-        print(json.dumps(found if diagnosis is None else found | report.as_dict(diagnosis)))
+        tell_json(found if diagnosis is None else found | report.as_dict(diagnosis))
         return
     show(found)
     if diagnosis is not None:

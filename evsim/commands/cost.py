@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from evsim.commands import _options as options
+from evsim.screen import tell_json
 
 
 def cost(
@@ -27,12 +27,11 @@ def cost(
     from evsim.formats import result as results
     from evsim.formats._hdf5 import reading
     from evsim.formats.guard import guarded
-    from evsim.hardware import Profile, find
     from evsim.report.cost import show
     from evsim.store.assemble import as_file
 
     machine = options.chosen_machine(accumulate, update, input_machine)
-    profiles = [Profile.read(find(name, "--chip")) for name in dict.fromkeys(chip)]
+    profiles = [options.profile(name, "--chip") for name in dict.fromkeys(chip)]
     with as_file(result) as path:
         stored = guarded(path, partial(results.load, histograms=False))
     with reading(result):  # facts that do not fit each other are a damaged file
@@ -41,6 +40,6 @@ def cost(
     found = {name: stored.settings[name] for name in ("name", "network_path", "timesteps")}
     found = {"result": str(result), "samples": costs.samples, **found, "chips": chips}
     if as_json:
-        print(json.dumps(found))
+        tell_json(found)
     else:
         show(found)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from evsim.job import Job, byte_count
+from evsim.screen import say
 from evsim.shipped import shipped
 
 MEMORY = "512M"
@@ -43,7 +43,7 @@ def _compare(data) -> None:
     profile, how = Profile.read(find(DEFAULT)), {"jobs": None, "memory": byte_count(MEMORY)}
     compared = Comparison(data, None, machine, profile, **how, quiet=False)
     for number, network in enumerate(networks, 1):
-        print(f"evsim: {network.name}, {number} of {len(networks)}", file=sys.stderr)
+        say(f"{network.name}, {number} of {len(networks)}")
         compared.add(network)
     rows = [column.row for column in compared.columns]
     report.overview(rows, networks, profile.title)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from evsim.screen import tell_json
 
 
 def info(
@@ -22,6 +23,6 @@ def info(
     with as_file(file) as path:
         found = guarded(path, describe) | {"file": str(file)}
     if as_json:
-        print(json.dumps(found))
+        tell_json(found)
     else:
         show(found)

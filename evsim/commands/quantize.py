@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 
 from evsim.commands import _options as options
 from evsim.parts import EvsimError, mismatch
+from evsim.screen import tell_json
 
 Bits = Annotated[int | None, typer.Option(help="of a weight", **options.whole("--bits", 2))]
 PotentialBits = Annotated[int | None, typer.Option(**options.whole("--potential-bits", 2))]
@@ -75,7 +75,7 @@ def quantize(
             found |= compared.as_dict()
     save(made.network, out, overwrite)
     if as_json:
-        print(json.dumps(found))
+        tell_json(found)
     elif not quiet:
         from evsim.report.widths import show
 
@@ -101,10 +101,9 @@ def _made(network, data, given: dict):
 
 def _take_widths(chip: str, given: dict) -> None:
     """Take over the widths of a chip for options that are not given."""
-    from evsim.hardware import Profile, find
     from evsim.limits import widths_of
 
-    profile = Profile.read(find(chip, "--chip"))
+    profile = options.profile(chip, "--chip")
     numeric = profile.numeric
     widths = widths_of(numeric)
     if numeric.membrane is None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from evsim.commands import _options as options
-from evsim.pricing import DEFAULT, Profile, find
+from evsim.pricing import DEFAULT
 
 
 def report(
@@ -32,7 +32,7 @@ def report(
 
     machine = options.checked_machine(accumulate, update, input_machine)
     check_target(page, [*results, *(check or ())], overwrite)
-    profile = Profile.read(find(prices))
+    profile = options.profile(prices)
     checks = [assumptions(path) for path in check or ()]
     recorded = []
     for path in results:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 from evsim.commands import _options as options
 from evsim.job import Job, byte_count
 from evsim.parts import mismatch
+from evsim.screen import tell_json
 
 
 def run(
@@ -55,6 +55,8 @@ def run(
     if cluster_writes and out is None:
         raise mismatch("no --out", "the file whose part workers write", "--cluster-writes")
     with guarded(data, open_data) as opened, opened_cluster(cluster, cluster_writes) as workers:
+        if as_json:
+            opened.begin_digest()
         job = Job(
             loaded,
             opened,
@@ -67,7 +69,7 @@ def run(
         )
         if resume and out is None:
             raise mismatch("no --out", "the file whose part is resumed", "--resume")
-        store = out and job.result_store(out, overwrite, resume)
+        store = out and job.result_store(out, overwrite, resume, quiet or as_json)
         how = {"quiet": quiet or as_json, "cluster": workers}
         job.simulate(jobs, byte_count(memory), store=store, **how)
         reported = [conventions.convention(tool, job.run, job.inputs) for tool in tools]
@@ -75,7 +77,7 @@ def run(
         if len(reported) == 1:
             found["convention"] = reported[0]
         if as_json:
-            print(json.dumps(job.summary(machine) | found))
+            tell_json(job.summary(machine) | found)
         elif not quiet:
             job.show(machine)
             for one in reported:

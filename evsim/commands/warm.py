@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import time
 
+from evsim.commands import _options as options
 from evsim.job import announced_compilation
+from evsim.kernels import UNKEPT
+from evsim.screen import tell
 
 
-def warm() -> None:
+def warm(quiet: options.Quiet = False) -> None:
     """Compile and cache the kernels, so that no later run waits for them."""
     from evsim.warm import warm_up
 
     begin = time.perf_counter()
-    with announced_compilation(False) as announcer:
+    with announced_compilation(quiet) as announcer:
         warm_up()
-    seconds = time.perf_counter() - begin
-    print(f"{announcer.said} kernels compiled and cached in {seconds:.1f} s")
+    if not quiet:
+        seconds = time.perf_counter() - begin
+        kept = "" if UNKEPT else " and cached"
+        tell(f"{announcer.said} kernels compiled{kept} in {seconds:.1f} s")

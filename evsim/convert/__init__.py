@@ -19,6 +19,7 @@ from evsim.convert._spike_norm import spike_norm
 from evsim.convert._stochastic import hybrid, network_of
 from evsim.convert._switch import Switching, build_switching
 from evsim.convert._walk import Choices, Walk
+from evsim.convert._work import Work
 from evsim.convert.units import Unit
 from evsim.network import Network
 from evsim.parts import EvsimError, mismatch, nearest
@@ -69,6 +70,8 @@ def convert(
     first_sample: int = 0,
     jobs: int | None = None,
     progress=None,
+    kept=None,
+    stop=None,
 ) -> Conversion:
     """The spiking network of an artificial one, its scales measured on raw `images`.
 
@@ -84,7 +87,7 @@ def convert(
     `feedback_delay` (1) later. `scheme`: rate, signed, burst, phase (with period `window`) or ttfs
     (in windows of `window` timesteps); `timesteps` is 64, but for ttfs as its windows say.
     `analog`: ReLU layers that stay as they are and send their value at every timestep (rate).
-    `progress` is called with what is done and in all. Raises EvsimError.
+    `progress`, `kept` (in memory) and `stop`: as for `Work`. Raises EvsimError.
     """
     given = {"method": method, "reset": reset, "balance": balance, "pooling": pooling}
     _check_words(given | {"scheme": scheme})
@@ -101,19 +104,20 @@ def convert(
     every = images
     if not any(node.levels is None for node in graph.measured):
         images = images[:0] if images is not None else ()
-    tell = progress or (lambda done, total: None)
+    work = Work.of(jobs, progress=progress, kept=kept, stop=stop)
     rules = reset, v_init, coding, timesteps, seed, first_sample
     choices = Choices(*rules, graph.starts(stagger))
     if method == "spike-norm" and len(images):
-        walk = Walk(graph, model.input, images, choices, jobs)
-        found = spike_norm(walk, per_channel, Finish(graph), tell)
+        walk = Walk("norm", graph, model.input, images, choices, work)
+        found = spike_norm(walk, per_channel, Finish(graph))
     else:
         rule = {"method": method, "percentile": percentile, "per_channel": per_channel}
         rule |= {"timesteps": timesteps, "v_init": v_init}
-        found = from_activations(graph, model, images, **rule, jobs=jobs, progress=tell)
+        found = from_activations(graph, model, images, **rule, work=work)
     graph, scales = unrolling.apply(graph, spread(graph, found, threshold_scale))
     if correct_bias and len(images):
-        correct(Walk(graph, model.input, images, choices, jobs), scales, model, images, jobs, tell)
+        walk = Walk("bias", graph, model.input, images, choices, work)
+        correct(walk, scales, model, images, work)
     rules = {"balance": balance, "reset": reset, "v_init": v_init, "starts": graph.starts(stagger)}
     rules |= {"coding": coding, "timesteps": timesteps, "seed": seed or None}
     network = build(graph, scales, model.input, **rules, description=model.description or None)
@@ -137,6 +141,8 @@ def convert_to_switches(
     unroll_thresholds: str | None = None,
     jobs: int | None = None,
     progress=None,
+    kept=None,
+    stop=None,
 ) -> Conversion:
     """The network of temporal switch coding of an artificial one, scales measured on `images`.
 
@@ -144,8 +150,7 @@ def convert_to_switches(
     switch. Firing online, a layer fires `delta` timesteps after its sources (half a window; 0: all
     layers together) by its potential and a share `prediction` (1/2) of what is still due; there
     `rounding` is the part of a threshold to begin with. `method` (max, percentile or mmse at so
-    many levels) and the others: as for `convert`. Raises
-    EvsimError.
+    many levels) and the others: as for `convert`. Raises EvsimError.
     """
     switching = Switching(window, firing, rounding, delta, prediction)
     _check_words({"method": method, "pooling": pooling})
@@ -165,8 +170,7 @@ def convert_to_switches(
         per_channel=per_channel,
         timesteps=window - 1,
         v_init=switching.lift,
-        jobs=jobs,
-        progress=progress or (lambda done, total: None),
+        work=Work.of(jobs, progress=progress, kept=kept, stop=stop),
     )
     graph, scales = unrolling.apply(graph, spread(graph, found, threshold_scale))
     description = model.description or None

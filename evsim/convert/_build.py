@@ -16,6 +16,7 @@ from evsim.neurons import Neurons, neuron_kinds
 from evsim.neurons.input import Input
 from evsim.synapses import Synapses, synapse_kinds
 
+ROOM = 32 << 20  # bytes of weights that are scaled in one go
 Scales = dict[str, np.ndarray]  # node: activation = rate * scale, a scalar or one per channel
 
 
@@ -149,8 +150,14 @@ def _weights(weight, gain, inputs, unit) -> np.ndarray:
         inputs = unit = 1.0
     if gain is None and np.all(inputs == 1) and np.all(unit == 1):
         return weight.astype(np.float32, order="C", copy=False)
-    gain = 1.0 if gain is None else gain
-    return np.float32(np.float64(weight) * gain * inputs / unit)
+    factors = weight, 1.0 if gain is None else gain, inputs, unit
+    found = np.empty(np.broadcast_shapes(*map(np.shape, factors)), np.float32)
+    factors = [np.broadcast_to(factor, found.shape) for factor in factors]
+    rows = max(1, ROOM // max(8 * prod(found.shape[1:]), 1))
+    for first in range(0, len(found), rows):  # in float64 a large matrix would be too much
+        weight, gain, inputs, unit = (factor[first : first + rows] for factor in factors)
+        found[first : first + rows] = np.float64(weight) * gain * inputs / unit
+    return found
 
 
 def _of_sources(unit: np.ndarray, map: Shift) -> np.ndarray:

@@ -7,42 +7,30 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from evsim.ann import Model
 from evsim.convert._build import Scales
+from evsim.convert._gather import gather
+from evsim.convert._statistics import Mean
 from evsim.convert._walk import Walk
+from evsim.convert._work import Work
 
 
-def correct(walk: Walk, scales: Scales, model: Model, images, jobs, progress) -> None:
+def correct(walk: Walk, scales: Scales, model: Model, images, work: Work) -> None:
     """Correct the offsets of the walk's graph, from the first node to the last.
 
     A node whose rates stand for a layer gets, in each channel, the mean difference between the
-    activation, at most the scale, and the rate times the scale, with all before it corrected.
+    activation, at most the scale, and the rate times the scale. All nodes fire as they were before.
     """
     nodes = walk.graph.nodes
-    targets = _means(
-        [n for n in nodes.values() if n.measured and n.layer], scales, model, images, jobs
-    )
-    for done, node in enumerate(list(nodes.values())):
-        progress(done, len(nodes))
+    measured = [node for node in nodes.values() if node.measured and node.layer]
+    means = {node.name: Mean(node.channels, scales[node.name]) for node in measured}
+    gather("means", [means], measured, model, images, work, lambda n: work.progress(n, len(images)))
+    for node in list(nodes.values()):
         if node.kind in ("input", "readout"):
             continue
-        walk.advance(node, scales)
-        if node.name in targets:
-            missing = targets[node.name] - walk.rates(node) * scales[node.name]
+        rates = walk.advance(node, scales)
+        if node.name in means:
+            missing = means[node.name].result(len(images)) - rates * scales[node.name]
             offset = missing if node.offset is None else node.offset + missing
             nodes[node.name] = replace(node, offset=offset)
-            walk.advance(nodes[node.name], scales)
         walk.leave(node)
-
-
-def _means(nodes, scales: Scales, model: Model, images, jobs) -> dict[str, np.ndarray]:
-    """The mean activation of each channel, of what is at most the scale."""
-    totals = {node.name: np.zeros(node.channels) for node in nodes}
-    wanted = list(dict.fromkeys(node.measured for node in nodes))
-    for _, results in model.activations(images, wanted, jobs=jobs) if wanted else ():
-        for node in nodes:
-            values = np.minimum(node.values(results[node.measured]), scales[node.name])
-            totals[node.name] += values.mean(axis=1, dtype=np.float64).sum(axis=0)
-    return {name: total / len(images) for name, total in totals.items()}

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from math import prod
 
 import numpy as np
 
 from evsim.ann import INPUT, Model
 from evsim.convert._build import Scales
+from evsim.convert._gather import gather
 from evsim.convert._graph import Graph, Node
-from evsim.convert._statistics import Largest, LeastError, Percentile
-from evsim.memory import thread_count
+from evsim.convert._statistics import Largest, LeastError, Percentile, Selection
+from evsim.convert._work import Work
 
 
 class Finish:
@@ -48,6 +48,9 @@ class Finish:
         return np.minimum(found, ceiling)
 
 
+KEPT = 256 << 20  # bytes of activations that percentiles hold, all together; else they count
+
+
 def from_activations(
     graph: Graph,
     model: Model,
@@ -58,19 +61,31 @@ def from_activations(
     per_channel: bool,
     timesteps: int,
     v_init: float,
-    jobs: int | None,
-    progress,
+    work: Work,
 ) -> Scales:
     """Scales by max, percentile or mmse, of the activations of images."""
     nodes = [node for node in graph.measured if node.levels is None]
-    passes = 2 if method == "mmse" else 1
     largest = {node.name: Largest(node.channels) for node in nodes}
-    kinds = [largest]
+    kinds, passes = [largest], 1 + (method == "mmse")
     if method == "percentile":
-        kinds.append(
-            {n.name: _percentile(n, model, images, percentile, per_channel) for n in nodes}
-        )
-    _gather(kinds, nodes, model, images, jobs, lambda done: progress(done, passes * len(images)))
+        kinds.append(_percentiles(nodes, model, len(images), percentile, per_channel))
+    counted = {
+        name: one for kind in kinds for name, one in kind.items() if isinstance(one, Selection)
+    }
+    passes = len(Selection.DIGITS) if counted else passes
+
+    def measure(number: int, kinds: list[dict], nodes: list[Node]) -> None:
+        def told(samples: int) -> None:
+            work.progress(number * len(images) + samples, passes * len(images))
+
+        gather(f"scales{number}", kinds, nodes, model, images, work, told)
+
+    measure(0, kinds, nodes)
+    for number in range(1, 1 + len(Selection.DIGITS) if counted else 0):
+        for one in counted.values():
+            one.turn()
+        if number < len(Selection.DIGITS):
+            measure(number, [counted], [node for node in nodes if node.name in counted])
     tops = {name: statistic.found for name, statistic in largest.items()}
     found = tops if per_channel else {name: top.max()[None] for name, top in tops.items()}
     if method == "percentile":
@@ -79,8 +94,7 @@ def from_activations(
         errors = {
             node.name: LeastError(tops[node.name], timesteps, v_init, per_channel) for node in nodes
         }
-        total = passes * len(images)
-        _gather([errors], nodes, model, images, jobs, lambda n: progress(len(images) + n, total))
+        measure(1, [errors], nodes)
         found = {name: statistic.result() for name, statistic in errors.items()}
     finish = Finish(graph)
     scales = {}
@@ -93,27 +107,21 @@ def from_activations(
     return scales
 
 
-def _percentile(node: Node, model: Model, images, percent: float, per_channel: bool) -> Percentile:
-    count = prod(model.shapes[node.measured]) if node.places is None else node.places.size
-    rows = node.channels if per_channel else 1
-    return Percentile(percent, len(images) * count // rows, rows)
-
-
-def _gather(kinds: list[dict], nodes, model: Model, images, jobs, done) -> None:
-    """Let statistics take in the activations of all images, batch by batch."""
-    wanted = list(dict.fromkeys(node.measured for node in nodes))
-    if not wanted:
-        return
-
-    def add(node: Node, values: np.ndarray) -> None:
-        for statistics in kinds:
-            statistics[node.name].add(values)
-
-    with ThreadPoolExecutor(thread_count(jobs)) as pool:
-        for some, results in model.activations(images, wanted, jobs=jobs):
-            each = [(node, node.values(results[node.measured])) for node in nodes]
-            list(pool.map(lambda pair: add(*pair), each))
-            done(some.stop)
+def _percentiles(
+    nodes: list[Node], model: Model, samples: int, percent: float, per_channel: bool
+) -> dict[str, Percentile | Selection]:
+    """A percentile for every node: the largest activations are held if there is room for them."""
+    found = {}
+    for node in nodes:
+        count = prod(model.shapes[node.measured]) if node.places is None else node.places.size
+        rows = node.channels if per_channel else 1
+        found[node.name] = Percentile(percent, samples * count // rows, rows), rows
+    sizes = {name: 4 * rows * one.kept for name, (one, rows) in found.items()}
+    room = KEPT if sum(sizes.values()) <= KEPT else KEPT // len(nodes)
+    return {
+        name: one if sizes[name] <= room else Selection(percent, one.count, rows)
+        for name, (one, rows) in found.items()
+    }
 
 
 def spread(graph: Graph, scales: Scales, factor: float) -> Scales:

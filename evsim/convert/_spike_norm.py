@@ -12,15 +12,13 @@ from evsim.convert._build import Scales
 from evsim.convert._walk import Walk
 
 
-def spike_norm(walk: Walk, per_channel: bool, finish, progress) -> Scales:
+def spike_norm(walk: Walk, per_channel: bool, finish) -> Scales:
     """A scale for every node but the readout, from the first to the last.
 
-    `finish(node, largest)` makes a scale from the largest current of each channel, or of all;
-    `progress` is called with (nodes done, nodes in all).
+    `finish(node, largest)` makes a scale from the largest current of each channel, or of all.
     """
-    scales, nodes = {INPUT: np.ones(())}, walk.graph.nodes
-    for done, node in enumerate(nodes.values()):
-        progress(done, len(nodes))
+    scales = {INPUT: np.ones(())}
+    for node in walk.graph.nodes.values():
         if node.kind in ("input", "readout"):
             continue
         if node.measured:

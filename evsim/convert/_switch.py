@@ -15,6 +15,8 @@ from evsim.neurons.iaf import IntegrateAndFire
 from evsim.neurons.input import Input
 from evsim.parts import mismatch
 
+READ = 8 << 20  # bytes of images read in one go
+
 
 @dataclass(frozen=True)
 class Switching:
@@ -80,8 +82,10 @@ def largest_inputs(input: Input, images) -> np.ndarray:
     if some.dtype.kind in "iub":
         ends = np.array([0, np.iinfo(some.dtype).max]) / np.float64(input.scale)
     else:
-        each = [np.asarray(images[i : i + 256]) for i in range(0, len(images), 256)]
-        ends = np.array([min(e.min() for e in each), max(e.max() for e in each)], np.float64)
+        step = max(1, READ // max(some.nbytes, 1))
+        each = (np.asarray(images[i : i + step]) for i in range(0, len(images), step))
+        lows, highs = zip(*((e.min(), e.max()) for e in each), strict=True)
+        ends = np.array([min(lows), max(highs)], np.float64)
     sizes = np.abs((ends[:, None] - np.atleast_1d(input.mean)) / np.atleast_1d(input.std))
     largest = np.maximum(sizes.max(axis=0), 1.0)
     whole = largest.size == 1 or len(input.shape) == 1

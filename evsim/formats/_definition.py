@@ -6,12 +6,12 @@ networks/README.md describes it. Nothing in a definition is executed.
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from evsim.ann import INPUT
 from evsim.formats._definition_fields import FIELDS, checked
+from evsim.formats._toml import read_toml
 from evsim.layers import layer_kinds
 from evsim.parts import EvsimError, mismatch, nearest, shown
 from evsim.shipped import shipped
@@ -70,12 +70,7 @@ class Definition:
 
     @classmethod
     def _read(cls, path: Path, depth: int) -> Definition:
-        try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise EvsimError(f"cannot be read: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise mismatch(f"no TOML ({error})", "a definition of layers") from None
+        content = read_toml(path, "a definition of layers")
         _known(content, ROOT)
         _typed(content, {"title": str, "extends": str, "parameters": dict, "blocks": dict})
         if "extends" in content:
@@ -137,7 +132,7 @@ class _Expansion:
         """Append a block as often as it is repeated."""
         block = self.blocks.get(item["use"]) if isinstance(item["use"], str) else None
         if block is None:
-            near = nearest(str(item["use"]), self.blocks)
+            near = nearest(item["use"], self.blocks)
             raise mismatch(shown(item["use"]), f"one of {', '.join(self.blocks)}{near}", "use")
         place = f"blocks.{item['use']}"
         if not isinstance(block, dict) or "layers" not in block:
@@ -190,7 +185,7 @@ class _Expansion:
         kinds = sorted(FIELDS.keys() & layer_kinds().keys())
         kind = item.get("kind")
         if kind not in kinds:
-            near = nearest(str(kind), kinds)
+            near = nearest(kind, kinds)
             raise mismatch(shown(kind), f"one of {', '.join(kinds)}{near}", "kind")
         name = f"{prefix}{item['name']}"
         if name in (INPUT, "in") or name in self.found:
@@ -262,7 +257,7 @@ def _known(content: dict, known: set[str]) -> None:
     for name in content:
         if name not in known:
             expected = f"one of {', '.join(sorted(known))}{nearest(name, known)}"
-            raise mismatch(f"unknown field {name!r}", expected)
+            raise mismatch(f"unknown field {shown(name)}", expected)
 
 
 def _typed(content: dict, types: dict[str, type]) -> None:

@@ -5,7 +5,7 @@ What a field of a kind means stands in networks/README.md.
 
 from __future__ import annotations
 
-import math
+import sys
 
 from evsim.parts import EvsimError, mismatch, nearest, shown
 
@@ -21,7 +21,7 @@ def checked(kind: str, fields: dict) -> dict:
             expected = f"one of {', '.join(sorted(known))}{nearest(name, known)}"
             if not known:
                 expected = f"none for kind {kind!r}"
-            raise mismatch(f"unknown field {name!r}", expected)
+            raise mismatch(f"unknown field {shown(name)}", expected)
         try:
             found[name] = known[name](value)
         except EvsimError as error:
@@ -69,7 +69,7 @@ def padding(value):
 
 def number(value) -> float:
     """A number of at least 0."""
-    if type(value) not in (int, float) or not 0 <= value < math.inf:
+    if type(value) not in (int, float) or not 0 <= value <= sys.float_info.max:
         raise mismatch(shown(value), "a number of at least 0")
     return float(value)
 

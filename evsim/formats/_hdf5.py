@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -53,11 +52,25 @@ def reading(path) -> Iterator[None]:
     except MemoryError as error:
         raise EvsimError("found more data than memory holds", file=str(path)) from error
     except Exception as error:  # h5py raises many kinds for a damaged file
-        raise damaged(error).within(file=str(path)) from None
+        raise damaged(error, format=format_of(path)).within(file=str(path)) from None
 
 
-def damaged(error: Exception, place: str = "") -> EvsimError:
-    """What the system or the HDF5 library could not read, as an error of ours."""
+def format_of(path) -> str:
+    """What a file seems to be by its first bytes, else by its name: 'HDF5 file', ... or 'file'."""
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        start = file.read(9)
+        if start.startswith(SIGNATURE):
+            return "HDF5 file"
+        if start.startswith(b"PK"):
+            return "zip archive"
+        if start[8:] == b"{":
+            return "safetensors file"
+    ending = os.path.splitext(path)[1].lower()
+    return {".toml": "TOML file", ".safetensors": "safetensors file"}.get(ending, "file")
+
+
+def damaged(error: Exception, place: str = "", format: str = "HDF5 file") -> EvsimError:
+    """What the system or a library (that of HDF5) could not read, as an error of ours."""
     if isinstance(error, FileNotFoundError):
         return EvsimError("no such file", place)
     if getattr(error, "errno", None) in (errno.EAGAIN, errno.EWOULDBLOCK):
@@ -65,7 +78,7 @@ def damaged(error: Exception, place: str = "") -> EvsimError:
     if isinstance(error, OSError) and error.errno:
         return EvsimError(f"cannot be read: {os.strerror(error.errno)}", place)
     reason = " ".join(str(error).split())[:200]
-    return mismatch(f"a damaged HDF5 file ({reason})", "a whole one", place)
+    return mismatch(f"a damaged {format} ({reason})", "a whole one", place)
 
 
 def _signature(path) -> str:
@@ -109,12 +122,6 @@ def hold(path, start: int, size: int) -> None:
             raise
     finally:
         os.close(descriptor)
-
-
-def digest(path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_format(file, name: str) -> None:

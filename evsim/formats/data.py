@@ -1,14 +1,17 @@
-"""Data as HDF5 files of format "evsim-data": images or events, with labels."""
+"""Data: files of format "evsim-data" and sources of other kinds; images or events, with labels."""
 
 from __future__ import annotations
 
 import math
-from functools import cached_property
+import os
+from pathlib import Path
 
 import numpy as np
 
 from evsim.events import Events
 from evsim.formats import _hdf5 as hdf5
+from evsim.formats import sources
+from evsim.formats._origin import Origin
 from evsim.parts import EvsimError, mismatch
 
 FORMAT = "evsim-data"
@@ -39,7 +42,8 @@ class Images:
         begin, content = self.held
         if not begin <= index < begin + len(content):
             each = max(1, math.prod(self.shape[1:]) * self.dtype.itemsize)
-            begin, last = index, min(index + max(1, READ // each), len(self))
+            count = getattr(self.dataset, "batch", None) or max(1, READ // each)
+            begin, last = index, min(index + count, len(self))
             content = self._read(self.first + begin, self.first + last)
             self.held = begin, content
         image = content[index - begin]
@@ -51,42 +55,44 @@ class Images:
     def _read(self, first: int, last: int) -> np.ndarray:
         try:
             return self.dataset[first:last]
+        except EvsimError as error:
+            raise error.within("" if error.place else "images", self.path) from None
         except (OSError, RuntimeError) as error:
             raise hdf5.damaged(error, "/images").within(file=self.path) from None
 
 
 class Data:
-    """An open data file: `images` or `events` (the other is None), `labels` or None."""
+    """Open data: `images` or `events` (the other is None), `labels` or None.
 
-    def __init__(self, file, path: str):
-        self.file, self.path = file, path
-        self.images = self.events = self.labels = None
-        present = hdf5.names(file)
-        if "format" in file.attrs or "version" in file.attrs:
-            hdf5.check_format(file, FORMAT)
-        if ("images" in present) == ("events" in present):
-            found = "both" if "images" in present else hdf5.described(file, None)
-            raise mismatch(found, "either a dataset 'images' or a group 'events'")
-        if "images" in present:
-            self.images = _images(file, path)
-        else:
-            group = hdf5.group(file, "events", "/events")
-            try:
-                self.events = _events(group)
-            except EvsimError as error:
-                raise error.within("/events") from None
-        if "labels" in present:
-            self.labels = _labels(file, self.samples)
+    `kind`: what was read, in words; `classes`: the names of the labels 0, 1, ... where they have
+    some. `file`: the open file, of a data file.
+    """
+
+    def __init__(self, path: str, kind: str, origin: Origin, close):
+        self.path, self.kind, self.origin, self._close = path, kind, origin, close
+        self.images = self.events = self.labels = self.file = None
+        self.classes: list[str] = []
 
     @property
     def samples(self) -> int:
         """The number of samples."""
         return len(self.events if self.images is None else self.images)
 
-    @cached_property
+    @property
     def sha256(self) -> str:
-        """The SHA-256 of the file."""
-        return hdf5.digest(self.path)
+        """The SHA-256 of the file, or that of a list of files and options (`Origin.sha256`).
+
+        Raises EvsimError where they are no longer what was opened.
+        """
+        return self.origin.sha256
+
+    def begin_digest(self) -> None:
+        """Hash in the background from now on: `sha256` then waits for the rest only."""
+        self.origin.begin()
+
+    def verify(self) -> None:
+        """Raise EvsimError unless the files are those that were opened, unchanged."""
+        self.origin.verify()
 
     @property
     def inputs(self) -> Images | Events:
@@ -95,7 +101,8 @@ class Data:
 
     def close(self) -> None:
         """Close the file; images and events cannot be read any more."""
-        self.file.close()
+        self.origin.close()
+        self._close()
 
     def __enter__(self) -> Data:
         return self
@@ -105,26 +112,93 @@ class Data:
 
 
 def open_data(path) -> Data:
-    """Open a data file; raises EvsimError with file, place, found and expected."""
-    with hdf5.reading(path):
-        file = hdf5.open_file(path)
+    """Open data: a data file, or a source of another kind, with options behind its path.
+
+    `path`: such as data.h5, photos::size=224x224,gray or Test.zip::bin=500. Nothing is copied and
+    nothing read before it is used. Raises EvsimError with file, place, found and expected.
+    """
+    place, text = sources.split(path)
+    try:
+        options = sources.parsed(text)
+    except EvsimError as error:
+        raise error.within(file=str(path)) from None
+    kind = source_of(path)
+    if kind is not None:
+        return _source(str(path), place, kind, options)
+    if text and os.path.exists(place):
+        raise mismatch(f"the options {text!r}", "none: a data file has no options").within(
+            file=place
+        )
+    with hdf5.reading(place):
+        origin = Origin(place)
+        file = hdf5.open_file(place)
         try:
-            return Data(file, str(path))
+            return _data_file(file, str(path), origin)
         except BaseException:
             file.close()
             raise
 
 
-def _images(file, path: str) -> Images:
-    dataset = hdf5.checked(file["images"], "/images")
-    if dataset.dtype != np.uint8 and dataset.dtype.kind != "f":
-        raise mismatch(f"dtype {dataset.dtype}", "uint8 or float", "/images")
-    if dataset.ndim not in (2, 3, 4) or 0 in dataset.shape[1:]:
+def source_of(path):
+    """The kind of a source that is no data file; None where it is one, or no kind at all."""
+    place, _ = sources.split(path)
+    if os.path.isdir(place):
+        return sources.claimed(place)
+    with hdf5.reading(place):
+        if not hdf5.signed(place):
+            return sources.claimed(place)
+        with hdf5.open_file(place) as file:
+            return sources.claimed(place, frozenset(file))
+
+
+def _source(path: str, place: str, kind, options) -> Data:
+    with sources.reading(place):
+        origin = Origin(place, lambda: kind.files(Path(place), options), options.given)
+    found = sources.opened(kind, place, options, origin.names)
+    try:
+        data = Data(path, kind.TITLE, origin, found.close)
+        if isinstance(found, sources.Pictures):
+            data.images = _checked(found.rows, place)
+        else:
+            data.events = sources.RecordedEvents(found, options)
+        data.labels, data.classes = found.labels, found.classes
+        return data
+    except EvsimError as error:
+        found.close()
+        raise error.within(file=place) from None
+
+
+def _data_file(file, path: str, origin: Origin) -> Data:
+    data = Data(path, FORMAT, origin, file.close)
+    data.file, present = file, hdf5.names(file)
+    if "format" in file.attrs or "version" in file.attrs:
+        hdf5.check_format(file, FORMAT)
+    if ("images" in present) == ("events" in present):
+        found = "both" if "images" in present else hdf5.described(file, None)
+        raise mismatch(found, "either a dataset 'images' or a group 'events'")
+    if "images" in present:
+        data.images = _checked(hdf5.checked(file["images"], "/images"), path)
+    else:
+        group = hdf5.group(file, "events", "/events")
+        try:
+            data.events = _events(group)
+        except EvsimError as error:
+            raise error.within("/events") from None
+    if "labels" in present:
+        data.labels = _labels(file, data.samples)
+    return data
+
+
+def _checked(rows, path: str) -> Images:
+    """The images of a dataset, or of what is read like one, if they are some."""
+    if rows.dtype != np.uint8 and rows.dtype.kind != "f":
+        raise mismatch(f"dtype {rows.dtype}", "uint8 or float", "/images")
+    if len(rows.shape) not in (2, 3, 4) or 0 in rows.shape[1:]:
         expected = "(samples, height, width, channels), (samples, height, width) or (samples, n)"
-        raise mismatch(f"shape {dataset.shape}", expected, "/images")
-    if not dataset.shape[0]:
+        raise mismatch(f"shape {rows.shape}", expected, "/images")
+    if not rows.shape[0]:
         raise mismatch("no samples", "at least one", "/images")
-    return Images(dataset, path)
+    return Images(rows, path)
 
 
 def _labels(file, samples: int) -> np.ndarray:

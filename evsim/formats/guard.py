@@ -1,8 +1,8 @@
 """Reading a file in a child process first, where the HDF5 library may hang or crash.
 
-A damaged file can make the library loop, take all memory or fault; the child then ends and the
-command says so. What the child could not read is not read again. On systems without fork files
-are read directly.
+A damaged file can make the library loop, take all memory or fault, and a file of any format can
+be made so that reading it takes hours; the child then ends and the command says so. What the child
+could not read is not read again. On systems without fork files are read directly.
 """
 
 from __future__ import annotations
@@ -18,34 +18,43 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from evsim.formats._hdf5 import format_of
+from evsim.formats.sources import split
+from evsim.interruption import fork
 from evsim.parts import EvsimError, mismatch
 
 SECONDS = 20  # for reading any file, beyond the time its size takes to read
 BYTES = 2 << 30  # of memory, beyond a few times its size
+TEXT = (5, 256 << 20)  # the same for what people write by hand
 READ_RATE = 20 << 20  # bytes a second that even a slow disk gives
 ANYWAY = "EVSIM_NO_GUARD=1 reads it without limits"
 
 
-def guarded(path, read: Callable):
-    """read(path), tried in a child with limits of time and memory before it is done here."""
-    if hasattr(os, "fork") and os.path.isfile(path) and "EVSIM_NO_GUARD" not in os.environ:
-        _try(Path(path), read)
+def guarded(path, read: Callable, text: bool = False):
+    """read(path), tried in a child with limits of time and memory before it is done here.
+
+    `text`: it is a file that people write by hand, small and soon read.
+    """
+    file, _ = split(path)
+    if hasattr(os, "fork") and os.path.isfile(file) and "EVSIM_NO_GUARD" not in os.environ:
+        _try(Path(file), lambda _: read(path), *(TEXT if text else (SECONDS, BYTES)))
     return read(path)
 
 
-def _try(path: Path, read: Callable) -> None:
+def _try(path: Path, read: Callable, seconds: float, memory: int) -> None:
     size = path.stat().st_size
-    seconds, memory = SECONDS + size // READ_RATE, BYTES + 8 * size
+    seconds, memory = seconds + size // READ_RATE, memory + 8 * size
     reader, writer = os.pipe()
     import h5py  # noqa: F401  here, so that the child need not
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # other threads of ours hold no lock
-        child = os.fork()
+        child, release = fork()
     if child == 0:
         _be_the_child(path, read, seconds, memory, writer)
-    os.close(writer)
     try:
+        release()
+        os.close(writer)
         in_time, _, _ = select.select([reader], [], [], seconds)
         said = b""
         while in_time and (more := os.read(reader, 1 << 16)):
@@ -57,23 +66,24 @@ def _try(path: Path, read: Callable) -> None:
     if not in_time:
         found = f"a file that takes more than {seconds} s to read ({ANYWAY})"
     elif not said:
-        found = "a damaged HDF5 file (reading it crashes the HDF5 library)"
+        format = format_of(path)
+        library = "the HDF5 library" if format == "HDF5 file" else "evsim"
+        found = f"a damaged {format} (reading it crashes {library})"
     elif said == b"memory":
         found = f"a file that takes more than {memory / 1e9:.1f} GB to read ({ANYWAY})"
     elif error := json.loads(said):
         raise EvsimError(*error)
     else:
         return
-    raise mismatch(found, "a whole HDF5 file").within(file=str(path))
+    raise mismatch(found, f"a whole {format_of(path)}").within(file=str(path))
 
 
-def _be_the_child(path: Path, read: Callable, seconds: int, memory: int, writer: int) -> None:
+def _be_the_child(path: Path, read: Callable, seconds: float, memory: int, writer: int) -> None:
     """Read, say the error if there is one, and exit; the parent meets our own bugs itself."""
     said = b"null"
     try:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(seconds + 5)  # should the parent be gone
+        signal.alarm(int(seconds) + 5)  # should the parent be gone
         _limit(memory)
         faulthandler.disable()
         sys.stderr = sys.stdout = open(os.devnull, "w")  # noqa: SIM115

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from evsim.formats import _checksums as checksums
 from evsim.formats import _hdf5 as hdf5
+from evsim.formats._origin import Origin
 from evsim.memory import address
 from evsim.network import ATTRIBUTES, Network
 from evsim.neurons import neuron_kinds
@@ -24,10 +26,12 @@ def load(path) -> Network:
 
     Raises EvsimError with file, place, found and expected.
     """
-    with hdf5.opened(path) as file:
-        hdf5.check_format(file, FORMAT)
-        network = _network(file)
-        network.path, network.sha256 = str(path), hdf5.digest(path)
+    with hdf5.reading(path):
+        origin = Origin(str(path))
+        with hdf5.open_file(path) as file:
+            hdf5.check_format(file, FORMAT)
+            network = _network(file)
+        network.path, network.sha256 = str(path), origin.sha256
     return network
 
 
@@ -138,8 +142,6 @@ def save(
     An array that two sets share is written once. `notes`: attributes by population that readers
     ignore; their names begin with "x-". Raises EvsimError if `path` exists.
     """
-    import h5py
-
     path, parts = Path(path), (*network.populations.values(), *network.synapses.values())
     if path.exists() and not overwrite:
         raise EvsimError("exists already", file=str(path))
@@ -148,19 +150,16 @@ def save(
         arrays = [v for p in parts for v in vars(p).values() if isinstance(v, np.ndarray)]
         room = (1 << 20) + sum(array.nbytes + (16 << 10) for array in arrays)
         hdf5.hold(temporary, 0, room)
-        with h5py.File(temporary, "w") as file, hdf5.room(file, temporary, room):
-            file.attrs.update(format=FORMAT, version=VERSION)
-            file.attrs.update(input=network.input, output=network.output)
-            for name, value in network.attributes.items():
-                text = isinstance(value, np.ndarray) and value.dtype.kind == "U"
-                file.attrs[name] = value.astype(h5py.string_dtype()) if text else value
+        with checksums.create(temporary) as file, hdf5.room(file, temporary, room):
+            checksums.note(file, format=FORMAT, version=VERSION)
+            checksums.note(file, input=network.input, output=network.output, **network.attributes)
             written: dict[tuple, object] = {}
             for folder in ("populations", "synapses"):
-                groups = file.create_group(folder)
+                groups = checksums.group(file, folder)
                 for name, part in getattr(network, folder).items():
-                    _write(groups.create_group(name), part, written)
+                    _write(checksums.group(groups, name), part, written)
             for name, note in (notes or {}).items():
-                file["populations"][name].attrs.update(note)
+                checksums.note(file["populations"][name], **note)
         temporary.replace(path)
     except OSError as error:
         raise EvsimError(f"cannot be written: {error.strerror or error}", file=str(path)) from None
@@ -169,20 +168,20 @@ def save(
 
 
 def _write(group, part, written: dict) -> None:
-    group.attrs["kind"] = part.kind
+    checksums.note(group, kind=part.kind)
     for field in dataclasses.fields(part):
         value = getattr(part, field.name)
         if value is None:
             continue
         if not isinstance(value, np.ndarray) or value.ndim == 0:
-            group.attrs[field.name] = value
+            checksums.note(group, **{field.name: value})
             continue
         packed = field.name in ("weight", "data") and getattr(part, "bits", None) == 1
         key = (address(value), packed)
         if packed:
-            group.attrs["weight_shape"] = value.shape
+            checksums.note(group, weight_shape=value.shape)
         if key in written:
             group[field.name] = written[key]
         else:
             content = np.packbits(value > 0, axis=-1) if packed else value
-            written[key] = group.create_dataset(field.name, data=content)
+            written[key] = checksums.dataset(group, field.name, content)

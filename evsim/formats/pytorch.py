@@ -49,20 +49,23 @@ def _names(file, strict: bool = True) -> list[str]:
     their numbers as numbers. Not `strict`: without what cannot be read, which is an error else."""
     import h5py
 
-    found, ahead, seen = [], [("", file)], 0
+    found, ahead, seen = [], [("", file, None)], 0
     while ahead:
-        path, thing = ahead.pop()
+        path, parent, name = ahead.pop()
         seen += 1
         if seen > MOST or path.count("/") > DEEPEST:
             if not strict:
                 break
             problem = f"more than {MOST} arrays, or groups nested more than {DEEPEST} deep"
             raise mismatch(problem, "fewer", path)
+        thing = parent if name is None else parent[name]
         if isinstance(thing, h5py.Dataset):
             found.append(path)
         elif isinstance(thing, h5py.Group):
             names = hdf5.names(thing, path) if strict else _hard(thing)
-            ahead += [(f"{path}/{name}".lstrip("/"), thing[name]) for name in reversed(names)]
+            if strict and len(names) > MOST:
+                raise mismatch(f"{len(names)} names", f"at most {MOST}", path)
+            ahead += [(f"{path}/{name}".lstrip("/"), thing, name) for name in reversed(names)]
     kept = file.id.get_create_plist().get_link_creation_order()
     return found if kept else sorted(found, key=natural)
 

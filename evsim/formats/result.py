@@ -180,9 +180,11 @@ def _stored(file, histograms: bool = True) -> StoredRun:
 
 def _later(rows: _Rows, parts: dict, settings: dict) -> dict[str, np.ndarray]:
     """The sums of `later_timesteps`, which is not linear in the facts of a sample."""
-    constant, found = settings["input"], {}
-    if settings["coding"] != "constant":
+    found: dict[str, np.ndarray] = {}
+    known = isinstance(settings, dict) and isinstance(settings.get("timesteps"), int)
+    if not known or settings.get("coding") != "constant":
         return found
+    constant = settings.get("input")
     sets = [name for name, part in parts.items() if part.get("source") == constant]
     columns = {}
     for name in sets:

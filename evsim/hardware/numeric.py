@@ -8,6 +8,7 @@ from evsim.hardware.records import Record, Sourced, choice, field, flag, table, 
 
 OVERFLOW = ("saturate", "wrap", "error")
 AT = ("each_add", "commit")
+WIDEST = 256  # bits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +19,7 @@ class Format(Sourced):
     error. `at`: after each addition, in the order of events, or once a timestep at the update.
     """
 
-    bits: int = field(whole(1))
+    bits: int = field(whole(1, WIDEST))
     signed: bool = field(flag, True)
     overflow: str = field(choice(*OVERFLOW), "error")
     at: str = field(choice(*AT), "commit")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from evsim.counts import CHOICES
+from evsim.formats._toml import read_toml
 from evsim.hardware.capacity import Capacity
 from evsim.hardware.charges import Charge, check_charged_once
 from evsim.hardware.memories import Memory, check_held_once
@@ -73,12 +73,7 @@ class Profile(Record):
 
     @classmethod
     def _of_file(cls, path: Path) -> Profile:
-        try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise EvsimError(f"cannot be read: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise mismatch(f"no TOML ({error})", "a hardware profile") from None
+        content = read_toml(path, "a hardware profile")
         if content.get("schema") != SCHEMA:
             raise mismatch(shown(content.get("schema")), repr(SCHEMA), "schema")
         if not set(content) - {"schema", "name", "title"}:

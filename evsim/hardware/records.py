@@ -33,12 +33,14 @@ def field(check: Callable[[Any], Any], default: Any = dataclasses.MISSING, key: 
     return dataclasses.field(default=default, metadata={"check": check, "key": key})
 
 
-def whole(least: int = 0) -> Callable:
-    """An integer of at least `least`."""
+def whole(least: int = 0, most: int = int(MOST)) -> Callable:
+    """An integer from `least` to `most`."""
 
     def check(value):
-        if type(value) is not int or not least <= value <= MOST:
+        if type(value) is not int or value < least:
             raise mismatch(shown(value), f"a whole number of at least {least}")
+        if value > most:
+            raise mismatch(shown(value), f"at most {most}")
         return value
 
     return check
@@ -77,7 +79,7 @@ def choice(*allowed: str) -> Callable:
 
     def check(value) -> str:
         if value not in allowed:
-            expected = f"one of {', '.join(allowed)}{nearest(str(value), allowed)}"
+            expected = f"one of {', '.join(allowed)}{nearest(value, allowed)}"
             raise mismatch(shown(value), expected)
         return value
 
@@ -118,7 +120,7 @@ def words(known: Iterable[str], what: str, least: int = 0, alone: bool = False) 
             if name not in known:
                 raise mismatch(shown(name), f"{_article(what)} that is known{nearest(name, known)}")
             if alone and name in names[:i]:
-                raise mismatch(f"{name!r} twice", "each once")
+                raise mismatch(f"{shown(name)} twice", "each once")
         return tuple(names)
 
     return check
@@ -183,9 +185,9 @@ def unknown(key: str, known: Iterable[str]) -> EvsimError:
     for name in known:
         stem, _, unit = name.rpartition("_")
         if stem and unit in UNITS and stem in (key, key.rpartition("_")[0]):
-            found = f"{key!r} without a unit" if key == stem else f"unknown key {key!r}"
+            found = f"{key!r} without a unit" if key == stem else f"unknown key {shown(key)}"
             return mismatch(found, f"{name!r}, in {UNITS[unit]}")
-    return mismatch(f"unknown key {key!r}", f"one of {', '.join(known)}{nearest(key, known)}")
+    return mismatch(f"unknown key {shown(key)}", f"one of {', '.join(known)}{nearest(key, known)}")
 
 
 def _value(one: dataclasses.Field, value, key: str):

@@ -58,7 +58,7 @@ class Conv(Layer):
         positions = len(x) * height * width
         y = np.empty((positions, out), np.float32)
         depth = kernel_h * kernel_w * per_group
-        weight = frozen(np.float32(self.weight).reshape(depth, out))
+        weight = frozen(self.weight.astype(np.float32, copy=False).reshape(depth, out))
         if per_group == each == 1:
             y.fill(0)
             depthwise(x, weight, y, geometry)

@@ -32,5 +32,5 @@ class Dense(Layer):
         return (self.weight.shape[1],)
 
     def forward(self, x: np.ndarray, key: Key | None = None) -> np.ndarray:
-        y = multiply(x.reshape(len(x), -1), np.float32(self.weight))
+        y = multiply(x.reshape(len(x), -1), self.weight.astype(np.float32, copy=False))
         return y if self.bias is None else y + np.float32(self.bias)

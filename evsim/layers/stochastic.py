@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evsim.exponential import probability
 from evsim.layers import Key, Layer, Shape
 from evsim.parts import choice, flag, kernel
 
@@ -26,11 +27,7 @@ class Stochastic(Layer):
         return shape
 
     def forward(self, x: np.ndarray, key: Key | None = None) -> np.ndarray:
-        z = np.float64(x)
-        if self.probability == "sigmoid":
-            p = np.exp(-np.logaddexp(0, -z))
-        else:
-            p = (np.clip(z, -1, 1) + 1) / 2
+        p = probability(x, self.probability)
         if self.sampled:
             u = np.empty((len(x), p[0].size))
             words = [key.seed & 0xFFFFFFFF, key.seed >> 32, key.repetition, key.layer]

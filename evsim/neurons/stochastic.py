@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from evsim.exponential import probability
 from evsim.neurons._stateless import Stateless, StatelessWindow
 from evsim.parts import choice, flag, kernel
 
@@ -50,33 +51,29 @@ class StochasticWindow(StatelessWindow):
         neurons = self.neurons
         seed, sample, population = state.get("key", (0, 0, 0))[:3]
         words = np.array([seed & 0xFFFFFFFF, seed >> 32, first, sample, population], np.uint32)
-        rules = np.array([neurons.probability == "sigmoid", neurons.sampled], np.uint8)
-        row = np.empty(neurons.channels)
-        return draw(currents, self.bias, words, rules, row, channels, values, offsets)
+        p = probability(currents + self.bias, neurons.probability)
+        uniform = np.full(neurons.channels, 0.5)
+        return draw(p, neurons.sampled, words, uniform, channels, values, offsets)
 
 
 @kernel
-def draw(currents, constants, words, rules, row, channels, signs, offsets):
-    """Append +1 where a uniform number is below p(current + bias), else -1 if there are signs.
+def draw(probabilities, sampled, words, uniform, channels, signs, offsets):
+    """Append +1 where a uniform number is below the probability, else -1 if there are signs.
 
-    `constants`: the bias. `words`: seed (low, high), first timestep, sample, population.
-    `rules`: 1 for the sigmoid, 1 to draw (else p is compared with 1/2). `row`: room for a row of
-    uniform numbers, drawn in a loop of their own, which compiles to vectors. Philox4x32-10 (Salmon
-    et al. 2011) with counter (neuron, timestep, sample, population); u is its first word / 2^32.
-    Returns the events.
+    `probabilities`: (timesteps, positions, channels). `words`: seed (low, high), first timestep,
+    sample, population. `uniform`: a row of numbers, new for each row of neurons if `sampled`, drawn
+    in a loop of their own, which compiles to vectors. Philox4x32-10 (Salmon et al. 2011) with
+    counter (neuron, timestep, sample, population); its first word / 2^32. Returns the events.
     """
     low = np.uint64(0xFFFFFFFF)
     half = np.uint64(32)
-    sigmoid, sampled = rules[0] == 1, rules[1] == 1
     bipolar = signs.shape[0] > 0
-    row[:] = 0.5
     events, cell = np.int64(0), 0
-    for t in range(currents.shape[0]):
+    for t in range(probabilities.shape[0]):
         step = (np.uint64(words[2]) + np.uint64(t)) & low
-        for p in range(currents.shape[1]):
-            current = currents[t, p]
-            bias = constants[p if constants.shape[0] > 1 else 0]
-            first = np.uint64(p * current.shape[0])
+        for p in range(probabilities.shape[1]):
+            row = probabilities[t, p]
+            first = np.uint64(p * row.shape[0])
             for c in range(row.shape[0] if sampled else 0):
                 c0, c1 = first + np.uint64(c), step
                 c2, c3 = np.uint64(words[3]), np.uint64(words[4])
@@ -90,14 +87,9 @@ def draw(currents, constants, words, rules, row, channels, signs, offsets):
                     c3 = left & low
                     k0 = (k0 + np.uint64(0x9E3779B9)) & low
                     k1 = (k1 + np.uint64(0xBB67AE85)) & low
-                row[c] = np.float64(c0) / 4294967296.0
-            for c in range(current.shape[0]):
-                z = np.float64(current[c] + bias[c])
-                if sigmoid:
-                    probability = 1.0 / (1.0 + np.exp(min(-z, 709.0)))  # does not overflow
-                else:
-                    probability = (min(max(z, -1.0), 1.0) + 1.0) / 2.0
-                fires = row[c] < probability
+                uniform[c] = np.float64(c0) / 4294967296.0
+            for c in range(row.shape[0]):
+                fires = uniform[c] < row[c]
                 channels[events] = c
                 if bipolar:
                     signs[events] = 1.0 if fires else -1.0

@@ -11,6 +11,8 @@ import math
 import numpy as np
 from markupsafe import Markup, escape
 
+from evsim.screen import printable
+
 COLORS = 6  # that the page defines: lines beyond them begin again, with another dash
 DASHES = ("", "7 4", "2 3")
 RASTER = (128, 256)  # neurons that a raster shows, about, and timesteps, at most
@@ -18,7 +20,7 @@ RASTER = (128, 256)  # neurons that a raster shows, about, and timesteps, at mos
 
 def _svg(width: float, height: float, text: str, body: str, kind: str = "") -> Markup:
     opened = f'<svg class="{kind}" viewBox="0 0 {width:g} {height:g}" role="img"'
-    label = escape(text)
+    label = escape(printable(text))
     return Markup(f'{opened} aria-label="{label}"><title>{label}</title>{body}</svg>')
 
 

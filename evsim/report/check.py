@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from evsim.report.tables import Output, percent, table
+from evsim.report.tables import percent
 from evsim.report.wording import numeral
+from evsim.screen import Output, Table
 
 VERDICTS = {True: "holds", False: "BROKEN", None: "-"}
 
@@ -23,7 +24,7 @@ def show(check) -> None:
         place += f" and {len(more)} more" if more else ""
         rows.append([assumption, VERDICTS[holds], *map(numeral, numbers), place])
     columns = ["assumption", "holds", "measured", "limit", "margin", "place"]
-    out.print(table("Assumptions", columns, rows))
+    out.print(Table("Assumptions", columns, rows))
     _memory(check.traffic.as_dict(), samples, out)
     views, means = values["accesses_per_synapse"], values["per_synapse"]
     out.print(
@@ -63,7 +64,7 @@ def _memory(moved: dict, samples: int, out: Output) -> None:
     ]
     columns = ["set", "weights read", "words", "bits used", "distinct in timesteps", "in samples"]
     title = f"Weights of a sample, in words of {moved['word_bits']} bits"
-    out.print(table(title, columns, rows))
+    out.print(Table(title, columns, rows))
 
 
 def _time(time: dict, out: Output) -> None:

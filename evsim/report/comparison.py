@@ -11,6 +11,8 @@ import numpy as np
 
 from evsim.report import diagnosis, tables
 from evsim.report.figures import figures, write
+from evsim.report.wording import drawn
+from evsim.screen import Output, Table
 
 COSTS = ("timesteps", "additions", "M1", "M2", "M3", "energy_uj")
 ROWS = ("accuracy", "timesteps", "timesteps_to_final", "timesteps_to_best", "spikes")
@@ -23,14 +25,14 @@ MARKERS = "osD^vPX*"
 
 def show(found: dict, prices: str, diagnoses: dict) -> None:
     """Print the tables; `prices` is the title of the profile, `diagnoses` by network."""
-    out, rows = tables.Output(), found["networks"]
+    out, rows = Output(), found["networks"]
     names = [_name(row["network"]) for row in rows]
     body = [[name, *(_cell(row, name) for row in rows)] for name in ROWS]
     columns = ["", *names]
     if found["ann"]:
         columns.append(f"{_name(found['ann']['path'])} (ANN)")
         body = [[*cells, _cell(found["ann"], cells[0])] for cells in body]
-    out.print(tables.table("Per inference (mean over samples)", columns, body))
+    out.print(Table("Per inference (mean over samples)", columns, body))
     out.print(f"energy_uj: microjoule, {prices}", soft_wrap=True)
     for name, row in zip(names, rows, strict=True):
         if row["unpriced"]:
@@ -53,7 +55,7 @@ def show(found: dict, prices: str, diagnoses: dict) -> None:
 
 def overview(rows: list[dict], networks: list, prices: str) -> None:
     """Print networks one below the other: what they are, decide and cost."""
-    out, body = tables.Output(), []
+    out, body = Output(), []
     for row, network in zip(rows, networks, strict=True):
         kinds = {p.kind for p in network.populations.values() if p.sends and p.listens}
         shares = (network.ann_accuracy, row["accuracy"])
@@ -64,7 +66,7 @@ def overview(rows: list[dict], networks: list, prices: str) -> None:
         body.append([*cells, (">" if row["unpriced"] else "") + f"{row['energy_uj']:.1f}"])
     columns = ["network", "neurons", "ANN", "spiking", "T", "spikes"]
     columns += ["additions", "MACs", "M3", "energy"]
-    out.print(tables.table("Every shipped network, per inference", columns, body))
+    out.print(Table("Every shipped network, per inference", columns, body))
     out.print("ANN, spiking: accuracy in percent, artificial and as a network; T: timesteps")
     out.print("spikes: of a neuron; additions, MACs, memory accesses M3: in thousands")
     out.print(f"energy: microjoule, {prices}", soft_wrap=True)
@@ -76,16 +78,16 @@ def _relative(out, found: dict, names: list[str]) -> None:
     """Print every network as a multiple of the first: its whole run, and at matched accuracy."""
     rows, accuracy = found["networks"], found["matched_accuracy"]
     body = [[name, *(_ratio(row, rows[0], name) for row in rows)] for name in COSTS]
-    out.print(tables.table(f"Whole run, as a multiple of {names[0]}", ["", *names], body))
+    out.print(Table(f"Whole run, as a multiple of {names[0]}", ["", *names], body))
     if accuracy is None:
         return
     matched = [row["matched"] for row in rows]
     title = f"Where {tables.percent(accuracy)} is first reached (half a point below {names[0]})"
     body = [[name, *(_cell(row, name) for row in matched)] for name in MATCHED]
-    out.print(tables.table(title, ["", *names], body))
+    out.print(Table(title, ["", *names], body))
     body = [[name, *(_ratio(row, matched[0], name) for row in matched)] for name in COSTS]
     title = f"At this matched accuracy, as a multiple of {names[0]}"
-    out.print(tables.table(title, ["", *names], body))
+    out.print(Table(title, ["", *names], body))
 
 
 def _cell(row: dict, name: str) -> str:
@@ -121,7 +123,11 @@ def draw(found: dict, path) -> None:
     left, right = figure.subplots(1, 2, sharey=True)
     rows = found["networks"]
     for k, row in enumerate(rows):
-        style = {"marker": MARKERS[k % len(MARKERS)], "label": _name(row["network"]), "ms": 5}
+        style = {
+            "marker": MARKERS[k % len(MARKERS)],
+            "label": drawn(_name(row["network"])),
+            "ms": 5,
+        }
         runs = row["runs"]
         accuracies = [100 * run["accuracy"] for run in runs]
         left.plot([run["additions"] for run in runs], accuracies, **style)

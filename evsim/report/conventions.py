@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evsim.report import tables
+from evsim.screen import Output, Table
 
 
 def show(found: dict) -> None:
@@ -20,9 +20,7 @@ def show(found: dict) -> None:
     rows.append([label, "", _shown(total["reported"]), _shown(total["exact"]), ratio, kinds])
     columns = ["part", "operation", found["name"], "exact", "ratio", "why"]
     title = f"As {found['name']} would report it: {found['unit']}"
-    table = tables.table(title, columns, rows)
-    table.columns[-1].justify = "left"
-    tables.Output().print(table)
+    Output().print(Table(title, columns, rows, left=("why",)))
 
 
 def _shown(number) -> str:

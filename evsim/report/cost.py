@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from evsim.hardware.amounts import high, low
 from evsim.report import tables
+from evsim.screen import Output, Table
 
 SHARES = ("price", "pj", "count", "energy_uj", "share", "plus_10_percent_uj", "evidence")
 BESIDE = ("macs", "ann_energy_uj", "energy_uj", "ratio", "spikes_per_synapse")
@@ -14,7 +15,7 @@ BOUNDS |= {"energy_uj": "lower_bound", "ann_energy_uj": "ann_lower_bound"}
 
 def show(found: dict) -> None:
     """Print the tables."""
-    out, chips = tables.Output(), found["chips"]
+    out, chips = Output(), found["chips"]
     about = f"{found['samples']:,} samples, {found['timesteps']} timesteps"
     out.print(f"{found['result']}: {about}, not simulated again", soft_wrap=True)
     names = [chip["chip"] for chip in chips]
@@ -23,15 +24,15 @@ def show(found: dict) -> None:
         ["energy_uj", *map(_total, chips)],
         ["weakest_evidence", *(chip["weakest_evidence"] or "" for chip in chips)],
     ]
-    out.print(tables.table("Per inference (mean over samples)", ["", *names], body))
+    out.print(Table("Per inference (mean over samples)", ["", *names], body))
     by_action = [{row["action"]: row for row in chip["actions"]} for chip in chips]
     actions = list(dict.fromkeys(name for rows in by_action for name in rows))
     body = [[name, *(_paid(rows.get(name)) for rows in by_action)] for name in actions]
     title = "energy_uj by action (included: in another price)"
-    out.print(tables.table(title, ["action", *names], body))
+    out.print(Table(title, ["action", *names], body))
     parts = list(chips[0]["energy_uj_by_part"])
     body = [[part, *(tables.amount(c["energy_uj_by_part"][part]) for c in chips)] for part in parts]
-    out.print(tables.table("energy_uj by part", ["part", *names], body))
+    out.print(Table("energy_uj by part", ["part", *names], body))
     for chip in chips:
         _prices(out, chip)
     body = [
@@ -41,13 +42,13 @@ def show(found: dict) -> None:
     ]
     columns = ["chip", "counted", "ANN MACs", "ANN uJ", "SNN uJ", "SNN / ANN"]
     columns += ["spikes/synapse", "break-even", ""]
-    out.print(tables.table("Beside the artificial network on the same chip", columns, body))
+    out.print(Table("Beside the artificial network on the same chip", columns, body))
 
 
 def _prices(out, chip: dict) -> None:
     """Print what every price contributes, and what has none."""
     body = [[_share(row, name) for name in SHARES] for row in chip["prices"]]
-    out.print(tables.table(f"Prices of {chip['chip']} ({chip['title']})", list(SHARES), body))
+    out.print(Table(f"Prices of {chip['chip']} ({chip['title']})", list(SHARES), body))
     if chip["unpriced"]:
         open_ = (f"{name} ({n:,.1f})" for name, n in chip["unpriced"].items())
         out.print(f"{chip['chip']}: no price for {', '.join(open_)}", soft_wrap=True)

@@ -7,6 +7,8 @@ import numpy as np
 from evsim.convert.diagnose import Diagnosis, agreement
 from evsim.report import tables
 from evsim.report.figures import figures, write
+from evsim.report.wording import drawn
+from evsim.screen import Table
 
 POINTS = 4000  # of a layer, in the picture
 COLUMNS = 6  # of scatter plots
@@ -29,7 +31,7 @@ def show(out, found: Diagnosis) -> None:
     columns = ["population", "neurons", "correlation", "error", "saturated", "silent"]
     columns += ["ANN at 0", "accuracy up to here"]
     where = _where(found)
-    out.print(tables.table(f"Firing rates beside activations{where}", columns, rows))
+    out.print(Table(f"Firing rates beside activations{where}", columns, rows))
     out.print(tables.accuracy_table(found.accuracy_by_timestep, found.right[0].mean(), where))
     both = agreement(*found.right)
     out.print(", ".join(f"{what}: {n}" for what, n in both.items()), soft_wrap=True)
@@ -95,7 +97,9 @@ def _layers(axis, found: Diagnosis) -> None:
     axis.plot(x, [row["error"] for row in rows], "o-", ms=4, label="error")
     axis.plot(x, [row["saturated"] for row in rows], "o-", ms=4, label="saturated")
     axis.plot(x, [row["accuracy up to here"] for row in rows], "s--", ms=4, label="accuracy")
-    axis.set_xticks(x, [row["population"] for row in rows], rotation=60, ha="right", fontsize=7)
+    axis.set_xticks(
+        x, [drawn(row["population"]) for row in rows], rotation=60, ha="right", fontsize=7
+    )
     axis.set(title="Layer by layer (accuracy: spiking up to here)", ylim=(-0.02, 1.05))
     axis.legend(fontsize=8)
 
@@ -106,5 +110,5 @@ def _scatter(axis, name: str, activation, rate, scale) -> None:
     axis.scatter(a[::step], r[::step], s=2, alpha=0.3, linewidths=0)
     limit = max(float(a.max(initial=0)), float(np.max(scale)))
     axis.plot([0, limit], [0, limit], "--", color="gray", lw=0.8)
-    axis.set_title(name, fontsize=8)
+    axis.set_title(drawn(name), fontsize=8)
     axis.tick_params(labelsize=7)

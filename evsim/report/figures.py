@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from evsim.parts import EvsimError
 
 
 def figures():
-    """The module that makes figures, without a screen."""
+    """The module that makes figures, without a screen and, where no home is, without a word."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib
 
     matplotlib.use("Agg")

@@ -14,9 +14,14 @@ from evsim.memory import address
 from evsim.network import Network
 from evsim.parts import mismatch
 
+LONGEST = "those of the longest recording"  # to say how many would be to read them all
+MOST = 1000  # classes that are listed
+
 
 def describe(path) -> dict:
     """The content of a network, data, result or trainer's file; tables are lists of rows."""
+    if data.source_of(path) is not None:
+        return _data(path)
     with formats.Source.opened(path) as source:
         file, found = source.file, None
         if file is not None and "format" in file.attrs:
@@ -122,7 +127,7 @@ def _bytes(network: Network) -> int:
 
 def _data(path) -> dict:
     with data.open_data(path) as opened:
-        found = {"file": str(path), "format": data.FORMAT, "samples": opened.samples}
+        found = {"file": str(path), "format": opened.kind, "samples": opened.samples}
         if opened.images is not None:
             found |= {
                 "images": list(opened.images.shape[1:]),
@@ -130,14 +135,18 @@ def _data(path) -> dict:
             }
         else:
             events = opened.events
-            found |= {
-                "events": int(events.offsets[-1]),
-                "shape": list(events.shape),
-                "timesteps": events.timesteps,
-                "graded": events.graded,
-            }
+            stored = opened.file is not None
+            found |= {"events": int(events.offsets[-1])} if stored else {}
+            steps = events.timesteps if stored else events.options.timesteps or LONGEST
+            found |= {"shape": list(events.shape), "timesteps": steps, "graded": events.graded}
+        if opened.origin.options:
+            found["options"] = ", ".join(f"{k}={v}" for k, v in opened.origin.options.items())
         if opened.labels is not None:
             found["labels"] = f"{opened.labels.min()} to {opened.labels.max()}"
+        if opened.classes:
+            some, more = opened.classes[:MOST], len(opened.classes) - MOST
+            also = f", ... ({more:,} more)" if more > 0 else ""
+            found["classes"] = ", ".join(f"{i} {name}" for i, name in enumerate(some)) + also
         return found
 
 
@@ -145,10 +154,9 @@ def _result(path) -> dict:
     stored = result.load(path)
     with hdf5.reading(path):  # facts that do not fit each other are a damaged file
         counts = stored.counts()
-    found = {"file": str(path), "format": result.FORMAT, **stored.settings}
+    found = {"accuracy": None, "finished samples": stored.count}
     if stored.labels is not None:
         found["accuracy"] = float((stored.labels == stored.predictions).mean())
-    found["finished samples"] = stored.count
     found["additions"] = counts["total"]["additions"]
     found |= {f"memory accesses {k}": n for k, n in counts["total"]["memory_accesses"].items()}
     found["facts"] = [
@@ -156,4 +164,10 @@ def _result(path) -> dict:
         for name, facts in stored.work.items()
         if "arrivals" in facts
     ]
-    return found
+    told = {"file": str(path), "format": result.FORMAT}
+    settings = {k: _scalar(v) for k, v in stored.settings.items() if k not in told | found}
+    return told | settings | found  # what is measured is not what a file says of itself
+
+
+def _scalar(value):
+    return value if value is None or isinstance(value, str | int | float) else str(value)

@@ -21,7 +21,7 @@ from evsim.parts import EvsimError
 from evsim.pricing import Profile, done_by_part, price
 from evsim.report import broken, charts
 from evsim.report.recorded import Recorded
-from evsim.report.wording import amount, breakable, count, percent
+from evsim.report.wording import amount, breakable, count, percent, seen
 
 NO_NEURONS = ("input", "readout", GATE)  # do not count as neurons that spike
 
@@ -58,6 +58,7 @@ def _template():
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
+        finalize=seen,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -3,42 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from evsim.counts import ADDITIONS, GATE, M3, SYNOPS, is_set
 from evsim.hardware.amounts import Amount
-
-
-class Output(Console):
-    """Standard output; wide enough for the tables where it is no terminal.
-
-    What it prints comes from files: nothing in it is markup.
-    """
-
-    def __init__(self):
-        plain = {"highlight": False, "markup": False, "emoji": False}
-        super().__init__(**plain)
-        if not self.is_terminal:
-            super().__init__(**plain, width=130, color_system=None)
-
-    def on_broken_pipe(self) -> None:
-        """The reader has gone: let the command end on it."""
-        raise BrokenPipeError
-
-
-def table(title: str, columns: list[str], rows: list[list[str]]) -> Table:
-    """A table whose first column is text and whose others are numbers."""
-    style = {"title_justify": "left", "title_style": "bold", "header_style": "bold"}
-    if Output().width < 100:  # every column counts
-        style |= {"box": SIMPLE_HEAD, "pad_edge": False, "collapse_padding": True}
-    made = Table(title=title, **style)
-    for i, column in enumerate(columns):
-        made.add_column(column, justify="right" if i else "left", overflow="fold")
-    for row in rows:
-        made.add_row(*row)
-    return made
+from evsim.screen import Output, Table
 
 
 def show(found: dict) -> None:
@@ -48,7 +16,7 @@ def show(found: dict) -> None:
         if isinstance(value, list) and value and isinstance(value[0], dict):
             columns = list(value[0])
             rows = [["" if v is None else _shown(v) for v in row.values()] for row in value]
-            out.print(table(name, columns, rows))
+            out.print(Table(name, columns, rows))
         elif value not in (None, []):
             out.print(f"{name}: {_shown(value)}", soft_wrap=True)
 
@@ -90,7 +58,7 @@ def accuracy_table(by_timestep: np.ndarray, ann: float | None, where: str = "") 
     if ann is not None:
         gaps = [f"{100 * (by_timestep[t - 1] - ann):+.2f}" for t in steps]
         rows.append(["points to the ANN", *gaps])
-    return table(f"Accuracy against timesteps{where}", ["timesteps", *map(str, steps)], rows)
+    return Table(f"Accuracy against timesteps{where}", ["timesteps", *map(str, steps)], rows)
 
 
 def layer_table(
@@ -114,7 +82,7 @@ def layer_table(
         shown = f"{additions / samples:,.1f}", f"{accesses / samples:,.1f}"
         rows.append([name, part["kind"], spikes, rate, synops, *shown])
     columns = ["part", "kind", "spikes", "firing rate", "synops", "additions", "memory accesses"]
-    return table("Per inference (mean over samples)", columns, rows)
+    return Table("Per inference (mean over samples)", columns, rows)
 
 
 def width_table(sums: dict[str, dict]) -> Table:
@@ -136,7 +104,7 @@ def width_table(sums: dict[str, dict]) -> Table:
                 ]
             )
     columns = ["population", "bits", "lowest sum", "highest sum", "overflows", "first", "enough"]
-    return table("Sums of integers, before they are brought into the bits", columns, rows)
+    return Table("Sums of integers, before they are brought into the bits", columns, rows)
 
 
 def total_table(counts: dict, samples: int, synapses: int) -> Table:
@@ -167,4 +135,4 @@ def total_table(counts: dict, samples: int, synapses: int) -> Table:
     rows.append(["the same counted nominally", f"{nominal / samples:,.1f}", "", ""])
     machine = ", ".join(counts["machine"].values())
     columns = ["total", "per inference", "per synapse", "most of one synapse"]
-    return table(f"Totals (machine: {machine})", columns, rows)
+    return Table(f"Totals (machine: {machine})", columns, rows)

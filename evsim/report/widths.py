@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from evsim.report.tables import Output, number, percent, table
+from evsim.report.tables import number, percent
+from evsim.screen import Output, Table
 
 
 def show(found: dict) -> None:
@@ -30,7 +31,7 @@ def _units(rows: list[dict]):
             unit += f" to {row['largest_unit']:.4g}"
         lines.append([row["population"], row["kind"], unit, threshold, str(row["bits"] or 32)])
     columns = ["population", "kind", "unit", "threshold", "bits of potential"]
-    return table("Fixed point: what an integer stands for", columns, lines)
+    return Table("Fixed point: what an integer stands for", columns, lines)
 
 
 def _runs(rows: list[dict], samples: int):
@@ -45,7 +46,7 @@ def _runs(rows: list[dict], samples: int):
         for row in rows
     ]
     columns = ["network", "accuracy", "decided as it was", "spikes per inference", "overflows"]
-    return table(f"On {samples:,} samples", columns, lines)
+    return Table(f"On {samples:,} samples", columns, lines)
 
 
 def _sums(rows: list[dict]):
@@ -69,4 +70,4 @@ def _sums(rows: list[dict]):
         )
     columns = ["population", "spikes before", "now", "bits", "sums", "overflows"]
     columns += ["first: sample, timestep, neuron", "smallest bits"]
-    return table("Populations of integers", columns, lines)
+    return Table("Populations of integers", columns, lines)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from evsim.screen import printable
+
 
 def count(number: float | None, digits: int = 1) -> str:
     """A number with groups of three."""
@@ -32,4 +34,16 @@ def breakable(text: str):
     """A name that may be broken behind the characters that join its words."""
     from markupsafe import Markup, escape
 
-    return Markup("<wbr>").join(escape(word) for word in re.split(r"(?<=[._-])(?=[^._-])", text))
+    words = re.split(r"(?<=[._-])(?=[^._-])", printable(text))
+    return Markup("<wbr>").join(escape(word) for word in words)
+
+
+def seen(value):
+    """A value that a page shows: of a text that is no HTML of ours, what can be seen."""
+    return printable(value) if type(value) is str else value
+
+
+def drawn(name: str) -> str:
+    """A name in a picture: nothing in it is a formula, and a legend leaves none out."""
+    name = printable(name, 80).replace("$", r"\$")
+    return f" {name}" if name.startswith("_") else name

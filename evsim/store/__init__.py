@@ -21,9 +21,9 @@ from evsim.store.shards import Damaged, Shard
 
 ABOUT = "settings.json"
 LABELS = "labels"
-BYTES = 64 << 20  # of a shard, unless one sample has more
+BYTES = 16 << 20  # of memory that waits to be a shard, unless one sample has more
 LEAST, MOST = 0.5, 60.0  # seconds between shards,
-SHARE = 0.01  # which grow with the time that a run has taken: so much of it may be lost
+SHARE = 0.01  # of the time that a run has taken may be lost, of its time goes to shards
 AGAIN = "--overwrite begins again"
 
 
@@ -41,7 +41,8 @@ class Store:
         self.folder, self.say = Path(folder), say
         self.about = json.loads(json.dumps(about, default=_plain))
         self.waiting: list[Sample] = []
-        self.bytes, self.seconds = 0, 0.0
+        self.bytes, self.seconds, self.cost = 0, 0.0, 0.0
+        self.verify = lambda: None  # raises an error where samples are of data that have changed
         self.begun = self.written = time.monotonic()
         self.first = about["first_sample"]
         self.done = np.zeros(about["samples"], bool)
@@ -51,6 +52,7 @@ class Store:
         try:
             with self._writing():
                 self._open(fresh)
+            self.lock.tell()
         except BaseException:
             if fresh:
                 self.remove()
@@ -114,7 +116,7 @@ class Store:
         self.waiting.append(sample)
         self.bytes += size(sample)
         now = time.monotonic()
-        patience = min(max(LEAST, SHARE * (now - self.begun)), MOST)
+        patience = min(max(LEAST, SHARE * (now - self.begun), self.cost / SHARE), MOST)
         if now - self.written >= patience or self.bytes >= BYTES:
             self.flush()
 
@@ -124,6 +126,7 @@ class Store:
 
     def adopt(self, arrays: Mapping[str, np.ndarray], seconds: float, written: bool) -> None:
         """Take the arrays of a shard; `written`: another process has written it into the folder."""
+        self.verify()
         self.lock.check()
         if not written:
             with self._writing():
@@ -137,6 +140,8 @@ class Store:
         samples, self.waiting, self.bytes = self.waiting, [], 0
         if not samples:
             return
+        begin = time.monotonic()
+        self.verify()
         self.lock.check()
         with self._writing():
             try:
@@ -144,6 +149,7 @@ class Store:
             except OSError:
                 for sample in samples:
                     self._write([sample])
+        self.cost = time.monotonic() - begin
 
     def _write(self, samples: list[Sample]) -> None:
         now = time.monotonic()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from evsim.formats import _checksums as checksums
 from evsim.formats import _hdf5 as hdf5
 from evsim.formats.result import FORMAT, VERSION
 from evsim.parts import EvsimError, mismatch
@@ -22,7 +23,7 @@ from evsim.store.samples import EVENTS, SEPARATOR
 from evsim.store.shards import Shard
 
 CHUNK = 1 << 13  # bytes that a dataset is stored in, at least
-LONG = 64 << 20  # and at most, by rows: HDF5 takes chunks of less than 4 GB
+LONG = 8 << 20  # and at most, by rows: HDF5 takes chunks of less than 4 GB
 NODE = 4 << 10  # bytes that the index of a dataset takes, and again for every 32 chunks
 HEADER = 64 << 10  # bytes that attributes and empty groups take, at most
 AS_THEY_ARE = ("accesses", "ranges", "first_overflows", "trace", "queue")
@@ -31,27 +32,39 @@ AS_THEY_ARE = ("accesses", "ranges", "first_overflows", "trace", "queue")
 class _Column:
     """A dataset that grows by whole chunks, so that none is read to be written again."""
 
-    def __init__(self, file, place: str, rows: np.ndarray):
-        rest = rows.shape[1:]
-        self.chunk = _chunk(rows)
+    def __init__(self, file, place: str, row: tuple[int, ...], dtype):
+        self.chunk, self.within = _chunk(row, dtype), 0
         self.dataset = file.create_dataset(
             place,
-            shape=(0, *rest),
-            maxshape=(None, *rest),
+            shape=(0, *row),
+            maxshape=(None, *row),
             chunks=self.chunk,
-            dtype=rows.dtype,
+            dtype=dtype,
             fletcher32=True,
+            track_times=False,
+            rdcc_nbytes=1 << 16,  # whole chunks are written, and never read again
         )
         self.waiting: list[np.ndarray] = []
 
     def add(self, rows: np.ndarray) -> None:
+        """Take in rows, or the next piece (1, n, ...) of a long one."""
+        if rows.shape[1:] != self.dataset.shape[1:]:
+            self._add_piece(rows)
+            return
         self.waiting.append(rows)
         count = sum(map(len, self.waiting))
         if count >= self.chunk[0]:
             joined = np.concatenate(self.waiting) if len(self.waiting) > 1 else rows
             whole = count - count % self.chunk[0]
             self._write(joined[:whole])
-            self.waiting = [joined[whole:]]
+            self.waiting = [joined[whole:].copy()]
+
+    def _add_piece(self, piece: np.ndarray) -> None:
+        if not self.within:
+            self.dataset.resize(len(self.dataset) + 1, axis=0)
+        last = self.within + piece.shape[1]
+        self.dataset[-1:, self.within : last] = piece
+        self.within = last % self.dataset.shape[1]
 
     def finish(self) -> None:
         """Write what is left."""
@@ -74,26 +87,23 @@ def assemble(
     resolved settings; `parts` as networks describe them; `labels` of all samples, or None. Raises
     OSError where the disk has no room for it, nothing written.
     """
-    import h5py
-
     temporary = scratch / f"{path.name}.{os.getpid()}{shards.TEMPORARY}"
     try:
         room = HEADER + (len(parts) << 12) + _room(pieces, labels)
         hdf5.hold(temporary, 0, room)
-        with h5py.File(temporary, "w") as file, hdf5.room(file, temporary, room):
+        with checksums.create(temporary) as file, hdf5.room(file, temporary, room):
             _describe(file, about, parts)
-            file.attrs["seconds"] = seconds
+            checksums.note(file, seconds=seconds)
             columns: dict[str, _Column] = {}
-            for place, rows in _rows(pieces, about, labels):
+            for place, rows, row in _rows(pieces, about, labels):
                 if place not in columns:
-                    columns[place] = _Column(file, place, rows)
+                    columns[place] = _Column(file, place, row, rows.dtype)
                 columns[place].add(rows)
             for column in columns.values():
                 column.finish()
             for name in file.get("spikes", ()):
                 _describe_events(file["spikes"][name], about, parts[name])
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
+        shards.flush(temporary)
         temporary.replace(path)
         shards.flush_names(path.parent)
     finally:
@@ -101,26 +111,38 @@ def assemble(
 
 
 def _describe(file, about: dict, parts: dict) -> None:
-    file.attrs.update(format=FORMAT, version=VERSION, settings=json.dumps(about))
-    file.attrs.update({k: v for k, v in about.items() if v is not None})
+    checksums.note(file, format=FORMAT, version=VERSION, settings=json.dumps(about))
+    checksums.note(file, **{k: v for k, v in about.items() if v is not None})
     versions = {name: version(name) for name in ("numpy", "numba", "h5py")}
     versions |= {"evsim": about["evsim"], "python": platform.python_version()}
-    file.attrs["versions"] = json.dumps(versions)
+    checksums.note(file, versions=json.dumps(versions))
+    group = checksums.group(file, "parts")
     for name, part in parts.items():
-        file.create_group(f"parts/{name}").attrs.update(
-            {k: v for k, v in part.items() if k != "shape"}
-        )
+        own = {k: v for k, v in part.items() if k != "shape"}
+        checksums.note(checksums.group(group, name), **own)
 
 
 def _describe_events(group, about: dict, part: dict) -> None:
     """What makes recorded spikes an event file."""
-    group.attrs["shape"] = part["shape"]
-    group.attrs["samples"] = about["first_sample"] + about["samples"]
-    group.attrs["timesteps"] = about["timesteps"]
+    samples = about["first_sample"] + about["samples"]
+    checksums.note(group, shape=part["shape"], samples=samples, timesteps=about["timesteps"])
 
 
-def _rows(pieces, about: dict, labels) -> Iterator[tuple[str, np.ndarray]]:
-    """(place in the result file, rows to add there), shard by shard."""
+def _rows(pieces, about: dict, labels) -> Iterator[tuple[str, np.ndarray, tuple[int, ...]]]:
+    """(place in the result file, rows to add there, shape of a whole row), shard by shard."""
+    for place, rows in _whole_rows(pieces, about, labels):
+        if isinstance(rows, np.ndarray):
+            yield place, rows, rows.shape[1:]
+        else:
+            shard, a, b = rows
+            (_, *row), dtype = shard.shape(place)
+            piece = _chunk(row, dtype)[1] if row else None
+            for some in shard.blocks(place, a, b, piece):
+                yield place, some, tuple(row)
+
+
+def _whole_rows(pieces, about: dict, labels) -> Iterator[tuple[str, object]]:
+    """The same with an array of whole rows, or with (shard, first row, last row) to read."""
     for path, first, last in pieces:
         with Shard(path) as shard:
             indices = shard["samples"]
@@ -137,8 +159,7 @@ def _rows(pieces, about: dict, labels) -> Iterator[tuple[str, np.ndarray]]:
             for place in shard.places:
                 group, _, name = place.partition("/")
                 if group in AS_THEY_ARE:
-                    for rows in shard.blocks(place, a, b):
-                        yield place, rows
+                    yield place, (shard, a, b)
                 elif group == "spikes" and name.endswith("/count"):
                     yield from _events(shard, f"spikes/{name.removesuffix('/count')}", a, b)
 
@@ -160,8 +181,9 @@ def _events(shard: Shard, place: str, a: int, b: int) -> Iterator[tuple[str, np.
 
 
 def _wide(rows: np.ndarray) -> np.ndarray:
-    """Events as event files have them."""
-    return rows.astype(np.int64 if rows.dtype.kind in "iu" else rows.dtype)
+    """Events as event files have them; values of one byte are ones."""
+    wide = {1: np.float64, 4: np.int64}.get(rows.itemsize * (rows.dtype.kind == "i"), rows.dtype)
+    return rows.astype(wide)
 
 
 def _room(pieces, labels) -> int:
@@ -191,7 +213,7 @@ def _room(pieces, labels) -> int:
             count("predictions", (0,), np.int64, last - first)
     total = 0
     for place, number in rows.items():
-        chunk = _chunk(kinds[place])
+        chunk = _chunk(kinds[place].shape[1:], kinds[place].dtype)
         pieces_of_row = -(-kinds[place].shape[1] // chunk[1]) if len(chunk) > 1 else 1
         chunks = -(-number // chunk[0]) * pieces_of_row
         size = math.prod(chunk) * kinds[place].itemsize + 4
@@ -199,13 +221,12 @@ def _room(pieces, labels) -> int:
     return total
 
 
-def _chunk(rows: np.ndarray) -> tuple[int, ...]:
+def _chunk(row: tuple[int, ...], dtype) -> tuple[int, ...]:
     """What a dataset of such rows is stored in: some rows, or a part of a long one."""
-    rest = rows.shape[1:]
-    row_bytes = max(1, math.prod(rest) * rows.itemsize)
+    row_bytes = max(1, math.prod(row) * dtype.itemsize)
     if row_bytes > LONG:
-        return (1, -(-rest[0] // -(-row_bytes // LONG)), *rest[1:])
-    return (max(1, CHUNK // row_bytes), *rest)
+        return (1, -(-row[0] // -(-row_bytes // LONG)), *row[1:])
+    return (max(1, CHUNK // row_bytes), *row)
 
 
 @contextlib.contextmanager
@@ -214,8 +235,8 @@ def as_file(path):
     from evsim.store import LABELS, read_about, readable_pieces
 
     folder = Path(path)
-    if not folder.is_dir():
-        yield folder
+    if folder.suffix != ".part" or not folder.is_dir():
+        yield path
         return
     about = read_about(folder)
     parts = about.pop("parts", None)

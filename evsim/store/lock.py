@@ -30,12 +30,13 @@ TRIES = 20
 class Lock:
     """Leave to write in a folder, which is made if there is none; `release` gives it back.
 
-    `say` is called with a line where a dead owner's lock is taken over, or somebody is watched.
+    `say` is called with a line where somebody is watched. `tell` says whose lock was taken over.
     Raises EvsimError where a living process has it, OSError where the folder cannot be written.
     """
 
     def __init__(self, folder: Path, say: Callable[[str], None]):
         self.folder, self.say = Path(folder), say
+        self.dead: dict[Path, str] = {}
         self.path = self._acquire()
         self._ended = threading.Event()
         threading.Thread(target=self._live, daemon=True).start()
@@ -72,7 +73,7 @@ class Lock:
         if alive:
             problem = f"is being written by {who}, expected no other process"
             raise EvsimError(problem, file=str(self.folder))
-        self.say(f"{self.folder}: taken over from {who}, which ended before it was done")
+        self.dead[path] = who
 
     def _beats(self, path: Path, owner: dict) -> bool:
         """Whether a lock whose owner cannot be asked for is touched while it is watched."""
@@ -85,6 +86,12 @@ class Lock:
                 return now is not None  # None: it has just been given back
         return False
 
+    def tell(self) -> None:
+        """Say from whom the folder was taken over."""
+        if self.dead:
+            who = self.dead[max(self.dead, key=_number)]
+            self.say(f"{self.folder}: taken over from {who}, which ended before it was done")
+
     def _live(self) -> None:
         while not self._ended.wait(BEAT):
             with contextlib.suppress(OSError):
@@ -93,7 +100,7 @@ class Lock:
     def check(self) -> None:
         """Raise an error if somebody has taken this process for dead and the lock over."""
         if not self.path.exists() or max(map(_number, _locks(self.folder))) != _number(self.path):
-            problem = "was taken over by another process, while this one did not run"
+            problem = "the lock of this process is gone: removed, or taken over by another one"
             raise EvsimError(problem, file=str(self.folder))
 
     def release(self) -> None:

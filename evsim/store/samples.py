@@ -47,13 +47,14 @@ def arrays_of(samples: Sequence[Sample]) -> dict[str, np.ndarray]:
     }
     for place, own in ROWS.items():
         for name in getattr(first, own):
-            found[f"{place}/{name}"] = np.stack([getattr(s, own)[name] for s in samples])
+            rows = [getattr(sample, own)[name] for sample in samples]
+            found[f"{place}/{name}"] = np.stack(rows) if len(rows) > 1 else rows[0][None]
     for name in first.spikes:
         columns = [sample.spikes[name] for sample in samples]
         found[f"spikes/{name}/count"] = np.array([len(c[0]) for c in columns])
         for k, field in enumerate(EVENTS):
-            one = columns[0][k] if len(columns) == 1 else np.concatenate([c[k] for c in columns])
-            found[f"spikes/{name}/{field}"] = one
+            joined = [events[k] for events in columns]
+            found[f"spikes/{name}/{field}"] = np.concatenate(joined) if joined[1:] else joined[0]
     return found
 
 

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from evsim.recording import let_go
+
 DIGITS = 16  # of the digest, in hexadecimal
 SUFFIX = ".npz"
 TEMPORARY = ".tmp"
@@ -54,8 +56,7 @@ def write(folder: Path, name: str, arrays: Mapping[str, np.ndarray]) -> Path:
             with zipfile.ZipFile(hashed, "w") as archive:
                 for place, array in arrays.items():
                     with archive.open(zipfile.ZipInfo(f"{place}.npy"), "w", force_zip64=True) as f:
-                        content = np.asarray(array, order="C")
-                        np.lib.format.write_array(f, content)
+                        _write(f, array)
             file.flush()
             os.fsync(file.fileno())
         path = folder / f"{name}.{hashed.digest.hexdigest()[:DIGITS]}{SUFFIX}"
@@ -64,6 +65,18 @@ def write(folder: Path, name: str, arrays: Mapping[str, np.ndarray]) -> Path:
         temporary.unlink(missing_ok=True)
     flush_names(folder)
     return path
+
+
+def _write(file, array: np.ndarray) -> None:
+    """Write an array with what NumPy says before it; of a long one a part at a time."""
+    content = np.asanyarray(array, order="C")
+    header = np.lib.format.header_data_from_array_1_0(content)
+    np.lib.format.write_array_header_1_0(file, header)
+    flat = content.reshape(-1)
+    step = max(1, BLOCK // content.itemsize)
+    for first in range(0, flat.size, step):
+        file.write(np.ascontiguousarray(flat[first : first + step]).data)
+        let_go(array)
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -78,6 +91,12 @@ def write_whole(path: Path, content: bytes) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     flush_names(path.parent)
+
+
+def flush(path: Path) -> None:
+    """Let the content of a file reach the disk."""
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
 
 
 def flush_names(folder: Path) -> None:
@@ -130,17 +149,26 @@ class Shard:
         shape, dtype = self.shape(place)
         return np.empty((0, *shape[1:]), dtype)
 
-    def blocks(self, place: str, first: int, last: int) -> Iterator[np.ndarray]:
-        """The rows of an array from `first` to before `last`, some megabytes at a time."""
+    def blocks(
+        self, place: str, first: int, last: int, piece: int | None = None
+    ) -> Iterator[np.ndarray]:
+        """The rows of an array from `first` to before `last`, some megabytes at a time.
+
+        With `piece` a row that is longer comes as (1, piece, ...), the last of them shorter.
+        """
         with self.archive.open(f"{place}.npy") as file:
             shape, dtype = _header(file)
             row = prod(shape[1:]) * dtype.itemsize
             file.seek(first * row, os.SEEK_CUR)
-            rows = max(1, BLOCK // max(row, 1))
+            rows, lengths = max(1, BLOCK // max(row, 1)), [shape[1:]]
+            if piece and row > BLOCK:
+                begins = range(0, shape[1], piece)
+                lengths = [(min(piece, shape[1] - begin), *shape[2:]) for begin in begins]
             for begin in range(first, last, rows):
-                count = min(rows, last - begin)
-                content = np.frombuffer(file.read(count * row), dtype)
-                yield content.reshape(count, *shape[1:])
+                for rest in lengths:
+                    block = min(rows, last - begin), *rest
+                    content = file.read(prod(block) * dtype.itemsize)
+                    yield np.frombuffer(content, dtype).reshape(block)
 
     def close(self) -> None:
         """Read no more of it."""

@@ -131,7 +131,7 @@ class Weighted(Synapses):
     """A set with weights of its own: floats, or integers with an optional scale."""
 
     scale: np.ndarray | None = per_channel()  # one, or one per output channel
-    bits: int | None = whole(None, least=1)  # declared width; 1: the weights are -1 and +1
+    bits: int | None = whole(None, 1, 64)  # declared width; 1: the weights are -1 and +1
 
     def check(self) -> None:
         weights = self.weights()
