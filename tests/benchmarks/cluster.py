@@ -26,6 +26,7 @@ from evsim.store.samples import arrays_of
 from evsim.totals import Totals
 
 MOST = 0.10  # of overhead
+IMAGES = 240  # half a minute of two cores and more
 IMAGENET = 50_000  # images
 PRICE = 0.05  # a core for an hour, in a currency of your choice: an assumption
 WORKERS, CORES = 1000, 16  # of the cluster on paper: workers and the cores of each
@@ -64,17 +65,16 @@ def rows(quick: bool) -> Iterator[Row]:
 
 
 def _overhead(workers, network, quick: bool) -> Iterator[Row]:
-    """The same samples in turn on threads and on workers, a minute and more each."""
+    """The same samples in turn on threads and on workers, half a minute and more each."""
     shape = network.populations["input"].shape
     few = poisson(DISTINCT, TIMESTEPS, shape)
     short = events(few, shape)
     client = workers.client
     run(network, short, cluster=workers)  # kernels
-    alone = run(network, short, jobs=2).seconds / DISTINCT
-    count = max(DISTINCT, int((20 if quick else 2 * SECONDS) / alone))
+    count = IMAGES // 6 if quick else IMAGES
     many = events([few[k % DISTINCT] for k in range(count)], shape)
     found = {"threads": [], "cluster": [], "work": [], "idle": [], "more": []}
-    for _ in range(1 if quick else 3):
+    for _ in range(1 if quick else 2):
         work = {}
         for name, how in (("threads", {"jobs": 2}), ("cluster", {"cluster": workers})):
             before = _processor_seconds(client)
