@@ -315,7 +315,7 @@ def test_an_adaptive_cluster_gives_the_same_bits(files, monkeypatch):
     monkeypatch.setattr(slices, "SECONDS", 0.4)
     monkeypatch.setattr(driver, "LOOK", 0.1)
     loaded, images = evsim.load("n.h5"), np.arange(32 * 200).reshape(200, 4, 4, 2) % 17
-    images, long = images.astype(np.uint8), {"timesteps": 500}
+    images, long = images.astype(np.uint8), {"timesteps": 100}
     rule = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
     with (
         distributed.LocalCluster(**rule) as local,
