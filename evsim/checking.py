@@ -38,7 +38,7 @@ class Check:
         queue: str = "",  # the queue that the job simulates; others take what it delivers
     ):
         self.job, self.free, self.profile, self.claims = job, free, profile, claims
-        self.floats, self.queue = floats, queue
+        self.floats, self.queue, self.limit = floats, queue, job.queue
         self.network, self.timesteps = job.network, job.settings.timesteps
         self.placement = placement
         period = self.network.period(self.timesteps)
@@ -49,7 +49,14 @@ class Check:
         # By queue and place: events that are there at once in a timestep, sample, timestep.
         self.queued: dict[str, dict[str, tuple[int, int, int]]] = {}
 
-    def simulate(self, jobs: int | None, memory: int, quiet: bool, folder=None) -> None:
+    def __getstate__(self) -> dict:
+        """What `measure` needs, in the process that simulates."""
+        needed = ("network", "timesteps", "profile", "placement", "timing", "traffic")
+        return {name: vars(self)[name] for name in (*needed, "queue", "limit")}
+
+    def simulate(
+        self, jobs: int | None, memory: int, quiet: bool, folder=None, cluster=None
+    ) -> None:
         """Run; where a limit was met, run again without limits, to see what that changed.
 
         Finished samples are kept in `folder`, if it is given.
@@ -58,10 +65,11 @@ class Check:
         for cores in self.placement.cores.values():
             chip.update(np.ascontiguousarray(cores))
         store = folder and self.job.folder_store(folder, quiet, chip=chip.hexdigest())
-        self.job.simulate(jobs, memory, quiet=quiet, observer=self, store=store)
+        how = {"quiet": quiet, "cluster": cluster}
+        self.job.simulate(jobs, memory, observer=self, store=store, **how)
         if any(self.lost.values()) or any(row["overflows"] for row in self.sums.values()):
             store = folder and self.free.folder_store(folder, quiet)
-            self.free.simulate(jobs, memory, quiet=quiet, store=store)
+            self.free.simulate(jobs, memory, store=store, **how)
         else:
             self.free.run = self.job.run
 
@@ -110,7 +118,7 @@ class Check:
         if queue.scope == "core" and not here:
             return {"": load.pops.max(axis=1, initial=0)}
         if queue.scope in ("core", "chip"):
-            core = self.job.queue.core if here else (lambda name: 0)
+            core = self.limit.core if here else (lambda name: 0)
             cores = np.zeros((self.placement.count, self.timesteps), np.int64)
             for name, events in sets.items():
                 cores[core(name)] += events

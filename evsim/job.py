@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from evsim import screen
+from evsim.cluster import cluster_of
 from evsim.engine import Stopped
 from evsim.formats.result import header_of
 from evsim.interruption import Handling
@@ -111,8 +112,12 @@ class Job:
         store.verify = self.data.verify
         return store
 
-    def simulate(self, jobs, memory, *, quiet=False, observer=None, store=None) -> None:
+    def simulate(
+        self, jobs, memory, *, quiet=False, observer=None, store=None, cluster=None
+    ) -> None:
         """Run all samples with a progress bar; what is finished is in the `store`, if there is one.
+
+        With a `cluster` (or a Dask client) its workers do it, on at most `jobs` threads each.
 
         An `observer` takes every sample in order. Before, its method `measure`, where it has one,
         sees what was recorded, and the arrays that it gives, by name, are what is kept of that.
@@ -126,7 +131,8 @@ class Job:
                 plan = Plan(self.network, self.settings, record=self.run.record, **limits)
                 done = np.zeros(self.settings.samples, bool) if store is None else store.done.copy()
                 todo = np.flatnonzero(~done).tolist()
-                if todo:
+                cluster = cluster and cluster_of(cluster)
+                if todo and (cluster is None or cluster.local):
                     values = input_of(plan, self.inputs, self.settings, todo[0])
                     with announced_compilation(quiet):
                         warm(plan, values)
@@ -134,10 +140,18 @@ class Job:
             if store:
                 store.begin()
             measure = getattr(observer, "measure", None)
-            found = simulate(plan, self.inputs, self.settings, jobs, stop, todo, measure)
-            shown = progress(found, self.settings.samples, int(done.sum()), quiet, store)
+            asked = plan, self.inputs, self.settings, jobs, stop, todo, measure
+            if cluster is None:
+                what, found = "samples", simulate(*asked)
+            else:
+                limits |= {"record": self.run.record, "scratch": None}  # a folder here, not there
+                say = silent if quiet else screen.say
+                own = {"data": self.data.path, "store": store, "say": say}
+                what, found = cluster, cluster.simulate(*asked, limits=limits, **own)
+            counts = self.settings.samples, int(done.sum())
+            shown = progress(found, *counts, quiet, store, what)
             try:
-                with self._located(), contextlib.closing(shown):
+                with self._located(), contextlib.closing(found), contextlib.closing(shown):
                     for sample in in_order(self.settings.first_sample, done, store, shown):
                         self.run.add(sample)
                         if observer:
@@ -265,11 +279,11 @@ def silent(line: str) -> None:
     """Say nothing."""
 
 
-def progress(finished, total: int, done: int, quiet: bool, store=None):
+def progress(finished, total: int, done: int, quiet: bool, store=None, what="samples"):
     """The finished samples, which `store` takes, with a bar of rate and time left on a terminal."""
-    with counted("samples", total, quiet, done) as count:
+    with counted(what, total, quiet, done) as count:
         for sample in finished:
-            if store:
+            if store and not store.has(sample.index):
                 store.append(sample)
             yield sample
             count(1)
@@ -284,14 +298,14 @@ def in_order(first: int, done: np.ndarray, store, arriving):
             continue
         while index not in held:
             sample = next(arriving)
-            held[sample.index] = sample
+            held[sample.index] = sample if sample.index == index else sample.without_recordings()
         yield held.pop(index)
     for _ in arriving:
         raise AssertionError("a sample more than was asked for")
 
 
 @contextlib.contextmanager
-def counted(what: str, total: int, quiet: bool, done: int = 0):
+def counted(what, total: int, quiet: bool, done: int = 0):
     """A function to call with how many more are finished; a bar shows them on a terminal."""
     with screen.bar(what, quiet, done) as show:
 

@@ -65,6 +65,13 @@ class Network:
         self.connections = MappingProxyType(dict(self._connect()))
         self.stages = _stages(self.populations, self.synapses)
 
+    def __reduce__(self):
+        """What makes the same network in another process."""
+        files = {name: vars(self)[name] for name in ("path", "sha256") if name in vars(self)}
+        ends = self.input, self.output
+        own = dict(self.populations), dict(self.synapses), *ends, dict(self.attributes), files
+        return _again, own
+
     def __getattr__(self, name: str):
         if name in ATTRIBUTES:
             return self.attributes.get(name)
@@ -249,6 +256,12 @@ class Network:
             per_arrival, macs = part.nominal(source, target)
             parts[name] |= {"nominal_fan_out": per_arrival, "nominal_macs": macs}
         return parts
+
+
+def _again(populations, synapses, input, output, attributes: dict, files: dict) -> Network:
+    found = Network(populations, synapses, input=input, output=output, **attributes)
+    vars(found).update(files)
+    return found
 
 
 def _checked(attributes: dict) -> dict:

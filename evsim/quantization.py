@@ -94,7 +94,14 @@ class Comparison:
     """The network as it was, in fixed point without overflows, and with them."""
 
     def __init__(
-        self, network: Network, made: Quantized, data, choices: dict, quiet: bool, folder=None
+        self,
+        network: Network,
+        made: Quantized,
+        data,
+        choices: dict,
+        quiet: bool,
+        folder=None,
+        cluster=None,
     ):
         choices = {**choices, "coding": made.network.coding if data.images is not None else None}
         jobs = choices.pop("jobs")
@@ -110,7 +117,8 @@ class Comparison:
                 continue
             job = Job(one, data, record=("ranges",), **choices)
             store = folder and job.folder_store(folder, quiet)
-            job.simulate(jobs, byte_count("512M"), quiet=quiet, store=store)
+            how = {"quiet": quiet, "cluster": cluster}
+            job.simulate(jobs, byte_count("512M"), store=store, **how)
             self.jobs[name] = job
 
     def as_dict(self) -> dict:

@@ -185,6 +185,7 @@ def run(
     record: tuple[str, ...] = (),
     window: int | None = None,
     queue: Queue | None = None,
+    cluster=None,
 ) -> Run:
     """Simulate every sample of `inputs`: raw images (samples, ...) or Events.
 
@@ -193,7 +194,8 @@ def run(
     `record`: any of spikes, trace, queues, ranges. `jobs`: threads (default: cores). `memory`
     (bytes of events per thread) and `window` (timesteps) never change a result. `queue`: what
     becomes of events where more arrive in a timestep than it holds; without one queues are
-    endless. Raises EvsimError.
+    endless. `cluster`: a Dask client, whose workers run the samples, on at most `jobs` threads
+    each. Raises EvsimError.
     """
     for name, value in (("jobs", jobs), ("memory", memory), ("window", window)):
         if value is not None and value < 1:
@@ -214,11 +216,19 @@ def run(
         dtype=dtype,
         first_sample=first_sample,
     )
-    plan = Plan(network, settings, memory=memory, record=tuple(record), window=window, queue=queue)
+    limits = {"memory": memory, "record": tuple(record), "window": window, "queue": queue}
+    plan = Plan(network, settings, **limits)
     result = Run(network, settings, tuple(record))
-    warm(plan, input_of(plan, inputs, settings, 0))
-    begin = time.perf_counter()
-    for sample in simulate(plan, inputs, settings, jobs, threading.Event()):
+    asked = plan, inputs, settings, jobs, threading.Event()
+    if cluster is None:
+        warm(plan, input_of(plan, inputs, settings, 0))
+        begin, found = time.perf_counter(), simulate(*asked)
+    else:
+        from evsim.cluster import cluster_of
+
+        begin, found = time.perf_counter(), cluster_of(cluster).simulate(*asked, limits=limits)
+        found = sorted(found, key=lambda sample: sample.index)
+    for sample in found:
         result.add(sample)
     result.seconds = time.perf_counter() - begin
     return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -29,3 +29,7 @@ class Sample:
     arrivals: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     # By name: what an observer keeps of the sample, arrays of one shape in all samples.
     measured: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def without_recordings(self) -> Sample:
+        """The same without what only a result file takes."""
+        return replace(self, spikes={}, trace={}, queues={}, arrivals={})

@@ -157,9 +157,22 @@ def trace(error: BaseException) -> None:
         _print_error(printable(line, MESSAGE), True)
 
 
+@dataclass(frozen=True)
+class _Printable:
+    """The text of something, whenever it is asked for."""
+
+    what: object
+
+    def __str__(self) -> str:
+        return printable(str(self.what))
+
+
 @contextlib.contextmanager
-def bar(what: str, quiet: bool, start: int = 0):
-    """A function to call with how much is done, and of how much; a bar shows it on a terminal."""
+def bar(what, quiet: bool, start: int = 0):
+    """A function to call with how much is done, and of how much; a bar shows it on a terminal.
+
+    `what` is done: a text, or something whose text is asked for again and again.
+    """
     if quiet or not sys.stderr.isatty():
         yield lambda done, total: None
         return
@@ -173,7 +186,7 @@ def bar(what: str, quiet: bool, start: int = 0):
     )
 
     columns = (
-        TextColumn(printable(what), markup=False),
+        TextColumn("{task.fields[what]}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
@@ -181,7 +194,7 @@ def bar(what: str, quiet: bool, start: int = 0):
     )
     begin = time.perf_counter()
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task(what, completed=start, rate="")
+        task = shown.add_task("", completed=start, rate="", what=_Printable(what))
 
         def show(done: int, total: int) -> None:
             rate = (done - start) / (time.perf_counter() - begin)

@@ -64,7 +64,7 @@ WORDS = {  # options that take no number: 0 is a mistake
         "--firing",
     ),
     *("--unroll", "--unroll-thresholds", "--analog", "--overflow", "--overflow-at", "--placing"),
-    *("--chip", "--prices", "--claim"),
+    *("--chip", "--prices", "--claim", "--cluster"),
 }
 QUANTIZE = "quantize c.h5 -o o.h5 --overwrite --coding poisson --json"
 LINES = {  # a command line that is right; with another option beside it for some

@@ -50,10 +50,23 @@ Keep = Annotated[
     Path | None,
     typer.Option(metavar="FOLDER", help="finished samples stay there; the same command goes on"),
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option(metavar="WHERE", help="local, local:N, tcp://HOST:PORT or a scheduler's file"),
+]
+ClusterWrites = Annotated[
+    bool, typer.Option("--cluster-writes", help="workers write samples to a folder they share")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite")]
 AsJson = Annotated[bool, typer.Option("--json")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="print nothing but errors")]
 DataFile = Annotated[Path, typer.Argument(help="images or events", show_default=False)]
+
+
+def check_writes(writes: bool, keep: Path | None) -> None:
+    """Raise an error where workers are to write samples and there is no folder for them."""
+    if writes and keep is None:
+        raise mismatch("no --keep", "the folder that workers write to", "--cluster-writes")
 
 
 def profile(name: str, option: str = "--prices"):

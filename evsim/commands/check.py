@@ -31,12 +31,15 @@ def check(
     dtype: options.Dtype = "float32",
     memory: options.Memory = "512M",
     keep: options.Keep = None,
+    cluster: options.Cluster = None,
+    cluster_writes: options.ClusterWrites = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Do the assumptions about a chip hold for this network on these data?"""
     from evsim.checking import RECORD, Check
     from evsim.claims import Claim
+    from evsim.cluster import opened as opened_cluster
     from evsim.formats.data import open_data
     from evsim.formats.guard import guarded
     from evsim.formats.native import load
@@ -56,7 +59,8 @@ def check(
     queue_name, queue = queue_of(profile, placement)
     limits = {"record": RECORD, "queue": queue}
     choices = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
-    with guarded(data, open_data) as opened:
+    options.check_writes(cluster_writes, keep)
+    with guarded(data, open_data) as opened, opened_cluster(cluster, cluster_writes) as workers:
         if as_json:
             opened.begin_digest()
 
@@ -69,7 +73,7 @@ def check(
             first = limited.settings.first_sample
             if claims and limited.settings.samples > 1:  # do they name what there is?
                 _ = simulated(f"{first}:{first + 1}").findings
-            checked.simulate(jobs, byte_count(memory), quiet or as_json, keep)
+            checked.simulate(jobs, byte_count(memory), quiet or as_json, keep, workers)
             return checked
 
         checked = simulated(samples, keep)

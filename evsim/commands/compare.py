@@ -34,6 +34,8 @@ def compare(
     dtype: options.Dtype = "float32",
     memory: options.Memory = "512M",
     keep: options.Keep = None,
+    cluster: options.Cluster = None,
+    cluster_writes: options.ClusterWrites = False,
     accumulate: options.OwnAccumulate = None,
     update: options.OwnUpdate = None,
     input_machine: options.OwnInput = None,
@@ -47,6 +49,7 @@ def compare(
     """The same data through several networks, side by side."""
     asked = {"topology": topology, "scale": scale, "mean": mean, "std": std, "bgr": bgr}
     asked |= {"flip_kernels": flip_kernels, "force": force}
+    from evsim.cluster import opened as opened_cluster
     from evsim.comparison import Comparison
     from evsim.formats.data import open_data
     from evsim.formats.guard import guarded
@@ -59,10 +62,11 @@ def compare(
     reading = None if ann is None else model_options.artificial(ann, **asked)
     loaded = [guarded(path, load) for path in networks]
     choices = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
-    with guarded(data, open_data) as opened:
+    options.check_writes(cluster_writes, keep)
+    with guarded(data, open_data) as opened, opened_cluster(cluster, cluster_writes) as workers:
         if as_json:
             opened.begin_digest()
-        how = {"jobs": jobs, "memory": byte_count(memory), "quiet": silent}
+        how = {"jobs": jobs, "memory": byte_count(memory), "quiet": silent, "cluster": workers}
         compared = Comparison(opened, samples, machine, profile, keep, **how)
         if picture is not None and compared.labels is None:
             raise mismatch("no labels", "labels, to draw accuracy", "--picture")

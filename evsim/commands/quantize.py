@@ -20,7 +20,7 @@ ReadoutBits = Annotated[
 ]
 Overflow = Annotated[str | None, typer.Option(metavar="error|saturate|wrap")]
 OverflowAt = Annotated[str | None, typer.Option(metavar="commit|each_add")]
-DATA = ("samples", "timesteps", "seed", "jobs", "keep")  # options that are of --data
+DATA = ("samples", "timesteps", "seed", "jobs", "keep", "cluster")  # options that are of --data
 WIDTHS = ("current_bits", "readout_bits", "overflow", "overflow_at")  # of --potential-bits
 
 
@@ -44,11 +44,14 @@ def quantize(
     seed: options.Seed = None,
     jobs: options.Jobs = None,
     keep: options.Keep = None,
+    cluster: options.Cluster = None,
+    cluster_writes: options.ClusterWrites = False,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Fixed point: weights, thresholds and potentials as integers of declared widths."""
+    from evsim.cluster import opened as opened_cluster
     from evsim.formats.data import open_data
     from evsim.formats.guard import guarded
     from evsim.formats.native import load, save
@@ -65,7 +68,11 @@ def quantize(
         if data is not None:
             made.network.path = str(out)
             run = {name: given[name] for name in ("samples", "timesteps", "seed", "jobs")}
-            found |= Comparison(loaded, made, opened, run, quiet or as_json, keep).as_dict()
+            silent = quiet or as_json
+            options.check_writes(cluster_writes, keep)
+            with opened_cluster(cluster, cluster_writes) as workers:
+                compared = Comparison(loaded, made, opened, run, silent, keep, workers)
+            found |= compared.as_dict()
     save(made.network, out, overwrite)
     if as_json:
         tell_json(found)

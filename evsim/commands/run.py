@@ -32,6 +32,8 @@ def run(
         list[str] | None,
         typer.Option(metavar="TOOL", help="what it would have counted; again for another"),
     ] = None,
+    cluster: options.Cluster = None,
+    cluster_writes: options.ClusterWrites = False,
     overwrite: options.Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="go on with OUT.part")] = False,
     as_json: options.AsJson = False,
@@ -39,6 +41,7 @@ def run(
 ) -> None:
     """Simulate, count, decide: a network over images or events."""
     from evsim import conventions
+    from evsim.cluster import opened as opened_cluster
     from evsim.formats.data import open_data
     from evsim.formats.guard import guarded
     from evsim.formats.native import load
@@ -49,7 +52,9 @@ def run(
     for tool in tools:
         conventions.conventions(tool)
     loaded = guarded(network, load)
-    with guarded(data, open_data) as opened:
+    if cluster_writes and out is None:
+        raise mismatch("no --out", "the file whose part workers write", "--cluster-writes")
+    with guarded(data, open_data) as opened, opened_cluster(cluster, cluster_writes) as workers:
         if as_json:
             opened.begin_digest()
         job = Job(
@@ -65,7 +70,8 @@ def run(
         if resume and out is None:
             raise mismatch("no --out", "the file whose part is resumed", "--resume")
         store = out and job.result_store(out, overwrite, resume, quiet or as_json)
-        job.simulate(jobs, byte_count(memory), quiet=quiet or as_json, store=store)
+        how = {"quiet": quiet or as_json, "cluster": workers}
+        job.simulate(jobs, byte_count(memory), store=store, **how)
         reported = [conventions.convention(tool, job.run, job.inputs) for tool in tools]
         found = {"conventions": reported} if reported else {}
         if len(reported) == 1:

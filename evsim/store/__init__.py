@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +121,21 @@ class Store:
         if now - self.written >= patience or self.bytes >= BYTES:
             self.flush()
 
+    def has(self, index: int) -> bool:
+        """Whether a shard has the sample `index`."""
+        return bool(self.done[index - self.first])
+
+    def adopt(self, arrays: Mapping[str, np.ndarray], seconds: float, written: bool) -> None:
+        """Take the arrays of a shard; `written`: another process has written it into the folder."""
+        self.verify()
+        self.lock.check()
+        if not written:
+            with self._writing():
+                write_arrays(self.folder, self.identity, arrays, seconds)
+        first, last = arrays["samples"][[0, -1]].tolist()
+        self.done[first - self.first : last + 1 - self.first] = True
+        self.seconds += seconds
+
     def flush(self) -> None:
         """Write what is waiting: all together, or one by one where the disk is almost full."""
         samples, self.waiting, self.bytes = self.waiting, [], 0
@@ -192,8 +207,14 @@ def write(folder: Path, identity: str, samples: list[Sample], seconds: float) ->
 
     Raises OSError.
     """
-    name = f"{samples[0].index:010d}-{samples[-1].index + 1:010d}.{identity}"
-    return shards.write(folder, name, arrays_of(samples) | {"seconds": np.array(seconds)})
+    return write_arrays(folder, identity, arrays_of(samples), seconds)
+
+
+def write_arrays(folder: Path, identity: str, arrays, seconds: float) -> Path:
+    """The same of what `arrays_of` made of the samples."""
+    first, last = arrays["samples"][[0, -1]].tolist()
+    name = f"{first:010d}-{last + 1:010d}.{identity}"
+    return shards.write(folder, name, arrays | {"seconds": np.array(seconds)})
 
 
 def pieces_of(folder: Path, identity: str) -> list[tuple[Path, int, int]]:

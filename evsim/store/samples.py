@@ -58,16 +58,17 @@ def arrays_of(samples: Sequence[Sample]) -> dict[str, np.ndarray]:
     return found
 
 
-def samples_of(shard: Shard, first: int, last: int) -> Iterator[Sample]:
-    """The samples from `first` to before `last`, without what only a result file takes."""
+def samples_of(shard: Shard, first: int, last: int, recorded: bool = False) -> Iterator[Sample]:
+    """The samples from `first` to before `last`; `recorded`: with what only a result file takes."""
     indices, facts = shard["samples"].tolist(), shard["facts"].tolist()
     names = [name.split(SEPARATOR) for name in shard["names"].tolist()]
     decisions, potential = shard["decisions"], shard["potential"]
     rows: dict[str, dict[str, np.ndarray]] = {}
     for place in shard.places:
         group, _, name = place.partition("/")
-        if group in ROWS and group not in RECORDED:
+        if group in ROWS and (recorded or group not in RECORDED):
             rows.setdefault(ROWS[group], {})[name] = shard[place]
+    events = _events_of(shard) if recorded else {}
     for i, index in enumerate(indices):
         if first <= index < last:
             own: dict[str, dict[str, int]] = {}
@@ -80,4 +81,17 @@ def samples_of(shard: Shard, first: int, last: int) -> Iterator[Sample]:
                 decisions=decisions[i],
                 **{"histograms": {}}
                 | {group: {n: a[i] for n, a in found.items()} for group, found in rows.items()},
+                spikes={name: columns[i] for name, columns in events.items()},
             )
+
+
+def _events_of(shard: Shard) -> dict[str, list[tuple]]:
+    """By population: the events (timestep, neuron, value) of each sample."""
+    found = {}
+    for place in shard.places:
+        if place.startswith("spikes/") and place.endswith("/count"):
+            name = place[len("spikes/") : -len("/count")]
+            ends = shard[place].cumsum()[:-1]
+            columns = [np.split(shard[f"spikes/{name}/{field}"], ends) for field in EVENTS]
+            found[name] = list(zip(*columns, strict=True))
+    return found
