@@ -224,14 +224,19 @@ class Model:
         More than one pass is for networks that draw random numbers. `finished` is called with the
         number of images done.
         """
-        totals = np.zeros((len(images), prod(self.shapes[self.output])), np.float64)
+        classes = prod(self.shapes[self.output])
+        totals = np.zeros((len(images) if passes > 1 else 0, classes))
+        predicted = np.zeros(len(images), np.int64)
         for repetition in range(passes):
             choices = {"first_sample": first_sample, "seed": seed, "repetition": repetition}
             for some, found in self.activations(images, jobs=jobs, **choices):
-                totals[some] += found[self.output].reshape(-1, totals.shape[1])
+                sums = found[self.output].reshape(-1, classes).astype(np.float64)
+                if passes > 1:
+                    sums = totals[some] = totals[some] + sums
                 if repetition == passes - 1:
+                    predicted[some] = sums.argmax(axis=1)
                     finished(some.stop - some.start)
-        return totals.argmax(axis=1)
+        return predicted
 
     def _needed(self, wanted: Iterable[str], held: dict) -> list[str]:
         needed, ahead = set(), list(wanted)

@@ -17,6 +17,7 @@ import numpy as np
 from benchmarks.table import Row, at_most
 
 MOST, TIMES, GROWTH = 4000, 8, 100  # MB, timesteps, MB that are taken for noise
+PHOTOS = 1000
 WIDTHS = {"1": (2, 64), "2": (2, 128), "3": (3, 256), "4": (3, 512), "5": (3, 512)}  # VGG-16
 DENSE = {"dense1": (4096, 25088), "dense2": (4096, 4096), "output": (1000, 4096)}
 FIRES = {3: (96, 16, 64), 4: (128, 16, 64), 5: (128, 32, 128), 7: (256, 32, 128), 8: (256, 48, 192)}
@@ -56,6 +57,36 @@ def _commands(folder: Path, name: str, topology: str, size: int, samples: int) -
         text = f"{found['convert --correct-bias']:.0f} and {more:.0f} MB"
         work = f"{name}, convert --correct-bias, {samples} and {4 * samples} images"
         yield Row(work, text, "no growth", more < found["convert --correct-bias"] + GROWTH)
+        yield from _on_a_cluster(folder, name, size)
+
+
+def _on_a_cluster(folder: Path, name: str, size: int) -> Iterator[Row]:
+    """A thousand images of a folder on two workers, and some of them on threads."""
+    photos = f"photos::size={size}x{size}"
+    _write_photos(folder / "photos", size)
+    line = f"run n.h5 {photos} -T {TIMES} --quiet --cluster local:2 --out c.h5"
+    seconds, most = measured(folder, line)
+    detail = f"{seconds:.0f} s; `evsim {line}`"
+    work = f"{name}, run of {PHOTOS:,} images on two workers, the largest process"
+    yield at_most(work, most, MOST, "MB", detail)
+    measured(folder, f"run n.h5 {photos} -T {TIMES} --quiet --samples 500:516 --out t.h5")
+    with h5py.File(folder / "c.h5") as cluster, h5py.File(folder / "t.h5") as threads:
+        equal = np.array_equal(cluster["potential/output"][500:516], threads["potential/output"])
+        count = len(cluster["samples"])
+    text = f"{count:,} samples; {'the same' if equal else 'OTHER'} bits as on threads"
+    yield Row(f"{name}, what they give", text, "the same bits", equal and count == PHOTOS)
+
+
+def _write_photos(folder: Path, size: int) -> None:
+    """Made images of another size than the network takes, in ten classes."""
+    from PIL import Image
+
+    generator = np.random.default_rng(1)
+    for index in range(PHOTOS):
+        path = folder / f"{index % 10}" / f"{index}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        coarse = Image.fromarray(generator.integers(0, 256, (12, 16, 3), np.uint8))
+        coarse.resize((size * 4 // 3, size + 31), Image.Resampling.BICUBIC).save(path)
 
 
 def measured(folder: Path, line: str, statuses=(0,), output=None) -> tuple[float, float]:
