@@ -25,7 +25,7 @@ from evsim.neurons.input import Input
 from evsim.plan import Plan
 from evsim.settings import settle, values_of
 
-GROUP = 64 << 20  # bytes of the events of samples that are taken together, if all neurons fire
+GROUP = 32 << 20  # bytes of the events of samples that are taken together, if all neurons fire
 GROUPS = 32  # of samples, at least, where there are so many: for threads, and to be interrupted
 
 
