@@ -18,7 +18,7 @@ EXPONENT = np.int64(1023)  # that of 1 in float64
 
 
 def exponential(x: np.ndarray) -> np.ndarray:
-    """exp of every number, in float64: see `power`."""
+    """exp of every number, in float64: see `_power`."""
     y = np.array(x, np.float64, order="C")
     powers(y.reshape(-1))
     return y
@@ -40,7 +40,7 @@ def probability(z: np.ndarray, which: str) -> np.ndarray:
 
 
 @kernel
-def power(x):
+def _power(x):
     """exp(x) within 1 unit in the last place, infinite above 709.78 and 0 below -745.13.
 
     The errors of its roundings add up to at most 0.98 (of 250,000 numbers the worst had 0.86).
@@ -79,11 +79,11 @@ def power(x):
 def powers(x):
     """x = exp(x) of every number of a vector."""
     for i in range(x.shape[0]):
-        x[i] = power(x[i])
+        x[i] = _power(x[i])
 
 
 @kernel
 def sigmoids(x):
     """x = 1 / (1 + exp(-x)) of every number of a vector."""
     for i in range(x.shape[0]):
-        x[i] = 1.0 / (1.0 + power(-x[i]))
+        x[i] = 1.0 / (1.0 + _power(-x[i]))

@@ -32,7 +32,7 @@ def run(line):
 
 def start(*options, out="r.h5"):
     """A longer run in a process of its own, once its first sample is on disk."""
-    line = [*DIGITS, "-T", "2000", "--samples", ":10", "--out", out, "--record", "spikes", *options]
+    line = [*DIGITS, "-T", "8000", "--samples", ":8", "--out", out, "--record", "spikes", *options]
     process = subprocess.Popen(
         [sys.executable, "-m", "evsim", "run", *line], stdout=-1, stderr=-1, text=True
     )
@@ -46,11 +46,11 @@ def start(*options, out="r.h5"):
 
 def goes_on(done, whole):
     """The part holds `done` whole samples, and --resume completes it."""
-    assert 0 < done < 10
+    assert 0 < done < 8
     with as_file("r.h5.part") as path:
         assert result.load(path).count == done
     network, data = (os.path.relpath(path) for path in DIGITS)  # the same files by another name
-    options = "-T 2000 --samples :10 --record spikes --quiet --resume"
+    options = "-T 8000 --samples :8 --record spikes --quiet --resume"
     assert run(f"run {network} {data} {options} --out r.h5") == 0
     assert not Path("r.h5.part").exists()
     assert content("r.h5") == whole
@@ -61,7 +61,7 @@ def whole(tmp_path_factory):
     """The longer run, uninterrupted."""
     path = tmp_path_factory.mktemp("whole") / "r.h5"
     assert (
-        run(f"run {' '.join(DIGITS)} -T 2000 --samples :10 --record spikes --quiet --out {path}")
+        run(f"run {' '.join(DIGITS)} -T 8000 --samples :8 --record spikes --quiet --out {path}")
         == 0
     )
     return content(path)
@@ -75,12 +75,13 @@ def test_ctrl_c_keeps_what_is_finished(files, whole):
     assert time.monotonic() - begin < 3
     assert (process.returncode, out) == (130, "")
     done = finished("r.h5.part")
-    expected = f"{done} of 10 samples are in r.h5.part, --resume goes on with them"
+    expected = f"{done} of 8 samples are in r.h5.part, --resume goes on with them"
     assert err == f"evsim: interrupted: {expected}\n"
     assert not Path("r.h5").exists()
     goes_on(done, whole)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(files, whole):
     process = start("--jobs", "1")
     process.kill()

@@ -112,7 +112,7 @@ def test_signals_at_many_moments():
 @pytest.mark.slow
 @pytest.mark.parametrize("gaps", [(), (0.05,)], ids=["once", "twice"])
 def test_sigterm_keeps_what_is_finished(gaps, files):
-    line = ["run", *DIGITS, "-T", "2000", "--samples", ":16", "--jobs", "1", "--out", "r.h5"]
+    line = ["run", *DIGITS, "-T", "8000", "--samples", ":8", "--jobs", "1", "--out", "r.h5"]
     process = subprocess.Popen([*EVSIM, *line], stdout=-1, stderr=-1, text=True)
     while not finished("r.h5.part"):
         assert process.poll() is None
@@ -123,7 +123,7 @@ def test_sigterm_keeps_what_is_finished(gaps, files):
         process.terminate()
     out, err = process.communicate(timeout=30)
     done = finished("r.h5.part")
-    kept = f"{done} of 16 samples are in r.h5.part, --resume goes on with them"
+    kept = f"{done} of 8 samples are in r.h5.part, --resume goes on with them"
     assert (process.returncode, out, err) == (143, "", f"evsim: interrupted: {kept}\n")
     assert done > 0
 

@@ -34,8 +34,11 @@ class _Column:
 
     def __init__(self, file, place: str, row: tuple[int, ...], dtype):
         self.chunk, self.within = _chunk(row, dtype), 0
+        *groups, name = place.split("/")
+        for group in groups:
+            file = file[group] if group in file else checksums.group(file, group)
         self.dataset = file.create_dataset(
-            place,
+            name,
             shape=(0, *row),
             maxshape=(None, *row),
             chunks=self.chunk,

@@ -91,6 +91,7 @@ def save(run, path, overwrite: bool = False, labels=None) -> None:
     try:
         for sample in run.finished:
             store.append(sample)
+        store.flush()
         store.seconds = run.seconds
         store.finish()
     except BaseException:
