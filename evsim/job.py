@@ -174,12 +174,12 @@ class Job:
             raise error.within(file=(self.data if at_data else self.network).path) from None
 
     def _left(self, store) -> str:
-        done, kept = self.run.count, "were finished"
-        if store is not None:
-            store.flush()
-            done = int(store.done.sum())
-            kept = f"are in {store.folder}, {store.again}" if done else kept
-        return f"interrupted: {done} of {self.settings.samples} samples {kept}"
+        if store is None:
+            return f"interrupted: {self.run.count} of {self.settings.samples} samples were finished"
+        store.interrupted = True
+        store.flush()
+        done = f"{int(store.done.sum())} of {self.settings.samples} samples"
+        return f"interrupted: {done} are in {store.folder}, {store.again}"
 
     def _say_what_is_left_out(self) -> None:
         if self.data.images is None and not self.shortened:

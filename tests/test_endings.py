@@ -90,6 +90,20 @@ def test_a_killed_run_goes_on(files, whole):
     goes_on(finished("r.h5.part"), whole)
 
 
+def test_ctrl_c_before_anything_is_finished(files, capsys, monkeypatch):
+    def interrupted(*_):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "warm", interrupted)
+        assert run("run n.h5 d.h5 -T 4 --out r.h5 --json") == 130
+    said = "interrupted: 0 of 6 samples are in r.h5.part, --resume goes on with them"
+    assert capsys.readouterr() == ("", f"evsim: {said}\n")
+    assert run("run n.h5 d.h5 -T 4 --out r.h5 --resume --quiet") == 0
+    assert run("run n.h5 d.h5 -T 4 --out whole.h5 --quiet") == 0
+    assert content("r.h5") == content("whole.h5")
+
+
 def test_ctrl_c_without_a_file(files, capsys, monkeypatch):
     images("d.h5", samples=300)
 

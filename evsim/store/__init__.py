@@ -42,6 +42,7 @@ class Store:
         self.about = json.loads(json.dumps(about, default=_plain))
         self.waiting: list[Sample] = []
         self.bytes, self.seconds, self.cost = 0, 0.0, 0.0
+        self.interrupted = False  # what is there may be gone on with, be it nothing
         self.verify = lambda: None  # raises an error where samples are of data that have changed
         self.begun = self.written = time.monotonic()
         self.first = about["first_sample"]
@@ -182,11 +183,11 @@ class Store:
             raise mismatch(f"a damaged shard ({error})", AGAIN).within(file=str(path)) from None
 
     def close(self) -> None:
-        """Write what is waiting and give the folder back, which goes if no sample is in it."""
+        """Write what is waiting and give the folder back, which goes if it is of no use."""
         try:
             self.flush()
         finally:
-            if not self.done.any():
+            if not self.done.any() and not self.interrupted:
                 self.remove()
             self.lock.release()
 
