@@ -165,6 +165,7 @@ def test_turns_with_other_weights_are_no_block():
 # Copies
 
 
+@pytest.mark.slow
 @every_name
 @every_inject
 @pytest.mark.parametrize("thresholds", ["own", "shared"])

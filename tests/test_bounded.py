@@ -41,6 +41,7 @@ def test_a_thousand_widths_equal_the_law(case):
     assert_sums(run, record)
 
 
+@pytest.mark.slow
 @examples(100)
 @given(bounded_cases(), st.integers(1, 8))
 def test_no_window_changes_what_widths_do(case, window):

@@ -349,6 +349,7 @@ def test_our_output_does_not_fit(files):
     assert (done.returncode, done.stderr) == (2, line)
 
 
+@pytest.mark.slow
 def test_output_in_ascii(files):
     put("name", "réseau ☃")(h5py.File("n.h5", "r+"))
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}

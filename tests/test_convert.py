@@ -165,6 +165,7 @@ def test_weights_that_nothing_changes_stay_one_array():
     assert [s.weight.tolist() for s in network.synapses.values()] == [weight.tolist()] * 3
 
 
+@pytest.mark.slow
 def test_the_network_approaches_the_model_with_time():
     """Deep random models: the mean error of the rates falls with T, towards 0."""
     errors = {16: [], 64: [], 512: []}

@@ -69,6 +69,7 @@ def test_loads_are_those_of_a_plain_count(case, size, balanced):
     assert load.updates.sum() == updates
 
 
+@pytest.mark.slow
 @given(st.integers(1, 200), st.sampled_from(["in_order", "balanced"]))
 def test_no_core_holds_too_many(size, placing):
     import evsim

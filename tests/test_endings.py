@@ -67,6 +67,7 @@ def whole(tmp_path_factory):
     return content(path)
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_finished(files, whole):
     process = start("--jobs", "1")
     process.send_signal(signal.SIGINT)
@@ -150,6 +151,7 @@ def test_a_full_disk_keeps_whole_samples(files, capsys):
     assert not Path("r.h5.part").exists()
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_keeps_whole_samples(files, capsys, monkeypatch):
     options = "--record spikes,trace,queues -T 300 --jobs 1"
     images("d.h5", samples=12)

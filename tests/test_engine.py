@@ -85,6 +85,7 @@ def test_a_thousand_cases_equal_the_law(case):
     assert_equal(build.run(case), simulate(**case._asdict()), case)
 
 
+@pytest.mark.slow
 @examples(100)
 @given(cases(), st.integers(1, 8), st.integers(1, 4))
 def test_no_window_changes_a_bit(case, window, jobs):

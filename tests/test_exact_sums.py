@@ -193,6 +193,7 @@ def off_grid(seed, dtype):
     return {"input": "in", "output": "out", "populations": populations, "synapses": sets}
 
 
+@pytest.mark.slow
 @compiled
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("coding", ["constant", "poisson"])

@@ -418,6 +418,7 @@ def test_a_kind_is_described(folder, kind):
         json.dumps(network.describe())
 
 
+@pytest.mark.slow
 @every_kind
 def test_a_kind_comes_back_from_its_file(folder, kind, tmp_path):
     for _, network in networks(folder, kind):

@@ -230,6 +230,7 @@ QUICK = "$EVSIM info n.h5 >&-", "$EVSIM info nothing.h5 2>/dev/full"
 LINES = [s if s in QUICK else pytest.param(s, marks=pytest.mark.slow) for s in STREAMS]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 @pytest.mark.parametrize("line", LINES)
 def test_streams_that_are_closed_or_full(line, files):

@@ -149,6 +149,7 @@ def test_strategies_reach_everything():
     assert found >= WANTED
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(cases())
 def test_drawn_networks_are_exact_in_float32(case):

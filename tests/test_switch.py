@@ -45,6 +45,7 @@ def test_thousands_of_cases_equal_the_law(case):
     assert_equal(build.run(case), simulate(**case._asdict()), case)
 
 
+@pytest.mark.slow
 @examples(60)
 @given(any_cases(), st.integers(1, 9), st.integers(1, 4))
 def test_no_window_of_the_engine_changes_a_bit(case, window, jobs):
