@@ -10,7 +10,7 @@ from files import images
 
 from evsim.cli import run_command
 
-FEW, MANY = 60, 160
+FEW, MANY = 50, 110
 BYTES = 500  # that a sample may leave behind: its label, its decision; its facts alone are 1,000
 COMMANDS = (
     "run n.h5 {d} -T 12 --quiet --jobs 1",

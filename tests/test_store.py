@@ -346,7 +346,7 @@ def test_a_run_killed_anywhere_goes_on(files, eager):
 
 
 @pytest.mark.parametrize(
-    ("count", "names"), [(3, ("run",)), pytest.param(30, COMMANDS, marks=pytest.mark.slow)]
+    ("count", "names"), [(3, ("run",)), pytest.param(20, COMMANDS, marks=pytest.mark.slow)]
 )
 def test_random_kills_lose_nothing(count, names, tmp_path, monkeypatch, eager):
     monkeypatch.chdir(tmp_path)
