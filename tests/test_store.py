@@ -1,5 +1,6 @@
 """Shards, locks and what becomes of both when processes die."""
 
+import ast
 import contextlib
 import json
 import os
@@ -55,6 +56,19 @@ def test_a_shard_is_read_as_it_was_written(tmp_path):
             assert found.tolist() == array.tolist()
         [rows] = shard.blocks("trace/b", 1, 2)
         assert rows.tolist() == arrays["trace/b"][1:].tolist()
+
+
+def test_shards_are_read_by_threads_while_kernels_are_compiled(tmp_path, monkeypatch):
+    """Nothing parses Python there: that is not safe in threads before Python 3.11.8."""
+    path = shards.write(tmp_path, "0-2.x", {"a": np.arange(5)})
+
+    def refuse(*_, **__):
+        raise AssertionError("parsed")
+
+    monkeypatch.setattr(ast, "parse", refuse)
+    with Shard(path) as shard:
+        assert shard["a"].tolist() == list(range(5))
+        assert next(shard.blocks("a", 1, 3)).tolist() == [1, 2]
 
 
 def test_every_flipped_byte_of_a_shard_is_found(tmp_path):
