@@ -24,7 +24,7 @@ DELAY = 0.02  # seconds that a worker waits after a sample, so that there is tim
 def killed(loopback: Loopback, chance: random.Random, done: threading.Event) -> int:
     """Kill one worker after the other and add others, until a run is done; returns how many."""
     count, living = 0, [loopback.add(delay=DELAY) for _ in range(3)]
-    while not done.wait(chance.expovariate(0.5)):
+    while not done.wait(2 + chance.expovariate(0.5)):
         kill(living.pop(chance.randrange(len(living))))
         living.append(loopback.add(delay=DELAY))
         count += 1
