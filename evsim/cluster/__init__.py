@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import importlib
 import logging
 import re
@@ -113,11 +114,7 @@ def _local(distributed, stack, count: int):
 
 def _can_encrypt() -> bool:
     """Whether Dask can make certificates, so that no other user of this machine gets in."""
-    try:
-        import cryptography  # noqa: F401
-    except ImportError:
-        return False
-    return True
+    return importlib.util.find_spec("cryptography") is not None
 
 
 @contextlib.contextmanager
