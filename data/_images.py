@@ -9,8 +9,8 @@ import numpy as np
 from _known import doubts
 from _output import CHUNK, Images
 
+from evsim.base.errors import mismatch
 from evsim.formats.sources._archive import Archive, reading, whole, wrong
-from evsim.parts import mismatch
 
 PIXELS = 3 * 32 * 32  # of an image of CIFAR
 PICKLED = "a pickle, which can run any program when it is read; take the binary version"

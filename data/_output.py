@@ -13,10 +13,10 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
+from evsim.base.errors import EvsimError
 from evsim.formats import _checksums as checksums
 from evsim.formats.sources import Options, Pictures, Recordings, read_binned
 from evsim.formats.sources._archive import wrong
-from evsim.parts import EvsimError
 
 PACKED = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True}
 PACKED |= {"track_times": False}

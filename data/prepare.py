@@ -11,10 +11,10 @@ import typer
 from _known import doubts as known_doubts
 from _output import Images, images_of, write_events, write_images
 
+from evsim.base.errors import EvsimError, mismatch
 from evsim.formats import sources
 from evsim.formats.sources import Options
 from evsim.formats.sources._options import pair
-from evsim.parts import EvsimError, mismatch
 
 OPTIONS = ("size", "samples", "bin", "sensor", "chip")  # whose mistakes are found below
 

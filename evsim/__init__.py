@@ -3,18 +3,19 @@
 What is public is imported when it is asked for: a command passes here before it can end on Ctrl-C.
 """
 
-__version__ = "0.1.0"
+from evsim.base.version import __version__ as __version__
+
 _MODULES = {
-    "Events": "events",
-    "EvsimError": "parts",
-    "Network": "network",
-    "Queue": "queues",
+    "Events": "engine.events",
+    "EvsimError": "base.errors",
+    "Network": "network.network",
+    "Queue": "engine.queue",
     "Run": "runs",
-    "load": "formats.native",
+    "load": "formats.network",
     "neuron_kinds": "neurons",
     "open_data": "formats.data",
     "run": "runs",
-    "save": "formats.native",
+    "save": "formats.network",
     "synapse_kinds": "synapses",
 }
 __all__ = list(_MODULES)

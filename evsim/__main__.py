@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import sys
 
-from evsim import interruption
+from evsim.base import interruption
 
 
 def main() -> None:
     """Run a command; every way it can end has its exit status and at most one line."""
     interruption.begin()
-    from evsim import screen
+    from evsim.base import screen
 
     screen.open_streams()
-    from evsim.cli import run_command
+    from evsim.cli.main import run_command
 
     if os.environ.get("EVSIM_DEBUG") != "1":
         _silence_libraries()

@@ -8,15 +8,15 @@ from array import array
 
 import numpy as np
 
-from evsim import counts as counting
-from evsim.events import Events
-from evsim.network import Network
-from evsim.parts import mismatch
-from evsim.plan import MEMORY, Plan
-from evsim.queues import Queue
-from evsim.sample import Sample
-from evsim.settings import RECORDS, Settings, settle
-from evsim.threads import input_of, simulate, warm
+from evsim.base.errors import mismatch
+from evsim.counting import machine as counting
+from evsim.engine.events import Events
+from evsim.engine.plan import MEMORY, Plan
+from evsim.engine.queue import Queue
+from evsim.engine.sample import Sample
+from evsim.engine.settings import RECORDS, Settings, settle
+from evsim.engine.threads import input_of, simulate, warm
+from evsim.network.network import Network
 
 
 class Run:

@@ -15,8 +15,8 @@ from codes import described, validated
 from torch import nn
 
 import evsim
-from evsim import formats
-from evsim.convert import convert
+from evsim.conversion import convert
+from evsim.formats import trainers
 
 FOLDER = Path(__file__).parent
 SEED = 0
@@ -66,7 +66,7 @@ def model_of(net):
         with h5py.File(weights, "w") as file:
             for name, value in net.state_dict().items():
                 file[name] = value.numpy()
-        return formats.read(weights, formats.Options(topology=str(topology), scale=1)).result()
+        return trainers.read(weights, trainers.Options(topology=str(topology), scale=1)).result()
 
 
 def main():

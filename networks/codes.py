@@ -11,9 +11,9 @@ timesteps, so that an activation has 31 levels, and so many timesteps has the hy
 from pathlib import Path
 
 import evsim
-from evsim.ann import INPUT, Model
-from evsim.convert import convert, convert_to_switches
-from evsim.layers import layer_kinds
+from evsim.artificial.layers import layer_kinds
+from evsim.artificial.model import INPUT, Model
+from evsim.conversion import convert, convert_to_switches
 
 FOLDER = Path(__file__).parent
 DATA = FOLDER.parent / "data"

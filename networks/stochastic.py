@@ -19,9 +19,9 @@ from codes import described
 from torch import nn
 
 import evsim
-from evsim.ann import INPUT, Model
-from evsim.convert import convert_to_passes
-from evsim.layers import layer_kinds
+from evsim.artificial.layers import layer_kinds
+from evsim.artificial.model import INPUT, Model
+from evsim.conversion import convert_to_passes
 from evsim.neurons.input import Input
 
 FOLDER = Path(__file__).parent

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from evsim.formats import _topology as topology
-from evsim.formats._trainer import Bundle, Options, Source
+from evsim.formats.trainers import _topology as topology
+from evsim.formats.trainers._trainer import Bundle, Options, Source
 
 
 def zeros(*shape):

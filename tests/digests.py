@@ -27,7 +27,7 @@ from layer_oracle import layer
 from numpy._core._multiarray_umath import __cpu_dispatch__
 from test_kinds import KINDS, cases
 
-from evsim.layers import Key, layer_kinds
+from evsim.artificial.layers import Key, layer_kinds
 
 FILE = Path(__file__).with_suffix(".json")
 REAL = {"leak", "current_leak", "bias", "current_bias", "threshold", "negative_threshold"}

@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 from torch_files import hdf5
 
-from evsim.cli import run_command
+from evsim.cli.main import run_command
 from evsim.store import stages
 
 TOPOLOGY = """

@@ -6,7 +6,8 @@ from itertools import product
 import numpy as np
 from hypothesis import strategies as st
 
-from evsim import ann, layers
+from evsim.artificial import layers
+from evsim.artificial import model as ann
 from evsim.neurons.input import Input
 
 KINDS = layers.layer_kinds()

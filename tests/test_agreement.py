@@ -13,8 +13,8 @@ from agreement.told import command, summed
 from effort import QUICK
 
 import evsim
+from evsim.engine.queue import Queue
 from evsim.formats import result
-from evsim.queues import Queue
 
 CASES = int(os.environ.get("EVSIM_CASES", "12" if QUICK else "100"))
 SOME = (1, 26)  # the slow test meets everything

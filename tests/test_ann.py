@@ -6,9 +6,9 @@ import pytest
 from layer_oracle import forward, layer
 
 import evsim
-from evsim.ann import Model
+from evsim.artificial.model import Model
+from evsim.base.errors import EvsimError
 from evsim.neurons.input import Input
-from evsim.parts import EvsimError
 
 
 def model(**scaling):
@@ -51,7 +51,7 @@ def test_neither_batches_nor_threads_change_a_bit(monkeypatch):
     for jobs in (2, 3, 20):
         again = made.forward(made.scaled(raw), ["output", "both"], jobs=jobs)
         assert all(np.array_equal(whole[name], again[name]) for name in whole)
-    monkeypatch.setattr("evsim.ann.BATCH", 4 * 4 * 4 * 6 * 2)  # two samples
+    monkeypatch.setattr("evsim.artificial.model.BATCH", 4 * 4 * 4 * 6 * 2)  # two samples
     parts = list(made.activations(raw, ["output", "both"]))
     assert [part.stop - part.start for part, _ in parts] == [2, 2, 2, 1]
     for name in whole:

@@ -10,54 +10,24 @@ from pathlib import Path
 import pytest
 
 import evsim
-import evsim.interruption
+from evsim.base import interruption
 
 ROOT = Path(evsim.__file__).parent
 FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in ROOT.rglob("*.py")
 }
-KINDS = ("neurons", "synapses", "codings", "layers")
-REGISTRIES = (
+KINDS = ("neurons", "synapses", "codings", "artificial.layers")
+REGISTRIES = (  # their files never import each other
     *KINDS,
-    "formats",
+    "formats.trainers",
     "formats.sources",
-    "commands",
-)  # their files never import each other
-LEVELS = [  # who imports whom: down only; of a folder, its `__init__` and its files
-    ("kernels",),
-    ("interruption", "parts", "screen"),
-    ("counts", "events", "exponential", "geometry", "memory", "recording", "sample"),
-    ("shipped", "widths"),
-    KINDS,
-    ("windows", "queues"),
-    ("network", "ann", "linear"),
-    ("settings",),
-    ("totals",),
-    ("plan",),
-    ("arrivals",),
-    ("engine",),
-    ("threads",),
-    ("runs",),
-    ("formats",),
-    ("store",),
-    ("cluster",),
-    ("hardware",),
-    ("claims", "conventions", "convert", "cores", "learn", "pricing", "quantize", "warm"),
-    ("cost", "fitting", "limits", "timing", "traffic"),
-    ("report",),
-    ("job",),
-    ("comparison", "checking", "quantization"),
-    ("commands",),
-    ("cli",),
-    ("__init__", "__main__"),
+    "cli.commands",
+)
+PAGE = ROOT.parent / "ARCHITECTURE.md"
+FLOORS = [  # bottom up, as the page says: imports only go down
+    re.findall(r"`(\w+)`", line) for line in re.findall(r"^\d+\. (.*)$", PAGE.read_text(), re.M)
 ]
-UPWARD = {  # imported when it is called, not before
-    ("runs", "store.result"): "Run.save",
-    ("runs", "cluster"): "run on a cluster",
-    ("cluster.worker", "__init__"): "the version of evsim",
-    ("formats.result", "__init__"): "the version of evsim",
-    ("commands.convert", "__init__"): "the version of evsim",
-}
+DOORS = ["__init__", "__main__"]  # above all
 FORBIDDEN = {"fastmath", "parallel", "prange", "jitclass", "objmode"}
 ALLOCATES = {"empty", "zeros", "ones", "full", "array", "arange", "copy", "append", "concatenate"}
 ALLOCATES |= {f"{name}_like" for name in ("empty", "zeros", "ones", "full")} | {"astype", "stack"}
@@ -87,22 +57,28 @@ def imports(module):
 
 
 def level(module):
+    """The floor of a file."""
     first = module.split(".")[0]
-    return next(i for i, names in enumerate(LEVELS) if first in names)
+    return next(i for i, names in enumerate([*FLOORS, DOORS]) if first in names)
+
+
+def test_the_page_shows_every_folder():
+    shown = {name for floor in FLOORS for name in floor}
+    assert shown == {module.split(".")[0] for module in FILES} - set(DOORS)
+    tree = re.findall(r"^  (\w+)(?:/|\.py) ", PAGE.read_text(), re.M)
+    assert set(tree) == shown | {"__init__"}
 
 
 @pytest.mark.parametrize("module", FILES)
 def test_imports_go_down(module):
     folder, _, name = module.rpartition(".")
-    for other, top in imports(module):
-        if (module, other) in UPWARD and not top:
-            continue
+    for other, _ in imports(module):
         other = other.removesuffix(".__init__")
         if folder in REGISTRIES and f"{other}.".startswith(f"{folder}."):
             floor = other in REGISTRIES or other.rpartition(".")[2].startswith("_")
             assert floor, f"{module} imports its sibling {other}"
         elif folder in KINDS:
-            assert other.split(".")[0] not in KINDS, f"{module} imports {other}"
+            assert not any(f"{other}.".startswith(f"{kind}.") for kind in KINDS), other
         elif name != "__main__":
             inside = other.split(".")[0] == folder.split(".")[0]
             assert inside or level(other) < level(module), f"{module} imports {other}"
@@ -132,10 +108,12 @@ def test_a_command_can_end_before_anything_is_imported():
     assert {name for name in loaded if name.startswith("evsim")} == {
         "evsim",
         "evsim.__main__",
-        "evsim.interruption",
+        "evsim.base",
+        "evsim.base.interruption",
+        "evsim.base.version",
     }
     assert not loaded & {"numpy", "numba", "h5py", "typer", "rich", "json", "inspect"}
-    source = Path(evsim.interruption.__file__).read_text()
+    source = Path(interruption.__file__).read_text()
     assert re.findall(r"^(?:import|from) (\w+)", source, re.M) == [
         *("__future__", "_signal", "_thread", "os", "sys", "time")
     ]  # all of which Python has loaded
@@ -162,14 +140,14 @@ def printing(module):
 
 
 PRINTS = {  # beside `screen`
-    "interruption": {"os.write"},  # in a handler of signals, where nothing else may be called
+    "base.interruption": {"os.write"},  # in a handler of signals, where nothing else may be called
     "formats.guard": {"os.write", "sys.stdout", "sys.stderr"},  # a pipe; a child that says nothing
 }
 
 
 @pytest.mark.parametrize("module", FILES)
 def test_everything_is_printed_in_one_file(module):
-    if module != "screen":
+    if module != "base.screen":
         found = [place for place in printing(module) if place[1] not in PRINTS.get(module, ())]
         assert not found, f"{module} prints: {found}"
     else:
@@ -181,7 +159,7 @@ def kernels():
     for module in FILES:
         words = {"kernel"}
         for node in ast.walk(tree(module)):
-            if isinstance(node, ast.ImportFrom) and node.module == "evsim.parts":
+            if isinstance(node, ast.ImportFrom) and node.module == "evsim.base.fields":
                 words |= {a.asname for a in node.names if a.name == "kernel" and a.asname}
         for node in tree(module).body:
             if isinstance(node, ast.FunctionDef) and any(
@@ -231,7 +209,7 @@ def test_there_is_one_decorator_of_kernels():
         for node in ast.walk(tree(module)):
             name = node.id if isinstance(node, ast.Name) else getattr(node, "attr", None)
             if name in ("njit", "jit", "vectorize", "guvectorize", "stencil", "cfunc"):
-                assert module == "kernels", f"{module} compiles with {name}"
+                assert module == "base.kernel", f"{module} compiles with {name}"
     assert len(EVERY_KERNEL) > 10
 
 

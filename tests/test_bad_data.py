@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from files import events, images, network, put, touch
 
-from evsim.cli import run_command
+from evsim.cli.main import run_command
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "networks"
 

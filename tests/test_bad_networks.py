@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from files import network, put, touch
 
-from evsim.cli import run_command
+from evsim.cli.main import run_command
 
 IN_A, B_C, C_OUT = "synapses/in-a", "synapses/b-c", "synapses/c-out"
 

@@ -12,12 +12,12 @@ from torch_files import hdf5
 
 import evsim
 from evsim import EvsimError
-from evsim.ann import INPUT, Block, Model
-from evsim.cli import run_command
-from evsim.convert import convert, convert_to_passes, convert_to_switches
-from evsim.formats._trainer import Bundle
+from evsim.artificial.model import INPUT, Block, Model
+from evsim.cli.main import run_command
+from evsim.conversion import convert, convert_to_passes, convert_to_switches
+from evsim.formats.trainers._trainer import Bundle
 from evsim.neurons.input import Input
-from evsim.report.info import describe
+from evsim.reports.info import describe
 
 NAMES = ("vgg2x4", "vgg3x2", "resnet2x4", "resnet4x2")
 every_name = pytest.mark.parametrize("name", NAMES)
@@ -230,8 +230,8 @@ def test_the_file_holds_one_array(tmp_path, thresholds):
     numbers = 6 * 324 + 3 * 324 + (shared - 2) * 3 * 6
     expected = f"{shared}, used {7 + 4 + (shared - 2) * 4} times ({numbers:,} numbers less than"
     assert said.startswith(expected)
-    from evsim.plan import Plan
-    from evsim.settings import settle
+    from evsim.engine.plan import Plan
+    from evsim.engine.settings import settle
 
     plan = Plan(read, settle(read, images(), timesteps=2))
     names = [s for s, part in read.synapses.items() if part.target.endswith("conv2.conv")]

@@ -9,7 +9,7 @@ from naive import simulate
 from strategies import bounded_cases
 from test_engine import MACHINES, assert_equal, assert_tallied
 
-from evsim.parts import EvsimError
+from evsim.base.errors import EvsimError
 
 
 def assert_sums(run, record):

@@ -9,9 +9,9 @@ import pytest
 from files import images, network
 
 import evsim
-from evsim.cli import run_command
-from evsim.quantize import bounded
-from evsim.widths import sums_of
+from evsim.cli.main import run_command
+from evsim.conversion.integers import bounded
+from evsim.counting.widths import sums_of
 
 ROOT = Path(__file__).parents[1]
 CHIP = """
@@ -169,7 +169,7 @@ def test_wrong_questions(said, more, words):
 
 def test_what_a_claim_names_is_looked_up_before_the_long_run(said, monkeypatch):
     samples = []
-    from evsim.checking import Check
+    from evsim.studies.check import Check
 
     take = Check.take
     monkeypatch.setattr(

@@ -18,11 +18,11 @@ from prepared import output
 from test_fuzz import outcomes
 
 import evsim
+from evsim.base.errors import EvsimError
 from evsim.formats import _checksums as checksums
 from evsim.formats import _hdf5 as hdf5
-from evsim.formats import native
+from evsim.formats import network as native
 from evsim.formats.result import load
-from evsim.parts import EvsimError
 
 CHANGES = (0x01, 0x80, 0xFF)  # what a byte is combined with, one after the other
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evsim import EvsimError
-from evsim.claims import Claim
+from evsim.studies.claims import Claim
 
 VALUES = {
     "accuracy": 0.9,

@@ -16,7 +16,7 @@ from files import content, network, write
 from loopback import Loopback, kill, wait_for
 
 import evsim
-from evsim.cli import run_command
+from evsim.cli.main import run_command
 from evsim.cluster import driver, slices, workers
 from evsim.cluster.slices import Slices, fitting
 

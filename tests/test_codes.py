@@ -14,10 +14,10 @@ from test_engine import MACHINES, assert_equal, assert_tallied
 from test_kinds import cases
 
 import evsim
-from evsim.ann import INPUT, Model
-from evsim.convert import convert
-from evsim.layers.dense import Dense
-from evsim.layers.relu import Relu
+from evsim.artificial.layers.dense import Dense
+from evsim.artificial.layers.relu import Relu
+from evsim.artificial.model import INPUT, Model
+from evsim.conversion import convert
 from evsim.neurons.input import Input
 
 

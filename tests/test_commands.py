@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from files import images, network, network_parts, put, write
 
-from evsim.cli import run_command
+from evsim.cli.main import run_command
 
 ROOT = Path(__file__).parents[1]
 
@@ -288,7 +288,7 @@ def test_an_internal_error_asks_to_be_reported(said, monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError("of\nours")
 
-    monkeypatch.setattr("evsim.commands.run.Job", broken)
+    monkeypatch.setattr("evsim.cli.commands.run.Job", broken)
     monkeypatch.delenv("EVSIM_DEBUG", raising=False)
     line = "evsim: internal error, please report it (EVSIM_DEBUG=1 shows where): "
     line += "ZeroDivisionError: of ours\n"
@@ -312,7 +312,7 @@ def test_what_the_system_does_is_no_bug_of_ours(error, status, line, said, monke
     def fails(*_, **__):
         raise error
 
-    monkeypatch.setattr("evsim.commands.run.Job", fails)
+    monkeypatch.setattr("evsim.cli.commands.run.Job", fails)
     assert said("run n.h5 d.h5 --json") == (status, "", f"evsim: {line}\n")
 
 
@@ -385,7 +385,7 @@ def test_demo_of_all_networks(capsys, tmp_path, monkeypatch):
     every, some = (folder / "digits_test.h5" for folder in folders)
     with h5py.File(every) as source, h5py.File(some, "w") as target:
         target["images"], target["labels"] = source["images"][:20], source["labels"][:20]
-    monkeypatch.setattr("evsim.commands.demo.shipped", lambda folder: tmp_path / folder)
+    monkeypatch.setattr("evsim.cli.commands.demo.shipped", lambda folder: tmp_path / folder)
     assert run_command(["demo", "--all"]) == 0
     out, err = capsys.readouterr()
     names = sorted(p.stem for p in (ROOT / "networks").glob("digits-*.h5") if "." not in p.stem)

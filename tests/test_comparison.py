@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import evsim
-from evsim.cli import run_command
-from evsim.comparison import Comparison, reached, settled
-from evsim.counts import Machine
-from evsim.pricing import DEFAULT, Profile, find, price
-from evsim.shipped import shipped
+from evsim.base.shipped import shipped
+from evsim.chip.prices import DEFAULT, Profile, find, price
+from evsim.cli.main import run_command
+from evsim.counting.machine import Machine
+from evsim.studies.compare import Comparison, reached, settled
 
 SAMPLES = 40
 NAMES = ("digits-conv", "digits-dense")

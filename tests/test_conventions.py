@@ -7,8 +7,8 @@ import pytest
 from files import grid
 
 import evsim
-from evsim.cli import run_command
-from evsim.conventions import CONVENTIONS, convention
+from evsim.cli.main import run_command
+from evsim.studies.other_tools import CONVENTIONS, convention
 
 SAMPLES, T = 3, 5
 

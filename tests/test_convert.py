@@ -11,11 +11,11 @@ from rates import rates
 
 import evsim
 from evsim import EvsimError
-from evsim.ann import INPUT, Model
-from evsim.convert import convert
-from evsim.convert._build import build, unit_of
-from evsim.convert._fold import fold
-from evsim.convert._scales import spread
+from evsim.artificial.model import INPUT, Model
+from evsim.conversion import convert
+from evsim.conversion._build import build, unit_of
+from evsim.conversion._fold import fold
+from evsim.conversion._scales import spread
 from evsim.neurons.input import Input
 
 

@@ -11,17 +11,17 @@ from naive import simulate
 from strategies import cases
 
 from evsim import EvsimError
-from evsim.cores import Placement
-from evsim.plan import Plan
-from evsim.settings import settle, values_of
+from evsim.chip.placement import Placement
+from evsim.engine.plan import Plan
+from evsim.engine.settings import settle, values_of
 
 
 def sample_of(case, network):
     """One sample with what loads are made of."""
     import threading
 
-    from evsim.engine import Simulation
-    from evsim.memory import Space
+    from evsim.engine.simulation import Simulation
+    from evsim.engine.workspace import Workspace
 
     inputs = build.inputs(case)
     settings = settle(
@@ -34,7 +34,7 @@ def sample_of(case, network):
     )
     plan = Plan(network, settings, record=("spikes", "arrivals"))
     values = values_of(network.populations[network.input], inputs, 0, plan.dtype)
-    return Simulation(plan, case.sample, values, Space(), threading.Event()).run()
+    return Simulation(plan, case.sample, values, Workspace(), threading.Event()).run()
 
 
 @examples(60)

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import evsim
-from evsim.cli import run_command
-from evsim.counts import ACTIONS, Machine
+from evsim.base.shipped import shipped
+from evsim.chip.profile import EVIDENCE, Profile, find
+from evsim.chip.profile.artificial import artificial
+from evsim.cli.main import run_command
+from evsim.counting.machine import ACTIONS, Machine
 from evsim.formats import result
-from evsim.hardware import EVIDENCE, Profile, find
-from evsim.hardware.artificial import artificial
-from evsim.shipped import shipped
 
 CHIPS = ("horowitz-45nm", "loihi", "truenorth", "odin", "spinalflow")
 LINE = tuple(word for chip in CHIPS for word in ("--chip", chip))
@@ -387,7 +387,8 @@ def test_the_tables_say_what_json_says(said, monkeypatch):
 
 def test_the_result_alone_is_enough_and_nothing_is_written(kept, tmp_path):
     """There is no network and no data to simulate with, and the file stays as it is."""
-    code = f"from evsim.cli import run_command; run_command({['cost', 'tiny.h5', *LINE, '--json']})"
+    line = ["cost", "tiny.h5", *LINE, "--json"]
+    code = f"from evsim.cli.main import run_command; run_command({line})"
     shutil.copy(kept / "tiny.h5", tmp_path)
     before = (tmp_path / "tiny.h5").read_bytes()
     done = subprocess.run(

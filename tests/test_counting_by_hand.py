@@ -9,7 +9,7 @@ import pytest
 from naive import POPULATION_FACTS, SET_FACTS
 
 import evsim
-from evsim.cli import run_command
+from evsim.cli.main import run_command
 
 
 def constant_input():

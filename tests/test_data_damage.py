@@ -16,8 +16,8 @@ from prepared import pixels, prepare
 from test_data_events import aedat2, aedat3, nmnist_bytes, some_events
 from test_data_script import idx
 
+from evsim.base.errors import EvsimError
 from evsim.formats.data import open_data
-from evsim.parts import EvsimError
 
 
 def zipped(files):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from bundles import convs, definition_of, denses
 
-from evsim.formats._trainer import Bundle
-from evsim.parts import EvsimError
+from evsim.base.errors import EvsimError
+from evsim.formats.trainers._trainer import Bundle
 
 
 @pytest.mark.parametrize(

@@ -16,16 +16,16 @@ from test_queues import QUEUES, queue_of, without_pools
 from window_networks import online_cases, window_cases
 
 import evsim
-from evsim.checking import RECORD
-from evsim.cli import run_command
-from evsim.cores import Placement
-from evsim.engine import Simulation
-from evsim.memory import Space
-from evsim.plan import Plan
-from evsim.queues import Queue
+from evsim.chip.placement import Placement
+from evsim.chip.weight_reads import Traffic
+from evsim.cli.main import run_command
+from evsim.engine.plan import Plan
+from evsim.engine.queue import Queue
+from evsim.engine.settings import settle, values_of
+from evsim.engine.simulation import Simulation
+from evsim.engine.workspace import Workspace
 from evsim.runs import Run
-from evsim.settings import settle, values_of
-from evsim.traffic import Traffic
+from evsim.studies.check import RECORD
 
 ANY_QUEUE = st.one_of(
     st.none(),
@@ -41,7 +41,7 @@ def checked(case, queue=None, window=None):
     settings = settle(network, inputs, first_sample=case.sample, **choices)
     plan = Plan(network, settings, record=RECORD, queue=queue, window=window)
     values = values_of(network.populations[network.input], inputs, 0, plan.dtype)
-    sample = Simulation(plan, case.sample, values, Space(), threading.Event()).run()
+    sample = Simulation(plan, case.sample, values, Workspace(), threading.Event()).run()
     run = Run(network, settings, RECORD)
     run.add(sample)
     return run, sample

@@ -15,11 +15,11 @@ import pytest
 from files import content, finished, images
 
 import evsim
-from evsim import job
-from evsim.cli import run_command
+from evsim.cli.main import run_command
 from evsim.formats import result
 from evsim.store import shards
 from evsim.store.assemble import as_file
+from evsim.studies import job
 
 ROOT = Path(__file__).resolve().parents[1]
 DIGITS = [str(ROOT / "networks/digits-conv.h5"), str(ROOT / "data/digits_test.h5")]

@@ -14,9 +14,9 @@ from naive import simulate
 from strategies import cases
 from tally import measure
 
-from evsim.plan import Plan
-from evsim.settings import settle
-from evsim.threads import simulate as simulated
+from evsim.engine.plan import Plan
+from evsim.engine.settings import settle
+from evsim.engine.threads import simulate as simulated
 
 MACHINES = list(
     product(("direct", "buffer", "register"), ("clock", "active"), ("recompute", "cached"))

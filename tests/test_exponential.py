@@ -7,8 +7,8 @@ import naive_exponential
 import numpy as np
 import pytest
 
-from evsim.exponential import PER_LN2, exponential, probability
-from evsim.layers import layer_kinds
+from evsim.artificial.layers import layer_kinds
+from evsim.base.exponential import PER_LN2, exponential, probability
 
 EDGES = [0.0, -0.0, 5e-324, -5e-324, 1.0, -1.0, 1e-17, -37.5, 709.0, -709.0, 710.0, -746.0]
 EDGES += [709.782712893384, 709.7827128933841, -708.3964185322641, -745.1332191019411]

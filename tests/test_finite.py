@@ -15,7 +15,7 @@ from strategies import Case, cases
 from test_engine import assert_equal
 
 import evsim
-from evsim.cli import run_command
+from evsim.cli.main import run_command
 
 FAR = 1e38  # four of it are infinite in float32
 

@@ -8,7 +8,7 @@ import tracemalloc
 import pytest
 from files import images
 
-from evsim.cli import run_command
+from evsim.cli.main import run_command
 
 FEW, MANY = 50, 110
 BYTES = 500  # that a sample may leave behind: its label, its decision; its facts alone are 1,000
@@ -37,7 +37,8 @@ def peak(line):
 @pytest.mark.slow
 def test_memory_does_not_grow_with_samples(files, monkeypatch, capsys):
     monkeypatch.setenv("EVSIM_NO_GUARD", "1")
-    from evsim import store, totals
+    from evsim import store
+    from evsim.engine import totals
     from evsim.formats import data, result
 
     monkeypatch.setattr(store, "BYTES", 1 << 17)

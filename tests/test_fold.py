@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from layer_oracle import KINDS, forward, layer, models
 
 from evsim import EvsimError
-from evsim.ann import INPUT, Model
-from evsim.convert._fold import fold
+from evsim.artificial.model import INPUT, Model
+from evsim.conversion._fold import fold
 from evsim.neurons.input import Input
 
 

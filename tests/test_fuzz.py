@@ -12,11 +12,11 @@ from files import events, images, network
 
 import evsim
 from evsim import EvsimError
-from evsim.cli import run_command
+from evsim.chip.prices import DEFAULT, Profile, find
+from evsim.cli.main import run_command
 from evsim.formats import guard
-from evsim.pricing import DEFAULT, Profile, find
-from evsim.report import info, recorded
-from evsim.report.page import render
+from evsim.reports import info, recorded
+from evsim.reports.page import render
 
 SECONDS = 2  # for one file
 BYTES = 1 << 30  # of memory, beyond what is in use

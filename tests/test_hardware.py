@@ -2,20 +2,21 @@
 
 import re
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evsim.counts import ACTIONS, UPDATES
-from evsim.hardware import EVIDENCE, Profile, find
-from evsim.hardware.amounts import added, quotient, times
-from evsim.hardware.records import Record, Sourced
-from evsim.parts import EvsimError
-from evsim.pricing import price
-from evsim.shipped import shipped
+from evsim.base.errors import EvsimError
+from evsim.chip import profile
+from evsim.chip.prices import price
+from evsim.chip.profile import EVIDENCE, Profile, find
+from evsim.chip.profile.amounts import added, quotient, times
+from evsim.chip.profile.records import Record, Sourced
+from evsim.counting.machine import ACTIONS, UPDATES
 
-CHIPS = sorted(path.stem for path in shipped("hardware").glob("*.toml"))
+CHIPS = sorted(path.stem for path in Path(profile.__file__).parent.glob("*.toml"))
 COUNTED = {  # the actions of the page on counting
     "event_pop", "event_push", "synaptic_add", "synaptic_mac", "weight_read", "index_read",
     "current_read", "current_write", "potential_read", "potential_write", "commit_add",

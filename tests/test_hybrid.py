@@ -15,11 +15,11 @@ from test_passes import Plain
 
 import evsim
 from evsim import EvsimError
-from evsim.ann import INPUT, Model
-from evsim.convert import convert
-from evsim.convert._build import build
-from evsim.convert._scales import spread
-from evsim.convert._stochastic import hybrid
+from evsim.artificial.model import INPUT, Model
+from evsim.conversion import convert
+from evsim.conversion._build import build
+from evsim.conversion._scales import spread
+from evsim.conversion._stochastic import hybrid
 from evsim.neurons.input import Input
 
 

@@ -4,11 +4,11 @@ import layer_oracle
 import numpy as np
 import pytest
 
-from evsim.ann import Model
-from evsim.formats import Options
-from evsim.formats._input import input_of, reversed_channels
+from evsim.artificial.model import Model
+from evsim.base.errors import EvsimError
+from evsim.formats.trainers import Options
+from evsim.formats.trainers._input import input_of, reversed_channels
 from evsim.neurons.input import Input
-from evsim.parts import EvsimError
 
 SHAPE = (4, 5, 3)
 

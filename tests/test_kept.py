@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from kept import LINE, LONGEST, WAYS, digest, files, gone_on, killed, main
 
-from evsim.cli import run_command
-from evsim.convert import _scales, _walk, convert
-from evsim.convert._statistics import Percentile, Selection
-from evsim.engine import Stopped
-from evsim.formats import Options, read
+from evsim.cli.main import run_command
+from evsim.conversion import _scales, _walk, convert
+from evsim.conversion._statistics import Percentile, Selection
+from evsim.engine.simulation import Stopped
+from evsim.formats.trainers import Options, read
 from evsim.store import shards, stages
 from evsim.store.lock import Lock
 from evsim.store.stages import Held, Stages

@@ -9,10 +9,10 @@ import pytest
 from keras_files import IMAGES, NUMBERS, results, write_2
 from real import real
 
-from evsim import formats
-from evsim.ann import Model
-from evsim.formats import Options
-from evsim.parts import EvsimError
+from evsim.artificial.model import Model
+from evsim.base.errors import EvsimError
+from evsim.formats import trainers
+from evsim.formats.trainers import Options
 
 EXPECTED = np.stack([k.outputs(NUMBERS, image) for image in IMAGES])
 
@@ -70,7 +70,7 @@ LAYOUTS = {
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_is_the_same_network(layout, tmp_path):
     write, options = LAYOUTS[layout]
-    reading = formats.read(write(tmp_path / "file"), options)
+    reading = trainers.read(write(tmp_path / "file"), options)
     model = reading.result()
     assert isinstance(model, Model)
     np.testing.assert_allclose(results(model), EXPECTED, rtol=1e-9)
@@ -96,9 +96,9 @@ def test_flips_and_orders_matter():
 
 
 def test_a_file_that_does_not_name_its_backend_is_asked_about(tmp_path):
-    reading = formats.read(write_1(tmp_path / "f", "th", False))
+    reading = trainers.read(write_1(tmp_path / "f", "th", False))
     assert any("--flip-kernels" in note for note in reading.notes)
-    assert not formats.read(write_2(tmp_path / "g")).notes
+    assert not trainers.read(write_2(tmp_path / "g")).notes
 
 
 @pytest.mark.parametrize(
@@ -107,13 +107,13 @@ def test_a_file_that_does_not_name_its_backend_is_asked_about(tmp_path):
 )
 def test_options_that_contradict_the_file(tmp_path, options, word):
     with pytest.raises(EvsimError, match=word):
-        formats.read(write_2(tmp_path / "f"), Options(**options))
+        trainers.read(write_2(tmp_path / "f"), Options(**options))
 
 
 def test_blue_first(tmp_path):
     path = write_2(tmp_path / "f")
     options = Options(bgr=True, scale=1.0, mean=(1.0, 2.0, 3.0), std=(1.0, 2.0, 4.0))
-    model = formats.read(path, options).result()
+    model = trainers.read(path, options).result()
     raw = np.random.default_rng(2).integers(0, 9, (2, *k.SHAPE), np.uint8)
     scaled = (raw[..., ::-1] - np.array([1.0, 2.0, 3.0])) / np.array([1.0, 2.0, 4.0])
     expected = [k.outputs(NUMBERS, image) for image in scaled]
@@ -143,7 +143,7 @@ def test_models_inside_models(tmp_path):
         inner.attrs["weight_names"] = k.text(list(weights))
         for name, value in weights.items():
             inner[name] = value
-    model = formats.read(path).result()
+    model = trainers.read(path).result()
     np.testing.assert_allclose(results(model), EXPECTED, rtol=1e-9)
     assert "body.conv_a" in model.layers
 
@@ -158,7 +158,7 @@ def test_models_inside_keras_3_models(tmp_path):
     model = nested_model()
     model["config"]["layers"][0]["class_name"] = "Functional"
     path = k.archive(tmp_path / "f.keras", model, k.memory(write))
-    np.testing.assert_allclose(results(formats.read(path).result()), EXPECTED, rtol=1e-9)
+    np.testing.assert_allclose(results(trainers.read(path).result()), EXPECTED, rtol=1e-9)
 
 
 REAL = [
@@ -185,7 +185,7 @@ REAL = [
 @pytest.mark.parametrize(("file", "images", "options", "correct"), REAL, ids=[r[0] for r in REAL])
 def test_real_files_reach_their_accuracy(file, images, options, correct):
     """0.1 point of 10,000 images, 3 of the 2,077 of CIFAR-10."""
-    model = formats.read(real("networks", file), options).result()
+    model = trainers.read(real("networks", file), options).result()
     with h5py.File(real("data", images)) as data:
         raw, labels = data["images"][()], data["labels"][()]
     found = 0

@@ -22,9 +22,9 @@ from keras_files import (
     write_2,
 )
 
-from evsim import formats
-from evsim.formats import keras
-from evsim.parts import EvsimError
+from evsim.base.errors import EvsimError
+from evsim.formats import trainers
+from evsim.formats.trainers import keras
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_unsupported_layers_are_named(tmp_path, entry, words):
     tail = k.layer("Lambda", "later")
     layers = [k.layer("Conv2D", "c", **CONV), entry, k.layer("Flatten", "f"), tail]
     weights = {**EYE, "bad": EYE["c"] if entry["class_name"] == "Conv2D" else {}}
-    reading = formats.read(small(layers, weights, tmp_path / "f"))
+    reading = trainers.read(small(layers, weights, tmp_path / "f"))
     assert [place for place, _ in reading.unsupported] == ["layers/bad", "layers/later"]
     with pytest.raises(EvsimError, match=words) as error:
         reading.result()
@@ -62,7 +62,7 @@ def test_a_sigmoid_at_the_end_leaves_the_decision(tmp_path):
     for units in (1, 3):
         weights = {"d": {"kernel": normal(32, units), "bias": normal(units)}}
         layers = [k.layer("Flatten", "f"), k.layer("Dense", "d", units=units, activation="sigmoid")]
-        reading = formats.read(small(layers, weights, tmp_path / "f"))
+        reading = trainers.read(small(layers, weights, tmp_path / "f"))
         assert bool(reading.unsupported) == (units == 1)
         assert bool(reading.notes) == (units == 3)
 
@@ -83,7 +83,7 @@ def test_shapes_of_the_whole_model_that_cannot_be_read(tmp_path):
     ]:
         path = k.legacy(tmp_path / "f", model, {**KERNELS, "join": {}})
         with pytest.raises(EvsimError, match=words):
-            formats.read(path).result()
+            trainers.read(path).result()
 
 
 def damaged(change):
@@ -120,7 +120,7 @@ def test_weights_that_do_not_fit(tmp_path, change, words):
     model = k.sequential(k.layers_2())
     path = k.legacy(tmp_path / "f", model, damaged(change), version="2.2.4", backend="tensorflow")
     with pytest.raises(EvsimError, match=words):
-        formats.read(path)
+        trainers.read(path)
 
 
 def test_arrays_of_the_right_shape_are_proposed(tmp_path):
@@ -128,7 +128,7 @@ def test_arrays_of_the_right_shape_are_proposed(tmp_path):
     path = k.legacy(tmp_path / "f", k.sequential(k.layers_2()), numbers, version="2.2.4")
     expected = r"expected \(10, 6\) for the kernel of Dense \(of that shape: .*/dense_b/kernel:0\)"
     with pytest.raises(EvsimError, match=expected):
-        formats.read(path)
+        trainers.read(path)
 
 
 def test_names_that_lead_nowhere(tmp_path):
@@ -138,11 +138,11 @@ def test_names_that_lead_nowhere(tmp_path):
             ["conv_a/kernel", "conv_a/bias:0"]
         )
     with pytest.raises(EvsimError, match=r"conv_a/kernel: .*did you mean 'kernel:0'"):
-        formats.read(path)
+        trainers.read(path)
     with h5py.File(path, "a") as file:
         file["model_weights"].attrs["layer_names"] = k.text(["conv_c"])
     with pytest.raises(EvsimError, match=r"conv_c: .*did you mean"):
-        formats.read(path)
+        trainers.read(path)
 
 
 def test_links_out_of_the_file_are_refused(tmp_path):
@@ -151,7 +151,7 @@ def test_links_out_of_the_file_are_refused(tmp_path):
         del file["model_weights/conv_a/conv_a/kernel:0"]
         file["model_weights/conv_a/conv_a/kernel:0"] = h5py.ExternalLink("other.h5", "/x")
     with pytest.raises(EvsimError, match="link"):
-        formats.read(path)
+        trainers.read(path)
 
 
 def test_archives_that_are_refused(tmp_path):
@@ -160,7 +160,7 @@ def test_archives_that_are_refused(tmp_path):
 
     def refused(words):
         with pytest.raises(EvsimError, match=words) as error:
-            formats.read(path)
+            trainers.read(path)
         assert "\n" not in str(error.value)
         assert str(path) in str(error.value)
 
@@ -202,7 +202,7 @@ def test_what_keras_has_not_written_is_not_claimed(tmp_path):
     with h5py.File(outside, "w") as file:
         file["layers"] = h5py.ExternalLink(str(torch), "/layers")
     for path in (torch, archive, outside):
-        with formats.Source.opened(path) as source:
+        with trainers.Source.opened(path) as source:
             assert keras.claims(source) is None
 
 
@@ -210,7 +210,7 @@ def test_models_that_keras_1_merged_are_not_taken_for_one(tmp_path):
     merge = k.layer("Merge", "m", mode="sum", layers=[{"class_name": "Sequential", "config": []}])
     path = small([merge, k.layer("Conv2D", "c", **CONV)], EYE, tmp_path / "f")
     with pytest.raises(EvsimError, match="layers/m"):
-        formats.read(path).result()
+        trainers.read(path).result()
 
 
 def places(value, path=()):
@@ -257,7 +257,7 @@ def test_any_configuration_is_read_or_refused(tmp_path_factory, data):
     k.legacy(path, model, NUMBERS, version="2.2.4")
     reason = ""
     try:
-        formats.read(path).result()
+        trainers.read(path).result()
     except EvsimError as error:
         reason = str(error)
     assert "damaged" not in reason  # what a bug in the reader would be reported as

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from keras_files import IMAGES, KERNELS, NUMBERS, branches, normal, results, small
 
-from evsim import formats
-from evsim.formats import Options
-from evsim.parts import EvsimError
+from evsim.base.errors import EvsimError
+from evsim.formats import trainers
+from evsim.formats.trainers import Options
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "theano"])
@@ -46,7 +46,7 @@ def test_same_padding(tmp_path, backend, kind):
             entry = k.layer(name, "l", pool_size=[size] * 2, **settings)
         weights = {"l": {"kernel": window}} if kind == "conv" else {}
         path = small([entry], weights, tmp_path / "f", x.shape, backend=backend)
-        model = formats.read(path).result()
+        model = trainers.read(path).result()
         np.testing.assert_allclose(results(model, x[None])[0, ..., 0], expected, rtol=1e-6)
 
 
@@ -85,7 +85,7 @@ def test_depthwise_separable_and_grouped(tmp_path, backend):
         ],
         axis=2,
     )
-    model = formats.read(path).result()
+    model = trainers.read(path).result()
     np.testing.assert_allclose(results(model, np.float32(x)[None])[0], y, rtol=1e-5, atol=1e-6)
 
 
@@ -104,7 +104,7 @@ def test_joins(tmp_path, style, kind, settings, join):
     x = np.float64(IMAGES[0, :4, :4, :2])
     a = x @ KERNELS["a"]["kernel"][0, 0]
     expected = join(a, a @ KERNELS["b"]["kernel"][0, 0])
-    model = formats.read(path).result()
+    model = trainers.read(path).result()
     np.testing.assert_allclose(results(model, np.float32(x)[None])[0], expected, rtol=1e-9)
 
 
@@ -114,11 +114,11 @@ def test_vectors_from_maps(tmp_path):
     dense = k.layer("Dense", "d", units=3, activation="linear")
     path = small([k.layer("Flatten", "f"), dense], weights, tmp_path / "f", (4, 5))
     x = normal(2, 4, 5)
-    model = formats.read(path).result()
+    model = trainers.read(path).result()
     expected = x.reshape(2, 20) @ np.float64(weights["d"]["kernel"]) + weights["d"]["bias"]
     np.testing.assert_allclose(results(model, x[..., None]), expected, rtol=1e-6)
     path = small([k.layer("GlobalAveragePooling2D", "g")], {}, tmp_path / "g", (4, 5, 2))
-    model = formats.read(path).result()
+    model = trainers.read(path).result()
     x = normal(2, 4, 5, 2)
     np.testing.assert_allclose(results(model, x), np.float64(x).mean((1, 2)), rtol=1e-9)
     path = small(
@@ -126,7 +126,7 @@ def test_vectors_from_maps(tmp_path):
     )
     x = normal(2, 2, 5, 2)
     expected = x.reshape(2, 20) @ np.float64(weights["d"]["kernel"]) + weights["d"]["bias"]
-    np.testing.assert_allclose(results(formats.read(path).result(), x), expected, rtol=1e-6)
+    np.testing.assert_allclose(results(trainers.read(path).result(), x), expected, rtol=1e-6)
 
 
 def test_the_image_takes_the_shape_that_reshape_gives_it(tmp_path):
@@ -135,7 +135,7 @@ def test_the_image_takes_the_shape_that_reshape_gives_it(tmp_path):
         k.layer("Conv2D", "c", filters=2, kernel_size=[2, 1], use_bias=False),
     ]
     weights = {"c": {"kernel": normal(2, 1, 2, 2)}}
-    model = formats.read(small(layers, weights, tmp_path / "f", (12,))).result()
+    model = trainers.read(small(layers, weights, tmp_path / "f", (12,))).result()
     assert model.input.shape == (2, 3, 2)
     x = normal(2, 3, 2)
     expected = k.correlate(np.float64(x), weights["c"]["kernel"])
@@ -152,7 +152,7 @@ def test_a_pool_of_one_position_may_be_a_map_again(tmp_path):
         k.layer("Reshape", "s", target_shape=[3]),
     ]
     weights = {"c": {"kernel": normal(1, 1, 2, 3)}}
-    model = formats.read(small(layers, weights, tmp_path / "f")).result()
+    model = trainers.read(small(layers, weights, tmp_path / "f")).result()
     x = normal(1, 4, 4, 2)
     expected = np.float64(x).mean((1, 2)) @ weights["c"]["kernel"][0, 0]
     np.testing.assert_allclose(results(model, x), expected, rtol=1e-6)
@@ -183,7 +183,7 @@ def test_values_that_keras_wraps(tmp_path):
         "block/conv": {"kernel": 9 * np.eye(2, dtype=np.float32)[None, None]},
         "relu": {},
     }
-    found = formats.read(k.legacy(tmp_path / "f", model, numbers, style="theano")).result()
+    found = trainers.read(k.legacy(tmp_path / "f", model, numbers, style="theano")).result()
     assert list(found.layers) == ["block.conv", "relu"]
     x = np.float64(normal(1, 4, 4, 2))
     assert np.array_equal(results(found, x), np.clip(9.0 * x, 0, 6))
@@ -196,12 +196,12 @@ def test_scaling_in_the_network(tmp_path):
         k.layer("Conv2D", "c", filters=2, kernel_size=[1, 1], use_bias=False),
     ]
     path = small(layers, {"c": {"kernel": np.eye(2)[None, None]}}, tmp_path / "f")
-    model = formats.read(path).result()
+    model = trainers.read(path).result()
     raw = np.random.default_rng(3).integers(0, 256, (2, 4, 4, 2), np.uint8)
     expected = (raw / 127.5 - 1 - [0.5, 0.25]) / [2.0, 0.5]
     np.testing.assert_allclose(results(model, model.scaled(raw)), expected, rtol=1e-5)
     with pytest.raises(EvsimError, match="--scale"):
-        formats.read(path, Options(scale=255.0))
+        trainers.read(path, Options(scale=255.0))
 
 
 def test_optional_arrays_of_batch_normalisation(tmp_path):
@@ -215,7 +215,7 @@ def test_optional_arrays_of_batch_normalisation(tmp_path):
             x = normal(1, 4, 4, 2)
             y = (x - own["moving_mean"]) / np.sqrt(own["moving_variance"] + 0.5)
             y = y * own.get("gamma", 1) + own.get("beta", 0)
-            np.testing.assert_allclose(results(formats.read(path).result(), x), y, rtol=1e-5)
+            np.testing.assert_allclose(results(trainers.read(path).result(), x), y, rtol=1e-5)
 
 
 def test_half_precision_of_two_kinds(tmp_path):
@@ -230,6 +230,6 @@ def test_half_precision_of_two_kinds(tmp_path):
         file["layers/dense_1/vars/0"].attrs["dtype"] = "bfloat16"
 
     k.archive(path, k.functional(k.layers_2(), "new"), k.memory(write))
-    model = formats.read(path).result()
+    model = trainers.read(path).result()
     bits = NUMBERS["dense_b"]["kernel"].view(np.uint32) & 0xFFFF0000
     assert np.array_equal(model.layers["dense_b"].weight, bits.view(np.float32))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from keras_files import NUMBERS, normal
 
-from evsim import formats
-from evsim.formats import Options
+from evsim.formats import trainers
+from evsim.formats.trainers import Options
 
 
 @pytest.fixture
@@ -17,9 +17,9 @@ def taken(monkeypatch):
 
     def apply(bundles, *rest):
         found.extend(bundles)
-        return formats.Reading()
+        return trainers.Reading()
 
-    monkeypatch.setattr("evsim.formats._topology.apply", apply)
+    monkeypatch.setattr("evsim.formats.trainers._topology.apply", apply)
     return found
 
 
@@ -89,7 +89,7 @@ ROLES = {
 def test_weights_alone_are_the_same_bundles_in_order(layout, tmp_path, taken):
     write, flip = WEIGHTS[layout]
     path = write(tmp_path / "f")
-    formats.read(path, Options(topology="any", flip_kernels=flip))
+    trainers.read(path, Options(topology="any", flip_kernels=flip))
     expected = [weights for weights in NUMBERS.values() if weights]
     assert len(taken) == len(expected)
     for bundle, weights in zip(taken, expected, strict=True):
@@ -101,7 +101,7 @@ def test_weights_alone_are_the_same_bundles_in_order(layout, tmp_path, taken):
 
 
 def test_weights_alone_need_a_topology(tmp_path):
-    reading = formats.read(write_numbered(tmp_path / "f"))
+    reading = trainers.read(write_numbered(tmp_path / "f"))
     assert reading.content is None
     assert "--topology" in reading.unsupported[0][1]
     assert reading.layers[0] == {
@@ -119,7 +119,7 @@ def test_depthwise_weights_alone(tmp_path, taken):
     with h5py.File(path, "w") as file:
         kinds = {"a": "depthwise_conv2d", "b": "separable_conv2d"}
         k.numbered(file, numbers, kinds)
-    formats.read(path, Options(topology="any"))
+    trainers.read(path, Options(topology="any"))
     assert np.array_equal(taken[0].arrays["weight"][:, :, 0, 3:], depth[:, :, 1])
     assert [b.name for b in taken[1:]] == ["separable_conv2d.depthwise", "separable_conv2d"]
     assert np.array_equal(taken[2].arrays["weight"], point)
@@ -128,7 +128,7 @@ def test_depthwise_weights_alone(tmp_path, taken):
 def test_weights_that_are_no_layer_of_ours(tmp_path, taken):
     numbers = {"a": {"kernel": normal(2, 8), "recurrent_kernel": normal(2, 8), "bias": normal(8)}}
     path = write_weights(tmp_path / "f", numbers, keras_version="2.2.4")
-    reading = formats.read(path, Options(topology="any"))
+    reading = trainers.read(path, Options(topology="any"))
     ((place, what),) = reading.unsupported
     assert place == "a/a"
     assert "(2, 8)" in what

@@ -14,11 +14,11 @@ import pytest
 from files import network_parts, write
 
 import evsim
-from evsim import kernels
-from evsim.cli import run_command
+from evsim.base import kernel as kernels
+from evsim.cli.main import run_command
 
 SOURCE = '''
-from evsim.kernels import kernel
+from evsim.base.kernel import kernel
 
 @kernel
 def total(x):
@@ -244,7 +244,7 @@ def test_a_read_only_install_without_a_home(files):
     assert compiled.startswith("evsim: compiling kernels")
     assert kept.startswith("evsim: compiled kernels cannot be kept")
     assert "1 sample" in out
-    pictures = "from evsim.report.figures import figures; figures()"
+    pictures = "from evsim.reports.figures import figures; figures()"
     own = {**os.environ, **none, "PYTHONPATH": str(files)}
     done = subprocess.run([sys.executable, "-c", pictures], env=own, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -455,10 +455,12 @@ VALUES |= {"leak", "synaptic", "size", "row", "ahead"}
 def kernels():
     """Every kernel of evsim by module and name."""
     for module in pkgutil.walk_packages(evsim.__path__, "evsim."):
-        if module.name.startswith(("evsim.__main__", "evsim.layers", "evsim.convert")):
+        if module.name.startswith(
+            ("evsim.__main__", "evsim.artificial.layers", "evsim.conversion")
+        ):
             continue  # those of artificial networks have one dtype
         for name, value in vars(importlib.import_module(module.name)).items():
-            of_layers = (module.name, name) == ("evsim.exponential", "powers")
+            of_layers = (module.name, name) == ("evsim.base.exponential", "powers")
             if isinstance(value, Dispatcher) and value.__module__ == module.name and not of_layers:
                 yield f"{module.name}.{name}", value
 

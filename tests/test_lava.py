@@ -16,10 +16,10 @@ from lava_files import conv, dense, named, neuron, pool, small, values, write
 from real import real
 
 import evsim
-from evsim import formats
-from evsim.cli import run_command
-from evsim.formats import Options
-from evsim.parts import EvsimError
+from evsim.base.errors import EvsimError
+from evsim.cli.main import run_command
+from evsim.formats import trainers
+from evsim.formats.trainers import Options
 
 TITLE = "lava-dl network (.net)"
 
@@ -32,7 +32,7 @@ def stimulus(shape, timesteps, seed=0, rate=0.5):
 def same(path, layers, spikes, **rule):
     """That evsim fires as the loops do, and the number of spikes."""
     write(path, layers)
-    found = lava.ran(formats.read(path, Options(**rule)).result(), spikes)
+    found = lava.ran(trainers.read(path, Options(**rule)).result(), spikes)
     expected = [lava.last(fired) for fired in lava.simulated(layers, spikes, **rule)]
     assert [f.shape for f in found] == [e.shape for e in expected]
     for fired, should in zip(found, expected, strict=True):
@@ -147,7 +147,7 @@ def test_many_layers_are_taken_in_the_order_of_their_numbers(tmp_path):
     layers = [dense(4, 4, seed, neuron=neuron(vThMant=5)) for seed in range(11)]
     spikes = stimulus((4,), 30)
     write(tmp_path / "n.net", layers)
-    network = formats.read(tmp_path / "n.net").result()
+    network = trainers.read(tmp_path / "n.net").result()
     assert network.output == "dense10"
     assert network.synapses["dense9-dense10"].source == "dense9"
     assert same(tmp_path / "m.net", layers, spikes)[0] > 0
@@ -155,7 +155,7 @@ def test_many_layers_are_taken_in_the_order_of_their_numbers(tmp_path):
 
 def test_what_a_file_says(tmp_path):
     write(tmp_path / "n.net", small(), Ts=1, tSample=64)
-    reading = formats.read(tmp_path / "n.net")
+    reading = trainers.read(tmp_path / "n.net")
     network = reading.result()
     assert (reading.format, network.timesteps, network.coding) == (TITLE, 64, "poisson")
     assert network.populations["conv1"].shape == (4, 3, 4)
@@ -184,7 +184,7 @@ def test_weights_take_the_narrowest_integers(tmp_path, largest, dtype, noted):
     weight = values(1, 3, 4)
     weight[0, 0] = largest
     write(tmp_path / "n.net", [dense(4, 3, weight=weight)])
-    reading = formats.read(tmp_path / "n.net")
+    reading = trainers.read(tmp_path / "n.net")
     part = reading.result().synapses["input-dense0"]
     assert part.weight.dtype == dtype
     assert part.scale is None
@@ -195,28 +195,28 @@ def test_weights_take_the_narrowest_integers(tmp_path, largest, dtype, noted):
 def test_the_size_of_an_image_follows_from_a_stride_of_one(tmp_path):
     layers = [conv(3, (2, 4, 5), padding=np.array((1, 0)), dilation=np.array((1, 2)))]
     write(tmp_path / "n.net", [*layers, dense(40, 2)])
-    network = formats.read(tmp_path / "n.net").result()
+    network = trainers.read(tmp_path / "n.net").result()
     assert network.populations["input"].shape == (4, 9, 3)
     layers[0]["stride"] = np.array((2, 1))
     write(tmp_path / "n.net", [*layers, dense(40, 2)])
-    reading = formats.read(tmp_path / "n.net")
+    reading = trainers.read(tmp_path / "n.net")
     assert [place for place, _ in reading.unsupported] == ["layer/0"]
 
 
 def test_neurons_of_the_input_are_left_out(tmp_path):
     first = named("input", (4,), neuron=neuron(), weight=np.float32([36]), bias=np.float32([34]))
     write(tmp_path / "n.net", [first, dense(4, 2)])
-    reading = formats.read(tmp_path / "n.net")
+    reading = trainers.read(tmp_path / "n.net")
     assert reading.result().coding == "events"
     assert "36 x + 34" in reading.notes[0]
     del first["neuron"]
     write(tmp_path / "n.net", [first, dense(4, 2)])
-    assert "36 x + 34" in formats.read(tmp_path / "n.net").unsupported[0][1]
+    assert "36 x + 34" in trainers.read(tmp_path / "n.net").unsupported[0][1]
 
 
 def test_delays_behind_the_last_layer_are_noted(tmp_path):
     write(tmp_path / "n.net", [dense(4, 2, delay=np.float32([1, 0]))])
-    reading = formats.read(tmp_path / "n.net")
+    reading = trainers.read(tmp_path / "n.net")
     assert any("last layer" in note for note in reading.notes)
     assert reading.result().synapses["input-dense0"].delay == 0
 
@@ -242,7 +242,7 @@ def test_delays_behind_the_last_layer_are_noted(tmp_path):
 def test_what_is_unsupported_is_named(tmp_path, layer, words):
     source = (2, 3, 1) if layer["type"][0] == b"pool" else (6,)
     write(tmp_path / "n.net", [named("input", source), layer, named("unpool", (6,))])
-    reading = formats.read(tmp_path / "n.net")
+    reading = trainers.read(tmp_path / "n.net")
     assert [place for place, _ in reading.unsupported] == ["layer/1", "layer/2"]
     assert len(reading.layers) == 3
     with pytest.raises(EvsimError, match=words) as error:
@@ -302,7 +302,7 @@ def test_what_is_wrong_is_named(tmp_path, number, change, place, words):
     change(layers[number])
     write(tmp_path / "n.net", layers)
     with pytest.raises(EvsimError, match=words) as error:
-        formats.read(tmp_path / "n.net")
+        trainers.read(tmp_path / "n.net")
     assert (error.value.file, error.value.place) == (str(tmp_path / "n.net"), place)
     assert "\n" not in str(error.value)
 
@@ -319,7 +319,7 @@ def test_a_file_with_any_field_spoiled_is_read_or_refused_in_one_line(data, tmp_
     path = write(tmp_path_factory.mktemp("lava") / "n.net", layers)
     problem = None
     try:
-        reading = formats.read(path)
+        reading = trainers.read(path)
     except EvsimError as error:
         problem = error
     if problem is None:
@@ -335,13 +335,13 @@ def test_layers_are_numbered_from_zero(tmp_path, names):
         for name in names:
             lava.put(file, f"layer/{name}", dense(4, 4))
     with pytest.raises(EvsimError, match="each once"):
-        formats.read(tmp_path / "n.net")
+        trainers.read(tmp_path / "n.net")
 
 
 def test_nothing_but_an_input_is_no_network(tmp_path):
     write(tmp_path / "n.net", [named("input", (4,))])
     with pytest.raises(EvsimError, match="no layer with neurons"):
-        formats.read(tmp_path / "n.net")
+        trainers.read(tmp_path / "n.net")
 
 
 @pytest.mark.parametrize("link", [h5py.SoftLink("/other"), h5py.ExternalLink("x.h5", "/layer")])
@@ -350,12 +350,12 @@ def test_links_are_not_followed(tmp_path, link):
     with h5py.File(tmp_path / "n.net", "r+") as file:
         file["layer/1"] = link
     with pytest.raises(EvsimError, match="soft or external link"):
-        formats.read(tmp_path / "n.net")
+        trainers.read(tmp_path / "n.net")
     with h5py.File(tmp_path / "n.net", "r+") as file:
         del file["layer"]
         file["layer"] = link
     with pytest.raises(EvsimError, match="soft or external link"):
-        formats.read(tmp_path / "n.net")
+        trainers.read(tmp_path / "n.net")
 
 
 @pytest.mark.parametrize("names", [["a"], ["0", "a"], []])
@@ -364,7 +364,7 @@ def test_other_files_are_left_to_others(tmp_path, names):
         for name in names:
             file.require_group(f"layer/{name}")
     with pytest.raises(EvsimError, match="no known layout"):
-        formats.read(tmp_path / "n.net")
+        trainers.read(tmp_path / "n.net")
 
 
 def made_on(path, day, kind="CUBA"):
@@ -391,7 +391,7 @@ def made_on(path, day, kind="CUBA"):
     ],
 )
 def test_the_age_of_a_file_says_how_its_neurons_compare(tmp_path, day, kind, compare):
-    reading = formats.read(made_on(tmp_path / "n.net", day, kind))
+    reading = trainers.read(made_on(tmp_path / "n.net", day, kind))
     part = reading.result().populations["dense0"]
     assert (part.compare, part.bias_start) == (compare, 1)
     said = " ".join(reading.notes)
@@ -402,14 +402,14 @@ def test_the_age_of_a_file_says_how_its_neurons_compare(tmp_path, day, kind, com
     options = {"compare": other, "bias_start": 0}
     if compare == "ge":
         with pytest.raises(EvsimError, match=r"2022-07-21.*--force") as error:
-            formats.read(tmp_path / "n.net", Options(**options))
+            trainers.read(tmp_path / "n.net", Options(**options))
         assert error.value.place == "--compare"
         options["force"] = True
-    reading = formats.read(tmp_path / "n.net", Options(**options))
+    reading = trainers.read(tmp_path / "n.net", Options(**options))
     part = reading.result().populations["dense0"]
     assert (part.compare, part.bias_start) == (other, 0)
     assert not [note for note in reading.notes if "threshold" in note or "bias" in note]
-    agreed = formats.read(tmp_path / "n.net", Options(compare=compare)).result()
+    agreed = trainers.read(tmp_path / "n.net", Options(compare=compare)).result()
     assert agreed.populations["dense0"].compare == compare
 
 
@@ -434,15 +434,15 @@ def test_files_of_others_leave_no_choice(tmp_path, options):
     for name in ("m.h5", "m.nir"):
         asked = Options(topology=str(tmp_path / "small.toml"), **options)
         with pytest.raises(EvsimError, match="contradicts the file: only lava-dl"):
-            formats.read(tmp_path / name, asked)
+            trainers.read(tmp_path / name, asked)
 
 
 @pytest.mark.parametrize("options", [{"topology": "lenet5"}, {"reset": "zero"}, {"dt": 0.1}])
 def test_options_that_contradict_the_file(tmp_path, options):
     path = write(tmp_path / "n.net", [dense(4, 4)])
     with pytest.raises(EvsimError, match="contradicts the file"):
-        formats.read(path, Options(**options))
-    assert formats.read(path, Options(force=True, **options)).content is not None
+        trainers.read(path, Options(**options))
+    assert trainers.read(path, Options(force=True, **options)).content is not None
 
 
 @pytest.mark.slow
@@ -451,21 +451,21 @@ def test_the_golden_spikes_of_lava():
     folder = real("networks", "tiny.lava.golden")
     golden = [np.load(folder / f"{name}.npy")[0] for name in ("input", "layer1", "output")]
     golden = [np.moveaxis(spikes, -1, 0).astype(int) for spikes in golden]
-    found = lava.ran(formats.read(path).result(), golden[0])
+    found = lava.ran(trainers.read(path).result(), golden[0])
     for fired, expected, count in zip(found, golden[1:], (1633, 92), strict=True):
         np.testing.assert_array_equal(fired, lava.last(expected))
         assert fired.sum() == count
     assert not golden[0][0].any()  # its first timestep is empty: without it, biases come at once
-    at_once = formats.read(path, Options(bias_start=0)).result()
+    at_once = trainers.read(path, Options(bias_start=0)).result()
     for fired, expected in zip(lava.ran(at_once, golden[0][1:]), golden[1:], strict=True):
         np.testing.assert_array_equal(fired, lava.last(expected)[1:])
-    older = formats.read(path, Options(compare="ge")).result()
+    older = trainers.read(path, Options(compare="ge")).result()
     assert (lava.ran(older, golden[0])[0] != lava.last(golden[1])).sum() == 42
 
 
 @pytest.mark.slow
 def test_the_accuracy_of_lava_on_mnist():
-    network = formats.read(real("networks", "mnist-mlp.lava.net")).result()
+    network = trainers.read(real("networks", "mnist-mlp.lava.net")).result()
     with evsim.open_data(real("data", "mnist_test.h5")) as data:
         images, labels = data.images[:500], data.labels[:500]
     seeds = [

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from layer_oracle import RULES, layer
 from stimulus import uniform
 
-from evsim.layers import Key, conv, dense, layer_kinds, pool, stochastic
-from evsim.parts import EvsimError
+from evsim.artificial.layers import Key, conv, dense, layer_kinds, pool, stochastic
+from evsim.base.errors import EvsimError
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -212,7 +212,7 @@ def test_kernels_are_compiled_once():
         record.forward(x)
     test_depthwise_convolutions(1)
     test_stochastic_neurons_draw_as_runs_do()
-    from evsim.layers import _product
+    from evsim.artificial.layers import _product
 
     kernels = [_product.product, conv.gather, conv.depthwise, pool.slide, stochastic.uniform]
     assert {len(kernel.signatures) for kernel in kernels} == {1}

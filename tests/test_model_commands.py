@@ -8,8 +8,8 @@ import pytest
 from torch_files import TOPOLOGY, hdf5, small
 
 import evsim
-from evsim.cli import run_command
-from evsim.convert.units import stored
+from evsim.cli.main import run_command
+from evsim.conversion.units import stored
 
 OPTIONS = ("--topology", "small.toml")
 CONVERT = "convert m.h5 -o n.h5 --topology small.toml"
@@ -153,9 +153,9 @@ def test_rates_of_one_layer_are_the_closed_form(said, folder):
     counts = np.zeros((5, 64))
     spikes = run.spikes["conv1"]
     np.add.at(counts, (spikes["sample"], spikes["neuron"]), 1)
-    from evsim import formats
+    from evsim.formats import trainers
 
-    model = formats.read("m.h5", formats.Options(topology="small.toml")).result()
+    model = trainers.read("m.h5", trainers.Options(topology="small.toml")).result()
     z = model.forward(model.scaled(data.images[:5]))
     z = model.forward(model.scaled(data.images[:5]), ["relu"])["relu"].reshape(5, -1)
     wanted = np.clip(np.floor(16 * z / stored("n.h5")[0].scale + 0.5), 0, 16)

@@ -10,9 +10,9 @@ from nir_files import Interpreter, write
 from real import real
 
 import evsim
-from evsim import formats
-from evsim.formats import Options
-from evsim.parts import EvsimError
+from evsim.base.errors import EvsimError
+from evsim.formats import trainers
+from evsim.formats.trainers import Options
 
 DT = 2.0**-10  # with taus that are powers of two every leak and gain is on a grid
 
@@ -111,7 +111,7 @@ class Graph:
 def test_a_graph_spikes_as_the_format_says(tmp_path_factory, seed, reset):
     graph, timesteps = Graph(seed), 6
     path = write(tmp_path_factory.mktemp("nir") / "g.nir", graph.nodes, graph.edges)
-    network = formats.read(path, Options(dt=DT, reset=reset)).result()
+    network = trainers.read(path, Options(dt=DT, reset=reset)).result()
     seen = graph.random.random((timesteps, *graph.shape)) < 0.4
     law = Interpreter(graph.nodes, graph.edges, graph.order, DT, reset, graph.late)
     wanted = [last(law.step(x, None)[graph.last]) for x in np.float64(seen)]
@@ -145,7 +145,7 @@ CHAIN = [("input", "fc"), ("fc", "n"), ("n", "output")]
 
 
 def network_of(tmp_path, nodes, edges, **options):
-    return formats.read(write(tmp_path / "g.nir", nodes, edges), Options(**options)).result()
+    return trainers.read(write(tmp_path / "g.nir", nodes, edges), Options(**options)).result()
 
 
 def test_nested_graphs_are_written_out(tmp_path):
@@ -187,7 +187,7 @@ def test_neurons_that_never_fire_are_read_out(kind, tmp_path):
 
 
 def test_what_the_file_does_not_say_is_said(tmp_path):
-    notes = formats.read(write(tmp_path / "g.nir", small(), CHAIN)).notes
+    notes = trainers.read(write(tmp_path / "g.nir", small(), CHAIN)).notes
     assert any("dt = 1 s taken" in note for note in notes)
     assert any("--reset subtract" in note for note in notes)
     network = network_of(tmp_path, small(n={"r": np.full(2, 1e4)}), CHAIN)
@@ -219,7 +219,7 @@ def test_graphs_that_are_wrong(nodes, edges, said, tmp_path):
 @pytest.mark.slow
 def test_the_real_event_network(tmp_path):
     path, streams = real("networks", "nmnist-cnn.nir"), real("data", "nmnist_small.h5")
-    network = formats.read(path, Options(reset="subtract")).result()
+    network = trainers.read(path, Options(reset="subtract")).result()
     with h5py.File(streams) as file:
         offsets, labels = file["offsets"][()], file["labels"][1000:]
         columns = []
@@ -236,7 +236,7 @@ def test_the_real_event_network(tmp_path):
 @pytest.mark.slow
 def test_the_real_recurrent_network():
     path = real("networks", "braille-recurrent-subtract.nir")
-    network = formats.read(path, Options(reset="subtract")).result()
+    network = trainers.read(path, Options(reset="subtract")).result()
     kinds = {name: part.kind for name, part in network.populations.items()}
     assert kinds == {"input": "input", "lif1.lif": "cubalif", "lif2": "cubalif"}
     assert network.synapses["lif1.lif-lif1.lif"].delay == 1

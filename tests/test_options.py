@@ -18,12 +18,12 @@ from files import content
 from torch_files import TOPOLOGY, hdf5, small
 
 import evsim
-from evsim.cli import COMMANDS, _command, run_command
-from evsim.convert import convert
-from evsim.events import Events
-from evsim.formats import Options
-from evsim.memory import cores
-from evsim.parts import EvsimError
+from evsim.base.errors import EvsimError
+from evsim.base.processors import cores
+from evsim.cli.main import COMMANDS, _command, run_command
+from evsim.conversion import convert
+from evsim.engine.events import Events
+from evsim.formats.trainers import Options
 
 REFUSED = None
 NUMBERS = {  # option: its default, if there is one, and where 0 is no mistake another number
@@ -120,7 +120,7 @@ layers = [
 def options():
     """(command, click parameter, types it may have) of all that take a value, files apart."""
     for name in COMMANDS:
-        hints = typing.get_type_hints(getattr(import_module(f"evsim.commands.{name}"), name))
+        hints = typing.get_type_hints(getattr(import_module(f"evsim.cli.commands.{name}"), name))
         for option in _command().commands[name].params:
             if option.param_type_name == "option" and not option.is_flag:
                 hint = hints[option.name]
@@ -267,7 +267,9 @@ def test_the_first_sample_may_be_0_of_later_events(folder):
 
 @pytest.mark.parametrize("jobs", [0, -1])
 def test_no_threads_are_refused(jobs, folder):
-    model = evsim.formats.read("m.h5", Options(topology="small.toml")).result()
+    from evsim.formats import trainers
+
+    model = trainers.read("m.h5", Options(topology="small.toml")).result()
     images = np.zeros((2, 4, 4, 3), np.uint8)
     for compute in (
         lambda: convert(model, images, jobs=jobs),

@@ -13,8 +13,8 @@ from torch_files import TOPOLOGY, hdf5
 from torch_files import small as trained
 
 import evsim
-from evsim.cli import run_command
-from evsim.formats import native
+from evsim.cli.main import run_command
+from evsim.formats import network as native
 from evsim.formats.data import Images, open_data
 
 __all__ = ["inside"]  # every test works in a folder of its own

@@ -15,9 +15,9 @@ from torch_files import TOPOLOGY, hdf5, small
 
 import evsim
 from evsim import EvsimError
-from evsim.ann import INPUT, Model
-from evsim.cli import run_command
-from evsim.convert import convert_to_passes
+from evsim.artificial.model import INPUT, Model
+from evsim.cli.main import run_command
+from evsim.conversion import convert_to_passes
 from evsim.neurons.input import Input
 
 

@@ -2,16 +2,18 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evsim.counts import ACTIONS, M3
-from evsim.parts import EvsimError
-from evsim.pricing import DEFAULT, EVIDENCE, Profile, find, price
-from evsim.shipped import shipped
+from evsim.base.errors import EvsimError
+from evsim.base.shipped import shipped
+from evsim.chip import profile
+from evsim.chip.prices import DEFAULT, EVIDENCE, Profile, find, price
+from evsim.counting.machine import ACTIONS, M3
 
 GOOD = """schema = "evsim-hw/1"
 name = "mine"
@@ -87,7 +89,7 @@ def test_shipped_profiles_price_all_but_random_numbers(name, addition, mac, mult
 
 
 def test_profiles_are_found_by_name_or_path(tmp_path):
-    assert find(DEFAULT) == shipped("hardware") / f"{DEFAULT}.toml"
+    assert find(DEFAULT) == Path(profile.__file__).parent / f"{DEFAULT}.toml"
     assert find("a/b") == find("./a/b")
     with pytest.raises(EvsimError, match=r"--prices: .*did you mean 'horowitz-45nm'"):
         find("horowitz45nm")

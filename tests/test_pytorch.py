@@ -10,10 +10,10 @@ import pytest
 import torch_files
 from torch_files import TOPOLOGY, hdf5, safetensors, small, wanted
 
-from evsim import formats
-from evsim.cli import run_command
-from evsim.formats import Options
-from evsim.parts import EvsimError
+from evsim.base.errors import EvsimError
+from evsim.cli.main import run_command
+from evsim.formats import trainers
+from evsim.formats.trainers import Options
 
 X = np.random.default_rng(5).random((3, 4, 4, 3), dtype=np.float32)
 
@@ -26,7 +26,7 @@ def topology(tmp_path):
 
 
 def outputs(path, topology):
-    model = formats.read(path, Options(topology=topology)).result()
+    model = trainers.read(path, Options(topology=topology)).result()
     return model.forward(X)[model.output]
 
 
@@ -71,7 +71,7 @@ def test_other_names_are_matched_by_order_and_shape(tmp_path, topology):
         state[f"{renamed[layer]}.{role}"] = value
     path = hdf5(tmp_path / "m.h5", state)
     assert np.allclose(outputs(path, topology), wanted(small(5), X), rtol=1e-5)
-    notes = formats.read(path, Options(topology=topology)).notes
+    notes = trainers.read(path, Options(topology=topology)).notes
     assert any("features.0 is conv1" in note and "order and shape" in note for note in notes)
 
 
@@ -79,7 +79,7 @@ def test_what_is_no_weight_is_left_out_and_said(tmp_path, topology):
     state = small(6) | {"relu.mem": np.zeros(3, "f4"), "optimizer.state.0": np.zeros(2, "f4")}
     path = hdf5(tmp_path / "m.h5", state)
     assert np.allclose(outputs(path, topology), wanted(small(6), X), rtol=1e-5)
-    assert any("left out: " in note for note in formats.read(path, Options(topology)).notes)
+    assert any("left out: " in note for note in trainers.read(path, Options(topology)).notes)
 
 
 def test_a_checkpoint_of_a_training_run(tmp_path, topology):
@@ -88,13 +88,13 @@ def test_a_checkpoint_of_a_training_run(tmp_path, topology):
     state |= {"optimizer.state.0.exp_avg": np.zeros(2, "f4"), "ema.conv1.weight": np.zeros(3, "f4")}
     path = hdf5(tmp_path / "m.h5", state)
     assert np.allclose(outputs(path, topology), wanted(small(7), X), rtol=1e-5)
-    notes = formats.read(path, Options(topology=topology)).notes
+    notes = trainers.read(path, Options(topology=topology)).notes
     assert any("arch, best_acc, ema.conv1.weight, ..." in note for note in notes)
 
 
 def test_one_linear_layer_saved_alone(tmp_path):
     state = {"weight": np.float32([[1, 2], [3, 4], [5, 6]]), "bias": np.float32([1, 0, 0])}
-    model = formats.read(hdf5(tmp_path / "m.h5", state), Options(topology="mlp")).result()
+    model = trainers.read(hdf5(tmp_path / "m.h5", state), Options(topology="mlp")).result()
     assert model.forward(np.float32([[1, 10]]))[model.output].tolist() == [[22, 43, 65]]
 
 
@@ -156,14 +156,14 @@ def test_a_network_of_pytorch_gives_the_same(wrap, tmp_path, topology, monkeypat
 def test_weights_that_do_not_fit(change, said, tmp_path, topology):
     path = hdf5(tmp_path / "m.h5", small() | change)
     with pytest.raises(EvsimError) as error:
-        formats.read(path, Options(topology=topology)).result()
+        trainers.read(path, Options(topology=topology)).result()
     assert said in str(error.value)
     missing = {k: v for k, v in small().items() if not k.startswith("fc")}
     with pytest.raises(EvsimError, match="layers/fc: the file has no weights left"):
-        formats.read(hdf5(tmp_path / "n.h5", missing), Options(topology=topology)).result()
+        trainers.read(hdf5(tmp_path / "n.h5", missing), Options(topology=topology)).result()
     missing = {k: v for k, v in small().items() if not k.endswith("running_var")}
     with pytest.raises(EvsimError, match="bn1: missing running_var"):
-        formats.read(hdf5(tmp_path / "n.h5", missing), Options(topology=topology)).result()
+        trainers.read(hdf5(tmp_path / "n.h5", missing), Options(topology=topology)).result()
 
 
 def spoil(**changes):
@@ -192,7 +192,7 @@ def test_damaged_safetensors(change, said, tmp_path, topology):
     state = {k: v for k, v in small().items() if v.dtype == np.float32}
     path = safetensors(tmp_path / "m.safetensors", state, change)
     with pytest.raises(EvsimError) as error:
-        formats.read(path, Options(topology=topology)).result()
+        trainers.read(path, Options(topology=topology)).result()
     assert said in str(error.value)
 
 
@@ -200,23 +200,23 @@ def test_a_header_that_is_cut_or_no_json(tmp_path):
     path = tmp_path / "m.safetensors"
     path.write_bytes((100).to_bytes(8, "little") + b"{" + b"x" * 20)
     with pytest.raises(EvsimError, match="found a header of 100 bytes, expected at most 21"):
-        formats.read(path)
+        trainers.read(path)
     path.write_bytes((21).to_bytes(8, "little") + b"{" + b"x" * 20)
     with pytest.raises(EvsimError, match="found no JSON"):
-        formats.read(path)
+        trainers.read(path)
     text = b'{"a": 1, "a": 2}'
     path.write_bytes(len(text).to_bytes(8, "little") + text)
     with pytest.raises(EvsimError, match="header: found 'a' twice"):
-        formats.read(path)
+        trainers.read(path)
     path.write_bytes((2).to_bytes(8, "little") + b"{}")
     with pytest.raises(EvsimError, match="found no weights, expected keys such as"):
-        formats.read(path)
+        trainers.read(path)
 
 
 def test_an_array_without_values(tmp_path, topology):
     path = safetensors(tmp_path / "m.safetensors", small() | {"fc.bias": np.zeros(0, "f4")})
     with pytest.raises(EvsimError, match="layers/fc/bias: found shape"):
-        formats.read(path, Options(topology=topology)).result()
+        trainers.read(path, Options(topology=topology)).result()
 
 
 def test_keys_that_a_file_gives_twice(tmp_path):
@@ -224,7 +224,7 @@ def test_keys_that_a_file_gives_twice(tmp_path):
     with h5py.File(path, "a") as file:
         file["conv1/weight"] = np.zeros((4, 3, 3, 3), "f4")
     with pytest.raises(EvsimError, match=r"the key 'conv1\.weight' twice"):
-        formats.read(path)
+        trainers.read(path)
 
 
 def test_links_that_lead_elsewhere_or_in_circles(tmp_path):
@@ -232,21 +232,21 @@ def test_links_that_lead_elsewhere_or_in_circles(tmp_path):
     with h5py.File(path, "a") as file:
         file["more.weight"] = h5py.SoftLink("/fc.weight")
     with pytest.raises(EvsimError, match="soft or external link"):
-        formats.read(path)
+        trainers.read(path)
     path = hdf5(tmp_path / "c.h5", small())
     with h5py.File(path, "a") as file:
         group = file.create_group("g")
         for name in ("a", "b", "c"):
             group[name] = group
     with pytest.raises(EvsimError, match="groups nested more than"):
-        formats.read(path)
+        trainers.read(path)
 
 
 def test_more_arrays_than_are_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("evsim.formats.pytorch.MOST", 3)
+    monkeypatch.setattr("evsim.formats.trainers.pytorch.MOST", 3)
     hdf5(tmp_path / "m.h5", {f"layer.{n}.weight": np.zeros(1) for n in range(4)})
     with pytest.raises(EvsimError, match="found 4 names, expected at most 3"):
-        formats.read(tmp_path / "m.h5")
+        trainers.read(tmp_path / "m.h5")
 
 
 @pytest.mark.parametrize("command", ["ann", "convert", "info"])
@@ -285,7 +285,7 @@ def test_what_is_neither_a_pickle_nor_known(name, content, said, tmp_path):
     else:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(EvsimError) as error:
-        formats.read(tmp_path / name)
+        trainers.read(tmp_path / name)
     assert said in str(error.value)
     assert "which can run any program" not in str(error.value)
 

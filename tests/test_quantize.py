@@ -19,13 +19,14 @@ from test_bounded import assert_sums
 from test_engine import assert_equal
 
 import evsim
-from evsim.cli import run_command
+from evsim.base.errors import EvsimError
+from evsim.base.width import Width, bits_for
+from evsim.cli.main import run_command
+from evsim.conversion.integers import bounded, quantize
+from evsim.counting.widths import sums_of
+from evsim.engine.totals import Totals
 from evsim.formats.result import load as load_result
-from evsim.parts import EvsimError
-from evsim.quantize import bounded, quantize
 from evsim.store.result import ResultStore
-from evsim.totals import Totals
-from evsim.widths import Width, bits_for, sums_of
 
 ROOT = Path(__file__).parents[1]
 HALF = Fraction(1, 2) + Fraction(1, 2**40)  # of a step, where quotients are rounded themselves

@@ -15,8 +15,8 @@ from window_networks import online_cases, window_cases
 
 import evsim
 from evsim import EvsimError
+from evsim.engine.queue import Queue
 from evsim.formats.result import load
-from evsim.queues import Queue
 
 ALONE, SHARED = ("drop_new", "drop_old", "stall"), ("drop_new", "stall")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from evsim.cli import run_command
-from evsim.pricing import Profile
+from evsim.chip.prices import Profile
+from evsim.cli.main import run_command
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from files import changed, images, network_parts, put, write
 
-from evsim.cli import run_command
-from evsim.counts import ADDITIONS, M3, is_set
+from evsim.base.shipped import shipped
+from evsim.chip.prices import DEFAULT, Profile, find, price
+from evsim.chip.profile.amounts import high
+from evsim.cli.main import run_command
+from evsim.counting.facts import is_set
+from evsim.counting.machine import ADDITIONS, M3
 from evsim.formats import result
-from evsim.hardware.amounts import high
-from evsim.pricing import DEFAULT, Profile, find, price
-from evsim.report import charts, recorded
-from evsim.shipped import shipped
+from evsim.reports import charts, recorded
 
 VOID = {"meta", "br", "wbr", "line", "rect", "circle", "path", "polyline", "polygon"}
 HOSTILE = "<img src=x onerror=alert(1)>&\"'"

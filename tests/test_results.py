@@ -10,12 +10,12 @@ import pytest
 from files import content, images, network, put, touch
 
 import evsim
-from evsim import recording
-from evsim.cli import run_command
-from evsim.counts import POPULATION_FACTS, SET_FACTS
+from evsim.cli.main import run_command
+from evsim.counting.facts import POPULATION_FACTS, SET_FACTS
+from evsim.engine import recording
 from evsim.formats import result
-from evsim.job import Job
 from evsim.store import assemble, shards
+from evsim.studies.job import Job
 
 
 def run(line):

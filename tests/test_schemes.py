@@ -11,8 +11,8 @@ from layer_oracle import forward, layer
 
 import evsim
 from evsim import EvsimError
-from evsim.ann import INPUT, Model
-from evsim.convert import convert
+from evsim.artificial.model import INPUT, Model
+from evsim.conversion import convert
 from evsim.neurons.input import Input
 
 

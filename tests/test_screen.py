@@ -10,10 +10,10 @@ import pytest
 from files import network, put
 from torch_files import TOPOLOGY, hdf5, small
 
-from evsim import screen
-from evsim.cli import run_command
-from evsim.report import wording
-from evsim.report.figures import figures, write
+from evsim.base import screen
+from evsim.cli.main import run_command
+from evsim.reports import wording
+from evsim.reports.figures import figures, write
 
 CLIPBOARD = "\x1b]52;c;ZXZpbA==\x07"
 HOSTILE = {
@@ -183,14 +183,14 @@ def test_where_an_internal_error_was_raised(said, monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError(f"of {CLIPBOARD}")
 
-    monkeypatch.setattr("evsim.commands.run.Job", broken)
+    monkeypatch.setattr("evsim.cli.commands.run.Job", broken)
     monkeypatch.setenv("EVSIM_DEBUG", "1")
     _, err = said("run n.h5 d.h5", 70)
     assert "ZeroDivisionError: of ?]52;c;ZXZpbA==?\n" in err
 
 
 def test_names_on_a_page():
-    page = pytest.importorskip("evsim.report.page")
+    page = pytest.importorskip("evsim.reports.page")
     template = page._template().environment.from_string("{{ a }}|{{ a|breakable }}|{{ b }}")
     name = f"<b>.x{CLIPBOARD}\u202e"
     markup = wording.breakable("a.b")

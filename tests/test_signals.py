@@ -21,8 +21,8 @@ import h5py
 import pytest
 from files import finished
 
-from evsim import interruption
-from evsim.cli import run_command
+from evsim.base import interruption
+from evsim.cli.main import run_command
 
 ROOT = Path(__file__).parents[1]
 EVSIM = [sys.executable, "-m", "evsim"]
@@ -130,7 +130,8 @@ def test_sigterm_keeps_what_is_finished(gaps, files):
 
 SCRIPT = """
 import os, signal, sys, threading, time
-from evsim import cli, interruption
+from evsim.base import interruption
+from evsim.cli import main as cli
 from evsim.__main__ import main
 
 def loses(*_, **__):
@@ -247,7 +248,7 @@ def test_nothing_takes_the_place_of_a_closed_stream(files):
 
 WARNING = """
 import sys, warnings, logging
-from evsim import cli
+from evsim.cli import main as cli
 from evsim.__main__ import main
 
 def warns(*_, **__):
@@ -285,7 +286,7 @@ def test_warnings_are_errors_in_tests():
 
 
 def test_quiet_warming(capsys, monkeypatch):
-    monkeypatch.setattr("evsim.warm.warm_up", lambda: None)
+    monkeypatch.setattr("evsim.engine.warm.warm_up", lambda: None)
     assert run_command(["warm", "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
     assert run_command(["warm"]) == 0

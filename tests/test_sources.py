@@ -21,7 +21,7 @@ from torch_files import TOPOLOGY, hdf5
 from torch_files import small as trained
 
 import evsim
-from evsim.cli import run_command
+from evsim.cli.main import run_command
 from evsim.formats import guard, sources
 from evsim.formats.data import open_data
 
@@ -363,7 +363,7 @@ def test_memory_does_not_grow_with_the_images():
         Image.fromarray(pixels(96, 96, 3, seed=index)).save(folder / f"{index}.png")
     small((64, 64, 3))
     script = (
-        "import resource, sys; from evsim.cli import run_command;"
+        "import resource, sys; from evsim.cli.main import run_command;"
         "assert run_command(sys.argv[1:]) == 0;"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
@@ -391,7 +391,7 @@ def test_a_network_takes_no_more_than_it_reads(monkeypatch):
 
 @pytest.mark.parametrize("scan", [1, 2, 7, 1 << 20])
 def test_where_samples_begin_in_a_file_of_events(scan, monkeypatch):
-    monkeypatch.setattr("evsim.events.SCAN", scan)
+    monkeypatch.setattr("evsim.engine.events.SCAN", scan)
     samples = np.array([1, 1, 1, 4, 4, 4, 4, 5, 5, 8, 8])
     columns = {
         "timestep": [0, 0, 2, 0, 1, 1, 1, 0, 1, 1, 3],

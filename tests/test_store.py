@@ -16,8 +16,8 @@ from kills import Simulated, killed, whole_samples
 from kills.__main__ import COMMANDS, kills
 
 from evsim import store
-from evsim.cli import run_command
-from evsim.parts import EvsimError
+from evsim.base.errors import EvsimError
+from evsim.cli.main import run_command
 from evsim.store import lock as locks
 from evsim.store import result, shards
 from evsim.store.lock import Lock
@@ -306,7 +306,7 @@ def test_two_writers_never_lose_a_result(files):
 
 
 def test_what_was_kept_is_not_simulated_again(files, capsys, monkeypatch):
-    from evsim import job
+    from evsim.studies import job
 
     simulated = []
     simulate = job.simulate

@@ -5,11 +5,11 @@ import signal
 
 import pytest
 
-from evsim.cli import run_command
+from evsim.base.errors import EvsimError
+from evsim.chip.profile import Profile
+from evsim.cli.main import run_command
 from evsim.formats import guard
-from evsim.formats._definition import Definition
-from evsim.hardware import Profile
-from evsim.parts import EvsimError
+from evsim.formats.trainers._definition import Definition
 
 DIGITS, HEX = "9" * 5000, "0x" + "f" * 5000  # the second is read, and cannot be shown
 NESTED = "a." * 1500 + "a = 1"

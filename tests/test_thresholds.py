@@ -10,11 +10,11 @@ from rates import matrix, spread
 
 import evsim
 from evsim import EvsimError
-from evsim.ann import INPUT, Model
-from evsim.convert import convert
-from evsim.convert._build import build
-from evsim.convert._fold import fold
-from evsim.convert._statistics import CANDIDATES, Largest, LeastError, Percentile
+from evsim.artificial.model import INPUT, Model
+from evsim.conversion import convert
+from evsim.conversion._build import build
+from evsim.conversion._fold import fold
+from evsim.conversion._statistics import CANDIDATES, Largest, LeastError, Percentile
 from evsim.neurons.input import Input
 
 seeds = st.integers(0, 2**32 - 1)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evsim.cores import Load
-from evsim.hardware.time import Steps, Time
-from evsim.timing import Timing, folded
+from evsim.chip.latency import Timing, folded
+from evsim.chip.placement import Load
+from evsim.chip.profile.time import Steps, Time
 
 
 class Two:

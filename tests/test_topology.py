@@ -13,11 +13,11 @@ from effort import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evsim.formats import _topology as topology
-from evsim.formats._definition import Definition
-from evsim.formats._trainer import Bundle, Options, Source
-from evsim.parts import EvsimError
-from evsim.shipped import shipped
+from evsim.base.errors import EvsimError
+from evsim.base.shipped import shipped
+from evsim.formats.trainers import _topology as topology
+from evsim.formats.trainers._definition import Definition
+from evsim.formats.trainers._trainer import Bundle, Options, Source
 
 NAMES = sorted(path.stem for path in shipped("networks").glob("*.toml"))
 

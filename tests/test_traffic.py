@@ -14,11 +14,11 @@ from strategies import Case, cases
 from test_cores import sample_of
 
 import evsim
-from evsim.plan import Plan
+from evsim.chip.weight_reads import Moved, Traffic, words
+from evsim.engine.plan import Plan
+from evsim.engine.settings import settle
+from evsim.engine.threads import simulate as simulate_all
 from evsim.runs import Run
-from evsim.settings import settle
-from evsim.threads import simulate as simulate_all
-from evsim.traffic import Moved, Traffic, words
 
 
 def words_of(length, bits, word_bits):

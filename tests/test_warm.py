@@ -11,7 +11,7 @@ from numba.core.dispatcher import Dispatcher
 from test_kinds import KINDS, cases
 
 import evsim
-from evsim.warm import warm_up
+from evsim.engine.warm import warm_up
 
 ROOT = Path(__file__).parents[1]
 

@@ -13,10 +13,10 @@ from window_networks import window_cases
 
 import evsim
 from evsim import EvsimError
-from evsim.ann import INPUT, Model
+from evsim.artificial.model import INPUT, Model
 from evsim.codings.switch import charges
-from evsim.convert import convert_to_switches
-from evsim.convert._switch import Switching, build_switching, largest_inputs
+from evsim.conversion import convert_to_switches
+from evsim.conversion._switch import Switching, build_switching, largest_inputs
 
 KINDS, SETS = evsim.neuron_kinds(), evsim.synapse_kinds()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import importlib
+import importlib.util
 import logging
 import re
 import signal
@@ -12,8 +12,8 @@ import threading
 from multiprocessing import resource_tracker
 from pathlib import Path
 
-from evsim.memory import cores
-from evsim.parts import EvsimError, mismatch
+from evsim.base.errors import EvsimError, mismatch
+from evsim.base.processors import cores
 
 OPTION = "--cluster"
 QUICKLY = {  # instead of Dask's own, which gives memory back at once: twenty times the page faults

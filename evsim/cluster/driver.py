@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 
+from evsim.base.errors import EvsimError
 from evsim.cluster import Cluster
 from evsim.cluster import worker as remote
 from evsim.cluster.inputs import held
@@ -22,13 +23,12 @@ from evsim.cluster.link import GONE, Link, Lost, Raised
 from evsim.cluster.slices import DEATHS, Slice, Slices, fitting
 from evsim.cluster.worker import Assignment, Outcome, Part, Source
 from evsim.cluster.workers import GREETING, PREPARING, READY, REFUSED, SLICE, Attempt, Worker
-from evsim.engine import Stopped
-from evsim.parts import EvsimError
-from evsim.plan import Plan
-from evsim.sample import Sample
-from evsim.settings import Settings
+from evsim.engine.plan import Plan
+from evsim.engine.sample import Sample
+from evsim.engine.settings import Settings
+from evsim.engine.simulation import Stopped
+from evsim.engine.threads import input_of
 from evsim.store.samples import size
-from evsim.threads import input_of
 
 LOOK = 0.5  # seconds between looks at who is there, and
 LOOK_EACH = 0.005  # more for every worker

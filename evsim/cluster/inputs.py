@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from evsim.events import Events
-from evsim.parts import EvsimError
-from evsim.plan import Plan
-from evsim.settings import Settings
-from evsim.threads import input_of
+from evsim.base.errors import EvsimError
+from evsim.engine.events import Events
+from evsim.engine.plan import Plan
+from evsim.engine.settings import Settings
+from evsim.engine.threads import input_of
 
 
 def held(plan: Plan, inputs, settings: Settings, first: int, last: int):

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 import dask
 from distributed import KilledWorker
 
+from evsim.base.errors import EvsimError
 from evsim.cluster import worker as remote
 from evsim.cluster.workers import PATIENCE, Attempt, Worker
-from evsim.engine import Stopped
-from evsim.parts import EvsimError
+from evsim.engine.simulation import Stopped
 
 SILENCE = 60  # seconds after which a scheduler is taken to have gone
 WAIT = 10  # seconds for something to reach a worker, before that is tried again

@@ -20,16 +20,16 @@ from pathlib import Path
 import numpy as np
 
 from evsim import store
-from evsim.engine import Stopped
-from evsim.events import Events
+from evsim.base.errors import EvsimError
+from evsim.engine.events import Events
+from evsim.engine.plan import Plan
+from evsim.engine.sample import Sample
+from evsim.engine.settings import Settings
+from evsim.engine.simulation import Stopped
+from evsim.engine.threads import simulate, warm
 from evsim.formats.data import Data, open_data
-from evsim.network import Network
-from evsim.parts import EvsimError
-from evsim.plan import Plan
-from evsim.sample import Sample
-from evsim.settings import Settings
+from evsim.network.network import Network
 from evsim.store.samples import arrays_of, samples_of
-from evsim.threads import simulate, warm
 
 KEPT = 2  # runs whose preparation a worker keeps
 
@@ -134,7 +134,7 @@ def greeting() -> dict[str, str]:
     """What must be the same on all workers, by name, as it was when this process began to work."""
     import numba
 
-    from evsim import __version__
+    from evsim.base.version import __version__
 
     digest, root = hashlib.sha256(), Path(__file__).parents[1]
     for path in sorted(root.rglob("*.py")):

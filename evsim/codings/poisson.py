@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evsim.parts import kernel
+from evsim.base.kernel import kernel
 
 GRADED, REPEATS, DRAWS = False, False, 1
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evsim.parts import EvsimError, mismatch
+from evsim.base.errors import EvsimError, mismatch
 
 GRADED, REPEATS, DRAWS = False, False, 0
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from evsim.parts import EvsimError, frozen, mismatch, shown
+from evsim.base.errors import EvsimError, mismatch, shown
+from evsim.base.fields import frozen
 
 PACKING = 1100  # no filter of HDF5 packs better: what declares more is not there
 SMALL = 64 << 20  # bytes that may be declared without being there

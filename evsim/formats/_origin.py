@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from evsim.parts import EvsimError
+from evsim.base.errors import EvsimError
 
 READ = 1 << 20  # bytes hashed in one go
 WORD = (1 << 64) - 1

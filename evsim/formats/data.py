@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from evsim.events import Events
+from evsim.base.errors import EvsimError, mismatch
+from evsim.engine.events import Events
 from evsim.formats import _hdf5 as hdf5
 from evsim.formats import sources
 from evsim.formats._origin import Origin
-from evsim.parts import EvsimError, mismatch
 
 FORMAT = "evsim-data"
 READ = 8 << 20  # bytes of images read in one go

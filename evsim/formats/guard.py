@@ -18,10 +18,10 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from evsim.base.errors import EvsimError, mismatch
+from evsim.base.interruption import fork
 from evsim.formats._hdf5 import format_of
 from evsim.formats.sources import split
-from evsim.interruption import fork
-from evsim.parts import EvsimError, mismatch
 
 SECONDS = 20  # for reading any file, beyond the time its size takes to read
 BYTES = 2 << 30  # of memory, beyond a few times its size

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evsim import counts as counting
-from evsim.counts import facts_of, is_set, later_timesteps
+from evsim.base.errors import mismatch
+from evsim.counting import machine as counting
+from evsim.counting.facts import facts_of, is_set
+from evsim.counting.machine import later_timesteps
 from evsim.formats import _hdf5 as hdf5
-from evsim.parts import mismatch
 
 FORMAT, VERSION = "evsim-result", 1
 ROWS = 4096  # samples that are read in one go
@@ -18,7 +19,7 @@ ROWS = 4096  # samples that are read in one go
 
 def header_of(run, network, data_path=None, data_sha256=None) -> dict:
     """The resolved settings of a run, as a result file keeps and `--resume` compares them."""
-    from evsim import __version__
+    from evsim.base.version import __version__
 
     settings = run.settings
     return {

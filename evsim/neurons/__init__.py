@@ -10,8 +10,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from evsim.parts import Part, kinds, wholes
-from evsim.widths import Width
+from evsim.base.fields import Part, kinds, wholes
+from evsim.base.width import Width
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from evsim.base.errors import EvsimError, mismatch
+from evsim.base.fields import choice, flag, whole
+from evsim.base.width import FIRST, HIGHEST, LOWEST, NEVER, OVERFLOWS, Width, bits_for, new_report
 from evsim.neurons._firing import Firing, FiringWindow
 from evsim.neurons._potential import INT32, Integrating, PotentialWindow, decay, fire_bounded
-from evsim.parts import EvsimError, choice, flag, mismatch, whole
-from evsim.widths import FIRST, HIGHEST, LOWEST, NEVER, OVERFLOWS, Width, bits_for, new_report
 
 NO_LEAK = (0, 0, 0, 0)
 AMONG_INTEGERS = "an integer one: all sets into it with whole weights, no scale, spiking sources"

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evsim.base.errors import mismatch
+from evsim.base.fields import per_neuron, rounded
+from evsim.base.kernel import kernel
 from evsim.neurons import Neurons
-from evsim.parts import kernel, mismatch, per_neuron, rounded
 
 INT32 = np.iinfo(np.int32)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from evsim.base.kernel import kernel
 from evsim.neurons._potential import check_range
-from evsim.parts import kernel
 
 
 def listening(first: int, last: int, start: int, window: int) -> tuple[int, int]:

@@ -8,9 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from evsim.base.errors import mismatch
+from evsim.base.fields import NEURONS, wholes
 from evsim.neurons import Neurons
 from evsim.neurons._potential import INT32, Biased, check_range
-from evsim.parts import NEURONS, mismatch, wholes
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

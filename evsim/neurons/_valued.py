@@ -7,8 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from evsim.base.errors import mismatch
+from evsim.base.fields import per_neuron, whole
 from evsim.neurons._potential import Integrating, PotentialWindow
-from evsim.parts import mismatch, per_neuron, whole
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from evsim.base.kernel import kernel
 from evsim.neurons._stateless import Stateless, StatelessWindow
-from evsim.parts import kernel
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -7,8 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from evsim.base.fields import choice, whole
+from evsim.base.kernel import kernel
 from evsim.neurons._valued import Valued
-from evsim.parts import choice, kernel, whole
 
 LIMIT = (1 << 31) - 1
 

@@ -7,8 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from evsim.base.errors import EvsimError, mismatch
+from evsim.base.fields import choice, per_neuron, whole
+from evsim.base.kernel import kernel
 from evsim.neurons import Neurons
-from evsim.parts import EvsimError, choice, kernel, mismatch, per_neuron, whole
 
 UNIT = 64  # what one stands for in the fixed-point current and potential
 ONE = 4096  # of a decay: 4096 forgets everything, 0 nothing

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evsim.base.errors import mismatch
+from evsim.base.fields import per_neuron
 from evsim.neurons._firing import Firing
-from evsim.parts import mismatch, per_neuron
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

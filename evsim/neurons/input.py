@@ -7,8 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from evsim.base.errors import mismatch
+from evsim.base.fields import per_channel
 from evsim.neurons import Neurons
-from evsim.parts import mismatch, per_channel
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

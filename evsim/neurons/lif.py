@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evsim.base.errors import EvsimError, mismatch
+from evsim.base.fields import choice, per_neuron, whole, wholes
 from evsim.neurons._bounded import NO_LEAK, Bounded
-from evsim.parts import EvsimError, choice, mismatch, per_neuron, whole, wholes
 
 LEAKS = ("leak", "leak_shift", "leak_multiply", "leak_subtract")
 ROUNDINGS = ("down", "zero", "nearest")

@@ -7,9 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from evsim.events import Stream, Window
+from evsim.base.kernel import kernel
 from evsim.neurons import Neurons
-from evsim.parts import kernel
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -48,7 +47,7 @@ class Gate:
             "values": np.zeros(shape, self.dtype),
         }
 
-    def advance(self, state, window: Window, repeats: bool, steps: int, late: int, out: Stream):
+    def advance(self, state, window, repeats: bool, steps: int, late: int, out):
         """Advance by `steps` timesteps, of which the first `late` are before any event.
 
         Returns how many events were compared with a window, and how many pooled neurons were

@@ -7,8 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from evsim.base.errors import mismatch
+from evsim.base.fields import whole
+from evsim.base.kernel import kernel
 from evsim.neurons._valued import Valued
-from evsim.parts import kernel, mismatch, whole
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -7,10 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from evsim.base.errors import EvsimError, mismatch
+from evsim.base.fields import flag, per_neuron, whole
 from evsim.neurons._bounded import OfWidth, WidthWindow
 from evsim.neurons._potential import PotentialWindow, integrate
 from evsim.neurons._slope import check_slope, listening, ramp
-from evsim.parts import EvsimError, flag, mismatch, per_neuron, whole
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evsim.base.fields import per_neuron
+from evsim.base.kernel import kernel
 from evsim.neurons._valued import Valued
-from evsim.parts import kernel, per_neuron
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

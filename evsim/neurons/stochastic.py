@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from evsim.exponential import probability
+from evsim.base.exponential import probability
+from evsim.base.fields import choice, flag
+from evsim.base.kernel import kernel
 from evsim.neurons._stateless import Stateless, StatelessWindow
-from evsim.parts import choice, flag, kernel
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -7,9 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from evsim.base.errors import EvsimError, mismatch
+from evsim.base.fields import choice, fraction, per_neuron, whole
+from evsim.base.kernel import kernel
 from evsim.neurons._potential import INT32, Integrating, check_range
 from evsim.neurons._slope import listening, ramp
-from evsim.parts import EvsimError, choice, fraction, kernel, mismatch, per_neuron, whole
 
 NEAR = 1e-9  # of an integer: there another order of summation may give another duration
 ROUNDINGS = 32  # so many units in the last place of the longest duration are near it, too

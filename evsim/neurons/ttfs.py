@@ -7,10 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from evsim.base.errors import mismatch
+from evsim.base.fields import per_neuron, rounded, whole
+from evsim.base.kernel import kernel
 from evsim.neurons import Neurons
 from evsim.neurons._potential import INT32, Integrating
 from evsim.neurons._slope import check_slope, listening
-from evsim.parts import kernel, mismatch, per_neuron, rounded, whole
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

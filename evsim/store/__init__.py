@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from evsim.parts import EvsimError, mismatch
-from evsim.sample import Sample
+from evsim.base.errors import EvsimError, mismatch
+from evsim.engine.sample import Sample
 from evsim.store import shards
 from evsim.store.lock import Lock
 from evsim.store.samples import arrays_of, samples_of, size

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from evsim.base.errors import EvsimError, mismatch
 from evsim.formats import _checksums as checksums
 from evsim.formats import _hdf5 as hdf5
 from evsim.formats.result import FORMAT, VERSION
-from evsim.parts import EvsimError, mismatch
 from evsim.store import shards
 from evsim.store.samples import EVENTS, SEPARATOR
 from evsim.store.shards import Shard

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from evsim.parts import EvsimError, mismatch
+from evsim.base.errors import EvsimError, mismatch
 
 BEAT = 2.0  # seconds between signs of life
 WATCH = 20.0  # seconds without one after which an owner on another host is taken for dead

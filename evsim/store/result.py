@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from evsim.base.errors import EvsimError
 from evsim.formats import _hdf5 as hdf5
 from evsim.formats.result import header_of, settings_of
-from evsim.parts import EvsimError
 from evsim.store import ABOUT, Store
 from evsim.store.assemble import assemble
 

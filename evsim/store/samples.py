@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from evsim.sample import Sample
+from evsim.engine.sample import Sample
 from evsim.store.shards import Shard
 
 SEPARATOR = "\t"  # between a part and a fact: no printable name has it

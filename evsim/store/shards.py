@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evsim.recording import let_go
+from evsim.engine.recording import let_go
 
 HEADER = re.compile(r"'descr': '([^']+)', 'fortran_order': False, 'shape': \(([^)]*)\)")
 DIGITS = 16  # of the digest, in hexadecimal

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evsim.parts import EvsimError, mismatch
+from evsim.base.errors import EvsimError, mismatch
 from evsim.store import shards
 
 SETTINGS, OUTPUT = "settings.json", "output"  # all that is no shard

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evsim.parts import Part, kinds, mismatch, per_channel, whole, word
+from evsim.base.errors import mismatch
+from evsim.base.fields import Part, kinds, per_channel, whole, word
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

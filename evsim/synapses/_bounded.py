@@ -1,12 +1,12 @@
 """Weights added one by one, each sum brought into a width: the twins of the other loops.
 
-`report` is that of `evsim.widths`: overflows, first place, lowest and highest sum, place of the
+`report` is that of `evsim.base.width`: overflows, first place, lowest and highest sum, place of the
 block. `bounds`: the smallest value, the largest, 1 where what leaves them wraps.
 """
 
 from __future__ import annotations
 
-from evsim.parts import kernel
+from evsim.base.kernel import kernel
 
 
 @kernel

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from evsim.parts import kernel
+from evsim.base.kernel import SPARE, kernel
+from evsim.base.width import BASE
 from evsim.synapses import Turns, _bounded
-from evsim.widths import BASE
 
 LIST = 1 << 17  # rows listed before they are added
-SPARE = 16  # rows a list may be written past its end
 
 
 NOTHING = np.empty(0, np.float32)

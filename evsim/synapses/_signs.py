@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evsim.parts import kernel
+from evsim.base.kernel import kernel
 from evsim.synapses import Turns
 
 

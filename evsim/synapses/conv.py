@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evsim.geometry import fan_out, output_size, over_cells, reaches
-from evsim.parts import array, kernel, mismatch, whole, wholes
+from evsim.base.errors import mismatch
+from evsim.base.fields import array, whole, wholes
+from evsim.base.geometry import fan_out, output_size, over_cells, reaches
+from evsim.base.kernel import kernel
 from evsim.synapses import (
     Connections,
     Turns,

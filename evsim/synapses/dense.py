@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evsim.geometry import over_cells
-from evsim.parts import array, kernel, mismatch, wholes
+from evsim.base.errors import mismatch
+from evsim.base.fields import array, wholes
+from evsim.base.geometry import over_cells
+from evsim.base.kernel import kernel
 from evsim.synapses import Connections, Weighted, WeightRows, _signs, row_reads
 from evsim.synapses._rows import Rows, values_of
 

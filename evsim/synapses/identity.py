@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evsim.parts import array, kernel, mismatch, whole, wholes
+from evsim.base.errors import mismatch
+from evsim.base.fields import array, whole, wholes
+from evsim.base.kernel import kernel
+from evsim.base.width import BASE
 from evsim.synapses import Connections, Turns, Weighted, WeightRows, _bounded, row_reads
-from evsim.widths import BASE
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

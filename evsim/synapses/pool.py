@@ -6,9 +6,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from evsim.geometry import fan_out, output_size
-from evsim.parts import kernel as compiled
-from evsim.parts import mismatch, wholes
+from evsim.base.errors import mismatch
+from evsim.base.fields import wholes
+from evsim.base.geometry import fan_out, output_size
+from evsim.base.kernel import kernel as compiled
 from evsim.synapses import Connections, Synapses, Turns, require_rank3, require_shape
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evsim.parts import array, kernel, mismatch
+from evsim.base.errors import mismatch
+from evsim.base.fields import array
+from evsim.base.kernel import kernel
 from evsim.synapses import Connections, Turns, Weighted, WeightRows, _bounded, row_reads
 
 

@@ -62,7 +62,7 @@ def main() -> int:
 
 def evsim(*arguments: str) -> dict:
     """What a command prints as JSON."""
-    from evsim.cli import run_command
+    from evsim.cli.main import run_command
 
     with contextlib.redirect_stdout(io.StringIO()) as out:
         status = run_command([*arguments, "--json"])

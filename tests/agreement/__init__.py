@@ -9,8 +9,8 @@ from agreement.pages import Pages
 from agreement.prices import Prices
 from agreement.runs import Runs
 from agreement.told import overflowed, summed
-from evsim.limits import narrowed, queue_of
-from evsim.limits import placed as placement_of
+from evsim.chip.restrict import narrowed, queue_of
+from evsim.chip.restrict import placed as placement_of
 
 DRAWN = {  # what a hundred cases meet at least once, and in which it does something
     *(f"coding {name}" for name in ("constant", "poisson", "latency", "switch", "events")),

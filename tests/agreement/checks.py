@@ -7,7 +7,7 @@ import numpy as np
 
 from agreement.recount import load_of, memory_of, time_of
 from agreement.told import Told, overflowed, summed, text_keys
-from evsim.quantization import widest
+from evsim.studies.quantized import widest
 
 
 class Checks(Told):

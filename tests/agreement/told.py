@@ -13,9 +13,9 @@ import numpy as np
 import evsim
 from agreement.networks import Case
 from agreement.recount import Recount, placed, span
-from evsim.cli import run_command
+from evsim.chip.profile import Profile
+from evsim.cli.main import run_command
 from evsim.formats.data import open_data
-from evsim.hardware import Profile
 
 NO_NEURONS = ("input", "readout", "maxpool")  # for spikes of neurons
 EVERYTHING = ("spikes", "queues", "ranges")

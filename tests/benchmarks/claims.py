@@ -165,7 +165,7 @@ def command(*arguments: str) -> dict:
     import contextlib
     import io
 
-    from evsim.cli import run_command
+    from evsim.cli.main import run_command
 
     with contextlib.redirect_stdout(io.StringIO()) as out:
         status = run_command([*arguments, "--json"])

@@ -19,11 +19,11 @@ from benchmarks.workload import TIMESTEPS, events, poisson, thresholds
 from evsim.cluster import opened
 from evsim.cluster.driver import LOOK, LOOK_EACH, Driver
 from evsim.cluster.slices import SECONDS
+from evsim.engine.settings import settle
+from evsim.engine.totals import Totals
 from evsim.runs import run
-from evsim.settings import settle
 from evsim.store import Store
 from evsim.store.samples import arrays_of
-from evsim.totals import Totals
 
 MOST = 0.10  # of overhead
 IMAGES = 240  # half a minute of two cores and more

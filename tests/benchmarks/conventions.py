@@ -133,7 +133,7 @@ def counted(tool: str, run, inputs) -> dict:
     """What a tool counts for every part, what evsim says that it would, and the exact number."""
     import torch
 
-    from evsim.conventions import convention, conventions
+    from evsim.studies.other_tools import convention, conventions
 
     torch.set_default_dtype(torch.float64)  # so that its sums are exact
     with torch.no_grad(), warnings.catch_warnings():
@@ -202,7 +202,7 @@ def layers(run, inputs):
 
 def events(run, inputs, part) -> np.ndarray:
     """What arrives through a set: (timesteps, samples, neurons of the source)."""
-    from evsim.settings import values_of
+    from evsim.engine.settings import values_of
 
     steps, source = run.settings.timesteps, run.network.populations[part.source]
     found = np.zeros((steps, len(run.samples), source.neurons))

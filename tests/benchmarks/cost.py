@@ -10,7 +10,7 @@ import evsim
 from benchmarks.table import Row
 from benchmarks.timing import alternate
 from benchmarks.workload import TIMESTEPS, events, poisson, synops, thresholds
-from evsim.engine import Simulation
+from evsim.engine.simulation import Simulation
 
 BUSY, CALM, LEAST = 0.12, 0.06, 0.4
 SAMPLES = 2

@@ -9,7 +9,8 @@ import numpy as np
 from numba import njit
 
 from benchmarks.table import Row, at_least
-from evsim.memory import Space, Weights
+from evsim.engine.weights import Weights
+from evsim.engine.workspace import Workspace
 from evsim.synapses._rows import Rows
 
 LENGTHS = (64, 128, 256, 512)
@@ -65,7 +66,7 @@ def rows(quick: bool) -> Iterator[Row]:
         floats, integers = Rows(weight, Weights(np.float32)), Rows(narrow, Weights())
         total, loop = np.zeros((2, TARGETS, length), np.float32)
         whole = np.zeros((TARGETS, length), np.int32)
-        none, space = np.zeros(0, np.float32), Space()
+        none, space = np.zeros(0, np.float32), Workspace()
         floats.add(listed, none, starts, total, space)
         integers.add(listed, none, starts, whole, space)
         plain(listed, starts, weight, loop)

@@ -16,7 +16,7 @@ import evsim
 from benchmarks.table import Row, at_most
 from benchmarks.timing import TESTS, alternate
 from benchmarks.workload import events, poisson, thresholds
-from evsim.shipped import shipped
+from evsim.base.shipped import shipped
 
 SAMPLES, TIMESTEPS = 10_000, 64
 CHIPS = ("horowitz-45nm", "loihi", "truenorth", "odin", "spinalflow")
@@ -29,7 +29,7 @@ def rows(quick: bool) -> Iterator[Row]:
         digits(results["digits-conv"])
         wide(results["VGG-16"])
         chips = [word for chip in CHIPS for word in ("--chip", chip)]
-        contenders = {"start": lambda: seconds(["-c", "import evsim.cli"])}
+        contenders = {"start": lambda: seconds(["-c", "import evsim.cli.main"])}
         for name, path in results.items():
             contenders[name] = lambda path=path: seconds(["-m", "evsim", "cost", str(path), *chips])
         found = alternate(contenders, 3 if quick else 9)
@@ -41,7 +41,7 @@ def rows(quick: bool) -> Iterator[Row]:
     for name in results:
         work = f"{SAMPLES:,} images through {name}, five chips, beyond start-up"
         detail = f"{how[name]}, a file of {sizes[name]:.0f} MB; whole process {found[name]:.2f} s"
-        detail += f"; import evsim.cli {found['start']:.2f} s"
+        detail += f"; import evsim.cli.main {found['start']:.2f} s"
         yield at_most(work, found[name] - found["start"], 1, "s", detail)
 
 

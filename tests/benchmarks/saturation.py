@@ -10,7 +10,7 @@ import evsim
 from benchmarks.table import Row
 from benchmarks.timing import alternate
 from benchmarks.workload import TIMESTEPS, events, poisson, rates, synops, thresholds
-from evsim.quantize import bounded
+from evsim.conversion.integers import bounded
 
 SAMPLES, BITS, MOST, SLOWER = 2, 8, 4.0, 0.15
 BARRED = "saturation at each addition"

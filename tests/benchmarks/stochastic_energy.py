@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from evsim.formats._definition import Definition
-from evsim.formats._topology import find
-from evsim.geometry import output_size
+from evsim.base.geometry import output_size
+from evsim.formats.trainers._definition import Definition
+from evsim.formats.trainers._topology import find
 
 BIT = 2.5  # pJ, to fetch a bit
 REAL = 32  # bits

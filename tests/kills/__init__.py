@@ -8,10 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-from evsim import job
-from evsim.cli import run_command
+from evsim.cli.main import run_command
 from evsim.store import shards
 from evsim.store.shards import Damaged, Shard
+from evsim.studies import job
 
 EVENTS = {  # of the interpreter: about how often a short run does it
     "open": 150,

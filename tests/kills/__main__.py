@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from files import content, images, network
 
 from evsim import store
-from evsim.cli import run_command
+from evsim.cli.main import run_command
 from kills import Simulated, somewhere, whole_samples
 
 COMMANDS = {

@@ -14,7 +14,7 @@ from files import content, network
 from loopback import Loopback, kill
 from test_cluster import data
 
-from evsim.cli import run_command
+from evsim.cli.main import run_command
 from evsim.cluster import slices
 
 RUN = "run n.h5 d.h5 -T 16 --coding poisson --record spikes --quiet --overwrite"

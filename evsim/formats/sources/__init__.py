@@ -18,11 +18,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
+from evsim.base.errors import EvsimError, mismatch
 from evsim.formats.sources._archive import opened_in, reading, walked
 from evsim.formats.sources._binning import RecordedEvents, binned, read_binned
 from evsim.formats.sources._content import Pictures, Recordings
 from evsim.formats.sources._options import Options, parsed, split
-from evsim.parts import EvsimError, mismatch
 
 LOOKED_AT = 100  # files of a folder or archive, until one of them is known
 START = 16  # bytes of a file that are looked at

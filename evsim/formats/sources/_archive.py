@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from evsim.base.errors import EvsimError, mismatch
 from evsim.formats import _hdf5 as hdf5
-from evsim.parts import EvsimError, mismatch
 
 DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, struct.error)
 DAMAGED += (tarfile.TarError, zipfile.BadZipFile, NotImplementedError, RuntimeError)

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
-from evsim.events import Events
+from evsim.base.errors import EvsimError, mismatch
+from evsim.base.fields import NEURONS
+from evsim.engine.events import Events
 from evsim.formats.sources._content import Recordings
 from evsim.formats.sources._options import Options
-from evsim.parts import NEURONS, EvsimError, mismatch
 
 LATEST = 1 << 31  # of timesteps: later ones do not fit a file of events
 

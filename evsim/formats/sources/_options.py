@@ -10,7 +10,7 @@ import dataclasses
 import os
 from dataclasses import dataclass
 
-from evsim.parts import mismatch, nearest
+from evsim.base.errors import mismatch, nearest
 
 SEPARATOR = "::"
 

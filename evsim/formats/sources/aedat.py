@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from evsim.base.errors import EvsimError, mismatch
 from evsim.formats.sources._archive import reading, walked, whole, wrong
 from evsim.formats.sources._content import Recordings
-from evsim.parts import EvsimError, mismatch
 
 TITLE = "recordings in AEDAT"
 OPTIONS = ("chip", "bin", "timesteps", "sensor", "pool", "swap_polarity")

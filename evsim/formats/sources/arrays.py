@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from evsim.base.errors import EvsimError, mismatch
 from evsim.formats.sources._archive import opened_in, reading, whole, wrong
 from evsim.formats.sources._content import Pictures
-from evsim.parts import EvsimError, mismatch
 
 TITLE = "arrays of NumPy"
 OPTIONS = ("split", "channels_first", "labels")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from evsim.base.errors import mismatch
 from evsim.formats.sources._archive import Archive, Member, reading, whole
 from evsim.formats.sources._content import Recordings
-from evsim.parts import mismatch
 
 TITLE = "N-MNIST's recordings"
 OPTIONS = ("split", "bin", "timesteps", "sensor", "pool", "swap_polarity")

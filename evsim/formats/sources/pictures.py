@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from evsim.base.errors import EvsimError, mismatch
 from evsim.formats.sources._archive import walked, wrong
 from evsim.formats.sources._content import Pictures
-from evsim.parts import EvsimError, mismatch
 
 TITLE = "a folder of images per class"
 OPTIONS = ("size", "gray")

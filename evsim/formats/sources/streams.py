@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from evsim.base.errors import EvsimError, mismatch
 from evsim.formats import _hdf5 as hdf5
 from evsim.formats.sources._content import Recordings
-from evsim.parts import EvsimError, mismatch
 
 TITLE = "streams of events in HDF5"
 OPTIONS = ("bin", "timesteps", "sensor", "pool", "swap_polarity")

@@ -1,0 +1,1 @@
+"""Artificial networks: layers, their forward pass, and what is linear among them."""

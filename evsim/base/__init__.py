@@ -1,0 +1,1 @@
+"""What every file may import: errors, kernels, records, arrays, the screen."""

@@ -1,0 +1,255 @@
+"""Parts: frozen records whose fields check themselves, and the folders that are their registry."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import math
+import pkgutil
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+
+from evsim.base.errors import EvsimError, mismatch, nearest, shown
+
+NEURONS = 2**31 - 1  # of a population: event queues and random numbers count them in 32 bits
+MOST = 2**62  # of a whole number: what kernels add to it still fits int64
+
+
+def _field(check, default=dataclasses.MISSING, array=False):
+    return dataclasses.field(default=default, metadata={"check": check, "array": array})
+
+
+def whole(default=dataclasses.MISSING, least: int = 0, most: int = MOST):
+    """An integer from `least` to `most`."""
+
+    def check(part, value):
+        if value is None and default is None:
+            return None
+        value = np.asarray(value)
+        if value.size != 1 or value.dtype.kind not in "iu" or int(value.item()) < least:
+            raise mismatch(shown(value), f"a whole number of at least {least}")
+        if int(value.item()) > most:
+            raise mismatch(shown(value), f"at most {'2^62' if most == MOST else most}")
+        return int(value.item())
+
+    return _field(check, default)
+
+
+def wholes(length: int | None, default=dataclasses.MISSING, least: int = 0):
+    """A tuple of integers of at least `least`; `length` None: a shape, of one or three."""
+
+    def check(part, value):
+        if value is None:
+            return None
+        value = np.asarray(value)
+        fits = value.ndim == 1 and (value.size == length if length else value.size in (1, 3))
+        expected = f"{length or '1 or 3'} whole numbers of at least {least}"
+        if not fits or value.dtype.kind not in "iu" or (value < least).any():
+            raise mismatch(shown(value), expected)
+        if (value > MOST).any():
+            raise mismatch(shown(value), "at most 2^62")
+        found = tuple(int(v) for v in value)
+        if length is None and math.prod(found) > NEURONS:
+            raise mismatch(f"{math.prod(found)} neurons", f"at most {NEURONS}")
+        return found
+
+    return _field(check, default)
+
+
+def choice(*allowed: str):
+    """One of a few words; the first is the default."""
+
+    def check(part, value):
+        if not isinstance(value, str) or value not in allowed:
+            near = nearest(value, allowed) if isinstance(value, str) else ""
+            raise mismatch(shown(value), " or ".join(map(repr, allowed)) + near)
+        return value
+
+    return _field(check, allowed[0])
+
+
+def word():
+    """A name."""
+
+    def check(part, value):
+        if not isinstance(value, str) or not value:
+            raise mismatch(shown(value), "a name")
+        return value
+
+    return _field(check)
+
+
+def words(count: int | None = None):
+    """A tuple of names; `count` None: at least one."""
+
+    def check(part, value):
+        found = (value,) if isinstance(value, str) else tuple(value)
+        fits = len(found) == count if count else found
+        if not fits or not all(isinstance(name, str) and name for name in found):
+            raise mismatch(shown(value), f"{count or 'one or more'} names")
+        return found
+
+    return _field(check)
+
+
+def flag(default: bool):
+    """True or false."""
+
+    def check(part, value):
+        value = np.asarray(value)
+        if value.size != 1 or value.dtype.kind not in "biu" or value.item() not in (0, 1):
+            raise mismatch(shown(value), "true or false")
+        return bool(value.item())
+
+    return _field(check, default)
+
+
+def fraction(default: float, closed: bool = False):
+    """A number from 0 to below 1, or to 1 where `closed`."""
+
+    def check(part, value):
+        value = numbers(value)
+        if value.size != 1 or not (0 <= value.item() < 1 or (closed and value.item() == 1)):
+            raise mismatch(shown(value), f"a number from 0 to {'1' if closed else 'below 1'}")
+        return float(value.item())
+
+    return _field(check, default)
+
+
+def per_neuron(default=dataclasses.MISSING, positive: bool = False):
+    """A scalar, one value per channel, the population's shape, or that shape flattened."""
+
+    def check(part, value):
+        if value is None:
+            return None
+        value = numbers(value)
+        neurons = math.prod(part.shape)
+        allowed = {(), (1,), (part.shape[-1],), part.shape, (neurons,)}
+        if value.shape not in allowed:
+            shapes = sorted(allowed - {(), (1,)}, key=len)
+            raise mismatch(
+                f"shape {value.shape}", "a scalar or shape " + " or ".join(map(str, shapes))
+            )
+        if positive and (value <= 0).any():
+            raise mismatch(value.min(), "a value above 0")
+        return frozen(value.reshape(()) if value.size == 1 else value)
+
+    return _field(check, default, array=True)
+
+
+def per_channel(default=None):
+    """A scalar or a vector; the part or the network checks its length."""
+
+    def check(part, value):
+        if value is None:
+            return None
+        value = numbers(value)
+        if value.ndim > 1:
+            raise mismatch(f"shape {value.shape}", "a scalar or a vector")
+        return frozen(value.reshape(()) if value.size == 1 else value)
+
+    return _field(check, default, array=True)
+
+
+def array(rank: int, kinds: str = "fi", default=dataclasses.MISSING):
+    """An array of `rank` axes whose dtype is of one of NumPy's `kinds`."""
+
+    def check(part, value):
+        if value is None:
+            return None
+        value = numbers(value, kinds)
+        if value.ndim != rank:
+            raise mismatch(f"shape {value.shape}", f"{rank} axes")
+        return frozen(value)
+
+    return _field(check, default, array=True)
+
+
+def numbers(value: Any, kinds: str = "fiu") -> np.ndarray:
+    """`value` as an array of finite real numbers."""
+    value = np.asarray(value)
+    if value.dtype.kind not in kinds or value.dtype.itemsize > 8:
+        names = {"f": "float16/32/64", "i": "signed integers", "u": "unsigned integers"}
+        raise mismatch(f"dtype {value.dtype}", " or ".join(names[k] for k in kinds))
+    if value.dtype.kind == "f" and not np.isfinite(value).all():
+        index = np.argwhere(~np.isfinite(np.atleast_1d(value)))[0].tolist()
+        raise mismatch(f"{np.atleast_1d(value)[tuple(index)]} at index {index}", "finite numbers")
+    return value
+
+
+def rounded(value: np.ndarray, dtype, place: str = "") -> np.ndarray:
+    """`value` rounded once to `dtype`; an error where that makes a finite number infinite."""
+    with np.errstate(over="ignore"):
+        found = value.astype(dtype)
+    if found.dtype.kind == "f" and value.dtype.itemsize > found.dtype.itemsize:
+        lost = np.isinf(found) & np.isfinite(value)
+        if lost.any():
+            raise mismatch(value[lost].flat[0], f"values within {found.dtype}", place)
+    return found
+
+
+def frozen(value: np.ndarray) -> np.ndarray:
+    """A read-only view of `value`, or a copy where it is not C-ordered in native byte order.
+
+    A view keeps an array that two sets share one array in memory.
+    """
+    value = np.ascontiguousarray(value, value.dtype.newbyteorder("=")).reshape(value.shape).view()
+    value.flags.writeable = False
+    return value
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Part:
+    """A population or a set of synapses: a frozen record whose kind is its file's name."""
+
+    kind: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **keywords):
+        super().__init_subclass__(**keywords)
+        cls.kind = cls.__module__.rpartition(".")[2]
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            try:
+                value = field.metadata["check"](self, getattr(self, field.name))
+            except EvsimError as error:
+                raise error.within(field.name) from None
+            object.__setattr__(self, field.name, value)
+        self.check()
+
+    def check(self) -> None:
+        """Raise an error if the fields do not fit each other."""
+
+    @classmethod
+    def build(cls, fields: dict[str, Any]) -> Part:
+        """The part with these fields; a missing or unknown one is an error."""
+        known = {field.name: field for field in dataclasses.fields(cls)}
+        for name in fields:
+            if name not in known:
+                raise EvsimError(
+                    f"unknown field for kind {cls.kind!r}, expected one of "
+                    f"{', '.join(known)}{nearest(name, known)}",
+                    name,
+                )
+        for name, field in known.items():
+            if field.default is dataclasses.MISSING and name not in fields:
+                raise EvsimError(f"missing field {name!r}, required by kind {cls.kind!r}")
+        return cls(**fields)
+
+
+def kinds(package: ModuleType, base: type) -> dict[str, type]:
+    """What a folder holds, by file name: the class of each file that derives from `base`."""
+    found = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        if not module.name.startswith("_"):
+            content = vars(importlib.import_module(f"{package.__name__}.{module.name}"))
+            found[module.name] = next(
+                c
+                for c in content.values()
+                if isinstance(c, type)
+                and issubclass(c, base)
+                and c.__module__.endswith(f".{module.name}")
+            )
+    return found

@@ -1,0 +1,1 @@
+"""Chips: what they are, whether a network fits, what a run costs there."""

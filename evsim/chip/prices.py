@@ -1,0 +1,81 @@
+"""What the actions of a run cost under the prices of a chip.
+
+Counts are exact integers and stay as they are; energies are floats, in picojoule, or (low, high)
+where a price is a range.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from evsim.chip.profile import DEFAULT, EVIDENCE, SCHEMA, Charge, Profile, find
+from evsim.chip.profile.amounts import Amount, added, between, high, low, times
+from evsim.counting.machine import ACTIONS, UPDATES
+
+__all__ = ["DEFAULT", "EVIDENCE", "SCHEMA", "Charge", "Profile", "find", "microjoule", "price"]
+
+
+def price(counts: dict, profile: Profile) -> dict:
+    """What `Run.counts` costs, in picojoule: in total, by action, by part and by evidence.
+
+    `unpriced`: how often actions were done that have no price, or are included in that of
+    actions which their part does not do; where there are any, or where the profile leaves
+    something out, the total is a lower bound.
+    """
+    each = {action: charge for charge in profile.prices for action in charge.action}
+    parts = done_by_part(counts)
+    total = Counter()
+    for done in parts.values():
+        total.update(done)
+    by_action = {action: times(charge.pj, total[action]) for action, charge in each.items()}
+    unpriced = _unpriced(parts, profile)
+    return {
+        "profile": profile.name,
+        "total": added(by_action.values()),
+        "lower_bound": bool(unpriced or profile.left_out),
+        "unpriced": unpriced,
+        "left_out": list(profile.left_out),
+        "actions": by_action,
+        "parts": {
+            part: added(times(each[action].pj, done.get(action, 0)) for action in each)
+            for part, done in parts.items()
+        },
+        "evidence": {
+            kind: added(by_action[a] for a, charge in each.items() if charge.evidence == kind)
+            for kind in EVIDENCE
+        },
+    }
+
+
+def microjoule(pj: Amount, samples: int) -> Amount:
+    """Picojoule of some samples as microjoule an inference."""
+    return between(low(pj) / samples / 1e6, high(pj) / samples / 1e6)
+
+
+def done_by_part(counts: dict) -> dict[str, dict[str, int]]:
+    """All that has a price, by part: actions, and updates of active and of idle neurons."""
+    return {part: done | counts["updates"].get(part, {}) for part, done in counts["parts"].items()}
+
+
+def _unpriced(parts: dict, profile: Profile) -> dict[str, int]:
+    """How often each action was done that nothing pays for.
+
+    Where a profile pays by update, updates of active or of idle neurons that it leaves out count.
+    """
+    priced = {action for charge in profile.prices for action in charge.action}
+    payers: dict[str, list[str]] = {}
+    everywhere = set()
+    for charge in profile.prices:
+        done_at_all = any(done.get(a) for done in parts.values() for a in charge.action)
+        for name in charge.includes:
+            payers.setdefault(name, []).extend(charge.action)
+            if charge.scope == "all_in" and done_at_all:
+                everywhere.add(name)
+    by_update = not UPDATES.keys().isdisjoint(priced | payers.keys())
+    found = Counter()
+    for done in parts.values():
+        for action in ACTIONS | UPDATES if by_update else ACTIONS:
+            paid = action in priced or action in everywhere
+            if not paid and not any(done.get(payer) for payer in payers.get(action, ())):
+                found[action] += done.get(action, 0)
+    return {action: n for action, n in found.items() if n}

@@ -1,0 +1,24 @@
+"""Capacity: what fits on a chip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evsim.chip.profile.records import Sourced, field, whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capacity(Sourced):
+    """Limits. Axons: the sources that reach a core, the cores' inputs that its neurons reach.
+
+    `fan_in`, `fan_out`: synapses of one neuron. `delay`: the most timesteps a set may delay.
+    """
+
+    cores: int | None = field(whole(1), None)
+    neurons_per_core: int | None = field(whole(1), None)
+    synapse_bits_per_core: int | None = field(whole(1), None)
+    in_axons_per_core: int | None = field(whole(1), None)
+    out_axons_per_core: int | None = field(whole(1), None)
+    fan_in: int | None = field(whole(1), None)
+    fan_out: int | None = field(whole(1), None)
+    delay: int | None = field(whole(), None)

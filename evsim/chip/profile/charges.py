@@ -1,0 +1,69 @@
+"""Charges: what an action costs, and what is paid with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from evsim.base.errors import EvsimError
+from evsim.chip.profile.amounts import Amount
+from evsim.chip.profile.records import EVIDENCE, Record, amount, choice, field, text, words
+from evsim.counting.machine import ACTIONS, UPDATES
+
+CHARGED = ACTIONS | UPDATES  # what may have a price
+SCOPES = ("part", "all_in")
+OF_SETS = ("event_pop", "synaptic_add", "synaptic_mac", "weight_read", "index_read")
+ANYWHERE = tuple(
+    f"{where}_{what}" for where in ("current", "potential", "slope") for what in ("read", "write")
+)
+
+
+@dataclass(frozen=True)
+class Charge(Record):
+    """What each of some actions costs; `includes`: further actions that are paid with it.
+
+    `scope` "part": paid with it in the parts that do the action; "all_in": in the whole network,
+    and nothing else on this chip has a price.
+    """
+
+    action: tuple[str, ...] = field(words(CHARGED, "action", 1))
+    pj: Amount = field(amount("picojoule"))
+    source: str = field(text)
+    evidence: str = field(choice(*EVIDENCE))
+    includes: tuple[str, ...] = field(words(CHARGED, "action"), ())
+    scope: str = field(choice(*SCOPES), "part")
+
+
+def check_charged_once(charges: Iterable[tuple[str, Charge]]) -> None:
+    """Raise an error that names both places where two of (place, charge) pay the same action.
+
+    Sets and populations are different parts, an update is of an active neuron or of an idle one:
+    what charges of different sides include does not meet.
+    """
+    charges, by = list(charges), {}
+    for place, charge in charges:
+        sides = frozenset().union(*map(_sides, charge.action))
+        everywhere = charge.scope == "all_in"
+        if everywhere and len(charges) > 1:
+            other = next(other for other, one in charges if one is not charge)
+            raise EvsimError(f"{place} is all_in, {other} charges as well")
+        for key in ("action", "includes"):
+            for name in getattr(charge, key):
+                own = _sides(name)
+                taken = own if key == "action" or everywhere else (own & sides) or own
+                here = f"{place}.{key}" if place.startswith("charge") else place
+                for side in sorted(taken):
+                    if (name, side) in by:
+                        first = by[name, side]
+                        raise EvsimError(f"{name!r} is charged twice: by {first} and by {here}")
+                for side in taken:
+                    by[name, side] = here
+
+
+def _sides(action: str) -> frozenset[str]:
+    """Where an action is done: in sets, in updates of active neurons, of idle ones."""
+    if action in OF_SETS:
+        return frozenset(["set"])
+    if action in UPDATES:
+        return frozenset([action])
+    return frozenset([*UPDATES, "set"] if action in ANYWHERE else UPDATES)

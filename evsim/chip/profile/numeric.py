@@ -1,0 +1,45 @@
+"""Numeric formats: the bits of weights, accumulators, potentials and thresholds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evsim.chip.profile.records import Record, Sourced, choice, field, flag, table, whole
+
+OVERFLOW = ("saturate", "wrap", "error")
+AT = ("each_add", "commit")
+WIDEST = 256  # bits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format(Sourced):
+    """An integer of `bits` bits, two's complement if `signed`.
+
+    `overflow`: what a value outside becomes: the nearest end, the value modulo 2**bits, or an
+    error. `at`: after each addition, in the order of events, or once a timestep at the update.
+    """
+
+    bits: int = field(whole(1, WIDEST))
+    signed: bool = field(flag, True)
+    overflow: str = field(choice(*OVERFLOW), "error")
+    at: str = field(choice(*AT), "commit")
+
+    @property
+    def least(self) -> int:
+        """The smallest value."""
+        return -(2 ** (self.bits - 1)) if self.signed else 0
+
+    @property
+    def most(self) -> int:
+        """The largest value."""
+        return 2 ** (self.bits - self.signed) - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numeric(Record):
+    """`[numeric.weight]` and so on. `accumulator`: what sums the weights of a timestep."""
+
+    weight: Format | None = field(table(Format), None)
+    accumulator: Format | None = field(table(Format), None)
+    membrane: Format | None = field(table(Format), None)
+    threshold: Format | None = field(table(Format), None)

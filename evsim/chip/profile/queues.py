@@ -1,0 +1,34 @@
+"""Queues: how many events wait, and what happens to one too many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evsim.chip.profile.records import Sourced, choice, field, text, whole
+
+POLICY = ("drop_new", "drop_old", "stall", "error")
+SCOPE = ("input", "layer", "core", "chip")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queue(Sourced):
+    """A queue of at most `depth` events, or one of several alike.
+
+    `policy` when it is full: the new event or the oldest is lost, the sender waits, or the run is
+    in error; `input_policy`: of the events of the input population, where it is another. `scope`:
+    one for what comes from outside, for each population, for each core, or for the whole chip.
+    `event_bits`: of one entry.
+    """
+
+    name: str = field(text)
+    depth: int = field(whole(1))
+    policy: str = field(choice(*POLICY))
+    input_policy: str | None = field(choice(*POLICY), None)
+    scope: str = field(choice(*SCOPE))
+    event_bits: int | None = field(whole(1), None)
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """Of the events of the input, and of all others where they are in it."""
+        own = self.input_policy or self.policy
+        return (own,) if self.scope == "input" else (own, self.policy)

@@ -1,0 +1,88 @@
+"""evsim compare"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evsim.base.errors import mismatch
+from evsim.base.screen import tell_json
+from evsim.chip.prices import DEFAULT
+from evsim.cli import model_options as model_options
+from evsim.cli import options as options
+from evsim.studies.job import byte_count, counted
+
+
+def compare(
+    networks: Annotated[list[Path], typer.Argument(help="network files", show_default=False)],
+    data: options.DataFile,
+    ann: Annotated[Path | None, typer.Option(help="trainer's file: its ANN, too")] = None,
+    topology: model_options.Topology = None,
+    scale: model_options.Scale = None,
+    mean: model_options.Mean = None,
+    std: model_options.Std = None,
+    bgr: model_options.Bgr = False,
+    flip_kernels: model_options.FlipKernels = False,
+    force: model_options.Force = False,
+    timesteps: options.Timesteps = None,
+    coding: options.Coding = None,
+    samples: options.Samples = None,
+    seed: options.Seed = None,
+    jobs: options.Jobs = None,
+    dtype: options.Dtype = "float32",
+    memory: options.Memory = "512M",
+    keep: options.Keep = None,
+    cluster: options.Cluster = None,
+    cluster_writes: options.ClusterWrites = False,
+    accumulate: options.OwnAccumulate = None,
+    update: options.OwnUpdate = None,
+    input_machine: options.OwnInput = None,
+    prices: Annotated[str, typer.Option(metavar="NAME|FILE", help="of actions")] = DEFAULT,
+    picture: Annotated[
+        Path | None, typer.Option(help="accuracy against cost; with --ann the diagnosis, too")
+    ] = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """The same data through several networks, side by side."""
+    asked = {"topology": topology, "scale": scale, "mean": mean, "std": std, "bgr": bgr}
+    asked |= {"flip_kernels": flip_kernels, "force": force}
+    from evsim.cluster import opened as opened_cluster
+    from evsim.formats.data import open_data
+    from evsim.formats.guard import guarded
+    from evsim.formats.network import load
+    from evsim.reports import comparison as report
+    from evsim.studies.compare import Comparison
+
+    silent = quiet or as_json
+    chosen = options.chosen_machine(accumulate, update, input_machine)
+    profile = options.profile(prices)
+    machine = profile.machine.choices | chosen
+    reading = None if ann is None else model_options.artificial(ann, **asked)
+    loaded = [guarded(path, load) for path in networks]
+    choices = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
+    options.check_writes(cluster_writes, keep)
+    with guarded(data, open_data) as opened, opened_cluster(cluster, cluster_writes) as workers:
+        if as_json:
+            opened.begin_digest()
+        how = {"jobs": jobs, "memory": byte_count(memory), "quiet": silent, "cluster": workers}
+        compared = Comparison(opened, samples, machine, profile, keep, **how)
+        if picture is not None and compared.labels is None:
+            raise mismatch("no labels", "labels, to draw accuracy", "--picture")
+        if reading is not None:
+            count = compared.some.stop - compared.some.start
+            with counted("samples", count, silent) as finished, model_options.of_data(data):
+                compared.add_artificial(reading.content, str(ann), finished)
+        for network in loaded:
+            compared.add(network, **choices)
+        compared.finish(curves=picture is not None)
+        if reading is not None:
+            model_options.tell(reading, silent)
+        if picture is not None:
+            report.draw_all(compared, picture)
+        if as_json:
+            tell_json(compared.as_dict())
+        elif not quiet:
+            report.show(compared.as_dict(), compared.profile.title, compared.diagnoses)

@@ -1,0 +1,45 @@
+"""evsim cost"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evsim.base.screen import tell_json
+from evsim.cli import options as options
+
+
+def cost(
+    result: Annotated[Path, typer.Argument(help="result file of evsim run", show_default=False)],
+    chip: Annotated[
+        list[str], typer.Option(metavar="NAME|FILE", help="price under it; again for another")
+    ],
+    accumulate: options.OwnAccumulate = None,
+    update: options.OwnUpdate = None,
+    input_machine: options.OwnInput = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """What a stored run costs on chips, side by side, without simulating again."""
+    from evsim.formats import result as results
+    from evsim.formats._hdf5 import reading
+    from evsim.formats.guard import guarded
+    from evsim.reports.cost import show
+    from evsim.store.assemble import as_file
+    from evsim.studies.cost import Cost
+
+    machine = options.chosen_machine(accumulate, update, input_machine)
+    profiles = [options.profile(name, "--chip") for name in dict.fromkeys(chip)]
+    with as_file(result) as path:
+        stored = guarded(path, partial(results.load, histograms=False))
+    with reading(result):  # facts that do not fit each other are a damaged file
+        costs = Cost(stored, **machine)
+        chips = [costs.of(profile) for profile in profiles]
+    found = {name: stored.settings[name] for name in ("name", "network_path", "timesteps")}
+    found = {"result": str(result), "samples": costs.samples, **found, "chips": chips}
+    if as_json:
+        tell_json(found)
+    else:
+        show(found)

@@ -1,0 +1,50 @@
+"""evsim demo"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from evsim.base.screen import say
+from evsim.base.shipped import shipped
+from evsim.studies.job import Job, byte_count
+
+MEMORY = "512M"
+
+
+def demo(
+    all_networks: Annotated[bool, typer.Option("--all", help="every shipped network")] = False,
+) -> None:
+    """Run a shipped network over the shipped handwritten digits."""
+    from evsim.formats.data import open_data
+    from evsim.formats.network import load
+    from evsim.reports.run import show
+
+    with open_data(shipped("data") / "digits_test.h5") as data:
+        if all_networks:
+            _compare(data)
+            return
+        job = Job(load(shipped("networks") / "digits-conv.h5"), data)
+        job.simulate(None, byte_count(MEMORY))
+        show(job, {})
+
+
+def _compare(data) -> None:
+    """Run every shipped network and print them one below the other."""
+    from evsim.chip.prices import DEFAULT, Profile, find
+    from evsim.cli import options as options
+    from evsim.formats.network import load
+    from evsim.reports import comparison as report
+    from evsim.studies.compare import Comparison
+
+    paths = sorted(shipped("networks").glob("digits-*.h5"))
+    networks = [load(path) for path in paths if not path.stem.endswith(".golden")]
+    machine = options.checked_machine("direct", "clock", "recompute")
+    profile, how = Profile.read(find(DEFAULT)), {"jobs": None, "memory": byte_count(MEMORY)}
+    compared = Comparison(data, None, machine, profile, **how, quiet=False)
+    for number, network in enumerate(networks, 1):
+        say(f"{network.name}, {number} of {len(networks)}")
+        compared.add(network)
+    rows = [column.row for column in compared.columns]
+    report.overview(rows, networks, profile.title)

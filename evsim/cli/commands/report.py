@@ -1,0 +1,41 @@
+"""evsim report"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evsim.chip.prices import DEFAULT
+from evsim.cli import options as options
+
+
+def report(
+    results: Annotated[list[Path], typer.Argument(help="result files", show_default=False)],
+    page: Annotated[Path, typer.Option("-o", "--out", help="HTML page to write")],
+    check: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="of evsim check --json, to show")
+    ] = None,
+    prices: Annotated[str, typer.Option(metavar="NAME|FILE", help="of actions")] = DEFAULT,
+    accumulate: options.Accumulate = "direct",
+    update: options.Update = "clock",
+    input_machine: options.InputMachine = "recompute",
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Stored runs side by side, as one page that needs no network."""
+    from evsim.formats.guard import guarded
+    from evsim.reports.broken import assumptions
+    from evsim.reports.page import check_target, render, write
+    from evsim.reports.recorded import read
+    from evsim.store.assemble import as_file
+
+    machine = options.checked_machine(accumulate, update, input_machine)
+    check_target(page, [*results, *(check or ())], overwrite)
+    profile = options.profile(prices)
+    checks = [assumptions(path) for path in check or ()]
+    recorded = []
+    for path in results:
+        with as_file(path) as file:
+            recorded.append(guarded(file, read))
+    write(page, render(recorded, profile, machine, checks))

@@ -1,0 +1,97 @@
+"""evsim run"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evsim.base.errors import mismatch
+from evsim.base.screen import tell_json
+from evsim.cli import options as options
+from evsim.studies.job import Job, byte_count
+
+
+def run(
+    network: Annotated[Path, typer.Argument(help="network file", show_default=False)],
+    data: options.DataFile,
+    timesteps: options.Timesteps = None,
+    coding: options.Coding = None,
+    samples: options.Samples = None,
+    seed: options.Seed = None,
+    jobs: options.Jobs = None,
+    dtype: options.Dtype = "float32",
+    memory: options.Memory = "512M",
+    accumulate: options.Accumulate = "direct",
+    update: options.Update = "clock",
+    input_machine: options.InputMachine = "recompute",
+    record: Annotated[str | None, typer.Option(help="any of spikes,trace,queues,ranges")] = None,
+    out: Annotated[Path | None, typer.Option(help="write a result file")] = None,
+    convention: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TOOL", help="what it would have counted; again for another"),
+    ] = None,
+    cluster: options.Cluster = None,
+    cluster_writes: options.ClusterWrites = False,
+    overwrite: options.Overwrite = False,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with OUT.part")] = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Simulate, count, decide: a network over images or events."""
+    from evsim.cluster import opened as opened_cluster
+    from evsim.formats.data import open_data
+    from evsim.formats.guard import guarded
+    from evsim.formats.network import load
+    from evsim.reports.conventions import show as show_convention
+    from evsim.reports.run import show
+    from evsim.studies import other_tools as conventions
+
+    machine = options.checked_machine(accumulate, update, input_machine)
+    tools = tuple(dict.fromkeys(convention or ()))
+    for tool in tools:
+        conventions.conventions(tool)
+    loaded = guarded(network, load)
+    if cluster_writes and out is None:
+        raise mismatch("no --out", "the file whose part workers write", "--cluster-writes")
+    with guarded(data, open_data) as opened, opened_cluster(cluster, cluster_writes) as workers:
+        if as_json:
+            opened.begin_digest()
+        job = Job(
+            loaded,
+            opened,
+            timesteps=timesteps,
+            coding=coding,
+            seed=seed,
+            dtype=dtype,
+            samples=samples,
+            record=_recordings(record, out),
+        )
+        if resume and out is None:
+            raise mismatch("no --out", "the file whose part is resumed", "--resume")
+        store = out and job.result_store(out, overwrite, resume, quiet or as_json)
+        how = {"quiet": quiet or as_json, "cluster": workers}
+        job.simulate(jobs, byte_count(memory), store=store, **how)
+        reported = [conventions.convention(tool, job.run, job.inputs) for tool in tools]
+        found = {"conventions": reported} if reported else {}
+        if len(reported) == 1:
+            found["convention"] = reported[0]
+        if as_json:
+            tell_json(job.summary(machine) | found)
+        elif not quiet:
+            show(job, machine)
+            for one in reported:
+                show_convention(one)
+
+
+def _recordings(record: str | None, out: Path | None) -> tuple[str, ...]:
+    from evsim.engine.settings import RECORDS
+
+    names = () if record is None else tuple(dict.fromkeys(record.split(",")))
+    for name in names:
+        if name not in RECORDS:
+            raise mismatch(repr(name), f"any of {', '.join(RECORDS)}", "--record")
+    if names and out is None:
+        raise mismatch("no --out", "a file for what is recorded", "--record")
+    return names

@@ -1,0 +1,111 @@
+"""What the commands that read a trainer's file share: its options, and the model itself."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evsim.base.errors import EvsimError, mismatch
+from evsim.base.screen import say
+from evsim.cli import options as options
+
+
+def number(option: str, fraction: bool = False, closed: bool = False):
+    """What reads a number above 0, or a fraction from 0 to below 1, or to 1 where `closed`."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if fraction and not (0 <= value < 1 or (closed and value == 1)):
+            expected = f"a fraction from 0 to {'1' if closed else 'below 1'}"
+            raise mismatch(repr(text), expected, option)
+        if not fraction and not 0 < value < float("inf"):
+            raise mismatch(repr(text), "a number above 0", option)
+        return value
+
+    return {"parser": read, "metavar": "X"}
+
+
+def _list(option: str, above: float = -float("inf")):
+    def read(text: str) -> tuple[float, ...]:
+        try:
+            values = tuple(float(word) for word in text.split(","))
+        except ValueError:
+            raise mismatch(repr(text), "numbers with commas between them", option) from None
+        if not all(above < value < float("inf") for value in values):
+            kind = "numbers" if above < 0 else f"numbers above {above}"
+            raise mismatch(repr(text), f"{kind} with commas between them", option)
+        return values
+
+    return {"parser": read, "metavar": "A,B,C"}
+
+
+ModelFile = Annotated[Path, typer.Argument(help="trainer's file", show_default=False)]
+Topology = Annotated[str | None, typer.Option(metavar="NAME|FILE", help="for weights alone")]
+Scale = Annotated[
+    float | None, typer.Option(help="pixels / scale [255, or the file's]", **number("--scale"))
+]
+Mean = Annotated[tuple | None, typer.Option(help="then - mean", **_list("--mean"))]
+Std = Annotated[tuple | None, typer.Option(help="then / std", **_list("--std", 0))]
+Bgr = Annotated[bool, typer.Option("--bgr", help="the model takes blue first")]
+FlipKernels = Annotated[bool, typer.Option("--flip-kernels", help="written by Theano")]
+Dt = Annotated[float | None, typer.Option(help="seconds per timestep (NIR)", **number("--dt"))]
+Reset = Annotated[str | None, typer.Option(metavar="subtract|zero", help="after firing")]
+Compare = Annotated[str | None, typer.Option(metavar="ge|gt", help="lava-dl's age")]
+BiasStart = Annotated[
+    int | None,
+    typer.Option(help="first timestep (lava-dl)", **options.whole("--bias-start", 0)),
+]
+Force = Annotated[bool, typer.Option("--force", help="options may contradict the file")]
+
+NAMES = ("topology", "scale", "mean", "std", "bgr", "flip_kernels", "dt", "reset")
+NAMES += ("compare", "bias_start", "force")
+
+
+def read(path: Path, **asked):
+    """What the reader of a trainer's file made of it; an error where that cannot be had."""
+    from evsim.formats import trainers
+    from evsim.formats.guard import guarded
+    from evsim.formats.trainers._topology import Definition, find
+
+    for name, words in (("reset", ("subtract", "zero")), ("compare", ("ge", "gt"))):
+        if asked.get(name) not in (None, *words):
+            raise mismatch(repr(asked[name]), " or ".join(words), f"--{name}")
+    choices = trainers.Options(**asked)
+    if choices.topology is not None:
+        guarded(find(choices.topology), Definition.read, text=True)
+    reading = guarded(path, lambda path: trainers.read(path, choices))
+    try:
+        reading.result()
+    except EvsimError as error:
+        raise error.within(file=str(path)) from None
+    return reading
+
+
+def artificial(path: Path, **options):
+    """The same for an artificial network."""
+    reading = read(path, **options)
+    if hasattr(reading.content, "populations"):
+        expected = "an artificial one (convert this one, then run it)"
+        raise mismatch(f"a spiking network, {reading.format}", expected).within(file=str(path))
+    return reading
+
+
+def tell(reading, silent: bool) -> None:
+    """Say on standard error what the reader decided, when all went well."""
+    for note in () if silent else reading.notes:
+        say(note)
+
+
+@contextlib.contextmanager
+def of_data(path):
+    """Errors about images inside name the data file."""
+    try:
+        yield
+    except EvsimError as error:
+        raise error.within(file=str(path) if "images" in error.place else "") from None

@@ -1,0 +1,1 @@
+"""Count first, price later: facts of a run, and the actions a machine makes of them."""

@@ -1,0 +1,181 @@
+"""Compiling every kernel before it is needed."""
+
+from __future__ import annotations
+
+import threading
+from itertools import product
+
+import numpy as np
+
+from evsim.engine.events import Events
+from evsim.engine.plan import Plan
+from evsim.engine.settings import settle
+from evsim.engine.threads import simulate
+from evsim.network.network import Network
+from evsim.neurons import neuron_kinds
+from evsim.synapses import synapse_kinds
+
+RATES = {  # kinds that `_network` lacks, and what makes others call another kernel
+    "burst": ("burst", {"threshold": 1}),
+    "phase": ("phase", {"threshold": 2, "period": 1}),
+    "rests": ("iaf", {"threshold": 1, "refractory": 1}),
+    "signed": ("signed", {"threshold": 1}),
+}
+FLOATS = RATES | {"lingers": ("cubalif", {"threshold": 1, "leak": 0.5, "current_leak": 0.5})}
+INTEGERS = RATES | {"fixed": ("cuba", {"current_decay": 1, "potential_decay": 1, "threshold": 1})}
+PAIRS = {"switch": ("switch", {"threshold": 1, "window": 2, "start": 2})}
+ONLINE = {"switch": ("switch", {"threshold": 1, "window": 2, "firing": "online"})}
+FIRST = {"ttfs": ("ttfs", {"threshold": 1, "window": 2, "start": 2})}
+
+
+def warm_up() -> None:
+    """Run small networks that call every kernel in every arithmetic."""
+    image = np.linspace(-1, 1, 8, dtype=np.float32).reshape(1, 2, 2, 2)
+    for dtype in ("float32", "float64"):
+        rule = {"dtype": dtype}
+        for sign in (image, np.abs(image)):
+            for coding in ("constant", "poisson"):
+                _run(_network(np.float64), sign, timesteps=2, coding=coding, **rule)
+            _run(_fan(FLOATS, np.float64, "rests"), sign, timesteps=2, **rule)
+        _run_windows(np.float64, np.abs(image), ("switch", "latency"), rule)
+    for value in ([1.0, 1.0], [1.0, -1.0]):
+        events = Events(
+            *np.array([[0, 0], [0, 1], [0, 0]]),
+            np.array(value),
+            shape=(2, 2, 2),
+            samples=1,
+            timesteps=2,
+        )
+        for weights in (np.int16, np.int32):
+            _run(_network(weights), events, timesteps=2)
+        for dtype in ("float32", "float64"):  # of the values of events
+            for network in (_network(np.int8), _fan(INTEGERS, np.int8, "rests")):
+                _run(network, events, timesteps=2, dtype=dtype)
+            for weights, bits in product((np.int8, np.int16, np.int32), (3, 32)):
+                _run(_widths(weights, bits), events, timesteps=2, dtype=dtype)
+    for dtype in ("float32", "float64"):
+        _run_windows(np.int8, events, (None, None), {"dtype": dtype})
+
+
+def _run(network: Network, inputs, **given) -> None:
+    """Run one thread's worth of samples and drop what they give."""
+    settings = settle(network, inputs, **given)
+    for _ in simulate(Plan(network, settings), inputs, settings, 1, threading.Event()):
+        pass
+
+
+def _run_windows(weights, inputs, codings, rule: dict) -> None:
+    """Run the networks in which an event means its time."""
+    slope = {"slope": True, "window": 2}
+    for kinds, start in ((PAIRS, 4), (ONLINE, 2)):
+        network = _fan(kinds, weights, "switch", slope | {"start": start}, window=2)
+        _run(network, inputs, coding=codings[0], **rule)
+    _run(_fan(FIRST, weights), inputs, coding=codings[1], timesteps=4, **rule)
+
+
+def _fan(kinds: dict, dtype, pooled: str = "", output: dict | None = None, **rule) -> Network:
+    """The input into every population, and all of them into the output, by dense sets.
+
+    The maxima of the population `pooled` go to the output, too.
+    """
+    fires, dense = neuron_kinds(), synapse_kinds()["dense"]
+    populations = {
+        name: fires[kind](shape=(2, 2, 2), **fields) for name, (kind, fields) in kinds.items()
+    }
+    into, out = np.ones((8, 8), dtype), np.ones((8, 3), dtype)
+    into[0, 0] = 0  # weights of 0 are counted
+    synapses = {f"input-{n}": dense(source="input", target=n, weight=into) for n in kinds}
+    synapses |= {f"{n}-output": dense(source=n, target="output", weight=out) for n in kinds}
+    if pooled:
+        populations["maxima"] = fires["maxpool"](shape=(1, 1, 2))
+        pool, ends = synapse_kinds()["pool"], {"source": pooled, "target": "maxima"}
+        synapses["pool"] = pool(**ends, kernel=(2, 2))
+        synapses["maxima-output"] = dense(source="maxima", target="output", weight=out[:2])
+    populations["input"] = fires["input"](shape=(2, 2, 2))
+    populations["output"] = fires["readout"](shape=(3,), **(output or {}))
+    return Network(populations, synapses, **rule)
+
+
+def _widths(dtype, bits: int) -> Network:
+    """A network of populations of a declared width with weights of a dtype."""
+    fires, sets = neuron_kinds(), synapse_kinds()
+    ones = {np.int16: 1 << 8, np.int32: 1 << 28}.get(dtype, 1)  # the sum of eight leaves int32
+    own = {"potential_bits": bits, "overflow": "saturate", "overflow_at": "each_add"}
+    fired = {"shape": (2, 2, 2), "threshold": 1}
+    populations = {
+        "input": fires["input"](shape=(2, 2, 2)),
+        "a": fires["iaf"](**fired, **own),
+        "b": fires["lif"](**fired, **own | {"overflow": "wrap"}, leak_shift=1),
+        "c": fires["iaf"](**fired, potential_bits=bits, current_bits=bits, overflow="wrap"),
+        "d": fires["lif"](**fired, leak_subtract=1, refractory=1),
+        "output": fires["readout"](shape=(3,), **own),
+    }
+
+    def weights(*size):
+        return np.full(size, ones, dtype)
+
+    row = {"indices": np.arange(8) % 3, "indptr": np.arange(9)}
+    ends = {
+        "input-a": ("conv", {"weight": weights(1, 1, 2, 2)}),
+        "input-b": ("conv", {"weight": weights(1, 1, 1, 2), "groups": 2}),
+        "a-b": ("identity", {"weight": weights(2)}),
+        "input-c": ("dense", {"weight": weights(8, 8)}),
+        "a-d": ("identity", {"weight": weights(2)}),
+        "c-b": ("dense", {"weight": weights(8, 8)}),
+        "b-output": ("dense", {"weight": weights(8, 3)}),
+        "c-output": ("sparse", {"data": weights(8), **row}),
+    }
+    synapses = {}
+    for name, (kind, fields) in ends.items():
+        source, target = name.split("-")
+        synapses[name] = sets[kind](source=source, target=target, **fields)
+    return Network(populations, synapses)
+
+
+def _network(dtype) -> Network:
+    """A network of the everyday kinds with weights of a dtype."""
+    fires, sets = neuron_kinds(), synapse_kinds()
+    shape = {"shape": (2, 2, 2)}
+    ones = {np.int16: 1 << 8, np.int32: 1 << 16}.get(dtype, 1)  # that needs all its bits
+
+    def weights(*size):
+        return np.full(size, ones, dtype)
+
+    populations = {
+        "input": fires["input"](**shape),
+        "a": fires["iaf"](**shape, threshold=1),
+        "b": fires["lif"](**shape, threshold=1, leak=1.0 if dtype != np.float64 else 0.5),
+        "pooled": fires["iaf"](shape=(1, 1, 2), threshold=1),
+        "wide": fires["iaf"](shape=(64,), threshold=1),
+        "analog": fires["analog"](**shape),
+        "signs": fires["stochastic"](**shape, output="bipolar"),
+        "output": fires["readout"](shape=(3,)),
+    }
+    kernel = weights(1, 1, 2, 2)
+    ends = {
+        "input-a": ("conv", "input", "a", {"weight": kernel}),
+        "input-b": ("conv", "input", "b", {"weight": weights(1, 1, 1, 2), "groups": 2}),
+        "a-b": ("identity", "a", "b", {"weight": weights(2)}),
+        "input-wide": ("dense", "input", "wide", {"weight": weights(8, 64)}),
+        "input-output": ("dense", "input", "output", {"weight": weights(8, 3)}),
+        "b-pooled": ("pool", "b", "pooled", {"kernel": (2, 2)}),
+        "a-analog": ("identity", "a", "analog", {"weight": weights(2)}),
+        "a-signs": ("identity", "a", "signs", {"weight": weights(2)}),
+        "signs-output": (
+            "dense",
+            "signs",
+            "output",
+            {"weight": np.ones((8, 3), np.int8), "bits": 1, "scale": 1.0},
+        ),
+        "wide-a": (
+            "sparse",
+            "wide",
+            "a",
+            {"data": weights(64), "indices": np.zeros(64, np.int64), "indptr": np.arange(65)},
+        ),
+    }
+    synapses = {
+        name: sets[kind](source=source, target=target, **fields)
+        for name, (kind, source, target, fields) in ends.items()
+    }
+    return Network(populations, synapses)

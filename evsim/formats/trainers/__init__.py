@@ -1,0 +1,60 @@
+"""Files that trainers wrote, one reader a file: a module with `claims` and `read`."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from types import ModuleType
+
+from evsim.base.errors import EvsimError, mismatch
+from evsim.formats import _hdf5 as hdf5
+from evsim.formats.trainers._trainer import Options, Reading, Source
+
+
+@cache
+def readers() -> dict[str, ModuleType]:
+    """The readers of trainers' files: modules with claims(source) and read(source, options)."""
+    return {
+        module.name: importlib.import_module(f"{__name__}.{module.name}")
+        for module in pkgutil.iter_modules(__path__)
+        if not module.name.startswith("_")
+    }
+
+
+def claimed(source: Source) -> tuple[ModuleType, str] | None:
+    """The reader of a trainer's file and what it takes the file for; None if nobody claims it."""
+    claims = [(module, module.claims(source)) for module in readers().values()]
+    found = [(module, claim) for module, claim in claims if claim]
+    if len(found) > 1:
+        both = " and ".join(claim for _, claim in found)
+        raise mismatch(f"a file that is {both}", "a file of one format", source.place)
+    return found[0] if found else None
+
+
+def read(path, options: Options | None = None) -> Reading:
+    """Read a trainer's file; what is in it, and what of it is unsupported.
+
+    Raises EvsimError, in one line, where the file is damaged or no trainer's file.
+    """
+    with Source.opened(path) as source:
+        found = claimed(source)
+        if found is None:
+            if source.file is not None:
+                hdf5.names(source.file)  # perhaps nobody knows it because its links lead elsewhere
+            raise mismatch(source.described(), f"a trainer's file: {', '.join(titles())}")
+        module, claim = found
+        options = options or Options()
+        for name in ("compare", "bias_start") if module is not readers()["lava"] else ():
+            options.refuse(name, "only lava-dl leaves it open")
+        reading = module.read(source, options)
+        reading.format = claim
+        return reading
+
+
+def titles() -> list[str]:
+    """What can be read, in words."""
+    return [module.TITLE for module in readers().values()]
+
+
+__all__ = ["EvsimError", "Options", "Reading", "Source", "claimed", "read", "readers", "titles"]

@@ -1,0 +1,130 @@
+"""The values that fields of layers take in a definition, each in one form.
+
+What a field of a kind means stands in networks/README.md.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from evsim.base.errors import EvsimError, mismatch, nearest, shown
+
+MOST = 2**31 - 1
+
+
+def checked(kind: str, fields: dict) -> dict:
+    """The fields of a layer in the form of its record, where the weights need not say more."""
+    known = FIELDS[kind]
+    found = {}
+    for name, value in fields.items():
+        if name not in known:
+            expected = f"one of {', '.join(sorted(known))}{nearest(name, known)}"
+            if not known:
+                expected = f"none for kind {kind!r}"
+            raise mismatch(f"unknown field {shown(name)}", expected)
+        try:
+            found[name] = known[name](value)
+        except EvsimError as error:
+            raise error.within(name) from None
+    for name in REQUIRED.get(kind, ()):
+        if name not in found:
+            raise EvsimError(f"missing field {name!r}, required by kind {kind!r}")
+    return found
+
+
+def whole(value, least: int = 1) -> int:
+    """A whole number."""
+    if type(value) is not int or not least <= value <= MOST:
+        raise mismatch(shown(value), f"a whole number of at least {least}")
+    return value
+
+
+def pair(value) -> tuple[int, int]:
+    """Two whole numbers, for height and width; one stands for both."""
+    two = value if isinstance(value, list) else [value, value]
+    if len(two) != 2 or not all(type(n) is int and 1 <= n <= MOST for n in two):
+        raise mismatch(shown(value), "one or two whole numbers of at least 1")
+    return tuple(two)
+
+
+def window(value):
+    """The kernel of a pool: two whole numbers, or all of the map."""
+    return value if value == "all" else pair(value)
+
+
+def margins(value) -> tuple[int, ...]:
+    """Top, bottom, left and right; two numbers stand for height and width, one for all."""
+    four = value if isinstance(value, list) else [value] * 4
+    if len(four) == 2:
+        four = [four[0], four[0], four[1], four[1]]
+    if len(four) != 4 or not all(type(n) is int and 0 <= n <= MOST for n in four):
+        raise mismatch(shown(value), "a whole number, or two or four of them")
+    return tuple(four)
+
+
+def padding(value):
+    """Margins, or 'same': as many as keep the size at stride 1."""
+    return value if value == "same" else margins(value)
+
+
+def number(value) -> float:
+    """A number of at least 0."""
+    if type(value) not in (int, float) or not 0 <= value <= sys.float_info.max:
+        raise mismatch(shown(value), "a number of at least 0")
+    return float(value)
+
+
+def flag(value) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise mismatch(shown(value), "true or false")
+    return value
+
+
+def one_of(*words: str):
+    """One of a few words."""
+
+    def check(value) -> str:
+        if value not in words:
+            near = nearest(value, words) if isinstance(value, str) else ""
+            raise mismatch(shown(value), " or ".join(map(repr, words)) + near)
+        return value
+
+    return check
+
+
+WEIGHTS = one_of("real", "sign", "binary")
+FIELDS = {  # of each kind of layer, beside the common ones
+    "conv": {
+        "channels": whole,
+        "kernel": pair,
+        "stride": pair,
+        "padding": padding,
+        "dilation": pair,
+        "groups": whole,
+        "weights": WEIGHTS,
+    },
+    "dense": {"channels": whole, "weights": WEIGHTS},
+    "normalize": {"epsilon": number},
+    "pool": {
+        "operation": one_of("average", "max"),
+        "kernel": window,
+        "stride": pair,
+        "padding": padding,
+        "ceil": flag,
+        "count_padding": flag,
+    },
+    "pad": {"padding": margins},
+    "identity": {"stride": pair, "widen": whole},
+    "relu": {"ceiling": number, "levels": whole, "rounding": number},
+    "stochastic": {
+        "probability": one_of("sigmoid", "hardtanh"),
+        "output": one_of("unipolar", "bipolar"),
+        "sampled": flag,
+    },
+    "flatten": {"order": one_of("hwc", "chw")},
+    "add": {},
+    "concatenate": {},
+    "softmax": {},
+}
+REQUIRED = {"pool": ("kernel",), "pad": ("padding",)}

@@ -1,0 +1,185 @@
+"""The layers of Keras that hold numbers: dense, convolutions, normalisations."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evsim.artificial.layers.conv import Conv
+from evsim.artificial.layers.dense import Dense
+from evsim.artificial.layers.normalize import Normalize
+from evsim.formats.trainers._keras_activation import activation
+from evsim.formats.trainers._keras_build import Building, same_padding
+from evsim.formats.trainers._keras_config import Node
+from evsim.formats.trainers._keras_fields import Unsupported
+
+
+def dense(build: Building, node: Node) -> str:
+    """Dense: a vector; on maps with channels last a 1x1 convolution."""
+    fields, (source,) = node.fields, node.sources
+    source = build.results[source]
+    shape = build.shapes[source]
+    build.require_values(node, source)
+    units = fields.whole("units", "output_dim")
+    kernel, bias = build.weights(node, kernel=(shape[-1], units), bias=_bias(node, units))
+    if len(shape) == 1:
+        layer = Dense(sources=source, weight=kernel, bias=bias)
+    elif build.first:
+        raise Unsupported("Dense on maps with channels first: Flatten before it works")
+    else:
+        layer = Conv(sources=source, weight=kernel[None, None], bias=bias)
+    return activation(build, node, build.put(node, layer), fields.get("activation"))
+
+
+def _bias(node: Node, size: int) -> tuple[int] | None:
+    return (size,) if node.fields.flag("use_bias", "bias", default=True) else None
+
+
+def _window(build: Building, node: Node, kernel: tuple[int, int]) -> dict:
+    """Stride, padding and dilation of a convolution."""
+    fields = node.fields
+    stride = fields.pair("strides", "subsample", default=(1, 1))
+    dilation = fields.pair("dilation_rate", "atrous_rate", default=(1, 1))
+    extent = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
+    mode = fields.text("padding", "border_mode", default="valid")
+    shape = build.map(node)
+    if mode == "same":
+        half = tuple(k // 2 for k in extent) if build.theano else None
+        padding = same_padding(shape, extent, stride, half)
+    elif mode == "valid":
+        padding = (0, 0, 0, 0)
+    elif mode == "full":
+        padding = tuple(k - 1 for k in extent for _ in range(2))
+    else:
+        raise Unsupported(f"padding {mode!r}: 'same' and 'valid' work")
+    return {"stride": stride, "dilation": dilation, "padding": padding}
+
+
+def _kernel_size(node: Node) -> tuple[int, int]:
+    if "nb_row" in node.fields:
+        return node.fields.whole("nb_row"), node.fields.whole("nb_col")
+    return node.fields.pair("kernel_size")
+
+
+def _old(node: Node) -> bool:
+    """Whether a convolution stores its kernel as Keras 1 did with channels first."""
+    return "nb_filter" in node.fields and node.fields.get("dim_ordering") == "th"
+
+
+def conv(build: Building, node: Node) -> str:
+    """Conv2D, Convolution2D, AtrousConvolution2D."""
+    fields = node.fields
+    shape, kernel = build.map(node), _kernel_size(node)
+    out = fields.whole("filters", "nb_filter")
+    groups = fields.whole("groups", default=1)
+    per_group = shape[2] // groups
+    stored = (out, per_group, *kernel) if _old(node) else (*kernel, per_group, out)
+    weight, bias = build.weights(node, kernel=stored, bias=_bias(node, out))
+    weight = weight.transpose(2, 3, 1, 0) if _old(node) else weight
+    weight = weight[::-1, ::-1] if build.theano else weight  # Theano convolves, others correlate
+    build.saw_kernel(kernel)
+    layer = Conv(
+        sources=build.results[node.sources[0]],
+        weight=weight,
+        bias=bias,
+        groups=groups,
+        **_window(build, node, kernel),
+    )
+    return activation(build, node, build.put(node, layer), fields.get("activation"))
+
+
+def depthwise(build: Building, node: Node) -> str:
+    """DepthwiseConv2D. Keras flips its kernels itself before Theano does."""
+    shape, kernel = build.map(node), _kernel_size(node)
+    multiplier = node.fields.whole("depth_multiplier", default=1)
+    stored = (*kernel, shape[2], multiplier)
+    weight, bias = build.weights(node, kernel=stored, bias=_bias(node, shape[2] * multiplier))
+    layer = Conv(
+        sources=build.results[node.sources[0]],
+        weight=weight.reshape(*kernel, 1, -1),
+        bias=bias,
+        groups=shape[2],
+        **_window(build, node, kernel),
+    )
+    return activation(build, node, build.put(node, layer), node.fields.get("activation"))
+
+
+def separable(build: Building, node: Node) -> str:
+    """SeparableConv2D: a depthwise and a 1x1 convolution."""
+    fields = node.fields
+    shape, kernel = build.map(node), _kernel_size(node)
+    out = fields.whole("filters", "nb_filter")
+    multiplier = fields.whole("depth_multiplier", default=1)
+    middle = shape[2] * multiplier
+    old = _old(node)
+    depthwise, pointwise, bias = build.weights(
+        node,
+        depthwise_kernel=(multiplier, shape[2], *kernel)
+        if old
+        else (*kernel, shape[2], multiplier),
+        pointwise_kernel=(out, middle, 1, 1) if old else (1, 1, middle, out),
+        bias=_bias(node, out),
+    )
+    if old:
+        depthwise, pointwise = depthwise.transpose(2, 3, 1, 0), pointwise.transpose(2, 3, 1, 0)
+    first = Conv(
+        sources=build.results[node.sources[0]],
+        weight=depthwise.reshape(*kernel, 1, -1),
+        groups=shape[2],
+        **_window(build, node, kernel),
+    )
+    source = build.put(node, first, "depthwise")
+    layer = Conv(sources=source, weight=pointwise, bias=bias)
+    return activation(build, node, build.put(node, layer), fields.get("activation"))
+
+
+def batch_norm(build: Building, node: Node) -> str:
+    """BatchNormalization: gamma and beta if there are any, mean and variance."""
+    fields = node.fields
+    source = build.results[node.sources[0]]
+    shape = build.shapes[source]
+    build.require_values(node, source)
+    if fields.get("mode", default=0) != 0:
+        raise Unsupported("BatchNormalization by the statistics of each batch: mode 0 works")
+    axis = fields.get("axis", default=-1)
+    build.require_channels(axis[0] if isinstance(axis, list) and len(axis) == 1 else axis, shape)
+    size = (shape[-1],)
+    values = build.weights(
+        node,
+        gamma=size if fields.flag("scale", default=True) else None,
+        beta=size if fields.flag("center", default=True) else None,
+        mean=size,
+        variance=size,
+    )
+    names = ("gamma", "beta", "mean", "variance")
+    found = {name: v for name, v in zip(names, values, strict=True) if v is not None}
+    epsilon = fields.number("epsilon", default=1e-3)
+    return build.put(node, Normalize(sources=source, epsilon=np.float64(epsilon), **found))
+
+
+def rescaling(build: Building, node: Node) -> str:
+    """Rescaling: y = scale x + offset."""
+    scale = np.array(node.fields.numbers("scale") or [1.0])
+    offset = np.array(node.fields.numbers("offset") or [0.0])
+    return build.affine(node, scale, offset, raw=True)
+
+
+def normalization(build: Building, node: Node) -> str:
+    """Normalization: y = (x - mean) / sqrt(variance); given, or learnt from data."""
+    fields = node.fields
+    channels = build.shapes[build.results[node.sources[0]]][-1]
+    if fields.flag("invert", default=False):
+        raise Unsupported("Normalization with invert")
+    if "mean" in fields:
+        mean, variance = np.array(fields.numbers("mean")), np.array(fields.numbers("variance"))
+    else:
+        if not isinstance(fields.get("axis"), int | list) or fields.get("axis") == []:
+            mean, variance, _ = build.weights(node, mean=(), variance=(), count=())
+        else:
+            build.require_channels(fields.numbers("axis")[-1], (0, 0, 0))
+            size = (channels,)
+            mean, variance, _ = build.weights(node, mean=size, variance=size, count=())
+        mean, variance = mean.reshape(-1), variance.reshape(-1)
+    if mean.size not in (1, channels) or variance.size != mean.size or (variance < 0).any():
+        raise fields.wrong(("mean",), f"mean and variance of 1 or {channels} values")
+    scale = 1 / np.maximum(np.sqrt(np.float64(variance)), 1e-7)
+    return build.affine(node, scale, -np.float64(mean) * scale, raw=False)

@@ -1,0 +1,115 @@
+"""What the readers of trainers' files share: the open file, what was asked, what was found."""
+
+from __future__ import annotations
+
+import contextlib
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from evsim.base.errors import EvsimError
+from evsim.formats import _hdf5 as hdf5
+
+PICKLE = (
+    "a pickle, which can run any program when it is read; save the weights with the ten-line "
+    "script of the README, section 'From PyTorch'"
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a file does not say. None or false: not asked for."""
+
+    topology: str | None = None  # a name in networks/ or a TOML file
+    scale: float | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    bgr: bool = False
+    flip_kernels: bool = False
+    dt: float | None = None  # seconds per timestep
+    reset: str | None = None  # subtract or zero
+    compare: str | None = None  # ge or gt
+    bias_start: int | None = None  # the first timestep with a bias
+    force: bool = False  # an option may contradict the file
+
+    def refuse(self, name: str, why: str) -> None:
+        """Raise an error if an option was given that contradicts the file, unless forced."""
+        value = getattr(self, name)  # 0 is a value, though it equals False
+        if value is not None and value is not False and not self.force:
+            option = f"--{name.replace('_', '-')}"
+            raise EvsimError(f"contradicts the file: {why} (--force takes it anyway)", option)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The arrays of one layer of a file without topology, in evsim's axes.
+
+    `arrays` by role: weight ((in, out), or (kernel_h, kernel_w, in / groups, out)), bias, gamma,
+    beta, mean, variance.
+    """
+
+    name: str  # the path of the layer in the file, prefixes such as module. stripped
+    arrays: dict[str, np.ndarray]
+
+
+@dataclass
+class Reading:
+    """What a reader found. `content` is a Model, a Network, or None where it cannot be built."""
+
+    content: object = None
+    layers: list[dict] = field(default_factory=list)  # rows of a table: layer, kind, shape, ...
+    unsupported: list[tuple[str, str]] = field(default_factory=list)  # place, what and what works
+    notes: list[str] = field(default_factory=list)  # what the reader decided or guessed
+    format: str = ""
+
+    def result(self):
+        """The model or network; an error that names the first thing that is unsupported."""
+        if self.unsupported:
+            place, what = self.unsupported[0]
+            more = len(self.unsupported) - 1
+            also = f" (and {more} more: evsim info lists them)" if more else ""
+            raise EvsimError(what + also, place)
+        return self.content
+
+
+class Source:
+    """An open file that a trainer wrote: HDF5 (`file` is open), or anything else (`start`)."""
+
+    def __init__(self, path: Path, start: bytes, file=None):
+        self.path, self.start, self.file = path, start, file
+        self.place = ""
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, path) -> Iterator[Source]:
+        """The open file; whatever reading it raises becomes an EvsimError that names it."""
+        path = Path(path)
+        with hdf5.reading(path):
+            if hdf5.signed(path):
+                with hdf5.open_file(path) as file:
+                    yield cls(path, hdf5.SIGNATURE, file)
+            else:
+                with open(path, "rb") as file:
+                    start = file.read(512)
+                yield cls(path, start)
+
+    def described(self) -> str:
+        """What a file seems to be that no reader claims."""
+        if self.file is not None:
+            return "an HDF5 file of no known layout"
+        if self.start.startswith(b"PK"):
+            return PICKLE if self._pickled() else "a zip archive of no known layout"
+        if self.start[:1] == b"\x80" or self.path.suffix in (".pt", ".pth", ".pkl", ".pickle"):
+            return PICKLE
+        return "a file of another format" if self.start else "an empty file"
+
+    def _pickled(self) -> bool:
+        """Whether a zip archive is one of torch.save; of a damaged one the name says it."""
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                return any(name.rpartition("/")[2] == "data.pkl" for name in archive.namelist())
+        except Exception:  # zipfile raises many kinds for a damaged archive
+            return self.path.suffix in (".pt", ".pth", ".ckpt", ".tar")

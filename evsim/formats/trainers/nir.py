@@ -1,0 +1,320 @@
+"""NIR graphs (neuromorphic intermediate representation), as spiking networks.
+
+Differential equations become steps of length dt by the forward Euler rule, I being what arrives:
+
+    IF       v += dt r I
+    LIF      v += dt / tau ((v_leak - v) + r I)
+    CubaLIF  u += dt / tau_syn (w_in I - u);  v += dt / tau_mem ((v_leak - v) + r u)
+    LI, CubaLI   the same, never firing: readouts
+
+v takes the new u, as snnTorch and Norse do. A neuron fires where v > v_threshold, strictly, and is
+set to v_reset (0 where the file has none), or the threshold is subtracted (`--reset`), as a file
+cannot say that. dt is not in the file either: `--dt`. A recurrent edge that closes a cycle acts a
+timestep later.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evsim.artificial.maps import Shift, Sparse
+from evsim.base.errors import EvsimError, mismatch
+from evsim.formats import _hdf5 as hdf5
+from evsim.formats.trainers import _nir_graph as graph
+from evsim.formats.trainers import _nir_linear as linear
+from evsim.formats.trainers._input import input_of
+from evsim.formats.trainers._nir_graph import LINEAR, NEURONS, Node
+from evsim.formats.trainers._trainer import Options, Reading, Source
+from evsim.network.network import Network
+from evsim.neurons import Neurons, neuron_kinds
+
+TITLE = "NIR graph"
+WORKS = f"{', '.join((*NEURONS, *LINEAR))} and Delay work"
+PATHS = 4096  # between two populations
+USUAL_DT = 1e-4  # what most exporters write with
+
+
+def claims(source: Source) -> str | None:
+    """What the file is, if it has a node of type NIRGraph."""
+    import h5py
+
+    if source.file is None or "format" in source.file.attrs:
+        return None
+    if not isinstance(source.file.get("node", getlink=True), h5py.HardLink):
+        return None
+    node = source.file["node"]
+    if not isinstance(node, h5py.Group) or not isinstance(node.get("type"), h5py.Dataset):
+        return None
+    try:
+        found = hdf5.Arrays()(node["type"], "node/type")
+    except EvsimError:
+        return None
+    return TITLE if isinstance(found, str) and found == "NIRGraph" else None
+
+
+def read(source: Source, options: Options) -> Reading:
+    """The spiking network of the graph in the file."""
+    for name in ("topology", "flip_kernels"):
+        options.refuse(name, "a NIR file says it itself")
+    nodes = graph.read(source.file)
+    found = Reading()
+    for node in nodes.values():
+        if node.type not in (*NEURONS, *LINEAR, "Input", "Output", "Delay"):
+            found.unsupported.append((node.place, f"a node of type {node.type!r}: {WORKS}"))
+    if not found.unsupported:
+        graph.infer_shapes(nodes)
+        _Builder(nodes, options, found).build()
+    found.layers = [
+        {"node": n.name, "type": n.type, "shape": list(n.shape or ())} for n in nodes.values()
+    ]
+    return found
+
+
+class _Builder:
+    """The network of a graph whose nodes are all known."""
+
+    def __init__(self, nodes: dict[str, Node], options: Options, found: Reading):
+        self.nodes, self.options, self.found = nodes, options, found
+        self.targets: dict[str, list[str]] = {name: [] for name in nodes}
+        for node in nodes.values():
+            for source in node.sources:
+                self.targets[source].append(node.name)
+        self.input = self._only("Input")
+        self.output = self._only("Output")
+        self.dt = self._dt()
+        self.reset = self._reset()
+        self.populations: dict[str, Neurons] = {}
+        self.sets = {}
+        self.at_once: dict[str, set[str]] = {}  # sources that reach a population without delay
+
+    def _only(self, kind: str) -> Node:
+        """The input or output of the whole graph; those of nested ones hand on."""
+        ends = {"Input": lambda n: not n.sources, "Output": lambda n: not self.targets[n.name]}
+        found = [n for n in self.nodes.values() if n.type == kind and ends[kind](n)]
+        if len(found) != 1:
+            raise mismatch(f"{len(found)} nodes of type {kind}", "one", "node/nodes")
+        return found[0]
+
+    def _dt(self) -> float:
+        """The length of a timestep: asked for, or what makes the exporter's gain one."""
+        if self.options.dt is not None:
+            return self.options.dt
+        guess, taus = [], []
+        for node in self.nodes.values():
+            if node.type in NEURONS:
+                r = node.array("r", 1.0).ravel()
+                tau = {"IF": None, "LIF": "tau", "LI": "tau"}.get(node.type, "tau_mem")
+                tau = np.ones(1) if tau is None else node.array(tau, positive=True).ravel()
+                taus.append(tau.min() if node.type != "IF" else np.inf)
+                guess.append(float(np.median(tau / np.where(r > 0, r, np.inf))))
+        dt = float(np.median(guess)) if guess else 1.0
+        least = min(taus, default=np.inf)
+        if not 0 < dt < least:
+            dt = 1.0 if least > 1 else min(USUAL_DT, least / 2)
+        self.found.notes.append(f"dt = {dt:g} s taken, as the file does not say it (--dt)")
+        return dt
+
+    def _reset(self) -> str:
+        fires = any(n.type in ("IF", "LIF", "CubaLIF") for n in self.nodes.values())
+        if self.options.reset is None and fires:
+            note = "reset to v_reset, as NIR defines it (--reset subtract, if it was trained so)"
+            self.found.notes.append(note)
+        return self.options.reset or "zero"
+
+    def build(self) -> None:
+        """Fill in the reading."""
+        self.populations["input"] = input_of(linear.last(self.input.shape), self.options)
+        self.names = {self.input.name: "input"}
+        neurons = [n for n in self.nodes.values() if n.type in NEURONS]
+        for node in neurons:
+            if node.before is None:
+                raise EvsimError("no edge reaches this node from the input", node.place)
+            self.names[node.name] = node.name if node.name != "input" else "input neurons"
+        if self.output.before is None:
+            raise EvsimError("no edge reaches this node from the input", self.output.place)
+        last = self.output.sources
+        while len(last) == 1 and self.nodes[last[0]].type == "Output":  # of a nested graph
+            last = self.nodes[last[0]].sources
+        direct = len(last) == 1 and self.nodes[last[0]].type in NEURONS
+        for node in sorted(neurons, key=self._depth):
+            is_output = direct and node.name == last[0]
+            silent = node.type in ("LI", "CubaLI")
+            if silent and not (is_output and len(self.targets[node.name]) == 1):
+                what = f"{node.type} before the output: only the last node may integrate in silence"
+                self.found.unsupported.append((node.place, what))
+                return
+            self._population(node)
+        if direct:
+            output = self.names[last[0]]
+        else:
+            output = "output" if "output" not in self.names.values() else "readout"
+            shape = linear.last(self.output.shape)
+            self.names[self.output.name] = output
+            self._finish(self.output, output, "readout", {"shape": shape}, np.ones(()))
+        self.found.content = Network(
+            self.populations, self.sets, input="input", output=output, source=TITLE
+        )
+
+    def _depth(self, node: Node) -> int:
+        """The number of edges from the input, the shortest way."""
+        if not hasattr(self, "_depths"):
+            self._depths, ahead = {self.input.name: 0}, [self.input.name]
+            for name in ahead:
+                for target in self.targets[name]:
+                    if target not in self._depths:
+                        self._depths[target] = self._depths[name] + 1
+                        ahead.append(target)
+        return self._depths.get(node.name, len(self.nodes))
+
+    def _population(self, node: Node) -> None:
+        """Add the population of a node of neurons, and the sets into it."""
+        dt, shape = self.dt, node.shape
+
+        def values(name, default=None, positive=False):
+            value = node.array(name, default, positive)
+            return linear.moved(value, shape, f"{node.place}/{name}")
+
+        def kept(name):
+            tau = values(name, positive=True)
+            if (tau <= dt).any():
+                found = f"{name} = {tau.min():g} s at dt = {dt:g} s"
+                raise mismatch(found, "more than dt (--dt)", f"{node.place}/{name}")
+            return 1 - dt / tau, dt / tau
+
+        fields: dict = {"shape": linear.last(shape)}
+        gain = values("r", 1.0, positive=True)
+        if node.type == "IF":
+            gain = gain * dt
+        else:
+            two = node.type.startswith("Cuba")
+            leak, step = kept("tau_mem" if two else "tau")
+            gain, fields["leak"] = gain * step, leak
+            rest = values("v_leak", 0.0) * step
+            if (rest != 0).any():
+                fields["bias"] = rest
+            if two:
+                fields["current_leak"], step = kept("tau_syn")
+                gain = gain * step * values("w_in", 1.0)
+        kind = {"IF": "iaf", "LIF": "lif", "CubaLIF": "cubalif"}.get(node.type, "readout")
+        if kind != "readout":
+            fields["threshold"] = values("v_threshold", positive=True)
+            fields |= {"compare": "gt", "reset": self.reset}
+            reset = values("v_reset", 0.0)
+            if self.reset == "zero" and (reset != 0).any():
+                fields["v_reset"] = reset
+        self._finish(node, self.names[node.name], kind, fields, np.asarray(gain))
+
+    def _finish(self, node: Node, name: str, kind: str, fields: dict, gain: np.ndarray) -> None:
+        """Add a population whose current is `gain` times what arrives at a node."""
+        constant = self._constant(node, {})
+        if (constant != 0).any():
+            where = "current_bias" if "current_leak" in fields else "bias"
+            each = constant * gain
+            fields[where] = each + fields[where] if where in fields else each
+            fields[where] = _smallest(np.broadcast_to(fields[where], fields["shape"]))
+        try:
+            self.populations[name] = neuron_kinds()[kind].build(fields)
+        except EvsimError as error:
+            raise error.within(node.place) from None
+        for source, maps, delay in self._paths(node):
+            map = linear.chain([*maps, Shift(before=fields["shape"], after=fields["shape"])])
+            if gain.ndim or gain != 1:
+                map = map.scaled(gain)
+            self._set(self.names[source], name, map, delay)
+
+    def _set(self, source: str, target: str, map, delay: int) -> None:
+        """Add a set; one that would close a cycle at once acts a timestep later."""
+        if not delay and self._reaches(target, source):
+            delay = 1
+            note = f"{source} reaches {target} a timestep later: the edge closes a cycle"
+            self.found.notes.append(note)
+        if not delay:
+            self.at_once.setdefault(target, set()).add(source)
+        name, number = f"{source}-{target}", 1
+        while name in self.sets or name in self.names.values():
+            number += 1
+            name = f"{source}-{target}.{number}"
+        self.sets[name] = linear.set_of(map, source, target, delay)
+
+    def _reaches(self, source: str, target: str) -> bool:
+        """Whether what `source` sends arrives at `target` in the same timestep."""
+        seen, ahead = set(), [target]
+        while ahead:
+            name = ahead.pop()
+            if name == source:
+                return True
+            if name not in seen:
+                seen.add(name)
+                ahead += self.at_once.get(name, ())
+        return False
+
+    def _paths(self, node: Node):
+        """(population, maps, delay) of every way from a population to a node."""
+        found, ahead = [], [(source, [], 0) for source in node.sources]
+        while ahead:
+            name, maps, delay = ahead.pop()
+            other = self.nodes[name]
+            if name in self.names and other.type in (*NEURONS, "Input"):
+                found.append((name, maps, delay))
+                continue
+            if other.before is None or len(maps) > len(self.nodes):
+                what = "a cycle of linear nodes" if other.before else "no edge reaches this node"
+                raise EvsimError(what, other.place)
+            own = linear.map_of(other)
+            for late, part in self._delayed(other, own):
+                ahead += [(source, [part, *maps], delay + late) for source in other.sources]
+            if len(found) + len(ahead) > PATHS:
+                raise mismatch(f"more than {PATHS} ways to this node", "fewer", node.place)
+        return sorted(found, key=lambda path: (path[0], path[2]))
+
+    def _delayed(self, node: Node, map):
+        """(timesteps, map) of a node; a delay that differs between elements is several."""
+        if node.type != "Delay":
+            return [(0, map)]
+        delay = node.array("delay") / self.dt
+        steps = np.round(delay)
+        if (steps < 0).any() or (np.abs(delay - steps) > 1e-3).any():
+            found = f"a delay of {node.array('delay').max():g} s at dt = {self.dt:g} s"
+            raise mismatch(found, "whole timesteps (--dt)", f"{node.place}/delay")
+        steps = linear.moved(steps, node.shape, f"{node.place}/delay")
+        if steps.ndim == 0:
+            return [(int(steps), map)]
+        each = np.broadcast_to(steps, map.before)
+        some = [(int(late), np.float64(each == late)) for late in np.unique(steps)]
+        return [
+            (late, Sparse.of(Shift(before=map.before, after=map.after, gain=own)))
+            for late, own in some
+        ]
+
+    def _constant(self, node: Node, known: dict) -> np.ndarray:
+        """What arrives at a node while no population sends: its biases, channels last."""
+        total = np.zeros(linear.last(node.before or node.shape))
+        for source in node.sources:
+            other = self.nodes[source]
+            if other.type in (*NEURONS, "Input") and source in self.names:
+                continue
+            if source not in known:
+                known[source] = np.zeros(linear.last(other.shape))  # a cycle adds nothing twice
+                before = self._constant(other, known)
+                value = (
+                    linear.map_of(other).apply(before[None])[0].reshape(linear.last(other.shape))
+                )
+                if other.type in ("Affine", "Conv1d", "Conv2d") and "bias" in other.fields:
+                    bias = other.array("bias").ravel()
+                    if bias.size not in (1, value.shape[-1]):
+                        found = f"{bias.size} values"
+                        raise mismatch(found, f"{value.shape[-1]}", f"{other.place}/bias")
+                    value = value + bias
+                if other.type == "Delay" and (value != 0).any():
+                    raise EvsimError("a bias before a delay is not supported", other.place)
+                known[source] = value
+            total = total + known[source]
+        return total
+
+
+def _smallest(value: np.ndarray) -> np.ndarray:
+    """A value per neuron as a scalar or one per channel, where that says it all."""
+    each = value.reshape(-1, value.shape[-1])
+    if value.ndim > 1 and (each == each[0]).all():
+        value = each[0]
+    return value.reshape(-1)[0].reshape(()) if (value == value.flat[0]).all() else value

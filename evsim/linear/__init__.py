@@ -1,1 +1,0 @@
-"""Linear maps between the neurons of two populations: as sets have them, and composed."""

@@ -1,0 +1,1 @@
+"""Populations joined by synapses, in the order in which they are visited."""

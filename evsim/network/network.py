@@ -1,0 +1,351 @@
+"""Networks: populations joined by sets of synapses; every structural error is raised here."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from types import MappingProxyType
+
+import numpy as np
+
+from evsim.base.arrays import address
+from evsim.base.errors import EvsimError, mismatch, nearest
+from evsim.codings import codings
+from evsim.network.schedule import schedule
+from evsim.neurons import Neurons
+from evsim.synapses import Synapses
+
+WORDS = ("coding", "name", "description", "source")
+COUNTS = {"timesteps": 1, "window": 2, "seed": 0}
+POSITIONS = ("indices", "indptr")  # of sparse weights: no parameters
+ATTRIBUTES = (*WORDS, *COUNTS, "classes", "ann_accuracy")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Populations advanced together, `window` timesteps at a time (None: any number)."""
+
+    populations: tuple[str, ...]
+    window: int | None = None
+
+
+class Network:
+    """Populations and sets by name, an input population and an output population.
+
+    `input` and `output` may be left out where only one population can be meant: the only one of
+    kind input, the only readout. `attributes` are those of a network file: coding, timesteps,
+    window, seed, name, description, source, classes, ann_accuracy; a missing one is None.
+    Raises EvsimError with the place of what does not fit.
+    """
+
+    def __init__(
+        self,
+        populations: dict[str, Neurons],
+        synapses: dict[str, Synapses],
+        *,
+        input: str | None = None,
+        output: str | None = None,
+        **attributes,
+    ):
+        self.populations = MappingProxyType(dict(sorted(populations.items())))
+        self.synapses = MappingProxyType(dict(sorted(synapses.items())))
+        self.input = input or self._only("input")
+        self.output = output or self._only("readout")
+        self.attributes = MappingProxyType(_checked(attributes))
+        self._check_names()
+        self._check_ends()
+        self._check_window()
+        self._check_passing()
+        parts = self.populations, self.synapses
+        self.schedule = schedule(*parts, self.input, self.attributes.get("window"))
+        self.connections = MappingProxyType(dict(self._connect()))
+        self.stages = _stages(self.populations, self.synapses)
+
+    def __reduce__(self):
+        """What makes the same network in another process."""
+        files = {name: vars(self)[name] for name in ("path", "sha256") if name in vars(self)}
+        ends = self.input, self.output
+        own = dict(self.populations), dict(self.synapses), *ends, dict(self.attributes), files
+        return _again, own
+
+    def __getattr__(self, name: str):
+        if name in ATTRIBUTES:
+            return self.attributes.get(name)
+        raise AttributeError(f"a network has no attribute {name!r}")
+
+    def _only(self, kind: str) -> str:
+        found = [name for name, part in self.populations.items() if part.kind == kind]
+        if len(found) != 1:
+            which = "input" if kind == "input" else "output"
+            raise mismatch(f"{len(found)} populations of kind {kind!r}", "one, or a name", which)
+        return found[0]
+
+    def _check_names(self) -> None:
+        for name in (*self.populations, *self.synapses):
+            if not isinstance(name, str) or not name or "/" in name or name in (".", ".."):
+                raise mismatch(repr(name), "a name without '/'", "populations and synapses")
+        both = self.populations.keys() & self.synapses.keys()
+        if both:
+            raise EvsimError(
+                f"{min(both)!r} is the name of a population and of a set, expected unique names",
+                f"synapses/{min(both)}",
+            )
+        for which in ("input", "output"):
+            self._population(getattr(self, which), which)
+        if self.input == self.output:
+            raise mismatch(f"{self.output!r}, the input population", "another one", "output")
+        for name, part in self.populations.items():
+            if (part.kind == "input") != (name == self.input):
+                expected = f"kind 'input' for the input population {self.input!r} and no other"
+                raise mismatch(repr(part.kind), expected, f"populations/{name}/kind")
+
+    def _population(self, name: str, place: str) -> Neurons:
+        if name not in self.populations:
+            known = f"one of {', '.join(self.populations)}{nearest(name, self.populations)}"
+            raise mismatch(repr(name), known, place)
+        return self.populations[name]
+
+    def _check_ends(self) -> None:
+        for name, part in self.synapses.items():
+            source = self._population(part.source, f"synapses/{name}/source")
+            target = self._population(part.target, f"synapses/{name}/target")
+            if not source.sends:
+                expected = f"a source (kind {source.kind!r} sends no events)"
+                raise mismatch(repr(part.source), expected, f"synapses/{name}/source")
+            if not target.listens:
+                expected = f"a target (kind {target.kind!r} takes no events)"
+                raise mismatch(repr(part.target), expected, f"synapses/{name}/target")
+            try:
+                target.check_source(source, part.delay)
+            except EvsimError as error:
+                raise error.within(f"synapses/{name}") from None
+
+    def _check_window(self) -> None:
+        """All windows are those of the network, which takes them where it has none."""
+        for name, part in self.populations.items():
+            if part.ends is not None and (self.window or part.window) != part.window:
+                raise mismatch(
+                    part.window, f"{self.window}, as elsewhere", f"populations/{name}/window"
+                )
+            if part.ends is not None:
+                self.attributes = MappingProxyType({**self.attributes, "window": part.window})
+
+    @property
+    def last_window_end(self) -> int | None:
+        """The timesteps of a run, where populations send their first spikes in windows."""
+        return max((p.ends for p in self.populations.values() if p.ends is not None), default=None)
+
+    def _check_passing(self) -> None:
+        for name, part in self.populations.items():
+            sets = [self.synapses[s] for s in self.incoming(name)] if part.passes else []
+            if part.passes and [s.kind for s in sets] != ["pool"]:
+                found = f"{len(sets)} sets into it" + "".join(f", of kind {s.kind!r}" for s in sets)
+                raise mismatch(found, "one set of kind 'pool'", f"populations/{name}")
+
+    def _connect(self):
+        for name, part in self.synapses.items():
+            source, target = self.ends(part)
+            try:
+                connections = part.connect(source, target)
+                part.scale_of(target)
+            except EvsimError as error:
+                raise error.within(f"synapses/{name}") from None
+            yield name, connections
+
+    def period(self, timesteps: int) -> int:
+        """After how many timesteps of a run of `timesteps` the next sample may follow."""
+        return (self.schedule and self.schedule.period) or timesteps
+
+    def ends(self, part: Synapses) -> tuple[Neurons, Neurons]:
+        """The source of a set, and its target as sets see it."""
+        return self.populations[part.source], self.populations[part.target].listening
+
+    @property
+    def synapse_count(self) -> int:
+        """The connections of all sets, pools and identities included."""
+        return sum(int(c.fan_out.sum()) for c in self.connections.values())
+
+    @property
+    def parameters(self) -> int:
+        """The weights, biases and thresholds; a shared array is counted once."""
+        arrays = {}
+        for part in (*self.populations.values(), *self.synapses.values()):
+            for name, value in vars(part).items():
+                if isinstance(value, np.ndarray) and value.ndim and name not in POSITIONS:
+                    arrays[address(value)] = value.size
+        return sum(arrays.values())
+
+    @property
+    def order(self) -> list[str]:
+        """All parts in the order of visits, the sets into a population before it."""
+        visits = (name for stage in self.stages for name in stage.populations)
+        return [part for name in visits for part in (*self.incoming(name), name)]
+
+    def incoming(self, name: str) -> list[str]:
+        """The sets into a population, in order of name."""
+        return list(self._into.get(name, ()))
+
+    @cached_property
+    def _into(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name, part in self.synapses.items():
+            found.setdefault(part.target, []).append(name)
+        return found
+
+    def graded(self, name: str, graded_input: bool) -> bool:
+        """Whether the events of a population are graded."""
+        name = self.origin(name)
+        return graded_input if name == self.input else self.populations[name].graded
+
+    def origin(self, name: str) -> str:
+        """The population whose events these are: what a max pool hands on are its source's."""
+        for _ in self.populations:  # a ring of max pools has no origin, and no events
+            if name == self.input or not self.populations[name].passes:
+                break
+            name = self.synapses[self.incoming(name)[0]].source
+        return name
+
+    def delay_from_origin(self, name: str) -> int:
+        """The delays of the sets between a max pool and the population whose events these are."""
+        delay = 0
+        while self.populations[name].passes:
+            into = self.synapses[self.incoming(name)[0]]
+            name, delay = into.source, delay + into.delay
+        return delay
+
+    def integer_populations(self, graded_input: bool) -> set[str]:
+        """The populations whose currents and potentials are int32."""
+        found = set()
+        for name in self.populations:
+            sets = [self.synapses[s] for s in self.incoming(name)]
+            exact = all(
+                (s.integer and not s.scaled) or (s.kind == "identity" and s.weights() is None)
+                for s in sets
+            )
+            spiking = not any(self.graded(s.source, graded_input) for s in sets)
+            if exact and spiking and any(s.integer for s in sets):
+                found.add(name)
+        return found
+
+    @cached_property
+    def digest(self) -> str:
+        """A SHA-256 of all that the network is: equal where, and only where, runs must be."""
+        own = self.input, self.output, sorted(self.attributes.items())
+        found = hashlib.sha256(repr(own).encode())
+        for name, part in sorted((self.populations | self.synapses).items()):
+            found.update(repr((name, part.kind)).encode())
+            for field in dataclasses.fields(part):
+                value = getattr(part, field.name)
+                if isinstance(value, np.ndarray):
+                    found.update(repr((field.name, value.dtype.str, value.shape)).encode())
+                    found.update(np.ascontiguousarray(value))
+                else:
+                    found.update(repr((field.name, value)).encode())
+        return found.hexdigest()
+
+    def describe(self) -> dict[str, dict]:
+        """What a machine needs to know of every part, by name."""
+        parts = {name: part.describe() for name, part in self.populations.items()}
+        for name, part in self.synapses.items():
+            parts[name] = part.describe(self.connections[name])
+            source, target = self.ends(part)
+            per_arrival, macs = part.nominal(source, target)
+            parts[name] |= {"nominal_fan_out": per_arrival, "nominal_macs": macs}
+        return parts
+
+
+def _again(populations, synapses, input, output, attributes: dict, files: dict) -> Network:
+    found = Network(populations, synapses, input=input, output=output, **attributes)
+    vars(found).update(files)
+    return found
+
+
+def _checked(attributes: dict) -> dict:
+    kept = {}
+    for name, value in attributes.items():
+        if name not in ATTRIBUTES:
+            known = f"one of {', '.join(ATTRIBUTES)}{nearest(name, ATTRIBUTES)}"
+            raise EvsimError(f"unknown attribute, expected {known}", name)
+        if value is None:
+            continue
+        if name in WORDS and not isinstance(value, str):
+            raise mismatch(repr(value)[:60], "text", name)
+        if name == "coding" and value not in codings():
+            known = f"one of {', '.join(codings())}{nearest(value, codings())}"
+            raise mismatch(repr(value), known, name)
+        if name in COUNTS:
+            number = np.asarray(value)
+            least = COUNTS[name]
+            if number.size != 1 or number.dtype.kind not in "iu" or number.item() < least:
+                raise mismatch(repr(value)[:60], f"a whole number of at least {least}", name)
+            value = int(number.item())
+        if name == "ann_accuracy":
+            number = np.asarray(value)
+            if number.size != 1 or number.dtype.kind not in "fiu" or not 0 <= number.item() <= 1:
+                raise mismatch(repr(value)[:60], "a fraction from 0 to 1", name)
+            value = float(number.item())
+        kept[name] = value
+    return kept
+
+
+def _order(names: Iterable[str], sets: Iterable[Synapses], below: float) -> list[str]:
+    """The names, sources first along the sets whose delay is below `below`."""
+    sorter = TopologicalSorter(dict.fromkeys(sorted(names), ()))
+    for part in sets:
+        if part.delay < below:
+            sorter.add(part.target, part.source)
+    return list(sorter.static_order())
+
+
+def _stages(populations, synapses) -> list[Stage]:
+    """The populations upstream first; each cycle is one stage.
+
+    A stage's window is the largest for which the sets inside it that are shorter form no cycle:
+    then every event of a window is decided by earlier windows or by populations before it.
+    """
+    try:
+        for below in (1, np.inf):
+            order = _order(populations, synapses.values(), below)
+    except CycleError as error:
+        if below == 1:
+            raise EvsimError(
+                f"a cycle without delay, {' -> '.join(error.args[1])}, expected a delay of at "
+                f"least 1 in a cycle",
+                "synapses",
+            ) from None
+        return _stages_with_cycles(populations, synapses)
+    return [Stage((name,)) for name in order]
+
+
+def _stages_with_cycles(populations, synapses) -> list[Stage]:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    names = list(populations)
+    ends = [(names.index(s.source), names.index(s.target)) for s in synapses.values()]
+    rows, columns = np.array(ends).T
+    graph = coo_array((np.ones(len(ends)), (rows, columns)), (len(names), len(names)))
+    _, labels = connected_components(graph, connection="strong")
+    component = dict(zip(names, labels.tolist(), strict=True))
+    between = TopologicalSorter(dict.fromkeys(component.values(), ()))
+    for part in synapses.values():
+        if component[part.source] != component[part.target]:
+            between.add(component[part.target], component[part.source])
+    stages = []
+    for label in between.static_order():
+        members = [name for name in names if component[name] == label]
+        inside = [
+            s for s in synapses.values() if component[s.source] == component[s.target] == label
+        ]
+        order, window = members, None
+        for below in sorted({s.delay for s in inside}):
+            try:
+                order, window = _order(members, inside, below), below
+            except CycleError:
+                break
+        stages.append(Stage(tuple(order), window))
+    return stages

@@ -1,0 +1,84 @@
+"""What `evsim check` prints."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from evsim.base.screen import Output, Table
+from evsim.reports.tables import percent
+from evsim.reports.wording import numeral
+
+VERDICTS = {True: "holds", False: "BROKEN", None: "-"}
+
+
+def show(check) -> None:
+    """Print every assumption, what it was measured at, and what a run takes and costs."""
+    out, values, samples = Output(), check.values, check.job.run.count
+    out.print(f"{check.network.path} on {check.profile.title}, {samples} samples", soft_wrap=True)
+    out.print(_outcome(values))
+    if check.free.run is not check.job.run:
+        out.print(f"without these limits: {_outcome(values['unconstrained'])}")
+    rows = []
+    for (assumption, holds, *numbers), alike in groupby(check.findings, _figures):
+        place, *more = [finding.place for finding in alike]
+        place += f" and {len(more)} more" if more else ""
+        rows.append([assumption, VERDICTS[holds], *map(numeral, numbers), place])
+    columns = ["assumption", "holds", "measured", "limit", "margin", "place"]
+    out.print(Table("Assumptions", columns, rows))
+    _memory(check.traffic.as_dict(), samples, out)
+    views, means = values["accesses_per_synapse"], values["per_synapse"]
+    out.print(
+        f"accesses per synapse: M1 {means['M1']:.3f} (at most {views['M1']['max']}), M2 "
+        f"{means['M2']:.3f} (at most {views['M2']['max']}), M3 {means['M3']:.3f}",
+        soft_wrap=True,
+    )
+    _time(check.timing.as_dict(), out)
+    if values["energy_uj"] is not None:
+        least = "at least " if values["energy_is_lower_bound"] else ""
+        out.print(f"energy {least}{values['energy_uj']:,.4g} microjoule an inference")
+    known = [f.holds for f in check.findings if f.holds is not None]
+    out.print(f"{known.count(False)} of {len(known)} assumptions do not hold")
+
+
+def _figures(finding) -> tuple:
+    return finding.assumption, finding.holds, finding.measured, finding.limit, finding.margin
+
+
+def _outcome(found: dict) -> str:
+    accuracy = "" if found["accuracy"] is None else f"accuracy {percent(found['accuracy'])}, "
+    return f"{accuracy}{found['spikes']:,.1f} spikes a sample"
+
+
+def _memory(moved: dict, samples: int, out: Output) -> None:
+    """What the reads of weights move, and what of it is distinct."""
+    rows = [
+        [
+            name,
+            f"{found['weight_read'] / samples:,.0f}",
+            f"{found['weight_words'] / samples:,.0f}",
+            percent(found["bits_used"] / found["bits_moved"]) if found["bits_moved"] else "",
+            f"{found['distinct_per_timestep'] / samples:,.0f}",
+            f"{found['distinct_per_sample'] / samples:,.0f}",
+        ]
+        for name, found in (*moved["sets"].items(), ("total", moved["total"]))
+    ]
+    columns = ["set", "weights read", "words", "bits used", "distinct in timesteps", "in samples"]
+    title = f"Weights of a sample, in words of {moved['word_bits']} bits"
+    out.print(Table(title, columns, rows))
+
+
+def _time(time: dict, out: Output) -> None:
+    """Latency, throughput, the bottleneck and what bounds it."""
+    if not time:
+        return
+
+    def span(what: str) -> str:
+        least, most = f"{time[f'{what}_low']:,.0f}", f"{time[what]:,.0f}"
+        return f"{least if least == most else f'{least} to {most}'} {time['unit']}"
+
+    where = f"core {time['bottleneck_core']} ({', '.join(time['populations'])})"
+    out.print(
+        f"latency {span('latency')}, an inference every {span('interval')}; the bottleneck is "
+        f"{where}, bound by {time['bound_by']}",
+        soft_wrap=True,
+    )

@@ -1,0 +1,97 @@
+"""Where a converted network loses accuracy, as a table and as a picture."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evsim.base.screen import Table
+from evsim.reports import tables
+from evsim.reports.figures import figures, write
+from evsim.reports.wording import drawn
+from evsim.studies.diagnosis import Diagnosis, agreement
+
+POINTS = 4000  # of a layer, in the picture
+COLUMNS = 6  # of scatter plots
+
+
+def show(out, found: Diagnosis) -> None:
+    """Print the diagnosis."""
+    rows = []
+    for row in found.rows():
+        shares = ("saturated", "silent", "activations at 0", "accuracy up to here")
+        rows.append(
+            [
+                row["population"],
+                f"{row['neurons']:,}",
+                f"{row['correlation']:.4f}",
+                f"{100 * row['error']:.1f} %",
+                *(tables.percent(row[name]) for name in shares),
+            ]
+        )
+    columns = ["population", "neurons", "correlation", "error", "saturated", "silent"]
+    columns += ["ANN at 0", "accuracy up to here"]
+    where = _where(found)
+    out.print(Table(f"Firing rates beside activations{where}", columns, rows))
+    out.print(tables.accuracy_table(found.accuracy_by_timestep, found.right[0].mean(), where))
+    both = agreement(*found.right)
+    out.print(", ".join(f"{what}: {n}" for what, n in both.items()), soft_wrap=True)
+    first = found.first_loss()
+    where = f"from {first.unit.population!r} on" if first else "nowhere by more than chance"
+    out.print(f"accuracy is lost {where}")
+
+
+def _where(found: Diagnosis) -> str:
+    """On which images, where they are not just those of the data file."""
+    return ", on calibration images" if found.calibration else ""
+
+
+def draw(found: Diagnosis, path) -> None:
+    """Write the picture: accuracy against T, the layers' agreement, rates against activations."""
+    shown = found.layers
+    lines = -(-len(shown) // COLUMNS)
+    size = (16, 4.2 + 2.6 * lines)
+    figure = figures().figure(figsize=size, layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=[4.2, 2.6 * max(lines, 1)])
+    left, right = top.subplots(1, 2)
+    _accuracy(left, found)
+    _layers(right, found)
+    axes = bottom.subplots(lines, COLUMNS, squeeze=False).ravel()
+    for axis, layer in zip(axes, shown, strict=False):
+        _scatter(axis, layer.unit.population, *found.some[layer.unit.population], layer.unit.scale)
+    for axis in axes[len(shown) :]:
+        axis.axis("off")
+    bottom.suptitle("rate x scale against activation (one batch; dashed: equal)", fontsize=10)
+    write(figure, path)
+
+
+def _accuracy(axis, found: Diagnosis) -> None:
+    by_timestep = found.accuracy_by_timestep
+    axis.plot(np.arange(1, by_timestep.size + 1), 100 * by_timestep, label="spiking network")
+    ann = 100 * found.right[0].mean()
+    axis.axhline(ann, color="gray", ls="--", label="artificial network")
+    axis.set_xscale("log", base=2)
+    axis.set(xlabel="timesteps", ylabel="accuracy, %", title=f"Accuracy against T{_where(found)}")
+    axis.legend()
+
+
+def _layers(axis, found: Diagnosis) -> None:
+    rows, x = found.rows(), np.arange(len(found.layers))
+    axis.plot(x, [row["correlation"] for row in rows], "o-", ms=4, label="correlation")
+    axis.plot(x, [row["error"] for row in rows], "o-", ms=4, label="error")
+    axis.plot(x, [row["saturated"] for row in rows], "o-", ms=4, label="saturated")
+    axis.plot(x, [row["accuracy up to here"] for row in rows], "s--", ms=4, label="accuracy")
+    axis.set_xticks(
+        x, [drawn(row["population"]) for row in rows], rotation=60, ha="right", fontsize=7
+    )
+    axis.set(title="Layer by layer (accuracy: spiking up to here)", ylim=(-0.02, 1.05))
+    axis.legend(fontsize=8)
+
+
+def _scatter(axis, name: str, activation, rate, scale) -> None:
+    a, r = activation.ravel(), rate.ravel()
+    step = max(1, a.size // POINTS)
+    axis.scatter(a[::step], r[::step], s=2, alpha=0.3, linewidths=0)
+    limit = max(float(a.max(initial=0)), float(np.max(scale)))
+    axis.plot([0, limit], [0, limit], "--", color="gray", lw=0.8)
+    axis.set_title(drawn(name), fontsize=8)
+    axis.tick_params(labelsize=7)

@@ -1,0 +1,296 @@
+"""One run of a command: settings, progress, interruption, and what is printed of it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+from evsim.base import screen
+from evsim.base.errors import EvsimError, mismatch
+from evsim.base.interruption import Handling
+from evsim.cluster import cluster_of
+from evsim.counting.widths import sums_of
+from evsim.engine.plan import Plan
+from evsim.engine.settings import settle
+from evsim.engine.simulation import Stopped
+from evsim.engine.threads import input_of, simulate, warm
+from evsim.engine.totals import Totals
+from evsim.formats.result import header_of
+from evsim.store import Store, identity
+from evsim.store.result import ResultStore
+
+
+class Interrupted(Exception):
+    """Ctrl-C or SIGTERM, and what is kept."""
+
+
+def byte_count(text: str) -> int:
+    """A number of bytes such as 512M or 2G."""
+    units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+    digits = text.upper().removesuffix("B")
+    unit = units.get(digits[-1:], 1)
+    digits = digits[:-1] if unit > 1 else digits
+    if not digits.isdecimal() or not int(digits):
+        raise mismatch(repr(text), "a number of bytes such as 512M or 2G", "--memory")
+    return int(digits) * unit
+
+
+def sample_range(text: str | None, length: int) -> slice:
+    """A half-open range a:b; past the end is clipped, empty is an error."""
+    if text is None:
+        return slice(0, length)
+    first, colon, last = text.partition(":")
+    if not colon or not all(end == "" or end.isdecimal() for end in (first, last)):
+        raise mismatch(repr(text), "a range such as 0:100, 100: or :100", "--samples")
+    start, stop = int(first or 0), min(int(last or length), length)
+    if start >= stop:
+        raise mismatch(repr(text), f"a range that is not empty, within {length}", "--samples")
+    return slice(start, stop)
+
+
+class Job:
+    """One run of a command: what is run, and what is said of it.
+
+    `shortened`: the beginning of a longer run, so that later events are left out without a word.
+    """
+
+    def __init__(
+        self, network, data, *, samples=None, record=(), queue=None, shortened=False, **choices
+    ):
+        self.network, self.data = network, data
+        self.queue, self.shortened = queue, shortened
+        some = sample_range(samples, data.samples)
+        if data.images is None:
+            self.inputs = data.events[some]
+        else:
+            self.inputs = data.images.part(some)
+        try:
+            settings = settle(network, self.inputs, first_sample=some.start, **choices)
+        except EvsimError as error:
+            raise self._settled(error, choices) from None
+        self.settings = settings
+        self.labels = None if data.labels is None else self._labels(some)
+        self.run = Totals(network, settings, record, self.labels)
+
+    def _settled(self, error: EvsimError, choices: dict) -> EvsimError:
+        """An error of a setting, with where the setting comes from."""
+        if error.place == "data":
+            place = "/events/shape" if self.data.images is None else "/images"
+            return EvsimError(error.problem, place, self.data.path)
+        if choices.get(error.place) is not None:
+            return EvsimError(error.problem, f"--{error.place}")
+        return EvsimError(error.problem, f"/{error.place}", self.network.path)
+
+    def _labels(self, some: slice):
+        labels = self.data.labels[some]
+        outputs = self.network.populations[self.network.output].neurons
+        if labels.min() < 0 or labels.max() >= outputs:
+            found = f"labels from {labels.min()} to {labels.max()}"
+            expected = f"0 to {outputs - 1}, the neurons of the output population"
+            raise EvsimError(f"found {found}, expected {expected}", "/labels", self.data.path)
+        return labels
+
+    def result_store(self, out, overwrite: bool, resume: bool, quiet=False) -> ResultStore:
+        """Where the samples go on their way to the result file `out`."""
+        paths = {"data_path": self.data.path, "data_sha256": self.data.sha256}
+        say = silent if quiet else screen.say
+        store = ResultStore(out, self.run, paths, say, self.labels, overwrite, resume)
+        store.verify = self.data.verify
+        return store
+
+    def folder_store(self, folder: Path, quiet=False, **more) -> Store:
+        """Where the samples stay, so that the same job goes on with them; `more` is part of it."""
+        about = header_of(self.run, self.network, self.data.path, self.data.sha256)
+        about["network_sha256"] = self.network.digest
+        about |= {"queue": repr(self.queue), **more}
+        folder.mkdir(exist_ok=True)
+        store = Store(folder / identity(about), about, silent if quiet else screen.say)
+        store.verify = self.data.verify
+        return store
+
+    def simulate(
+        self, jobs, memory, *, quiet=False, observer=None, store=None, cluster=None
+    ) -> None:
+        """Run all samples with a progress bar; what is finished is in the `store`, if there is one.
+
+        With a `cluster` (or a Dask client) its workers do it, on at most `jobs` threads each.
+
+        An `observer` takes every sample in order. Before, its method `measure`, where it has one,
+        sees what was recorded, and the arrays that it gives, by name, are what is kept of that.
+        """
+        stop = threading.Event()
+        with contextlib.closing(store) if store else contextlib.nullcontext(), interrupting(stop):
+            self._say_what_is_left_out()
+            with self._located():
+                limits = {"memory": memory, "queue": self.queue}
+                limits["scratch"] = store and store.folder
+                plan = Plan(self.network, self.settings, record=self.run.record, **limits)
+                done = np.zeros(self.settings.samples, bool) if store is None else store.done.copy()
+                todo = np.flatnonzero(~done).tolist()
+                cluster = cluster and cluster_of(cluster)
+                if todo and (cluster is None or cluster.local):
+                    values = input_of(plan, self.inputs, self.settings, todo[0])
+                    with announced_compilation(quiet):
+                        warm(plan, values)
+            begin = time.perf_counter()
+            if store:
+                store.begin()
+            measure = getattr(observer, "measure", None)
+            asked = plan, self.inputs, self.settings, jobs, stop, todo, measure
+            if cluster is None:
+                what, found = "samples", simulate(*asked)
+            else:
+                limits |= {"record": self.run.record, "scratch": None}  # a folder here, not there
+                say = silent if quiet else screen.say
+                own = {"data": self.data.path, "store": store, "say": say}
+                what, found = cluster, cluster.simulate(*asked, limits=limits, **own)
+            counts = self.settings.samples, int(done.sum())
+            shown = progress(found, *counts, quiet, store, what)
+            try:
+                with self._located(), contextlib.closing(found), contextlib.closing(shown):
+                    for sample in in_order(self.settings.first_sample, done, store, shown):
+                        self.run.add(sample)
+                        if observer:
+                            observer.take(sample)
+            except Stopped:
+                raise Interrupted(self._left(store)) from None
+            self.run.seconds = time.perf_counter() - begin
+            self.data.verify()
+            if store:
+                store.finish()
+                self.run.seconds = store.seconds
+
+    @contextlib.contextmanager
+    def _located(self):
+        """Errors inside name their file: the data's images, or else the network."""
+        try:
+            yield
+        except EvsimError as error:
+            at_data = error.place.startswith(("/images", "/events"))
+            raise error.within(file=(self.data if at_data else self.network).path) from None
+
+    def _left(self, store) -> str:
+        if store is None:
+            return f"interrupted: {self.run.count} of {self.settings.samples} samples were finished"
+        store.interrupted = True
+        store.flush()
+        done = f"{int(store.done.sum())} of {self.settings.samples} samples"
+        return f"interrupted: {done} are in {store.folder}, {store.again}"
+
+    def _say_what_is_left_out(self) -> None:
+        if self.data.images is None and not self.shortened:
+            late = self.inputs.at_or_after(self.settings.timesteps)
+            if late:
+                text = f"{late} events at or after timestep {self.settings.timesteps}"
+                screen.say(f"{text} are not simulated")
+
+    @property
+    def latency(self) -> dict[str, int]:
+        """The timesteps of a sample, and after how many the next may follow it."""
+        timesteps = self.settings.timesteps
+        return {"timesteps": timesteps, "pipelined": self.network.period(timesteps)}
+
+    def summary(self, machine: dict) -> dict:
+        """What `run --json` prints."""
+        run, settings = self.run, self.settings
+        labelled = self.labels is not None
+        return {
+            "network": {"path": self.network.path, "sha256": self.network.sha256},
+            "data": {"path": self.data.path, "sha256": self.data.sha256},
+            "samples": run.count,
+            "first_sample": settings.first_sample,
+            "timesteps": settings.timesteps,
+            "latency": self.latency,
+            "seed": settings.seed,
+            "dtype": settings.dtype,
+            "coding": settings.coding,
+            "accuracy": run.accuracy if labelled else None,
+            "accuracy_by_timestep": (run.accuracy_by_timestep.tolist() if labelled else None),
+            "predictions": run.predictions.tolist(),
+            "synapses": self.network.synapse_count,
+            "seconds": run.seconds,
+            "work": {
+                name: {
+                    fact: int(n.max() if fact == "peak" else n.sum()) for fact, n in facts.items()
+                }
+                for name, facts in run.work.items()
+            },
+            "counts": run.counts(**machine),
+            **({"widths": sums_of(run)} if run.ranges else {}),
+        }
+
+
+def interrupting(stop: threading.Event):
+    """Ctrl-C and SIGTERM set `stop`, so that nothing is left half-written."""
+    return Handling(stop.set)
+
+
+def silent(line: str) -> None:
+    """Say nothing."""
+
+
+def progress(finished, total: int, done: int, quiet: bool, store=None, what="samples"):
+    """The finished samples, which `store` takes, with a bar of rate and time left on a terminal."""
+    with counted(what, total, quiet, done) as count:
+        for sample in finished:
+            if store and not store.has(sample.index):
+                store.append(sample)
+            yield sample
+            count(1)
+
+
+def in_order(first: int, done: np.ndarray, store, arriving):
+    """All samples from index `first` on: from the store where `done`, else as they arrive."""
+    kept, held = store and store.samples(), {}
+    for index, stored in enumerate(done, first):
+        if stored:
+            yield next(kept)
+            continue
+        while index not in held:
+            sample = next(arriving)
+            held[sample.index] = sample if sample.index == index else sample.without_recordings()
+        yield held.pop(index)
+    for _ in arriving:
+        raise AssertionError("a sample more than was asked for")
+
+
+@contextlib.contextmanager
+def counted(what, total: int, quiet: bool, done: int = 0):
+    """A function to call with how many more are finished; a bar shows them on a terminal."""
+    with screen.bar(what, quiet, done) as show:
+
+        def count(more: int) -> None:
+            nonlocal done
+            done += more
+            show(done, total)
+
+        show(done, total)
+        yield count
+
+
+@contextlib.contextmanager
+def announced_compilation(quiet: bool):
+    """Say on standard error that kernels are compiled, while they are; cached ones are not."""
+    from numba.core import event
+
+    class Announcer(event.Listener):
+        said = 0
+
+        def on_start(self, happening):
+            self.said += 1
+            if self.said == 1 and not quiet:
+                screen.say("compiling kernels, once for this machine ...", whole=False)
+
+        def on_end(self, happening):
+            pass
+
+    announcer = Announcer()
+    begin = time.perf_counter()
+    with event.install_listener("numba:compile", announcer):
+        yield announcer
+    if announcer.said and not quiet:
+        screen.add(f" done in {time.perf_counter() - begin:.1f} s")

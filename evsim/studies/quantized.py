@@ -1,0 +1,154 @@
+"""A network in fixed point beside the one it comes from, on the same samples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from evsim.conversion.integers import KINDS, Quantized, bounded, graded_input, quantize, rebuilt
+from evsim.counting.widths import sums_of
+from evsim.network.network import Network
+from evsim.studies.job import Job, byte_count
+
+WIDEST = 32
+
+
+def fixed_point(
+    network: Network,
+    *,
+    bits: int | None = None,
+    per_channel: bool = False,
+    potential_bits: int | None = None,
+    coding: str | None = None,
+    graded: bool | None = None,
+    overflow: str = "saturate",
+    **widths,
+) -> Quantized:
+    """The network with weights of `bits` (None: it has whole ones), and with widths if given.
+
+    `graded`: whether the input sends values; None: as under the coding. `widths`: current_bits,
+    readout_bits, overflow_at.
+    """
+    if bits is None:
+        changed = {} if coding is None else {"coding": coding}
+        parts = network.populations, network.synapses
+        network = rebuilt(network, *parts, **changed)
+        made = Quantized(network, {}, floats_of(network, graded))
+    else:
+        how = {"per_channel": per_channel, "potential_bits": potential_bits, "coding": coding}
+        made = quantize(network, bits, graded=graded, **how)
+    if potential_bits is None:
+        return made
+    narrow = bounded(made.network, potential_bits, overflow=overflow, graded=graded, **widths)
+    return Quantized(narrow, made.units, made.floats)
+
+
+def floats_of(network: Network, graded: bool | None) -> dict[str, str]:
+    """The populations with a potential that are none of integers, and that they are."""
+    graded = graded_input(network) if graded is None else graded
+    integers = network.integer_populations(graded)
+    kinds = {name for name, part in network.populations.items() if part.kind in KINDS}
+    return dict.fromkeys(sorted(kinds - integers), "not all that reaches it is whole")
+
+
+def widest(network: Network) -> Network:
+    """The network without overflows: all widths are those of int32, and a sum beyond is an error.
+
+    Without any width it is the network itself. Where a sum is brought into a width stays as it is.
+    """
+    if not any(part.bounded for part in network.populations.values()):
+        return network
+    populations = dict(network.populations)
+    for name, part in populations.items():
+        if part.bounded:
+            wide = {"potential_bits": WIDEST, "potential_signed": True, "overflow": "error"}
+            wide["current_bits"] = WIDEST if part.current_bits else None
+            populations[name] = replace(part, **wide)
+    made = rebuilt(network, populations, network.synapses)
+    made.path = getattr(network, "path", None)
+    return made
+
+
+def described(made: Quantized) -> dict:
+    """What is said of a network in fixed point: populations with their units and thresholds."""
+    network, rows = made.network, []
+    for name, unit in made.units.items():
+        part = network.populations[name]
+        threshold = getattr(part, "threshold", None)
+        rows.append(
+            {
+                "population": name,
+                "kind": part.kind,
+                "smallest_unit": float(unit.min()),
+                "largest_unit": float(unit.max()),
+                "lowest_threshold": None if threshold is None else int(np.min(threshold)),
+                "highest_threshold": None if threshold is None else int(np.max(threshold)),
+                "bits": part.potential_bits,
+            }
+        )
+    return {"coding": network.coding, "floats": made.floats, "units": rows}
+
+
+class Comparison:
+    """The network as it was, in fixed point without overflows, and with them."""
+
+    def __init__(
+        self,
+        network: Network,
+        made: Quantized,
+        data,
+        choices: dict,
+        quiet: bool,
+        folder=None,
+        cluster=None,
+    ):
+        choices = {**choices, "coding": made.network.coding if data.images is not None else None}
+        jobs = choices.pop("jobs")
+        self.jobs = {}
+        wide = widest(made.network)  # itself, where nothing has a width
+        bounded = any(part.bounded for part in made.network.populations.values())
+        for name, one in (
+            ("as it was", network),
+            ("integers without overflow", wide),
+            ("integers of these widths", made.network),
+        ):
+            if name == "integers of these widths" and not bounded:
+                continue
+            job = Job(one, data, record=("ranges",), **choices)
+            store = folder and job.folder_store(folder, quiet)
+            how = {"quiet": quiet, "cluster": cluster}
+            job.simulate(jobs, byte_count("512M"), store=store, **how)
+            self.jobs[name] = job
+
+    def as_dict(self) -> dict:
+        """Accuracy, spikes and overflows of each, and of every population sums and widths."""
+        jobs, runs = self.jobs, []
+        for name, job in jobs.items():
+            run = job.run
+            spikes = sum(int(f["spikes"].sum()) for f in run.work.values() if "spikes" in f)
+            overflows = sum(row["overflows"] for row in sums_of(run).values())
+            first = jobs["as it was"].run.predictions
+            runs.append(
+                {
+                    "run": name,
+                    "accuracy": None if job.labels is None else run.accuracy,
+                    "same_decisions": float((run.predictions == first).mean()),
+                    "spikes": spikes / run.count,
+                    "overflows": overflows,
+                }
+            )
+        *_, last = jobs.values()
+        free = sums_of(jobs["integers without overflow"].run)
+        rows = []
+        for name, row in sums_of(last.run).items():
+            own = {"population": name, **row}
+            spikes = {
+                key: int(job.run.work[name]["spikes"].sum()) / job.run.count
+                for key, job in (("spikes_as_it_was", jobs["as it was"]), ("spikes", last))
+            }
+            own |= {"smallest_bits": free[name]["bits"]} | spikes
+            if "current_bits" in free[name]:
+                own["smallest_current_bits"] = free[name]["current_bits"]
+            rows.append(own)
+        return {"samples": last.run.count, "runs": runs, "sums": rows}
