@@ -37,6 +37,7 @@ ACTIONS = (
     *("bias_read", "bias_add", "compare", "leak", "reset_subtract", "reset_write"),
     *("random_draw", "slope_read", "slope_write", "slope_add"),
     *("prediction_multiply", "prediction_add"),
+    *("state_read", "state_write", "state_multiply", "state_add"),
 )
 # What an addition is called after the role of what is added.
 ADDITIONS = {

@@ -8,15 +8,15 @@ import numpy as np
 
 from evsim.base.errors import EvsimError
 from evsim.codings import Key, codings
-from evsim.counting.facts import FIRST_FACTS, QUEUE_FACTS, facts_of
+from evsim.counting.facts import FIRST_FACTS, QUEUE_FACTS, SET_FACTS
 from evsim.engine.inbox import NOBODY, Arrivals
 from evsim.engine.plan import Plan
 from evsim.engine.recording import Events, let_go, room
 from evsim.engine.sample import Sample
 from evsim.engine.stream import Pairs, Stream
 from evsim.engine.workspace import Workspace
-from evsim.neurons._potential import check_range
-from evsim.neurons._slope import check_slope, listening
+from evsim.neurons._runner import check_range
+from evsim.neurons._slope import listening
 
 
 class Stopped(Exception):
@@ -30,11 +30,8 @@ class Simulation(Arrivals):
         self.plan, self.network, self.index, self.values = plan, plan.network, index, values
         self.space, self.stop = space, stop
         populations, synapses = self.network.populations, self.network.synapses
-        self.facts = {
-            name: dict.fromkeys(facts_of(part.kind, False, part.bounded, part.predicts), 0)
-            for name, part in populations.items()
-        }
-        self.facts |= {n: dict.fromkeys(facts_of(s.kind, True), 0) for n, s in synapses.items()}
+        self.facts = {name: dict.fromkeys(part.facts, 0) for name, part in populations.items()}
+        self.facts |= {n: dict.fromkeys(SET_FACTS, 0) for n, s in synapses.items()}
         if plan.coding is codings()["switch"]:
             self.facts[self.network.input]["clipped"] = 0  # inputs beyond [-1, 1]
         if plan.queue is not None:
@@ -178,7 +175,7 @@ class Simulation(Arrivals):
         own = neurons.accumulator(state) if part.direct else None
         currents = self.currents(name, last - first) if own is None else own
         reached = self.arrive(name, first, last, currents)
-        if neurons.all_restless:  # nobody asks who was reached
+        if neurons.always_active:  # nobody asks who was reached
             reached = reached[:, :0]
         if part.counts_arrivals:
             reached = self.arrived(name, first, last)
@@ -187,7 +184,7 @@ class Simulation(Arrivals):
         done = neurons.advance(state, currents, reached, first, self.out[name])
         facts["updates"] += part.updates(first, last) * part.listening.neurons
         facts["draws"] += (last - first) * part.neurons * part.draws
-        for fact, count in (done if isinstance(done, dict) else {"active_updates": done}).items():
+        for fact, count in done.items():
             facts[fact] += count
         if part.graded:
             sent = self.streams[name].window(first, last)
@@ -244,7 +241,7 @@ class Simulation(Arrivals):
         queue, sets = self.plan.queue, self.plan.incoming[name]
         drops = queue is not None and any(queue.drops(d.part.source) for d in sets)
         unsafe = self.unsafe(name)
-        stepwise = drops or name in self.trace or not neurons.all_restless or unsafe
+        stepwise = drops or name in self.trace or not neurons.always_active or unsafe
         block = self.plan.block(name) if stepwise else part.window
         block = 1 if unsafe else block
         for a in range(begin, end, block):
@@ -257,8 +254,7 @@ class Simulation(Arrivals):
                 continue
             state = self.states[name]
             if unsafe:
-                when = a, start, part.window
-                check_slope(state, currents[0], neurons.bias, neurons.dtype, *when)
+                neurons.check(state, currents[0], a)
             facts["active_updates"] += neurons.listen(state, currents, reached, start - a)
             if name in self.trace:
                 self.trace[name][a:] = state["potential"].reshape(1, -1)
@@ -278,7 +274,7 @@ class Simulation(Arrivals):
         [delivery] = self.plan.incoming[name]
         facts, own = self.facts[delivery.name], self.facts[name]
         stream, window, begin, _ = self.take(delivery, first, last)
-        turns, touched = self.plan.neurons[name].advance(
+        turns, touched = self.plan.neurons[name].pass_on(
             self.states[name], window, stream.repeats, last - first, begin - first, self.out[name]
         )
         if unsafe:
