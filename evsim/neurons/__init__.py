@@ -74,6 +74,14 @@ class Neurons(Part):
         """
         raise NotImplementedError
 
+    def check_arithmetic(self, dtype) -> None:
+        """Raise EvsimError where the kind does not take this arithmetic."""
+        if "int" not in self.numbers and dtype == np.int32:
+            raise mismatch("integer weights only", f"floats, as kind {self.kind!r} takes")
+        if "float" not in self.numbers and dtype != np.int32:
+            found = "sets with real weights or a graded source"
+            raise mismatch(found, "integer weights and a spiking source")
+
     @property
     def facts(self) -> dict[str, str]:
         """What a run counts of this population, and what it means."""

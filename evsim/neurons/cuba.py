@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from evsim.base.errors import EvsimError, mismatch
+from evsim.base.errors import mismatch
 from evsim.base.fields import choice, per_neuron, whole
 from evsim.base.kernel import kernel
 from evsim.neurons import CIRCUIT, POTENTIAL, Neurons, Runner
@@ -67,11 +67,7 @@ class Cuba(Neurons):
 
     def runner(self, dtype, current_bound: int = 0) -> Runner:
         """What advances this population; its arithmetic is int32."""
-        if dtype != np.int32:
-            raise EvsimError(
-                "found sets with real weights or a graded source, expected integer weights and a "
-                "spiking source"
-            )
+        self.check_arithmetic(dtype)
         return CubaRunner(self)
 
 
