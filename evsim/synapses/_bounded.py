@@ -57,7 +57,7 @@ def add_saturating(rows, starts, weight, column, bounds, kept, report, first, ou
 
 @kernel
 def add_wrapping(rows, starts, weight, column, bounds, kept, report, first, out):
-    """`add_saturating` where what leaves the width wraps; a weight is less than the width's range."""
+    """`add_saturating` where sums wrap; a weight is less than the range of the width."""
     cast = out.dtype.type
     low, high = cast(bounds[0]), cast(bounds[1])
     mask = cast(high - low)

@@ -77,7 +77,7 @@ class Counting(Pool):
 
 @compiled
 def spread(channels, values, offsets, geometry, weight, currents, reached):
-    """Add value * weight to the cells whose kernel holds each event's source; returns the additions."""
+    """Add value * weight to all cells whose kernel holds a source; returns the additions."""
     height, width, out_height, out_width = geometry[0], geometry[1], geometry[2], geometry[3]
     kernel_height, kernel_width, stride_y, stride_x = (
         geometry[4],
