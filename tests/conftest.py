@@ -4,8 +4,8 @@ import random
 import time
 
 import pytest
-from files import events, images, network
 from hypothesis import HealthCheck, Phase, settings
+from support.files import events, images, network
 
 SHARED = {
     "deadline": None,
@@ -39,11 +39,17 @@ def pytest_runtest_setup(item):
 
 
 @pytest.fixture
-def files(tmp_path, monkeypatch):
-    """A network and data in the working directory; no children, they would only take time."""
+def inside(tmp_path, monkeypatch):
+    """A test works in a folder of its own; no children, they would only take time."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EVSIM_NO_GUARD", "1")
+    return tmp_path
+
+
+@pytest.fixture
+def files(inside):
+    """A network and data in the working directory."""
     network("n.h5")
     images("d.h5")
     events("e.h5")
-    return tmp_path
+    return inside
