@@ -7,6 +7,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from support.files import events, images, network
 
+from evsim.cli.main import run_command
+
 SHARED = {
     "deadline": None,
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -53,3 +55,19 @@ def files(inside):
     images("d.h5")
     events("e.h5")
     return inside
+
+
+@pytest.fixture
+def command(capsys):
+    """Run a command in this process; returns (exit status, standard output, standard error).
+
+    One string is a line of words; several words are taken as they are.
+    """
+
+    def run(*words):
+        line = words[0].split() if len(words) == 1 else [str(word) for word in words]
+        capsys.readouterr()
+        status = run_command(line)
+        return status, *capsys.readouterr()
+
+    return run

@@ -11,7 +11,6 @@ from support.files import network, put
 from support.torch_files import TOPOLOGY, hdf5, small
 
 from evsim.base import screen
-from evsim.cli.main import run_command
 from evsim.reports import wording
 from evsim.reports.figures import figures, write
 
@@ -108,12 +107,12 @@ def test_long_tables_and_lines_are_cut(capsys):
 
 
 @pytest.fixture
-def said(files, capsys):
+def said(files, command):
     """Run a command; its standard output and error, all of which a screen shows."""
 
     def run(line, status=0):
-        assert run_command(line.split()) == status
-        out, err = capsys.readouterr()
+        found, out, err = command(line)
+        assert found == status
         assert is_shown(out + err)
         return out, err
 

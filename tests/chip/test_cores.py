@@ -9,6 +9,7 @@ from oracles.naive import simulate
 from support import build
 from support.cores import sample_of
 from support.effort import examples
+from support.places import ROOT
 from support.strategies import cases
 
 from evsim import EvsimError
@@ -52,7 +53,7 @@ def test_loads_are_those_of_a_plain_count(case, size, balanced):
 def test_no_core_holds_too_many(size, placing):
     import evsim
 
-    network = evsim.load("networks/digits-conv.h5")
+    network = evsim.load(ROOT / "networks" / "digits-conv.h5")
     placement = Placement(network, size, placing)
     assert placement.neurons.max() <= size
     total = sum(p.neurons for n, p in network.populations.items() if n != network.input)
@@ -64,7 +65,7 @@ def test_no_core_holds_too_many(size, placing):
 def test_placing_is_one_of_two():
     import evsim
 
-    network = evsim.load("networks/digits-dense.h5")
+    network = evsim.load(ROOT / "networks" / "digits-dense.h5")
     with pytest.raises(EvsimError, match="did you mean 'balanced'"):
         Placement(network, 8, "balance")
     with pytest.raises(EvsimError, match="neurons_per_core: found 0, expected at least 1"):

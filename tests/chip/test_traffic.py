@@ -11,6 +11,7 @@ from oracles.naive import simulate
 from support import build
 from support.cores import sample_of
 from support.effort import examples
+from support.places import ROOT
 from support.strategies import Case, cases
 
 import evsim
@@ -124,8 +125,8 @@ def test_sets_may_read_a_shared_array_in_different_rows(kind):
 
 
 def test_reads_are_those_that_the_run_counts():
-    network = evsim.load("networks/digits-conv.h5")
-    images = evsim.open_data("data/digits_test.h5").images[:3]
+    network = evsim.load(ROOT / "networks" / "digits-conv.h5")
+    images = evsim.open_data(ROOT / "data" / "digits_test.h5").images[:3]
     settings = settle(network, images, coding="poisson")
     plan, run = Plan(network, settings, record=("arrivals",)), Run(network, settings)
     traffic = Traffic(network, 64)

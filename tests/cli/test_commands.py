@@ -18,15 +18,9 @@ EVSIM = [sys.executable, "-m", "evsim"]
 
 
 @pytest.fixture
-def said(files, capsys):
-    """Run a command; returns its exit status, standard output and standard error."""
-
-    def run(line):
-        status = run_command(line.split())
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return run
+def command(files, command):
+    """Commands beside a network and data."""
+    return command
 
 
 def child(*arguments, **options):
@@ -88,31 +82,31 @@ WRONG = {
 
 @pytest.mark.parametrize("line", WRONG)
 @pytest.mark.parametrize("as_json", ["", " --json"], ids=["", "json"])
-def test_a_wrong_command_is_one_line(line, as_json, said, files):
+def test_a_wrong_command_is_one_line(line, as_json, command, files):
     before = sorted(files.iterdir())
-    status, out, err = said(line.replace("d.h5", "d.h5" + as_json, 1))
+    status, out, err = command(line.replace("d.h5", "d.h5" + as_json, 1))
     assert (status, out) == (2, "")
     assert err.lower().startswith(f"evsim: {WRONG[line]}".lower())
     assert (err.count("\n"), err[-1]) == (1, "\n")
     assert sorted(files.iterdir()) == before
 
 
-def test_a_result_is_not_written_over(said, files):
-    assert said("run n.h5 d.h5 --out r.h5 -T 3 --quiet") == (0, "", "")
+def test_a_result_is_not_written_over(command, files):
+    assert command("run n.h5 d.h5 --out r.h5 -T 3 --quiet") == (0, "", "")
     before = Path("r.h5").read_bytes()
-    status, out, err = said("run n.h5 d.h5 --out r.h5 -T 3 --json")
+    status, out, err = command("run n.h5 d.h5 --out r.h5 -T 3 --json")
     assert (status, out) == (2, "")
     assert err == "evsim: r.h5: exists already (--overwrite replaces it)\n"
     assert Path("r.h5").read_bytes() == before
-    assert said("run n.h5 d.h5 --out r.h5 -T 4 --overwrite --quiet")[0] == 0
+    assert command("run n.h5 d.h5 --out r.h5 -T 4 --overwrite --quiet")[0] == 0
     with h5py.File("r.h5") as file:
         assert file.attrs["timesteps"] == 4
     assert not Path("r.h5.part").exists()
 
 
-def test_a_part_is_not_written_over(said, files):
+def test_a_part_is_not_written_over(command, files):
     Path("r.h5.part").write_text("somebody's")
-    status, out, err = said("run n.h5 d.h5 --out r.h5 -T 3")
+    status, out, err = command("run n.h5 d.h5 --out r.h5 -T 3")
     assert (status, out) == (2, "")
     expected = "is of an older evsim or of something else, expected the folder of a part"
     assert err == f"evsim: r.h5.part: {expected}\n"
@@ -120,22 +114,22 @@ def test_a_part_is_not_written_over(said, files):
     Path("r.h5.part").unlink()
     Path("r.h5.part").mkdir()
     Path("r.h5.part/settings.json").write_text("somebody's")
-    status, out, err = said("run n.h5 d.h5 --out r.h5 -T 3")
+    status, out, err = command("run n.h5 d.h5 --out r.h5 -T 3")
     assert (status, out) == (2, "")
     expected = "r.h5.part: exists already (--resume goes on with it, --overwrite replaces it)"
     assert err == f"evsim: {expected}\n"
-    status, _, err = said("run n.h5 d.h5 --out r.h5 -T 3 --resume")
+    status, _, err = command("run n.h5 d.h5 --out r.h5 -T 3 --resume")
     expected = "r.h5.part/settings.json: found other content, expected the settings of a run "
     expected += "(--overwrite begins again)"
     assert (status, err) == (2, f"evsim: {expected}\n")
     assert Path("r.h5.part/settings.json").read_text() == "somebody's"
-    assert said("run n.h5 d.h5 --out r.h5 -T 3 --overwrite --quiet") == (0, "", "")
+    assert command("run n.h5 d.h5 --out r.h5 -T 3 --overwrite --quiet") == (0, "", "")
     assert not Path("r.h5.part").exists()
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder where nobody can write")
-def test_a_place_where_nobody_can_write(said):
-    status, out, err = said("run n.h5 d.h5 --out /proc/r.h5")
+def test_a_place_where_nobody_can_write(command):
+    status, out, err = command("run n.h5 d.h5 --out /proc/r.h5")
     assert (status, out) == (2, "")
     assert err == "evsim: /proc/r.h5.part: cannot be written: No such file or directory\n"
 
@@ -150,19 +144,19 @@ INTEGER = {
 
 
 @pytest.mark.parametrize("field", INTEGER)
-def test_an_integer_population_takes_whole_numbers(field, said):
+def test_an_integer_population_takes_whole_numbers(field, command):
     network("n.h5", INTEGER[field])
-    status, out, err = said("run n.h5 d.h5 --json")
+    status, out, err = command("run n.h5 d.h5 --json")
     assert (status, out) == (2, "")
     assert err.startswith(f"evsim: n.h5: populations/c/{field}: found ")
     assert err.endswith("expected whole numbers within int32 (the population is an integer one)\n")
 
 
-def test_an_integer_population_does_not_leak(said):
+def test_an_integer_population_does_not_leak(command):
     lif = {"kind": "lif", "leak": 0.5}
     network("n.h5", lambda f: f["populations/c"].attrs.update(lif))
     expected = "found 0.5, expected a leak of 1 (the population is an integer one)"
-    assert said("run n.h5 d.h5") == (2, "", f"evsim: n.h5: populations/c/leak: {expected}\n")
+    assert command("run n.h5 d.h5") == (2, "", f"evsim: n.h5: populations/c/leak: {expected}\n")
 
 
 FLOAT32 = {
@@ -174,32 +168,32 @@ FLOAT32 = {
 
 
 @pytest.mark.parametrize("place", FLOAT32)
-def test_values_that_float32_does_not_hold(place, said):
+def test_values_that_float32_does_not_hold(place, command):
     value, line = FLOAT32[place]
     network("n.h5", put(place, value))
-    assert said("run n.h5 d.h5 -T 2 --json") == (2, "", f"evsim: n.h5: {place}: found {line}\n")
-    assert said("run n.h5 d.h5 -T 2 --quiet --dtype float64") == (0, "", "")
+    assert command("run n.h5 d.h5 -T 2 --json") == (2, "", f"evsim: n.h5: {place}: found {line}\n")
+    assert command("run n.h5 d.h5 -T 2 --quiet --dtype float64") == (0, "", "")
 
 
-def test_an_image_that_float32_does_not_hold(said):
+def test_an_image_that_float32_does_not_hold(command):
     network("n.h5", put("populations/in/std", 1e-300))
-    status, out, err = said("run n.h5 d.h5 -T 2 --json")
+    status, out, err = command("run n.h5 d.h5 -T 2 --json")
     assert (status, out) == (2, "")
     assert "e+299 after scaling, neuron" in err
     assert err.endswith(", expected finite numbers in float32\n")
 
 
-def test_int32_overflow_names_population_sample_and_timestep(said):
+def test_int32_overflow_names_population_sample_and_timestep(command):
     network("n.h5", put("populations/c/bias", 2**30), put("populations/c/threshold", 2**31 - 1))
-    status, out, err = said("run n.h5 d.h5 --samples 3: --json --jobs 1")
+    status, out, err = command("run n.h5 d.h5 --samples 3: --json --jobs 1")
     assert (status, out) == (2, "")
     assert err.startswith("evsim: n.h5: populations/c, sample 3: found a potential of ")
     assert "at timestep 1, neuron" in err
     assert err.endswith("expected values within int32\n")
 
 
-def test_json_is_one_object_and_nothing_else(said):
-    status, out, err = said("run n.h5 d.h5 --json -T 7 --samples 1:5 --out r.h5")
+def test_json_is_one_object_and_nothing_else(command):
+    status, out, err = command("run n.h5 d.h5 --json -T 7 --samples 1:5 --out r.h5")
     assert (status, err) == (0, "")
     found = json.loads(out)
     assert out.count("\n") == 1
@@ -216,15 +210,15 @@ def test_json_is_one_object_and_nothing_else(said):
     assert len(found["data"]["sha256"]) == 64
 
 
-def test_json_without_labels(said):
+def test_json_without_labels(command):
     images("d.h5", put("labels", None))
-    found = json.loads(said("run n.h5 d.h5 --json -T 2")[1])
+    found = json.loads(command("run n.h5 d.h5 --json -T 2")[1])
     assert (found["accuracy"], found["accuracy_by_timestep"]) == (None, None)
 
 
-def test_choices_come_from_the_command_then_the_network_then_the_events(said):
+def test_choices_come_from_the_command_then_the_network_then_the_events(command):
     def settings(line):
-        found = json.loads(said(f"run n.h5 {line} --json")[1])
+        found = json.loads(command(f"run n.h5 {line} --json")[1])
         return found["timesteps"], found["coding"], found["seed"]
 
     assert settings("e.h5") == (20, "events", 0)
@@ -235,15 +229,16 @@ def test_choices_come_from_the_command_then_the_network_then_the_events(said):
     assert settings("d.h5 -T 3 --coding constant --seed 0") == (3, "constant", 0)
 
 
-def test_late_events_are_said_once(said):
+def test_late_events_are_said_once(command):
     late = "are not simulated\n"
-    status, _, err = said("run n.h5 e.h5 -T 10 --json")
+    status, _, err = command("run n.h5 e.h5 -T 10 --json")
     assert (status, err.count(late), err.count("\n")) == (0, 1, 1)
-    assert said("run n.h5 e.h5 -T 20 --json")[2] == said("run n.h5 e.h5 -T 30 --json")[2] == ""
+    for timesteps in (20, 30):
+        assert command(f"run n.h5 e.h5 -T {timesteps} --json")[2] == ""
 
 
-def test_tables(said):
-    status, out, _ = said("run n.h5 d.h5 -T 4")
+def test_tables(command):
+    status, out, _ = command("run n.h5 d.h5 -T 4")
     assert status == 0
     assert out.startswith("n: 6 samples, 4 timesteps, coding constant, ")
     for words in (
@@ -253,17 +248,17 @@ def test_tables(said):
         "Totals (machine: direct, clock, recompute",
     ):
         assert words in out
-    assert said("run n.h5 d.h5 -T 4 --quiet") == (0, "", "")
+    assert command("run n.h5 d.h5 -T 4 --quiet") == (0, "", "")
 
 
-def test_markup_in_a_name_is_text(said):
+def test_markup_in_a_name_is_text(command):
     network("n.h5", put("name", "[bold]n[/x] :bug:"), put("description", "[/] [link=x]"))
-    assert said("run n.h5 d.h5 -T 2")[1].startswith("[bold]n[/x] :bug:: 6 samples")
-    assert "description: [/] [link=x]\n" in said("info n.h5")[1]
+    assert command("run n.h5 d.h5 -T 2")[1].startswith("[bold]n[/x] :bug:: 6 samples")
+    assert "description: [/] [link=x]\n" in command("info n.h5")[1]
 
 
-def test_info_of_a_network(said):
-    found = json.loads(said("info n.h5 --json")[1])
+def test_info_of_a_network(command):
+    found = json.loads(command("info n.h5 --json")[1])
     assert (found["input"], found["output"], found["synapses"]) == ("in", "out", 1076)
     assert found["windows"] == "b: 2 timesteps"
     assert found["order of visits"] == "in, a, b, c, out"
@@ -272,18 +267,18 @@ def test_info_of_a_network(said):
     assert sets["b-b"] == ("identity", 2, 3, "float32")
     assert sets["a-b"] == ("pool", 0, 0, None)
     assert sum(s["synapses"] for s in found["sets"]) == 1076
-    assert "populations" in said("info n.h5")[1]
+    assert "populations" in command("info n.h5")[1]
 
 
-def test_info_of_data(said):
-    found = json.loads(said("info d.h5 --json")[1])
+def test_info_of_data(command):
+    found = json.loads(command("info d.h5 --json")[1])
     assert (found["samples"], found["images"], found["dtype"]) == (6, [4, 4, 2], "float32")
-    found = json.loads(said("info e.h5 --json")[1])
+    found = json.loads(command("info e.h5 --json")[1])
     assert (found["samples"], found["shape"], found["timesteps"]) == (6, [4, 4, 2], 20)
     assert (found["graded"], found["labels"]) == (False, "0 to 2")
 
 
-def test_an_internal_error_asks_to_be_reported(said, monkeypatch):
+def test_an_internal_error_asks_to_be_reported(command, monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError("of\nours")
 
@@ -291,9 +286,9 @@ def test_an_internal_error_asks_to_be_reported(said, monkeypatch):
     monkeypatch.delenv("EVSIM_DEBUG", raising=False)
     line = "evsim: internal error, please report it (EVSIM_DEBUG=1 shows where): "
     line += "ZeroDivisionError: of ours\n"
-    assert said("run n.h5 d.h5 --json") == (70, "", line)
+    assert command("run n.h5 d.h5 --json") == (70, "", line)
     monkeypatch.setenv("EVSIM_DEBUG", "1")
-    status, out, err = said("run n.h5 d.h5 --json")
+    status, out, err = command("run n.h5 d.h5 --json")
     assert (status, out) == (70, "")
     assert err.startswith("Traceback (most recent call last):\n")
     assert err.endswith(line)
@@ -307,17 +302,17 @@ def test_an_internal_error_asks_to_be_reported(said, monkeypatch):
         (OSError(5, "Input/output error", "d.h5"), 2, "d.h5: Input/output error"),
     ],
 )
-def test_what_the_system_does_is_no_bug_of_ours(error, status, line, said, monkeypatch):
+def test_what_the_system_does_is_no_bug_of_ours(error, status, line, command, monkeypatch):
     def fails(*_, **__):
         raise error
 
     monkeypatch.setattr("evsim.cli.commands.run.Job", fails)
-    assert said("run n.h5 d.h5 --json") == (status, "", f"evsim: {line}\n")
+    assert command("run n.h5 d.h5 --json") == (status, "", f"evsim: {line}\n")
 
 
-def test_help_is_no_error(said):
+def test_help_is_no_error(command):
     for line in ("", "--help", "run --help"):
-        status, out, err = said(line)
+        status, out, err = command(line)
         assert (status, err) == (0, "")
         assert "evsim" in out
 
@@ -388,8 +383,8 @@ def test_demo_of_all_networks(capsys, tmp_path, monkeypatch):
     assert run_command(["demo", "--all"]) == 0
     out, err = capsys.readouterr()
     names = sorted(p.stem for p in (ROOT / "networks").glob("digits-*.h5") if "." not in p.stem)
-    said = [f"evsim: {name}, {k} of {len(names)}" for k, name in enumerate(names, 1)]
-    assert [line for line in err.splitlines() if " of " in line] == said
+    lines = [f"evsim: {name}, {k} of {len(names)}" for k, name in enumerate(names, 1)]
+    assert [line for line in err.splitlines() if " of " in line] == lines
     rows = {cells[0]: cells for line in out.splitlines() if (cells := line.strip("│ ").split())}
     for name in names:
         with h5py.File(ROOT / "networks" / f"{name}.golden.h5") as golden:

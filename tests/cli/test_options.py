@@ -170,17 +170,15 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def said(folder, capsys):
+def said(folder, command):
     """Run a command with some words; returns (status, standard output, standard error)."""
 
-    def run(command, option, *words):
-        line = LINES.get(f"{command} {option}", LINES[command]).split()
+    def run(name, option, *words):
+        line = LINES.get(f"{name} {option}", LINES[name]).split()
         if words and option in line:  # it takes the place of the line's own
             at = line.index(option)
             del line[at : at + 2]
-        capsys.readouterr()
-        status = run_command([*line, *words])
-        return (status, *capsys.readouterr())
+        return command(*line, *words)
 
     return run
 
@@ -214,38 +212,38 @@ def named(value):
     return value if isinstance(value, str) else getattr(value, "name", "")
 
 
-@pytest.mark.parametrize(("command", "option", "kinds"), OPTIONS, ids=named)
-def test_every_option_is_known_here(command, option, kinds):
-    name = option.opts[-1]
-    assert command in LINES
-    assert (name in NUMBERS) != (name in WORDS), f"what does {command} {name} do at 0?"
+@pytest.mark.parametrize(("name", "option", "kinds"), OPTIONS, ids=named)
+def test_every_option_is_known_here(name, option, kinds):
+    word = option.opts[-1]
+    assert name in LINES
+    assert (word in NUMBERS) != (word in WORDS), f"what does {name} {word} do at 0?"
     if kinds & {int, float}:
-        assert name in NUMBERS
+        assert word in NUMBERS
     told = re.search(r"\[(\d[\d.]*)", option.help or "")
-    assert told is None or NUMBERS[name][0] == told[1]
+    assert told is None or NUMBERS[word][0] == told[1]
 
 
-@pytest.mark.parametrize(("command", "option"), [p for p in NAMES if p not in EFFECTIVE])
-def test_0_is_refused(command, option, said):
-    status, out, err = said(command, option, option, "0")
+@pytest.mark.parametrize(("name", "option"), [p for p in NAMES if p not in EFFECTIVE])
+def test_0_is_refused(name, option, said):
+    status, out, err = said(name, option, option, "0")
     assert (status, out, err.count("\n")) == (2, "", 1), err
     assert option in err.split(", expected")[0] or "'0'" in err or "0: no such file" in err, err
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("command", "option"), EFFECTIVE)
-def test_0_is_a_number(command, option, written):
+@pytest.mark.parametrize(("name", "option"), EFFECTIVE)
+def test_0_is_a_number(name, option, written):
     default, other = NUMBERS[option]
-    nothing, zero = written(command, option), written(command, option, option, "0")
-    assert zero != written(command, option, option, other)
+    nothing, zero = written(name, option), written(name, option, option, "0")
+    assert zero != written(name, option, option, other)
     assert (zero == nothing) == (default == "0")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("command", "option"), DEFAULTS)
-def test_to_give_the_default_is_to_give_nothing(command, option, written):
-    default = DEFAULTS[command, option]
-    assert written(command, option, option, default) == written(command, option)
+@pytest.mark.parametrize(("name", "option"), DEFAULTS)
+def test_to_give_the_default_is_to_give_nothing(name, option, written):
+    default = DEFAULTS[name, option]
+    assert written(name, option, option, default) == written(name, option)
 
 
 def test_a_seed_of_0_takes_the_place_of_the_networks(folder, capsys):

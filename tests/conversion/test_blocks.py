@@ -9,6 +9,7 @@ from oracles.rates import rates
 from support import build
 from support.blocks import drawn, images, small
 from support.bundles import convs, definition_of, denses, norms
+from support.places import ROOT
 from support.torch_files import hdf5
 
 import evsim
@@ -457,7 +458,10 @@ def test_a_recurrent_block_settles_where_ever_more_turns_lead():
 @pytest.mark.slow
 def test_digits_by_copies_and_by_a_recurrent_block():
     """Random weights in front, a readout by least squares: what conversion keeps of it."""
-    with h5py.File("data/digits_train.h5") as train, h5py.File("data/digits_test.h5") as test:
+    with (
+        h5py.File(ROOT / "data" / "digits_train.h5") as train,
+        h5py.File(ROOT / "data" / "digits_test.h5") as test,
+    ):
         (some, labels), (others, truth) = (
             (f["images"][:n], f["labels"][:n]) for f, n in ((train, 600), (test, 100))
         )
@@ -565,20 +569,20 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def command(*more):
+def unrolled(*more):
     line = ("convert", "m.h5", "-o", "n.h5", "--topology", "t.toml", "--calibrate", "d.h5")
     return run_command([*line, "--overwrite", *more])
 
 
 def test_the_command_unrolls(folder, capsys):
-    assert command() == 0
+    assert unrolled() == 0
     assert len(evsim.load("n.h5").populations) == 8
-    assert command("--unroll", "recurrent", "--feedback-delay", "2") == 0
+    assert unrolled("--unroll", "recurrent", "--feedback-delay", "2") == 0
     network = evsim.load("n.h5")
     assert len(network.populations) == 6
     assert network.synapses["back.conv2.conv-back.conv1.conv"].delay == 2
     assert "replaces its input from the second turn on" in capsys.readouterr().out
-    assert command("--scheme", "switch", "--window", "8", "--unroll-thresholds", "shared") == 0
+    assert unrolled("--scheme", "switch", "--window", "8", "--unroll-thresholds", "shared") == 0
     assert run_command(["info", "n.h5"]) == 0
     assert "shared arrays" in capsys.readouterr().out
 
@@ -593,7 +597,7 @@ def test_the_command_unrolls(folder, capsys):
     ],
 )
 def test_the_command_says_what_is_wrong(folder, capsys, more, said):
-    assert command(*more) == 2
+    assert unrolled(*more) == 2
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
@@ -605,5 +609,5 @@ def test_the_command_says_what_is_wrong(folder, capsys, more, said):
 def test_a_definition_that_is_wrong_is_one_line(folder, capsys, change):
     path = folder / "t.toml"
     path.write_text(path.read_text().replace(*change))
-    assert command() == 2
+    assert unrolled() == 2
     assert capsys.readouterr().err.count("\n") == 1

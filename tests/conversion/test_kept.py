@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from support.kept import LINE, LONGEST, WAYS, digest, files, gone_on, killed, main
 
-from evsim.cli.main import run_command
 from evsim.conversion import _scales, _walk, convert
 from evsim.conversion._statistics import Percentile, Selection
 from evsim.engine.simulation import Stopped
@@ -36,20 +35,14 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def said(folder, capsys):
-    """Run a command; returns (status, standard output, standard error)."""
-
-    def run(line):
-        capsys.readouterr()
-        status = run_command(line.split())
-        return (status, *capsys.readouterr())
-
-    return run
+def command(folder, command):
+    """Commands beside the files of the small model."""
+    return command
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_networks_are_what_they_were_when_memory_held_everything(way, folder, said):
-    assert said(LINE + way) == (0, "", "")
+def test_networks_are_what_they_were_when_memory_held_everything(way, folder, command):
+    assert command(LINE + way) == (0, "", "")
     assert digest("n.h5") == WAYS[way]
     assert not list(folder.glob("n.h5?*"))
 
@@ -117,7 +110,7 @@ def test_killed_at_random_it_goes_on(capsys):
     assert re.match(r"2\d kills; ", capsys.readouterr().out)
 
 
-def test_what_a_disk_has_spoilt_is_made_again(said):
+def test_what_a_disk_has_spoilt_is_made_again(command):
     killed(LINE + LONGEST, call=70)
     found = [path for _, path in shards.found(Path("n.h5.part"))]
     events = [path for path in found if "events" in path.name]
@@ -129,11 +122,11 @@ def test_what_a_disk_has_spoilt_is_made_again(said):
     content = bytearray(events[1].read_bytes())
     content[len(content) // 2] ^= 1
     events[1].write_bytes(content)
-    assert said(f"{LINE}{LONGEST} --resume") == (0, "", "")
+    assert command(f"{LINE}{LONGEST} --resume") == (0, "", "")
     assert digest("n.h5") == WAYS[LONGEST]
 
 
-def test_ctrl_c_says_how_to_go_on(folder, said, monkeypatch):
+def test_ctrl_c_says_how_to_go_on(folder, command, monkeypatch):
     put = Stages.put
 
     def interrupted(self, name, arrays):
@@ -143,15 +136,15 @@ def test_ctrl_c_says_how_to_go_on(folder, said, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(Stages, "put", interrupted)
-        status, out, err = said(f"{LINE}{LONGEST} --jobs 1")
+        status, out, err = command(f"{LINE}{LONGEST} --jobs 1")
     assert (status, out) == (130, "")
     said_so = "; what is finished is in n.h5.part, --resume goes on with it"
     assert re.fullmatch(rf"evsim: interrupted: step \d+ of \d+{said_so}\n", err)
-    assert said(f"{LINE}{LONGEST} --jobs 2 --resume") == (0, "", "")
+    assert command(f"{LINE}{LONGEST} --jobs 2 --resume") == (0, "", "")
     assert digest("n.h5") == WAYS[LONGEST]
     monkeypatch.setattr(_scales, "gather", lambda *_: os.kill(os.getpid(), signal.SIGINT))
     monkeypatch.setattr(_scales.Finish, "__call__", lambda *_: exec_stopped())
-    assert said(f"{LINE}--method max --overwrite") == (
+    assert command(f"{LINE}--method max --overwrite") == (
         130,
         "",
         "evsim: interrupted: nothing was finished\n",
@@ -173,16 +166,16 @@ CHANGES = {
 }
 
 
-def test_a_part_of_another_command_is_refused(said):
+def test_a_part_of_another_command_is_refused(command):
     killed(LINE + LONGEST, call=30)
     before = [path for path in sorted(Path("n.h5.part").iterdir()) if path.stem != "lock"]
     for change, expected in CHANGES.items():
         every = "" if "--samples" in change else "--samples : "
-        status, out, err = said(f"{LINE.replace('--samples : ', every)}{LONGEST} {change}")
+        status, out, err = command(f"{LINE.replace('--samples : ', every)}{LONGEST} {change}")
         assert (status, out, err.count("\n")) == (2, "", 1)
         assert err.startswith(f"evsim: n.h5.part: {expected}")
         assert sorted(Path("n.h5.part").iterdir()) == before
-    assert said(f"{LINE}--method max -T 16 --overwrite") == (0, "", "")
+    assert command(f"{LINE}--method max -T 16 --overwrite") == (0, "", "")
     assert digest("n.h5") == WAYS["--method max -T 16"]
 
 
@@ -198,20 +191,20 @@ def test_a_part_of_another_command_is_refused(said):
         (LINE.replace("n.h5", "no/n.h5"), "no/n.h5: cannot be written: no such folder"),
     ],
 )
-def test_mistakes_are_one_line(line, expected, folder, said):
-    status, out, err = said(line)
+def test_mistakes_are_one_line(line, expected, folder, command):
+    status, out, err = command(line)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"evsim: {expected}")
     assert not list(folder.glob("n.h5*"))
 
 
-def test_what_is_not_ours_is_not_removed(folder, said):
+def test_what_is_not_ours_is_not_removed(folder, command):
     (folder / "n.h5.part").mkdir()
     (folder / "n.h5.part" / "mine").write_text("mine")
-    said(f"{LINE}--method max --overwrite")
+    command(f"{LINE}--method max --overwrite")
     assert (folder / "n.h5.part" / "mine").read_text() == "mine"
     (folder / "n.h5.part" / stages.SETTINGS).write_text("[1")
-    status, _, err = said(f"{LINE}--method max --overwrite --resume")
+    status, _, err = command(f"{LINE}--method max --overwrite --resume")
     assert status == 2
     assert err.startswith("evsim: n.h5.part: found a damaged settings.json")
     assert (folder / "n.h5.part" / "mine").read_text() == "mine"
@@ -228,18 +221,18 @@ def disk_of(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_keeps_what_is_finished(folder, said):
+def test_a_full_disk_keeps_what_is_finished(folder, command):
     with disk_of(1500):  # less than some events take
-        found = said(LINE + LONGEST)
+        found = command(LINE + LONGEST)
     assert found == (2, "", "evsim: n.h5.part: cannot be written: File too large\n")
     kept = [name for name, _ in shards.found(folder / "n.h5.part")]
     assert "norm-00001-largest" in kept
     assert not list((folder / "n.h5.part").glob(f"*{shards.TEMPORARY}"))
-    assert said(f"{LINE}{LONGEST} --resume") == (0, "", "")
+    assert command(f"{LINE}{LONGEST} --resume") == (0, "", "")
     assert digest("n.h5") == WAYS[LONGEST]
 
 
-def test_a_folder_that_goes_away_is_one_line(folder, said, monkeypatch):
+def test_a_folder_that_goes_away_is_one_line(folder, command, monkeypatch):
     put = Stages.put
 
     def gone(self, name, arrays):
@@ -248,7 +241,7 @@ def test_a_folder_that_goes_away_is_one_line(folder, said, monkeypatch):
             self.folder.rename("away")
 
     monkeypatch.setattr(Stages, "put", gone)
-    found = said(LINE + LONGEST)
+    found = command(LINE + LONGEST)
     assert found == (2, "", "evsim: n.h5.part: cannot be written: No such file or directory\n")
     assert list(shards.found(folder / "away"))
 
@@ -269,13 +262,13 @@ def test_counting_finds_the_percentile_that_holding_finds(rows, percent):
     assert counted.result().tolist() == held.result().tolist()
 
 
-def test_percentiles_beyond_a_room_are_counted(said, monkeypatch):
+def test_percentiles_beyond_a_room_are_counted(command, monkeypatch):
     monkeypatch.setattr(_scales, "KEPT", 10)
     way = "--method percentile --percentile 97 --per-channel -T 16"
-    assert said(LINE + way) == (0, "", "")
+    assert command(LINE + way) == (0, "", "")
     assert digest("n.h5") == WAYS[way]
     assert killed(f"{LINE}{way} --overwrite", call=10) is None
-    assert said(f"{LINE}{way} --resume --overwrite") == (0, "", "")
+    assert command(f"{LINE}{way} --resume --overwrite") == (0, "", "")
     assert digest("n.h5") == WAYS[way]
 
 
@@ -309,14 +302,14 @@ def held(folder):
     own.release()
 
 
-def test_one_command_writes_at_a_time(said):
+def test_one_command_writes_at_a_time(command):
     killed(LINE + LONGEST, call=30)
     with held(Path("n.h5.part")) as own:
         for more in ("--resume", "--overwrite"):
-            status, out, err = said(f"{LINE}{LONGEST} {more}")
+            status, out, err = command(f"{LINE}{LONGEST} {more}")
             assert (status, out, err.count("\n")) == (2, "", 1)
             assert err.startswith("evsim: n.h5.part: is being written by process ")
         own.check()
-    assert said(f"{LINE}{LONGEST} --resume") == (0, "", "")
+    assert command(f"{LINE}{LONGEST} --resume") == (0, "", "")
     assert digest("n.h5") == WAYS[LONGEST]
     assert not Path("n.h5.part").exists()

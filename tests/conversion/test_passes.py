@@ -16,7 +16,6 @@ from support.torch_files import TOPOLOGY, hdf5, small
 import evsim
 from evsim import EvsimError
 from evsim.artificial.model import INPUT, Model
-from evsim.cli.main import run_command
 from evsim.conversion import convert_to_passes
 from evsim.neurons.input import Input
 
@@ -205,44 +204,36 @@ def test_what_cannot_be_passes_names_the_layer():
 
 
 @pytest.fixture
-def said(tmp_path, monkeypatch, capsys):
-    """Run a command beside a trainer's file; returns (status, standard output, error)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EVSIM_NO_GUARD", "1")
-    (tmp_path / "relu.toml").write_text(TOPOLOGY)
-    (tmp_path / "drawn.toml").write_text(TOPOLOGY.replace('kind = "relu"', 'kind = "stochastic"'))
+def command(inside, command):
+    """Commands beside a trainer's file."""
+    (inside / "relu.toml").write_text(TOPOLOGY)
+    (inside / "drawn.toml").write_text(TOPOLOGY.replace('kind = "relu"', 'kind = "stochastic"'))
     signs = TOPOLOGY.replace("padding = 1", 'padding = 1, weights = "binary"')
-    (tmp_path / "binary.toml").write_text(signs)
-    hdf5(tmp_path / "m.h5", small())
-    with h5py.File(tmp_path / "d.h5", "w") as file:
+    (inside / "binary.toml").write_text(signs)
+    hdf5(inside / "m.h5", small())
+    with h5py.File(inside / "d.h5", "w") as file:
         file["images"] = np.random.default_rng(3).integers(0, 256, (20, 4, 4, 3), np.uint8)
         file["labels"] = np.arange(20) % 10
-
-    def run(line):
-        capsys.readouterr()
-        status = run_command(line.split())
-        return (status, *capsys.readouterr())
-
-    return run
+    return command
 
 
-def test_the_command_converts_and_says_what_it_wrote(said):
+def test_the_command_converts_and_says_what_it_wrote(command):
     line = "convert m.h5 -o n.h5 --scheme stochastic --topology"
-    status, out, err = said(f"{line} relu.toml --json")
+    status, out, err = command(f"{line} relu.toml --json")
     assert (status, err) == (0, "")
     assert json.loads(out).keys() == {"network", "neurons", "synapses", "notes"}
-    ann = json.loads(said("ann m.h5 d.h5 --topology relu.toml --json")[1])
-    run = json.loads(said("run n.h5 d.h5 --json")[1])
+    ann = json.loads(command("ann m.h5 d.h5 --topology relu.toml --json")[1])
+    run = json.loads(command("run n.h5 d.h5 --json")[1])
     assert (run["predictions"], run["timesteps"]) == (ann["predictions"], 1)
-    assert said(f"{line} drawn.toml --overwrite -T 5 --seed 3")[0] == 0
-    run = json.loads(said("run n.h5 d.h5 --json")[1])
+    assert command(f"{line} drawn.toml --overwrite -T 5 --seed 3")[0] == 0
+    run = json.loads(command("run n.h5 d.h5 --json")[1])
     assert (run["timesteps"], run["seed"], run["coding"]) == (5, 3, "constant")
-    assert "stochastic" in said("info n.h5")[1]
+    assert "stochastic" in command("info n.h5")[1]
 
 
-def test_weights_of_one_bit_without_a_scale(said):
+def test_weights_of_one_bit_without_a_scale(command):
     line = "convert m.h5 -o n.h5 --scheme stochastic --topology binary.toml --quiet"
-    assert said(line) == (0, "", "")
+    assert command(line) == (0, "", "")
     network = evsim.load("n.h5")
     part = network.synapses["input-conv1"]
     state = small()
@@ -250,7 +241,7 @@ def test_weights_of_one_bit_without_a_scale(said):
     assert part.bits == 1
     np.testing.assert_allclose(part.scale, gain, rtol=1e-6)  # the norm's, times 1
     assert (part.weight == 1).all()  # all of the file's are positive
-    info = json.loads(said("info n.h5 --json")[1])
+    info = json.loads(command("info n.h5 --json")[1])
     assert {row["set"]: row["bits"] for row in info["sets"]} == {"conv1-fc": 32, "input-conv1": 1}
 
 
@@ -260,9 +251,9 @@ def test_weights_of_one_bit_without_a_scale(said):
      "--threshold-scale 2", "--v-init 0.5", "--balance weights", "--correct-bias", "--stagger 1",
      "--coding poisson", "--diagnose", "--picture p.png", "--reset zero"],
 )  # fmt: skip
-def test_options_of_rates_are_mistakes(option, said):
+def test_options_of_rates_are_mistakes(option, command):
     line = f"convert m.h5 -o n.h5 --topology relu.toml --scheme stochastic {option}"
-    status, out, err = said(line)
+    status, out, err = command(line)
     assert (status, out) == (2, "")
     found = "found --scheme stochastic, expected no such option"
     assert err == f"evsim: {option.split()[0]}: {found}\n"

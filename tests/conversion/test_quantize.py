@@ -21,7 +21,6 @@ from support.strategies import cases
 import evsim
 from evsim.base.errors import EvsimError
 from evsim.base.width import Width, bits_for
-from evsim.cli.main import run_command
 from evsim.conversion.integers import bounded, quantize
 from evsim.counting.widths import sums_of
 from evsim.engine.totals import Totals
@@ -266,22 +265,17 @@ def test_a_run_that_goes_on_knows_its_sums(tmp_path):
 
 
 @pytest.fixture
-def said(capsys, tmp_path, monkeypatch):
-    """Run a command beside the shipped files; returns its status and what it said."""
+def command(tmp_path, monkeypatch, command):
+    """Commands beside the shipped files."""
     monkeypatch.chdir(tmp_path)
-
-    def run(line):
-        status = run_command(line.replace("networks/", f"{ROOT}/networks/").split())
-        return (status, *capsys.readouterr())
-
-    return run
+    return lambda line: command(line.replace("networks/", f"{ROOT}/networks/"))
 
 
-def test_the_command_compares(said):
+def test_the_command_compares(command):
     data = ROOT / "data" / "digits_test.h5"
     line = "quantize networks/digits-dense.h5 --bits 6 --potential-bits 7 --overflow-at each_add "
     line += f"--coding poisson -o q.h5 --data {data} --samples 0:20 --seed 3 --json"
-    status, out, err = said(line)
+    status, out, err = command(line)
     assert (status, err) == (0, "")
     found = json.loads(out)
     network = evsim.load("q.h5")
@@ -307,27 +301,27 @@ def test_the_command_compares(said):
     for row in found["sums"]:
         assert row["spikes"] == run.work[row["population"]]["spikes"].sum() / 20
         assert sums.get(row["population"], {"first": None})["first"] == row["first"]
-    shown = said(line.replace("--json", "--overwrite"))
+    shown = command(line.replace("--json", "--overwrite"))
     assert shown[0] == 0
     assert "integers without overflow" in shown[1]
 
 
-def test_a_run_says_what_left_its_width(said):
+def test_a_run_says_what_left_its_width(command):
     line = "quantize networks/digits-dense.h5 --bits 8 --potential-bits 8 -o q.h5"
-    status, out, _ = said(line)
+    status, out, _ = command(line)
     assert status == 0
     assert "hidden1: floating-point neurons, as its input has values" in out
     data = ROOT / "data" / "digits_test.h5"
-    found = json.loads(said(f"run q.h5 {data} --samples 0:5 --json")[1])
+    found = json.loads(command(f"run q.h5 {data} --samples 0:5 --json")[1])
     assert found["widths"]["hidden2"]["overflows"] == found["work"]["hidden2"]["overflows"] > 0
     assert set(found["widths"]["hidden2"]["first"]) == {"sample", "timestep", "neuron"}
-    rows = json.loads(said("info q.h5 --json")[1])["populations"]
+    rows = json.loads(command("info q.h5 --json")[1])["populations"]
     bits = {"hidden1": None, "hidden2": 8, "input": None, "output": None}
     assert {row["population"]: row["bits"] for row in rows} == bits
-    assert "Sums of integers" in said(f"run q.h5 {data} --samples 0:5")[1]
+    assert "Sums of integers" in command(f"run q.h5 {data} --samples 0:5")[1]
 
 
-def test_events_decide_for_themselves(said):
+def test_events_decide_for_themselves(command):
     network = chain(np.array([[0.5, -0.25], [0.125, 1.0]]), 0.75)
     evsim.save(evsim.Network(network.populations, network.synapses), "n.h5")
     with h5py.File("d.h5", "w") as file:
@@ -335,18 +329,18 @@ def test_events_decide_for_themselves(said):
         events.attrs.update(shape=(2,), samples=2, timesteps=4)
         events["sample"], events["timestep"], events["neuron"] = [0, 0, 1], [0, 2, 1], [0, 0, 1]
     line = "quantize n.h5 --bits 5 --potential-bits 8 -o q.h5 --data d.h5 --json"
-    found = json.loads(said(line)[1])
+    found = json.loads(command(line)[1])
     assert (found["coding"], found["floats"]) == (None, {})
     assert [row["population"] for row in found["sums"]] == ["n", "out"]
     assert found["runs"][0]["accuracy"] is None
     line = "quantize n.h5 --bits 5 -o w.h5 --data d.h5 --json"  # without widths nothing overflows
-    found = json.loads(said(line)[1])
+    found = json.loads(command(line)[1])
     assert [row["run"] for row in found["runs"]] == ["as it was", "integers without overflow"]
     assert [row["overflows"] for row in found["sums"]] == [0, 0]
 
 
-def test_widths_of_a_network_that_has_integers_already(said):
-    status, out, _ = said("quantize networks/digits-int8.h5 --potential-bits 16 -o q.h5")
+def test_widths_of_a_network_that_has_integers_already(command):
+    status, out, _ = command("quantize networks/digits-int8.h5 --potential-bits 16 -o q.h5")
     assert status == 0
     assert "conv1: floating-point neurons, as not all that reaches it is whole" in out
     found = evsim.load("q.h5").populations
@@ -382,14 +376,14 @@ WRONG = {
 
 
 @pytest.mark.parametrize("line", WRONG)
-def test_what_is_wrong_is_said_in_one_line(said, line):
+def test_what_is_wrong_is_said_in_one_line(command, line):
     whole = chain(np.full((2, 2), 100, np.int8), 100)
     evsim.save(whole, "whole.h5")
     part = replace(whole.synapses["in-n"], scale=0.5)
     evsim.save(evsim.Network(whole.populations, {**whole.synapses, "in-n": part}), "scaled.h5")
     evsim.save(chain(np.full((2, 2), 100, np.int8), 100, refractory=1), "rests.h5")
     Path("there.h5").write_text("mine")
-    status, out, err = said("quantize " + line)
+    status, out, err = command("quantize " + line)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert WRONG[line] in err
     assert not Path("q.h5").exists()

@@ -10,6 +10,7 @@ from oracles.naive import simulate
 from support import build
 from support.effort import examples
 from support.law import assert_equal
+from support.places import ROOT
 from support.queues import QUEUES, cores_of, queue_of, without_pools
 from support.strategies import cases
 from support.window_networks import online_cases, window_cases
@@ -120,8 +121,8 @@ def test_a_queue_deep_enough_changes_nothing(case, shared):
 
 
 def test_a_queue_that_must_not_overflow_ends_the_run():
-    network = evsim.load("networks/digits-dense.h5")
-    images = evsim.open_data("data/digits_test.h5").images[:1]
+    network = evsim.load(ROOT / "networks" / "digits-dense.h5")
+    images = evsim.open_data(ROOT / "data" / "digits_test.h5").images[:1]
     with pytest.raises(EvsimError, match=r"synapses/.*events at timestep \d+, expected at most 3"):
         evsim.run(network, images, queue=Queue(3, "error"))
 

@@ -16,17 +16,14 @@ NETWORKS = SHARED / "networks"
 
 
 @pytest.fixture
-def line(capsys):
+def line(command):
     """Run a command that must fail; returns the one line it says."""
 
     def run(*arguments):
-        capsys.readouterr()
-        assert run_command([str(a) for a in arguments]) == 2
-        out, err = capsys.readouterr()
-        assert out == ""
+        status, out, err = command(*arguments)
+        assert (status, out, err.count("\n")) == (2, "", 1)
         assert err.startswith("evsim: ")
         assert err.endswith("\n")
-        assert err.count("\n") == 1
         return err[7:-1]
 
     return run
@@ -174,13 +171,13 @@ FILES = {
 
 
 @pytest.mark.parametrize(("make", "expected"), FILES.values(), ids=FILES)
-@pytest.mark.parametrize("command", ["info", "network", "data"])
-def test_a_file_that_is_not_hdf5(make, expected, command, tmp_path, line):
+@pytest.mark.parametrize("name", ["info", "network", "data"])
+def test_a_file_that_is_not_hdf5(make, expected, name, tmp_path, line):
     path = tmp_path / "x.h5"
     make(path)
-    if command == "info":
+    if name == "info":
         said = line("info", path, "--json")
-    elif command == "network":
+    elif name == "network":
         said = line("run", path, images(tmp_path / "d.h5"))
     else:
         said = line("run", network(tmp_path / "n.h5"), path)
@@ -225,12 +222,12 @@ TRAINERS = {
 
 
 @pytest.mark.parametrize("trainer", TRAINERS)
-@pytest.mark.parametrize("command", ["network", "data"])
-def test_a_trainers_file_has_to_be_converted(trainer, command, tmp_path, line):
+@pytest.mark.parametrize("name", ["network", "data"])
+def test_a_trainers_file_has_to_be_converted(trainer, name, tmp_path, line):
     path = tmp_path / "model.h5"
     with h5py.File(path, "w") as file:
         TRAINERS[trainer](file)
-    if command == "network":
+    if name == "network":
         said = line("run", path, images(tmp_path / "d.h5"))
     else:
         said = line("run", network(tmp_path / "n.h5"), path)

@@ -7,20 +7,15 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from support.commands import run
 from support.files import content, images, network, put, touch
 
 import evsim
-from evsim.cli.main import run_command
 from evsim.counting.facts import POPULATION_FACTS, SET_FACTS
 from evsim.engine import recording
 from evsim.formats import result
 from evsim.store import assemble, shards
 from evsim.studies.job import Job
-
-
-def run(line):
-    """Run a command in this process."""
-    return run_command(line.split())
 
 
 def test_what_a_result_holds(files):

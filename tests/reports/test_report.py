@@ -13,7 +13,6 @@ from support.files import changed, images, network_parts, put, write
 from evsim.base.shipped import shipped
 from evsim.chip.prices import DEFAULT, Profile, find, price
 from evsim.chip.profile.amounts import high
-from evsim.cli.main import run_command
 from evsim.counting.facts import is_set
 from evsim.counting.machine import ADDITIONS, M3
 from evsim.formats import result
@@ -64,21 +63,15 @@ class Page(HTMLParser):
 
 
 @pytest.fixture
-def said(files, capsys):
-    """Run a command; returns its exit status, standard output and standard error."""
-
-    def run(line):
-        status = run_command(line.split())
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return run
+def command(files, command):
+    """Commands beside a network and data."""
+    return command
 
 
 @pytest.fixture
-def stored(said):
+def stored(command):
     """A result with all that can be recorded."""
-    assert said("run n.h5 d.h5 -T 9 --record spikes,queues --out r.h5 --quiet") == (0, "", "")
+    assert command("run n.h5 d.h5 -T 9 --record spikes,queues --out r.h5 --quiet") == (0, "", "")
     return result.load("r.h5")
 
 
@@ -86,8 +79,8 @@ def numeral(number, digits=1):
     return f"{number:,.{digits}f}"
 
 
-def test_a_page_needs_nothing_else(stored, said):
-    assert said("report r.h5 -o p.html") == (0, "", "")
+def test_a_page_needs_nothing_else(stored, command):
+    assert command("report r.h5 -o p.html") == (0, "", "")
     page, text = Page("p.html"), Path("p.html").read_text()
     assert not {"script", "link", "img", "image", "iframe", "object", "embed", "base", "use"} & {
         *page.tags
@@ -103,15 +96,15 @@ def test_a_page_needs_nothing_else(stored, said):
     }
 
 
-def test_the_same_results_give_the_same_bytes(stored, said):
-    assert said("report r.h5 -o p.html") == said("report r.h5 -o q.html") == (0, "", "")
+def test_the_same_results_give_the_same_bytes(stored, command):
+    assert command("report r.h5 -o p.html") == command("report r.h5 -o q.html") == (0, "", "")
     assert Path("p.html").read_bytes() == Path("q.html").read_bytes()
 
 
 @pytest.mark.parametrize("machine", [{}, {"accumulate": "buffer", "update": "active"}])
-def test_a_page_says_what_the_result_says(machine, stored, said):
+def test_a_page_says_what_the_result_says(machine, stored, command):
     options = "".join(f" --{name} {value}" for name, value in machine.items())
-    assert said(f"report r.h5 -o p.html{options}") == (0, "", "")
+    assert command(f"report r.h5 -o p.html{options}") == (0, "", "")
     page, counts, samples = Page("p.html"), stored.counts(**machine), 6
     total = counts["total"]
     rows = page.rows("work")
@@ -133,8 +126,8 @@ def test_a_page_says_what_the_result_says(machine, stored, said):
     assert summary["M3:"] == [numeral(views[2])]
 
 
-def test_spikes_and_rates(stored, said):
-    assert said("report r.h5 -o p.html") == (0, "", "")
+def test_spikes_and_rates(stored, command):
+    assert command("report r.h5 -o p.html") == (0, "", "")
     rows = Page("p.html").rows("spikes")
     populations = {n: p for n, p in stored.parts.items() if not is_set(p) and n != "out"}
     assert rows.keys() == {"Population", *populations}
@@ -154,8 +147,8 @@ def test_spikes_and_rates(stored, said):
         assert silent == numeral(100 * (1 - sent.size / (6 * neurons)), 2)
 
 
-def test_energy_by_action(stored, said):
-    assert said("report r.h5 -o p.html") == (0, "", "")
+def test_energy_by_action(stored, command):
+    assert command("report r.h5 -o p.html") == (0, "", "")
     page, profile = Page("p.html"), Profile.read(find(DEFAULT))
     rows, priced = page.rows("energy"), price(stored.counts(), profile)
     total = rows.pop("total")
@@ -178,15 +171,15 @@ def test_energy_by_action(stored, said):
 
 
 @pytest.mark.parametrize("path", sorted(shipped("hardware").glob("*.toml")), ids=lambda p: p.stem)
-def test_every_profile_prices_a_page(path, stored, said):
-    assert said(f"report r.h5 -o p.html --prices {path.stem}") == (0, "", "")
+def test_every_profile_prices_a_page(path, stored, command):
+    assert command(f"report r.h5 -o p.html --prices {path.stem}") == (0, "", "")
     page, priced = Page("p.html"), price(stored.counts(), Profile.read(path))
     assert Profile.read(path).title in page.text["energy"]
     paid = [action for action, energy in priced["actions"].items() if high(energy)]
     assert len(page.rows("energy")) == 2 + len(paid)
 
 
-def test_accuracy_queues_and_spikes_are_those_of_the_file(stored, said):
+def test_accuracy_queues_and_spikes_are_those_of_the_file(stored, command):
     with h5py.File("r.h5") as file:
         labels = file["labels"][()]
         right = (file["predictions_by_timestep"][()] == labels[:, None]).mean(axis=0)
@@ -206,7 +199,7 @@ def test_accuracy_queues_and_spikes_are_those_of_the_file(stored, said):
     assert {n: e.tolist() for n, e in found.spikes.items()} == {
         n: e.tolist() for n, e in events.items()
     }
-    assert said("report r.h5 -o p.html") == (0, "", "")
+    assert command("report r.h5 -o p.html") == (0, "", "")
     page = Page("p.html")
     accuracy = page.rows("accuracy")["accuracy,"]
     assert accuracy == [numeral(100 * right[t - 1], 2) for t in (1, 2, 4, 8, 9)]
@@ -296,7 +289,7 @@ def test_ticks_are_round(low, high, expected):
     assert expected is None or found == expected
 
 
-def test_names_are_text(said):
+def test_names_are_text(command):
     parts = network_parts()
     parts["/"] |= {"output": HOSTILE, "name": "</title><script>alert(1)</script>"}
     parts[f"populations/{HOSTILE}"] = parts.pop("populations/out")
@@ -304,23 +297,23 @@ def test_names_are_text(said):
     parts["synapses/<td><b>"] = parts.pop("synapses/c-out")
     write("<i>.h5", parts)
     options = "-T 4 --quiet --record spikes,queues"
-    assert said(f"run <i>.h5 d.h5 {options} --out <u>.h5") == (0, "", "")
-    assert said("run n.h5 d.h5 -T 4 --quiet --out r.h5") == (0, "", "")
+    assert command(f"run <i>.h5 d.h5 {options} --out <u>.h5") == (0, "", "")
+    assert command("run n.h5 d.h5 -T 4 --quiet --out r.h5") == (0, "", "")
     Path("c.json").write_text(
         json.dumps({**CHECK, "chip": "<em>", "findings": [{**FOUND, "place": "<s>"}]})
     )
     for results in ("<u>.h5", "<u>.h5 r.h5"):
-        assert said(f"report {results} -o p.html --check c.json --overwrite") == (0, "", "")
+        assert command(f"report {results} -o p.html --check c.json --overwrite") == (0, "", "")
         page = Page("p.html")
         assert not {"script", "img", "i", "u", "b", "em", "s"} & {*page.tags}
         assert HOSTILE in page.text["work"]
         assert "<td><b>" in page.text["queues"]
 
 
-def test_several_results_side_by_side(stored, said):
+def test_several_results_side_by_side(stored, command):
     Path("other").mkdir()
-    assert said("run n.h5 e.h5 --quiet --out other/r.h5") == (0, "", "")
-    assert said("report r.h5 other/r.h5 -o p.html") == (0, "", "")
+    assert command("run n.h5 e.h5 --quiet --out other/r.h5") == (0, "", "")
+    assert command("report r.h5 other/r.h5 -o p.html") == (0, "", "")
     page, second = Page("p.html"), result.load("other/r.h5")
     assert page.tables["summary"][0][0] == ["Per inference", " r (1)", " r (2)"]
     rows = {row[0]: row[1:] for row in page.tables["summary"][0]}
@@ -338,10 +331,10 @@ def test_several_results_side_by_side(stored, said):
     assert len(page.tables["accuracy"][0]) == 3
 
 
-def test_what_was_not_recorded_is_said(said):
+def test_what_was_not_recorded_is_said(command):
     images("unlabelled.h5", put("labels", None))
-    assert said("run n.h5 unlabelled.h5 -T 5 --quiet --out r.h5") == (0, "", "")
-    assert said("report r.h5 -o p.html") == (0, "", "")
+    assert command("run n.h5 unlabelled.h5 -T 5 --quiet --out r.h5") == (0, "", "")
+    assert command("report r.h5 -o p.html") == (0, "", "")
     page = Page("p.html")
     assert "no labels" in page.text["accuracy"]
     assert "Recorded without queues" in page.text["queues"]
@@ -350,9 +343,9 @@ def test_what_was_not_recorded_is_said(said):
     assert "polyline" not in page.tags  # neither a curve nor a queue is drawn
 
 
-def test_histograms_that_the_file_lacks(stored, said):
+def test_histograms_that_the_file_lacks(stored, command):
     changed("r.h5", lambda file: file["accesses"].__delitem__("a"))
-    assert said("report r.h5 -o p.html") == (0, "", "")
+    assert command("report r.h5 -o p.html") == (0, "", "")
     page = Page("p.html")
     assert page.rows("spikes")["a"][3:] == ["", "", ""]
     assert "their histograms are left out" in page.text["spikes"]
@@ -369,7 +362,7 @@ FOUND = {
 CHECK = {"chip": "loihi", "network": {"path": "<n>.h5", "sha256": "0"}}
 
 
-def test_what_does_not_hold(stored, said):
+def test_what_does_not_hold(stored, command):
     header = json.loads(h5py.File("r.h5").attrs["settings"])
     header |= {"samples": 9, "ann_accuracy": 1.0}
     changed("r.h5", put("settings", json.dumps(header)))
@@ -378,7 +371,7 @@ def test_what_does_not_hold(stored, said):
         'schema = "evsim-hw/1"\n[[charge]]\naction = "synaptic_add"\npj = 1\n'
         'source = "a table"\nevidence = "published"\n'
     )
-    assert said("report r.h5 -o p.html --prices prices.toml") == (0, "", "")
+    assert command("report r.h5 -o p.html --prices prices.toml") == (0, "", "")
     page = Page("p.html")
     text = " ".join(page.text["broken"].split())
     late = h5py.File("r.h5")["work/b-b/undelivered"][()]
@@ -394,27 +387,27 @@ def test_what_does_not_hold(stored, said):
     assert "Nothing that the result tells" not in text
 
 
-def test_nothing_is_broken_without_a_reason(said):
+def test_nothing_is_broken_without_a_reason(command):
     network = network_parts()
     del network["synapses/b-b"]
     write("whole.h5", network)
-    assert said("run whole.h5 d.h5 -T 5 --quiet --out r.h5") == (0, "", "")
-    assert said("report r.h5 -o p.html") == (0, "", "")
+    assert command("run whole.h5 d.h5 -T 5 --quiet --out r.h5") == (0, "", "")
+    assert command("report r.h5 -o p.html") == (0, "", "")
     assert "Nothing that the result tells" in Page("p.html").text["broken"]
 
 
-def test_assumptions_about_a_chip(stored, said):
+def test_assumptions_about_a_chip(stored, command):
     fits = {**FOUND, "assumption": "fan-out", "holds": True, "measured": 3.25, "place": ""}
     unknown = {**FOUND, "assumption": "delay", "holds": None, "limit": None, "margin": None}
     found = {**CHECK, "holds": False, "findings": [fits, unknown, FOUND]}
     Path("c.json").write_text(json.dumps(found))
-    assert said("report r.h5 -o p.html --check c.json") == (0, "", "")
+    assert command("report r.h5 -o p.html --check c.json") == (0, "", "")
     page = Page("p.html")
     assert "loihi: 1 of 2 assumptions do not hold" in page.text["broken"]
     assert "for <n>.h5, in c.json; that is the network of no run here." in page.text["broken"]
     known = {"path": "n.h5", "sha256": stored.settings["network_sha256"]}
     Path("c.json").write_text(json.dumps(found | {"network": known}))
-    assert said("report r.h5 -o p.html --check c.json --overwrite") == (0, "", "")
+    assert command("report r.h5 -o p.html --check c.json --overwrite") == (0, "", "")
     assert "for n.h5, in c.json." in Page("p.html").text["broken"]
     assert page.tables["broken"][0][1:] == [
         ["fan-in", "does not hold", "5,000", "4,096", "-904", "conv3"],
@@ -437,9 +430,9 @@ CHECKS = {
 
 
 @pytest.mark.parametrize("content", CHECKS, ids=range(len(CHECKS)))
-def test_assumptions_that_are_none(content, stored, said):
+def test_assumptions_that_are_none(content, stored, command):
     Path("c.json").write_text(content)
-    status, out, err = said("report r.h5 -o p.html --check c.json")
+    status, out, err = command("report r.h5 -o p.html --check c.json")
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"evsim: c.json: {CHECKS[content]}")
     assert not Path("p.html").exists()
@@ -465,18 +458,18 @@ WRONG = {
 
 
 @pytest.mark.parametrize("line", WRONG)
-def test_a_wrong_command_is_one_line(line, stored, said, files):
+def test_a_wrong_command_is_one_line(line, stored, command, files):
     Path("text").write_text("somebody's")
     before = {path: path.read_bytes() for path in files.iterdir()}
-    status, out, err = said(line)
+    status, out, err = command(line)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert err.lower().startswith(f"evsim: {WRONG[line]}".lower())
     assert {path: path.read_bytes() for path in files.iterdir()} == before
 
 
-def test_a_page_is_replaced_when_it_is_asked_for(stored, said, files):
+def test_a_page_is_replaced_when_it_is_asked_for(stored, command, files):
     Path("p.html").write_text("somebody's")
-    assert said("report r.h5 -o p.html --overwrite") == (0, "", "")
+    assert command("report r.h5 -o p.html --overwrite") == (0, "", "")
     assert Path("p.html").read_text().startswith("<!doctype html>")
     assert not list(files.glob("*.part"))
 
@@ -509,10 +502,10 @@ SPOILT = {
 
 
 @pytest.mark.parametrize("name", SPOILT)
-def test_a_spoilt_result_is_one_line(name, stored, said):
+def test_a_spoilt_result_is_one_line(name, stored, command):
     change, expected = SPOILT[name]
     changed("r.h5", change)
-    status, out, err = said("report r.h5 -o p.html")
+    status, out, err = command("report r.h5 -o p.html")
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"evsim: r.h5: {expected}")
     assert not Path("p.html").exists()

@@ -12,22 +12,17 @@ import time
 from pathlib import Path
 
 import pytest
+from support.commands import run
 from support.files import content, finished, images
 from support.places import ROOT
 
 import evsim
-from evsim.cli.main import run_command
 from evsim.formats import result
 from evsim.store import shards
 from evsim.store.assemble import as_file
 from evsim.studies import job
 
 DIGITS = [str(ROOT / "networks/digits-conv.h5"), str(ROOT / "data/digits_test.h5")]
-
-
-def run(line):
-    """Run a command in this process."""
-    return run_command(line.split())
 
 
 def start(*options, out="r.h5"):

@@ -13,22 +13,17 @@ import numpy as np
 import pytest
 from kills import Simulated, killed, whole_samples
 from kills.__main__ import COMMANDS, kills
+from support.commands import run
 from support.files import content, images
 
 from evsim import store
 from evsim.base.errors import EvsimError
-from evsim.cli.main import run_command
 from evsim.store import lock as locks
 from evsim.store import result, shards
 from evsim.store.lock import Lock
 from evsim.store.shards import Damaged, Shard
 
 OPTIONS = "-T 4 --record spikes,trace,queues,ranges --quiet"
-
-
-def run(line):
-    """Run a command in this process."""
-    return run_command(line.split())
 
 
 @pytest.fixture

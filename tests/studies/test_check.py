@@ -54,20 +54,17 @@ word_bits = 16
 
 
 @pytest.fixture
-def said(tmp_path, monkeypatch, capsys):
+def said(inside, command):
     """Run `evsim check n.h5 d.h5 --chip chip.toml`; returns (status, output, errors)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EVSIM_NO_GUARD", "1")
     network("n.h5")
     images("d.h5")
 
     def check(*more, chip=CHIP, data="d.h5"):
-        (tmp_path / "chip.toml").write_text(chip)
-        before = sorted(path.name for path in tmp_path.iterdir())
-        words = ["check", "n.h5", data, "--chip", "chip.toml", *more]
-        status = run_command([str(word) for word in words])
-        assert sorted(path.name for path in tmp_path.iterdir()) == before
-        return (status, *capsys.readouterr())
+        (inside / "chip.toml").write_text(chip)
+        before = sorted(path.name for path in inside.iterdir())
+        found = command("check", "n.h5", data, "--chip", "chip.toml", *more)
+        assert sorted(path.name for path in inside.iterdir()) == before
+        return found
 
     return check
 

@@ -11,7 +11,6 @@ from support import files
 import evsim
 from evsim.base.shipped import shipped
 from evsim.chip.prices import DEFAULT, Profile, find, price
-from evsim.cli.main import run_command
 from evsim.counting.machine import Machine
 from evsim.studies.compare import Comparison, reached, settled
 
@@ -28,34 +27,26 @@ evidence = "assumed"
 
 
 @pytest.fixture
-def said(tmp_path, monkeypatch, capfd):
-    """A function that runs a command among the shipped networks: status, output, errors."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EVSIM_NO_GUARD", "1")
+def command(inside, command):
+    """Commands among the shipped networks."""
     for name in NAMES:
-        shutil.copy(shipped("networks") / f"{name}.h5", tmp_path)
-    shutil.copy(shipped("data") / "digits_test.h5", tmp_path / "d.h5")
-    (tmp_path / "dear.toml").write_text(DEAR)
-
-    def run(*line):
-        capfd.readouterr()
-        status = run_command(list(line))
-        return status, *capfd.readouterr()
-
-    return run
+        shutil.copy(shipped("networks") / f"{name}.h5", inside)
+    shutil.copy(shipped("data") / "digits_test.h5", inside / "d.h5")
+    (inside / "dear.toml").write_text(DEAR)
+    return command
 
 
-def compared(said, *options):
+def compared(command, *options):
     """What `compare --json` prints."""
-    status, out, err = said(*LINE, *options, "--json")
+    status, out, err = command(*LINE, *options, "--json")
     assert status == 0, err
     return json.loads(out)
 
 
-def alone(said, name, *options):
+def alone(command, name, *options):
     """What `run --json` prints of one of the networks."""
     line = ("run", f"{name}.h5", "d.h5", "--samples", ":40", *options)
-    return json.loads(said(*line, "--json")[1])
+    return json.loads(command(*line, "--json")[1])
 
 
 @pytest.mark.parametrize(
@@ -78,12 +69,12 @@ def test_the_timestep_that_first_reaches_an_accuracy():
     assert [reached(by_timestep, a) for a in (0, 0.5, 0.6, 0.9, 0.95)] == [1, 2, 4, 4, None]
 
 
-def test_every_column_is_what_its_network_costs_alone(said):
-    found = compared(said)
+def test_every_column_is_what_its_network_costs_alone(command):
+    found = compared(command)
     profile = Profile.read(find(DEFAULT))
     assert found["profile"] == DEFAULT
     for name, row in zip(NAMES, found["networks"], strict=True):
-        run = alone(said, name, "-T", "24")
+        run = alone(command, name, "-T", "24")
         counts = run["counts"]
         assert row["additions"] == counts["total"]["additions"] / SAMPLES
         assert row["most_weight_reads"] == counts["accesses_per_synapse"]["M1"]["max"]
@@ -107,8 +98,8 @@ def test_every_column_is_what_its_network_costs_alone(said):
             assert row["relative"][cost] == row[cost] / first[cost]
 
 
-def test_matched_accuracy_is_counted_by_running_again(said):
-    found = compared(said)
+def test_matched_accuracy_is_counted_by_running_again(command):
+    found = compared(command)
     target = found["networks"][0]["accuracy"] - 0.005
     assert found["matched_accuracy"] == target
     first = found["networks"][0]["matched"]
@@ -117,7 +108,7 @@ def test_matched_accuracy_is_counted_by_running_again(said):
         timesteps = reached(np.array(row["accuracy_by_timestep"]), target)
         assert (matched["counted"], matched["timesteps"]) == ("run again", timesteps)
         assert timesteps < 24
-        run = alone(said, name, "-T", str(timesteps))
+        run = alone(command, name, "-T", str(timesteps))
         assert matched["accuracy"] == run["accuracy"] >= target
         accesses = run["counts"]["total"]["memory_accesses"]
         for view in ("M1", "M2", "M3"):
@@ -127,10 +118,10 @@ def test_matched_accuracy_is_counted_by_running_again(said):
         assert row["runs"][0]["M1"] == matched["M1"]
 
 
-def test_a_network_with_a_window_is_not_shortened(said):
+def test_a_network_with_a_window_is_not_shortened(command):
     with h5py.File("digits-dense.h5", "r+") as file:
         file.attrs["window"] = 8
-    row = compared(said, "--picture", "p.png")["networks"][1]
+    row = compared(command, "--picture", "p.png")["networks"][1]
     assert row["matched"]["counted"] == "whole run, not to be shortened"
     assert row["matched"]["additions"] == row["additions"]
     assert [run["timesteps"] for run in row["runs"]] == [24]
@@ -146,7 +137,7 @@ def added(data, *networks):
     return found
 
 
-def test_a_result_that_depends_on_the_number_of_timesteps_is_taken_whole(said):
+def test_a_result_that_depends_on_the_number_of_timesteps_is_taken_whole(command):
     with evsim.open_data("d.h5") as data:
         found = added(data, *NAMES)
         found.columns[1].decisions.begins = None  # nobody asks it, but the shorter run:
@@ -158,30 +149,30 @@ def test_a_result_that_depends_on_the_number_of_timesteps_is_taken_whole(said):
     assert (other["matched"]["timesteps"], len(other["runs"])) == (24, 1)
 
 
-def test_an_accuracy_that_is_not_reached_is_said(said):
+def test_an_accuracy_that_is_not_reached_is_said(command):
     with h5py.File("digits-dense.h5", "r+") as file:
         name = next(n for n, s in file["synapses"].items() if s.attrs["target"] == "output")
         file[f"synapses/{name}/weight"][:] *= 0
-    row = compared(said)["networks"][1]
+    row = compared(command)["networks"][1]
     assert row["matched"]["counted"] == "not reached"
     assert row["matched"]["timesteps"] is row["matched"]["relative"] is None
     assert row["timesteps_to_best"] is None
-    assert "never" in said(*LINE)[1]
+    assert "never" in command(*LINE)[1]
 
 
-def test_energy_is_a_lower_bound_where_a_price_is_open(said):
-    found = compared(said, "--coding", "poisson")
+def test_energy_is_a_lower_bound_where_a_price_is_open(command):
+    found = compared(command, "--coding", "poisson")
     assert [row["unpriced"] for row in found["networks"]] == [["random_draw"]] * 2
     assert found["networks"][1]["relative"]["energy_uj"] is None
     assert found["networks"][1]["relative"]["additions"] > 0
-    out = said(*LINE, "--coding", "poisson")[1]
+    out = command(*LINE, "--coding", "poisson")[1]
     assert "at least" in out
     assert "digits-dense: no price for random_draw" in out
-    assert "at least" not in said(*LINE)[1]
+    assert "at least" not in command(*LINE)[1]
 
 
-def test_prices_of_ones_own_change_energy_alone(said):
-    plain, dear = compared(said), compared(said, "--prices", "dear.toml")
+def test_prices_of_ones_own_change_energy_alone(command):
+    plain, dear = compared(command), compared(command, "--prices", "dear.toml")
     for one, other in zip(plain["networks"], dear["networks"], strict=True):
         assert other["energy_uj"] == pytest.approx(other["synops"])  # 1 uJ an addition
         assert "weight_read" in other["unpriced"]
@@ -190,18 +181,18 @@ def test_prices_of_ones_own_change_energy_alone(said):
     assert dear["profile"] == "dear"
 
 
-def test_a_bad_profile_is_one_line_and_nothing_runs(said, tmp_path):
+def test_a_bad_profile_is_one_line_and_nothing_runs(command, tmp_path):
     (tmp_path / "dear.toml").write_text(DEAR.replace("pj = 1000000", "pj = -1"))
-    status, out, err = said(*LINE, "--prices", "dear.toml", "--picture", "p.png")
+    status, out, err = command(*LINE, "--prices", "dear.toml", "--picture", "p.png")
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert "dear.toml: charge[0]/pj: found -1" in err
     assert not (tmp_path / "p.png").exists()
 
 
-def test_the_picture_has_two_panels_and_every_network(said, tmp_path):
+def test_the_picture_has_two_panels_and_every_network(command, tmp_path):
     from matplotlib.image import imread
 
-    found = compared(said, "--picture", "p.png")
+    found = compared(command, "--picture", "p.png")
     assert [run["timesteps"] for run in found["networks"][1]["runs"]][-4:] == [3, 6, 12, 24]
     pixels = imread(tmp_path / "p.png")[:, :, :3]
     assert pixels.shape == (520, 1200, 3)
@@ -211,32 +202,32 @@ def test_the_picture_has_two_panels_and_every_network(said, tmp_path):
             assert near.sum() > 50
 
 
-def test_events_that_a_shorter_run_leaves_out_are_not_complained_of(said):
+def test_events_that_a_shorter_run_leaves_out_are_not_complained_of(command):
     files.network("n.h5")
     files.events("e.h5")
-    status, out, err = said("compare", "n.h5", "n.h5", "e.h5", "--json", "--picture", "p.png")
+    status, out, err = command("compare", "n.h5", "n.h5", "e.h5", "--json", "--picture", "p.png")
     assert (status, err) == (0, "")
     for row in json.loads(out)["networks"]:
         assert [run["timesteps"] for run in row["runs"]] == [1, 2, 5, 10, 20]
-    assert "events at or after timestep 3 " in said("compare", "n.h5", "e.h5", "-T", "3")[2]
+    assert "events at or after timestep 3 " in command("compare", "n.h5", "e.h5", "-T", "3")[2]
 
 
-def test_one_timestep_without_a_spike_is_drawn_too(said, tmp_path):
+def test_one_timestep_without_a_spike_is_drawn_too(command, tmp_path):
     with h5py.File("d.h5", "r+") as file:
         file["images"][...] = 0
     line = ("compare", "digits-dense.h5", "digits-dense.h5", "d.h5", "-T", "1", "--quiet")
-    assert said(*line, "--coding", "poisson", "--picture", "p.png") == (0, "", "")
+    assert command(*line, "--coding", "poisson", "--picture", "p.png") == (0, "", "")
     assert (tmp_path / "p.png").exists()
 
 
-def test_without_labels_there_is_no_accuracy_to_match_or_draw(said):
+def test_without_labels_there_is_no_accuracy_to_match_or_draw(command):
     with h5py.File("d.h5", "r+") as file:
         del file["labels"]
-    found = compared(said)
+    found = compared(command)
     assert found["matched_accuracy"] is None
     assert found["networks"][1]["relative"]["additions"] > 0
     assert found["networks"][1]["matched"] is None
-    assert said(*LINE)[0] == 0
-    status, out, err = said(*LINE, "--picture", "p.png")
+    assert command(*LINE)[0] == 0
+    status, out, err = command(*LINE, "--picture", "p.png")
     assert (status, out) == (2, "")
     assert "--picture: found no labels" in err

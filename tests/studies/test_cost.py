@@ -15,7 +15,6 @@ import evsim
 from evsim.base.shipped import shipped
 from evsim.chip.profile import EVIDENCE, Profile, find
 from evsim.chip.profile.artificial import artificial
-from evsim.cli.main import run_command
 from evsim.counting.machine import ACTIONS, Machine
 from evsim.formats import result
 
@@ -55,21 +54,13 @@ def kept(tmp_path_factory):
 
 
 @pytest.fixture
-def said(kept, tmp_path, monkeypatch, capfd):
-    """A function that runs a command beside these results: status, output, errors."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EVSIM_NO_GUARD", "1")
+def command(kept, inside, command):
+    """Commands beside these results."""
     for path in kept.iterdir():
-        shutil.copy(path, tmp_path)
-    (tmp_path / "ranges.toml").write_text(RANGES + FREE)
-    (tmp_path / "open.toml").write_text(RANGES)
-
-    def run(*line):
-        capfd.readouterr()
-        status = run_command(list(line))
-        return status, *capfd.readouterr()
-
-    return run
+        shutil.copy(path, inside)
+    (inside / "ranges.toml").write_text(RANGES + FREE)
+    (inside / "open.toml").write_text(RANGES)
+    return command
 
 
 def two_neurons(path):
@@ -100,9 +91,9 @@ def two_neurons(path):
     run.save(path)
 
 
-def costs(said, name, *line):
+def costs(command, name, *line):
     """What `cost --json` prints, by chip."""
-    status, out, err = said("cost", name, *line, "--json")
+    status, out, err = command("cost", name, *line, "--json")
     assert (status, err) == (0, "")
     return {chip["chip"]: chip for chip in json.loads(out)["chips"]}
 
@@ -123,8 +114,8 @@ ARTIFICIAL = 4.6 * 8 + 0.9 * 2 + 5 * 8 + 5 * 2 * (8 + 4) + 5 * (4 + 4)
 CAUSED = 0.9 * (8 + 1) + 5 * 8 + 5 * 2 * 8 + 5 * (4 + 4)
 
 
-def test_energy_by_hand(said):
-    chip = costs(said, "tiny.h5", "--chip", "horowitz-45nm")["horowitz-45nm"]
+def test_energy_by_hand(command):
+    chip = costs(command, "tiny.h5", "--chip", "horowitz-45nm")["horowitz-45nm"]
     assert chip["energy_uj"] == close(SPIKING / 1e6)
     assert (chip["lower_bound"], chip["unpriced"], chip["left_out"]) == (False, {}, [])
     assert chip["machine"] == {"accumulate": "direct", "update": "clock", "input": "recompute"}
@@ -155,8 +146,8 @@ def test_energy_by_hand(said):
     }
 
 
-def test_break_even_by_hand(said):
-    chip = costs(said, "tiny.h5", "--chip", "horowitz-45nm")["horowitz-45nm"]
+def test_break_even_by_hand(command):
+    chip = costs(command, "tiny.h5", "--chip", "horowitz-45nm")["horowitz-45nm"]
     exact, nominal = chip["break_even"]
     assert (exact["counted"], nominal["counted"]) == ("exact", "nominal")
     assert (exact["macs"], nominal["macs"]) == (8, 8)
@@ -171,8 +162,8 @@ def test_break_even_by_hand(said):
     }  # a dense network has no borders
 
 
-def test_chips_of_their_own_machines_by_hand(said):
-    found = costs(said, "tiny.h5", *LINE)
+def test_chips_of_their_own_machines_by_hand(command):
+    found = costs(command, "tiny.h5", *LINE)
     assert list(found) == list(CHIPS)
     # 4 + 2 active updates, 2 + 4 idle ones, 4 events
     assert found["loihi"]["energy_uj"] == close((8 * 23.6 + 6 * 81 + 6 * 52 + 4 * 1.7) / 1e6)
@@ -193,12 +184,12 @@ def test_chips_of_their_own_machines_by_hand(said):
         for row in found[name]["break_even"]:
             assert row["why"] == "no price for synaptic_mac"
             assert row["ratio"] is row["break_even_spikes_per_synapse"] is None
-    chosen = costs(said, "tiny.h5", "--chip", "truenorth", "--update", "active")["truenorth"]
+    chosen = costs(command, "tiny.h5", "--chip", "truenorth", "--update", "active")["truenorth"]
     assert chosen["machine"] == {"accumulate": "direct", "update": "active", "input": "recompute"}
 
 
-def test_ranges_by_hand(said):
-    chip = costs(said, "tiny.h5", "--chip", "ranges.toml")["ranges"]
+def test_ranges_by_hand(command):
+    chip = costs(command, "tiny.h5", "--chip", "ranges.toml")["ranges"]
     assert chip["energy_uj"] == [close((8 + 120) / 1e6), close((16 + 120) / 1e6)]
     adding, moving, _ = chip["prices"]
     assert adding["energy_uj"] == [close(8e-6), close(16e-6)]
@@ -211,7 +202,7 @@ def test_ranges_by_hand(said):
     assert exact["ratio"] == [close(136 / 88), close(128 / 80)]
     # what is left for spikes, 8 p + 72 - 72, over what they cost, 8 p + 48
     assert exact["break_even_spikes_per_synapse"] == [close(8 / 56), close(16 / 64)]
-    left = costs(said, "tiny.h5", "--chip", "open.toml")["open"]
+    left = costs(command, "tiny.h5", "--chip", "open.toml")["open"]
     assert (left["energy_uj"], left["lower_bound"]) == (chip["energy_uj"], True)
     assert left["break_even"][0]["why"] == "two lower bounds"
     assert left["break_even"][0]["ratio"] is None
@@ -224,8 +215,8 @@ def prices_in(chip):
 
 @pytest.mark.parametrize("name", ["digits-conv", "digits-dense"])
 @pytest.mark.parametrize("chip", CHIPS)
-def test_energy_is_prices_times_counts_in_plain_python(said, name, chip):
-    found = costs(said, f"{name}.h5", "--chip", chip)[chip]
+def test_energy_is_prices_times_counts_in_plain_python(command, name, chip):
+    found = costs(command, f"{name}.h5", "--chip", chip)[chip]
     counts = result.load(f"{name}.h5").counts(**found["machine"])
     done = {action: counts["total"][action] for action in ACTIONS}
     for update in ("active_update", "idle_update"):
@@ -248,16 +239,16 @@ def test_energy_is_prices_times_counts_in_plain_python(said, name, chip):
 
 
 @pytest.mark.parametrize("chip", CHIPS)
-def test_doubling_a_price_raises_the_total_by_its_share(said, chip, tmp_path):
+def test_doubling_a_price_raises_the_total_by_its_share(command, chip, tmp_path):
     text = find(chip).read_text(encoding="utf-8")
-    before = costs(said, "digits-conv.h5", "--chip", chip)[chip]
+    before = costs(command, "digits-conv.h5", "--chip", chip)[chip]
     assert before["prices"]
     for i, row in enumerate(before["prices"]):
         pieces = text.split("[[charge]]")
         line = next(line for line in pieces[i + 1].splitlines() if line.startswith("pj = "))
         pieces[i + 1] = pieces[i + 1].replace(line, f"pj = {2 * float(line[5:])}")
         (tmp_path / "dearer.toml").write_text("[[charge]]".join(pieces), encoding="utf-8")
-        after = costs(said, "digits-conv.h5", "--chip", "dearer.toml")[chip]
+        after = costs(command, "digits-conv.h5", "--chip", "dearer.toml")[chip]
         assert after["energy_uj"] == close(before["energy_uj"] + row["energy_uj"])
         assert after["energy_uj"] == close(before["energy_uj"] * (1 + row["share"]))
         assert after["energy_uj"] == close(before["energy_uj"] + 10 * row["plus_10_percent_uj"])
@@ -285,7 +276,7 @@ def own_kernels(weight, shape, out, padding):
     return taps * depth * channels
 
 
-def test_exact_stands_beside_exact_and_nominal_beside_nominal(said):
+def test_exact_stands_beside_exact_and_nominal_beside_nominal(command):
     network = evsim.load(shipped("networks") / "digits-conv.h5")
     stored = result.load("digits-conv.h5")
     exact = nominal = 0
@@ -311,7 +302,7 @@ def test_exact_stands_beside_exact_and_nominal_beside_nominal(said):
             events["nominal"] += int(facts["arrivals"].sum()) * fan
             reached = {"exact": reached["exact"] + own, "nominal": reached["nominal"] + full}
     assert exact < nominal
-    chip = costs(said, "digits-conv.h5", "--chip", "horowitz-45nm")["horowitz-45nm"]
+    chip = costs(command, "digits-conv.h5", "--chip", "horowitz-45nm")["horowitz-45nm"]
     for row, macs in zip(chip["break_even"], (exact, nominal), strict=True):
         assert row["macs"] == macs
         each = events[row["counted"]] / SAMPLES / reached[row["counted"]]
@@ -323,7 +314,7 @@ def test_exact_stands_beside_exact_and_nominal_beside_nominal(said):
     assert other["ratio"] == close(other["energy_uj"] / other["ann_energy_uj"])
 
 
-def test_break_even_does_not_depend_on_how_many_spikes_the_run_had(said):
+def test_break_even_does_not_depend_on_how_many_spikes_the_run_had(command):
     """Whatever events cause ten times: the same break-even, and there both cost the same."""
     rows = []
     for times in (1, 10):
@@ -331,7 +322,7 @@ def test_break_even_does_not_depend_on_how_many_spikes_the_run_had(said):
             for facts in file["work"].values():
                 for fact in set(facts) - {"updates", "active_updates"}:
                     facts[fact][...] *= times
-        rows.append(costs(said, "tiny.h5", "--chip", "horowitz-45nm")["horowitz-45nm"])
+        rows.append(costs(command, "tiny.h5", "--chip", "horowitz-45nm")["horowitz-45nm"])
     one, ten = (row["break_even"][0] for row in rows)
     assert ten["spikes_per_synapse"] == 10 * one["spikes_per_synapse"] == 10
     even = one["break_even_spikes_per_synapse"]
@@ -340,19 +331,19 @@ def test_break_even_does_not_depend_on_how_many_spikes_the_run_had(said):
     assert one["energy_uj"] + (even - 1) * slope == close(one["ann_energy_uj"])
 
 
-def test_an_open_price_of_one_network_makes_bounds_of_both_numbers(said):
+def test_an_open_price_of_one_network_makes_bounds_of_both_numbers(command):
     """A random number drawn for the input has no price; the artificial network draws none."""
     shutil.copy(shipped("networks") / "digits-dense.h5", "network.h5")
     shutil.copy(shipped("data") / "digits_test.h5", "digits.h5")
     line = ("run", "network.h5", "digits.h5", "--samples", ":2", "-T", "2", "--quiet")
-    assert said(*line, "--coding", "poisson", "--out", "drawn.h5")[0] == 0
-    chip = costs(said, "drawn.h5", "--chip", "horowitz-45nm")["horowitz-45nm"]
+    assert command(*line, "--coding", "poisson", "--out", "drawn.h5")[0] == 0
+    chip = costs(command, "drawn.h5", "--chip", "horowitz-45nm")["horowitz-45nm"]
     assert list(chip["unpriced"]) == ["random_draw"]
     row = chip["break_even"][0]
     assert (row["bound"], row["break_even_bound"]) == ("at least", "at most")
     assert (row["lower_bound"], row["ann_lower_bound"]) == (True, False)
     assert row["break_even_spikes_per_synapse"] > 0
-    out = said("cost", "drawn.h5", "--chip", "horowitz-45nm")[1]
+    out = command("cost", "drawn.h5", "--chip", "horowitz-45nm")[1]
     assert "at least" in out
     assert "at most" in out
 
@@ -367,16 +358,16 @@ def test_the_artificial_network_by_hand(kept, counted):
     }  # fmt: skip
 
 
-def test_a_network_with_a_cycle_has_no_artificial_one(said, files):
-    assert said("run", "n.h5", "e.h5", "--out", "cycle.h5", "--quiet")[0] == 0
-    for row in costs(said, "cycle.h5", "--chip", "horowitz-45nm")["horowitz-45nm"]["break_even"]:
+def test_a_network_with_a_cycle_has_no_artificial_one(command, files):
+    assert command("run", "n.h5", "e.h5", "--out", "cycle.h5", "--quiet")[0] == 0
+    for row in costs(command, "cycle.h5", "--chip", "horowitz-45nm")["horowitz-45nm"]["break_even"]:
         assert row["why"] == "a network with a cycle has no artificial one"
         assert row["ratio"] is row["macs"] is None
 
 
-def test_the_tables_say_what_json_says(said, monkeypatch):
+def test_the_tables_say_what_json_says(command, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
-    status, out, err = said("cost", "tiny.h5", *LINE)
+    status, out, err = command("cost", "tiny.h5", *LINE)
     assert (status, err) == (0, "")
     assert "tiny.h5: 2 samples, 3 timesteps, not simulated again" in out
     for words in (*CHIPS, "at least", "weakest_evidence", "included", "no price", "0.0002935",
@@ -432,7 +423,7 @@ NOT_DONE = RANGES.replace('["synaptic_add", "synaptic_mac"]', '"leak"').replace(
         ("tiny.h5 --chips loihi", "No such option: --chips"),
     ],
 )  # fmt: skip
-def test_bad_input_is_one_line_and_nothing_is_printed_or_written(said, tmp_path, line, expected):
+def test_bad_input_is_one_line_and_nothing_is_printed_or_written(command, tmp_path, line, expected):
     shutil.copy(shipped("networks") / "digits-dense.h5", "network.h5")
     shutil.copy(shipped("data") / "digits_test.h5", "data.h5")
     whole = Path("tiny.h5").read_bytes()
@@ -445,7 +436,7 @@ def test_bad_input_is_one_line_and_nothing_is_printed_or_written(said, tmp_path,
     Path("other.toml").write_text(NOT_DONE)
     graded(Path("graded.h5"))
     before = {path.name for path in tmp_path.iterdir()}
-    status, out, err = said("cost", *line.split(), "--json")
+    status, out, err = command("cost", *line.split(), "--json")
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
     assert expected in err
@@ -472,17 +463,17 @@ def graded(path):
     evsim.run(network, np.float32([[0.5, 1.0]]), timesteps=1).save(path)
 
 
-def test_weakest_evidence_is_of_what_counts(said, tmp_path):
+def test_weakest_evidence_is_of_what_counts(command, tmp_path):
     """Evidence of less than a twentieth of the total does not weaken it."""
     for pj, weakest in ((0.01, "published"), (100, "assumed")):
         text = RANGES.replace("pj = [1, 2]", f"pj = {pj}")
         (tmp_path / "w.toml").write_text(text)
-        assert costs(said, "tiny.h5", "--chip", "w.toml")["w"]["weakest_evidence"] == weakest
+        assert costs(command, "tiny.h5", "--chip", "w.toml")["w"]["weakest_evidence"] == weakest
 
 
 @pytest.mark.parametrize("chip", CHIPS)
-def test_evidence_and_source_are_with_every_price(said, chip):
-    found = costs(said, "digits-conv.h5", "--chip", chip)[chip]
+def test_evidence_and_source_are_with_every_price(command, chip):
+    found = costs(command, "digits-conv.h5", "--chip", chip)[chip]
     prices = {", ".join(charge.action): charge for charge in Profile.read(find(chip)).prices}
     assert [row["price"] for row in found["prices"]] == list(prices)
     for row in found["prices"]:

@@ -88,12 +88,11 @@ KINDS = {  # what makes it, the source, how it is prepared, what shape it has
 }  # fmt: skip
 
 
-def said(capsys, *arguments):
+def said(command, *arguments):
     """What a command prints as JSON, without what differs by the clock or the file."""
-    capsys.readouterr()
-    assert run_command([*map(str, arguments), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    return without_clocks(found)
+    status, out, err = command(*arguments, "--json")
+    assert status == 0, err
+    return without_clocks(json.loads(out))
 
 
 def without_clocks(found):
@@ -106,11 +105,11 @@ def without_clocks(found):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_source_is_what_it_is_prepared(kind, capsys):
-    make, source, command, shape = KINDS[kind]
+def test_a_source_is_what_it_is_prepared(kind, command):
+    make, source, words, shape = KINDS[kind]
     make()
     network = small(SHAPES[shape])
-    assert prepare.main([*command.split(), "-o", "o.h5"]) == 0
+    assert prepare.main([*words.split(), "-o", "o.h5"]) == 0
     with open_data(source) as one, open_data("o.h5") as other:
         assert (one.samples, one.inputs.shape) == (6, other.inputs.shape)
         np.testing.assert_array_equal(one.labels, other.labels)
@@ -126,9 +125,9 @@ def test_a_source_is_what_it_is_prepared(kind, capsys):
             np.testing.assert_array_equal(one.images[4], other.images[4])
             np.testing.assert_array_equal(one.images[1], other.images[1])
     for more in ([], ["--samples", "2:5", "-T", "7"]):
-        found = said(capsys, "run", network, source, *more)
+        found = said(command, "run", network, source, *more)
         assert found["accuracy"] is not None
-        assert found == said(capsys, "run", network, "o.h5", *more)
+        assert found == said(command, "run", network, "o.h5", *more)
 
 
 @pytest.mark.parametrize("compression", ["lz4", "zstd"])
@@ -178,18 +177,18 @@ def test_every_kind_is_tried():
         assert set(module.OPTIONS) <= set(vars(sources.Options()))
 
 
-def test_what_a_source_is_told_of(capsys):
+def test_what_a_source_is_told_of(command):
     folder()
-    found = said(capsys, "info", "f::size=4")
+    found = said(command, "info", "f::size=4")
     assert found["format"] == "a folder of images per class"
     assert (found["samples"], found["images"]) == (6, [4, 4, 3])
     assert found["classes"] == "0 ant, 1 bee"
     assert found["options"] == "size=4x4"
     nmnist(True)()
-    found = said(capsys, "info", "n.zip")
+    found = said(command, "info", "n.zip")
     assert (found["samples"], found["shape"]) == (6, [34, 34, 2])
     assert found["timesteps"] == "those of the longest recording"
-    assert said(capsys, "info", "n.zip::timesteps=9")["timesteps"] == 9
+    assert said(command, "info", "n.zip::timesteps=9")["timesteps"] == 9
 
 
 OTHERS = {
