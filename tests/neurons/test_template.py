@@ -66,7 +66,7 @@ def test_it_comes_back_from_its_file(tmp_path):
 
 
 def test_integer_weights_are_refused_in_one_line():
-    form, case = few()[0]
+    _, case = few()[0]
     into = case.network["synapses"]["in-n"] | {"weight": np.ones((8, 8), np.int8)}
     network = case.network | {"synapses": case.network["synapses"] | {"in-n": into}}
     events = case._replace(network=network, coding="events", inputs=[(0, 0, 1)], graded=False)
@@ -75,12 +75,11 @@ def test_integer_weights_are_refused_in_one_line():
 
 
 def test_its_state_is_counted_and_priced_or_said_to_have_no_price():
-    form, case = few()[0]
-    run = build.run(case, dtype=form.dtype)
+    runs = [build.run(case, dtype=form.dtype) for form, case in few()]
+    run = next(run for run in runs if run.work["n"]["spikes"].any())
     counts = run.counts()
     done, updates = counts["parts"]["n"], int(run.work["n"]["updates"].sum())
     spikes = int(run.work["n"]["spikes"].sum())
-    assert spikes
     assert (done["state_read"], done["state_write"]) == (updates, updates)
     assert (done["state_multiply"], done["state_add"]) == (updates, updates + spikes)
     total, others = counts["total"], {"weight_read", "index_read", "bias_read"}
