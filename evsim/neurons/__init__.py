@@ -64,7 +64,7 @@ class Neurons(Part):
     FACTS: ClassVar[dict[str, str]] = {}  # what a run counts of this kind alone
     EXAMPLES: ClassVar[tuple[dict, ...]] = ()  # fields that compile every kernel of the kind
 
-    shape: tuple[int, ...] = wholes(None, least=1)
+    shape: tuple[int, ...] = wholes(None, least=1)  # [neurons] (height, width, channels) or (n,)
 
     def runner(self, dtype, current_bound: int = 0) -> Runner:
         """What advances this population in arithmetic of `dtype`: float32, float64 or int32.

@@ -25,8 +25,8 @@ class Stateless(Neurons):
     STATE: ClassVar[dict[str, str]] = {}
     EXAMPLES: ClassVar[tuple[dict, ...]] = ({},)
 
-    bias: np.ndarray | None = per_neuron(None)  # added every timestep
-    pool: tuple[int, int] = wholes(2, (1, 1), least=1)  # places in front of a neuron
+    bias: np.ndarray | None = per_neuron(None)  # [potential] added every timestep
+    pool: tuple[int, int] = wholes(2, (1, 1), least=1)  # [places] in front of a neuron
 
     def check(self) -> None:
         if self.pool != (1, 1) and len(self.shape) != 3:

@@ -54,12 +54,13 @@ class AdaptiveThreshold(Neurons):
         {"threshold": 1, "decay": np.array([0.5, 1]), "step": 0.5, "bias": 0.25, "v_init": 0.5},
     )
 
-    # The fields of a network file. `per_neuron`: a scalar, one value per channel or one per neuron.
-    bias: np.ndarray | None = per_neuron(None)  # added every timestep
-    v_init: np.ndarray = per_neuron(0.0)  # before timestep 0
-    threshold: np.ndarray = per_neuron(positive=True)  # of a neuron that has not fired
-    decay: np.ndarray = per_neuron()  # of the offset, in [0, 1]
-    step: np.ndarray = per_neuron()  # by which a spike raises the threshold, at least 0
+    # The fields of a network file, each with its [unit] and what it is, for the reference pages.
+    # `per_neuron`: a scalar, one value per channel or one per neuron.
+    bias: np.ndarray | None = per_neuron(None)  # [potential] added every timestep
+    v_init: np.ndarray = per_neuron(0.0)  # [potential] before timestep 0
+    threshold: np.ndarray = per_neuron(positive=True)  # [potential] before it has fired
+    decay: np.ndarray = per_neuron()  # [per timestep] of the offset, in [0, 1]
+    step: np.ndarray = per_neuron()  # [potential] by which a spike raises the threshold, at least 0
 
     def check(self) -> None:
         """Raise EvsimError where a field does not fit; each was checked on its own before."""

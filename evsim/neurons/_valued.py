@@ -22,10 +22,10 @@ class Valued(Neurons):
     valued: ClassVar[bool] = True
     reset: ClassVar[str] = "subtract"
 
-    bias: np.ndarray | None = per_neuron(None)  # added every timestep
-    v_init: np.ndarray = per_neuron(0.0)  # before timestep 0
-    threshold: np.ndarray = per_neuron(positive=True)
-    start: int = whole(0)  # sends from this timestep on
+    bias: np.ndarray | None = per_neuron(None)  # [potential] added every timestep
+    v_init: np.ndarray = per_neuron(0.0)  # [potential] before timestep 0
+    threshold: np.ndarray = per_neuron(positive=True)  # [potential] it sends here
+    start: int = whole(0)  # [timestep] sends from this one on
 
 
 class ValuedRunner(PotentialRunner):

@@ -41,11 +41,11 @@ class OfWidth(Neurons):
         **dict.fromkeys(("report", "arrivals"), ROOM),
     }
 
-    potential_bits: int | None = whole(None, least=2)
-    potential_signed: bool = flag(True)  # two's complement, or from 0 on
-    current_bits: int | None = whole(None, least=2)
-    overflow: str = choice("error", "saturate", "wrap")
-    overflow_at: str = choice("commit", "each_add")
+    potential_bits: int | None = whole(None, least=2)  # [bits] of the potential
+    potential_signed: bool = flag(True)  # two's complement, else from 0 on
+    current_bits: int | None = whole(None, least=2)  # [bits] of the sum of a timestep
+    overflow: str = choice("error", "saturate", "wrap")  # of what leaves its bits
+    overflow_at: str = choice("commit", "each_add")  # once a timestep, or at each weight
 
     def check(self) -> None:
         """Raise EvsimError where the fields of the width do not fit each other or the others."""

@@ -31,8 +31,8 @@ class Burst(Valued):
     STATE: ClassVar[dict[str, str]] = {"potential": POTENTIAL, "size": CIRCUIT}
     EXAMPLES: ClassVar[tuple[dict, ...]] = ({"threshold": 1},)
 
-    rule: str = choice("double", "count")
-    most: int | None = whole(None, least=1)
+    rule: str = choice("double", "count")  # how g grows
+    most: int | None = whole(None, least=1)  # [spikes] the largest g
 
     def runner(self, dtype, current_bound: int = 0) -> Runner:
         size = np.ones((), np.float64 if dtype == np.int32 else dtype)

@@ -31,18 +31,18 @@ class CurrentBasedLeaky(Neurons):
     }
     EXAMPLES: ClassVar[tuple[dict, ...]] = ({"threshold": 1, "leak": 0.5, "current_leak": 0.5},)
 
-    bias: np.ndarray | None = per_neuron(None)  # added every timestep
-    v_init: np.ndarray = per_neuron(0.0)  # before timestep 0
-    threshold: np.ndarray = per_neuron(positive=True)
-    v_min: np.ndarray | None = per_neuron(None)  # the floor of the potential
-    v_reset: np.ndarray = per_neuron(0.0)
-    compare: str = choice("ge", "gt")  # v >= threshold, or v > threshold
-    reset: str = choice("subtract", "zero")
-    start: int = whole(0)  # fires from this timestep on
-    refractory: int = whole(0)  # timesteps without a visit after firing
-    leak: np.ndarray = per_neuron(positive=True)  # in (0, 1]
-    current_leak: np.ndarray = per_neuron()  # in [0, 1]
-    current_bias: np.ndarray | None = per_neuron(None)  # added to u every timestep
+    bias: np.ndarray | None = per_neuron(None)  # [potential] added every timestep
+    v_init: np.ndarray = per_neuron(0.0)  # [potential] before timestep 0
+    threshold: np.ndarray = per_neuron(positive=True)  # [potential] it fires here
+    v_min: np.ndarray | None = per_neuron(None)  # [potential] the floor; none where absent
+    v_reset: np.ndarray = per_neuron(0.0)  # [potential] after firing, with reset "zero"
+    compare: str = choice("ge", "gt")  # fires where v >= or > threshold
+    reset: str = choice("subtract", "zero")  # v -= threshold, or v = v_reset
+    start: int = whole(0)  # [timestep] fires from this one on
+    refractory: int = whole(0)  # [timesteps] without a visit after firing
+    leak: np.ndarray = per_neuron(positive=True)  # [per timestep] of v, in (0, 1]
+    current_leak: np.ndarray = per_neuron()  # [per timestep] of u, in [0, 1]
+    current_bias: np.ndarray | None = per_neuron(None)  # [current] added to u every timestep
 
     def check(self) -> None:
         check_firing(self)

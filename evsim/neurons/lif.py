@@ -31,21 +31,21 @@ class LeakyIntegrateAndFire(OfWidth):
     common: ClassVar[bool] = True
     EXAMPLES: ClassVar[tuple[dict, ...]] = ({"threshold": 1, "leak": 1},)
 
-    bias: np.ndarray | None = per_neuron(None)  # added every timestep
-    v_init: np.ndarray = per_neuron(0.0)  # before timestep 0
-    threshold: np.ndarray = per_neuron(positive=True)
-    v_min: np.ndarray | None = per_neuron(None)  # the floor of the potential
-    v_reset: np.ndarray = per_neuron(0.0)
-    compare: str = choice("ge", "gt")  # v >= threshold, or v > threshold
-    reset: str = choice("subtract", "zero")
-    start: int = whole(0)  # fires from this timestep on
-    refractory: int = whole(0)  # timesteps without a visit after firing
+    bias: np.ndarray | None = per_neuron(None)  # [potential] added every timestep
+    v_init: np.ndarray = per_neuron(0.0)  # [potential] before timestep 0
+    threshold: np.ndarray = per_neuron(positive=True)  # [potential] it fires here
+    v_min: np.ndarray | None = per_neuron(None)  # [potential] the floor; none where absent
+    v_reset: np.ndarray = per_neuron(0.0)  # [potential] after firing, with reset "zero"
+    compare: str = choice("ge", "gt")  # fires where v >= or > threshold
+    reset: str = choice("subtract", "zero")  # v -= threshold, or v = v_reset
+    start: int = whole(0)  # [timestep] fires from this one on
+    refractory: int = whole(0)  # [timesteps] without a visit after firing
 
-    leak: np.ndarray | None = per_neuron(None, positive=True)  # in (0, 1]
-    leak_shift: int | None = whole(None, least=1)
-    leak_multiply: tuple[int, int] | None = wholes(2, None, least=1)
-    leak_subtract: int | None = whole(None, least=1)
-    leak_rounding: str = choice(*ROUNDINGS)
+    leak: np.ndarray | None = per_neuron(None, positive=True)  # [per timestep] in (0, 1]
+    leak_shift: int | None = whole(None, least=1)  # [bits] of integers: v - v / 2^k
+    leak_multiply: tuple[int, int] | None = wholes(2, None, least=1)  # n, k: v n / 2^k
+    leak_subtract: int | None = whole(None, least=1)  # [potential] towards 0
+    leak_rounding: str = choice(*ROUNDINGS)  # of leak_shift and leak_multiply
 
     def check(self) -> None:
         check_firing(self)

@@ -28,7 +28,7 @@ class Signed(Valued):
     STATE: ClassVar[dict[str, str]] = {"potential": POTENTIAL, "sent": CIRCUIT}
     EXAMPLES: ClassVar[tuple[dict, ...]] = ({"threshold": 1},)
 
-    negative_threshold: np.ndarray | None = per_neuron(None, positive=True)
+    negative_threshold: np.ndarray | None = per_neuron(None, positive=True)  # [potential] of -1
 
     def runner(self, dtype, current_bound: int = 0) -> Runner:
         lowest = self.threshold if self.negative_threshold is None else self.negative_threshold

@@ -38,12 +38,12 @@ class TimeToFirstSpike(Neurons):
     STATE: ClassVar[dict[str, str]] = {"potential": POTENTIAL, "slope": "slope"}
     EXAMPLES: ClassVar[tuple[dict, ...]] = ({"threshold": 1, "window": 2, "start": 2},)
 
-    bias: np.ndarray | None = per_neuron(None)  # added every timestep but the last
-    v_init: np.ndarray = per_neuron(0.0)  # before timestep 0
-    threshold: np.ndarray = per_neuron(positive=True)
-    window: int = whole(least=2)
-    start: int = whole()  # the first timestep of the window in which it sends
-    rounding: np.ndarray = per_neuron(0.5)  # from 0 to below 1
+    bias: np.ndarray | None = per_neuron(None)  # [potential] added every timestep but the last
+    v_init: np.ndarray = per_neuron(0.0)  # [potential] before timestep 0
+    threshold: np.ndarray = per_neuron(positive=True)  # [potential] of a timestep earlier
+    window: int = whole(least=2)  # [timesteps] of listening, and of sending
+    start: int = whole()  # [timestep] the first of the window in which it sends
+    rounding: np.ndarray = per_neuron(0.5)  # [thresholds] from 0 to below 1
 
     def check(self) -> None:
         if self.start < self.window:
