@@ -199,7 +199,7 @@ def _recurrent(graph: Graph, scales: dict, delay: int) -> tuple[Graph, dict]:
         if place.inject == "replace" and number > 1:
             made.notes.append(
                 f"block {block!r} replaces its input from the second turn on; as a recurrent block "
-                f"it adds the input in every timestep (--unroll copies replaces it)"
+                f"it adds the input in every timestep (`unroll=copies` replaces it)"
             )
     return made, {names[name]: scales[name] for name in scales}
 

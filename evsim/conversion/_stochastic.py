@@ -81,7 +81,7 @@ class Passes(Stateless):
 
     def _rectify(self, name: str, layer, value: Value, part: Part) -> Part:
         if layer.ceiling is not None or layer.levels is not None:
-            raise mismatch("a clipped or quantised ReLU", "a plain one for --scheme stochastic")
+            raise mismatch("a clipped or quantised ReLU", "a plain one for `scheme=stochastic`")
         if self._never_negative(part.content):
             return part
         return stateless(self.graph, name, part, "analog", {})

@@ -18,7 +18,7 @@ ROWS = 4096  # samples that are read in one go
 
 
 def header_of(run, network, data_path=None, data_sha256=None) -> dict:
-    """The resolved settings of a run, as a result file keeps and `--resume` compares them."""
+    """The resolved settings of a run, as a result file keeps and `resume` compares them."""
     from evsim.base.version import __version__
 
     settings = run.settings

@@ -24,7 +24,7 @@ LABELS = "labels"
 BYTES = 16 << 20  # of memory that waits to be a shard, unless one sample has more
 LEAST, MOST = 0.5, 60.0  # seconds between shards,
 SHARE = 0.01  # of the time that a run has taken may be lost, of its time goes to shards
-AGAIN = "--overwrite begins again"
+AGAIN = "`overwrite` begins again"
 
 
 class Store:

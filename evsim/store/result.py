@@ -18,7 +18,7 @@ class ResultStore(Store):
     `path` is replaced, and what an unfinished run left is dropped unless it is resumed.
     """
 
-    again = "--resume goes on with them"
+    again = "`resume` goes on with them"
 
     def __init__(self, path, run, paths: dict, say, labels=None, overwrite=False, resume=False):
         self.path, self.settings = Path(path), header_of(run, run.network, **paths)
@@ -46,9 +46,9 @@ class ResultStore(Store):
         if resume and not part.exists():
             raise EvsimError("no such folder, expected a part to resume", file=str(part))
         if path.exists() and not overwrite and not (resume and self._is_this(path)):
-            raise EvsimError("exists already (--overwrite replaces it)", file=str(path))
+            raise EvsimError("exists already (`overwrite` replaces it)", file=str(path))
         if begun and not (overwrite or resume):
-            problem = "exists already (--resume goes on with it, --overwrite replaces it)"
+            problem = "exists already (`resume` goes on with it, `overwrite` replaces it)"
             raise EvsimError(problem, file=str(part))
 
     def _is_this(self, path: Path) -> bool:
@@ -80,7 +80,7 @@ class ResultStore(Store):
     def _unassembled(self, error: Exception) -> EvsimError:
         if isinstance(error, OSError) and error.errno:
             reason = hdf5.damaged(error).problem.replace("read", "written")
-            kept = f"{reason}; the samples are in {self.folder}, --resume goes on with them"
+            kept = f"{reason}; the samples are in {self.folder}, `resume` goes on with them"
             return EvsimError(kept, file=str(self.path))
         return hdf5.damaged(error).within(file=str(self.folder))
 

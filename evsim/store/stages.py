@@ -150,7 +150,7 @@ class Stages(Held):
         made = self.folder / OUTPUT
         write(made)
         if self.out.exists() and not self.overwrite:
-            raise EvsimError("exists already (--overwrite replaces it)", file=str(self.out))
+            raise EvsimError("exists already (`overwrite` replaces it)", file=str(self.out))
         with self._writing():
             shards.flush(made)
             self._say(finished=True)
@@ -168,13 +168,13 @@ class Stages(Held):
         if self.resume and known and known.get("finished"):
             self.overwrite = True
         if self.out.exists() and not self.overwrite:
-            raise EvsimError("exists already (--overwrite replaces it)", file=str(self.out))
+            raise EvsimError("exists already (`overwrite` replaces it)", file=str(self.out))
         if self.folder.exists() and not self.folder.is_dir():
             raise mismatch("a file", "a folder, or nothing").within(file=str(self.folder))
         if self.resume and not found:
             raise EvsimError("no such folder, expected a part to resume", file=str(self.folder))
         if known is not None and not (self.overwrite or self.resume):
-            problem = "exists already (--resume goes on with it, --overwrite replaces it)"
+            problem = "exists already (`resume` goes on with it, `overwrite` replaces it)"
             raise EvsimError(problem, file=str(self.folder))
 
     def _known(self) -> dict | None:
@@ -188,7 +188,7 @@ class Stages(Held):
                 return None
         except (ValueError, OSError):
             pass
-        expected = f"the settings of a command (--overwrite begins again, if {SETTINGS} is removed)"
+        expected = f"the settings of a command (`overwrite` begins again, if {SETTINGS} is removed)"
         raise mismatch(f"a damaged {SETTINGS}, or none", expected).within(file=str(self.folder))
 
     def _open(self) -> None:
@@ -206,7 +206,7 @@ class Stages(Held):
         """Raise an error unless the folder is of the same command."""
         for name, value in self.settings.items():
             if found.get(name) != value and not name.endswith("_path"):
-                expected = f"{value!r}, as this command has (--overwrite begins again)"
+                expected = f"{value!r}, as this command has (`overwrite` begins again)"
                 error = mismatch(repr(found.get(name)), expected, name)
                 raise error.within(file=str(self.folder))
 

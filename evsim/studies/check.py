@@ -251,7 +251,7 @@ class Check:
         }
 
     def as_dict(self) -> dict:
-        """What `check --json` prints."""
+        """What the command `check` prints as JSON."""
         left_out = ("parts", "work", "memory")
         return {
             "chip": self.profile.name,

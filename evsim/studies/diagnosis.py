@@ -164,7 +164,7 @@ class Diagnosis:
         return [layer.row(int(self.right[0].sum()), self.samples) for layer in self.layers]
 
     def as_dict(self) -> dict:
-        """The diagnosis for `--json`."""
+        """The diagnosis as the commands print it in JSON."""
         first, ann = self.first_loss(), self.right[0]
         return {
             "samples": self.samples,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from evsim.base import screen
-from evsim.base.errors import EvsimError, mismatch
+from evsim.base.errors import EvsimError, Parameter, mismatch
 from evsim.base.interruption import Handling
 from evsim.cluster import cluster_of
 from evsim.counting.widths import sums_of
@@ -35,7 +35,7 @@ def byte_count(text: str) -> int:
     unit = units.get(digits[-1:], 1)
     digits = digits[:-1] if unit > 1 else digits
     if not digits.isdecimal() or not int(digits):
-        raise mismatch(repr(text), "a number of bytes such as 512M or 2G", "--memory")
+        raise mismatch(repr(text), "a number of bytes such as 512M or 2G", Parameter("memory"))
     return int(digits) * unit
 
 
@@ -45,10 +45,12 @@ def sample_range(text: str | None, length: int) -> slice:
         return slice(0, length)
     first, colon, last = text.partition(":")
     if not colon or not all(end == "" or end.isdecimal() for end in (first, last)):
-        raise mismatch(repr(text), "a range such as 0:100, 100: or :100", "--samples")
+        raise mismatch(repr(text), "a range such as 0:100, 100: or :100", Parameter("samples"))
     start, stop = int(first or 0), min(int(last or length), length)
     if start >= stop:
-        raise mismatch(repr(text), f"a range that is not empty, within {length}", "--samples")
+        raise mismatch(
+            repr(text), f"a range that is not empty, within {length}", Parameter("samples")
+        )
     return slice(start, stop)
 
 
@@ -82,7 +84,7 @@ class Job:
             place = "/events/shape" if self.data.images is None else "/images"
             return EvsimError(error.problem, place, self.data.path)
         if choices.get(error.place) is not None:
-            return EvsimError(error.problem, f"--{error.place}")
+            return EvsimError(error.problem, Parameter(error.place))
         return EvsimError(error.problem, f"/{error.place}", self.network.path)
 
     def _labels(self, some: slice):
@@ -195,7 +197,7 @@ class Job:
         return {"timesteps": timesteps, "pipelined": self.network.period(timesteps)}
 
     def summary(self, machine: dict) -> dict:
-        """What `run --json` prints."""
+        """What the command `run` prints as JSON."""
         run, settings = self.run, self.settings
         labelled = self.labels is not None
         return {

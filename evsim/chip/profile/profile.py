@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from evsim.base.errors import EvsimError, mismatch, nearest, shown
+from evsim.base.errors import EvsimError, Parameter, mismatch, nearest, shown
 from evsim.base.toml import read_toml
 from evsim.chip.profile.capacity import Capacity
 from evsim.chip.profile.charges import Charge, check_charged_once
@@ -114,7 +114,7 @@ def check_named_once(key: str, records: tuple[Queue | Memory, ...]) -> None:
         first[record.name] = i
 
 
-def find(name: str, option: str = "--prices") -> Path:
+def find(name: str, parameter: str = "prices") -> Path:
     """The file of a profile: one that comes with evsim, or a path."""
     known = {path.stem: path for path in Path(__file__).parent.glob("*.toml")}
     if name in known:
@@ -122,4 +122,4 @@ def find(name: str, option: str = "--prices") -> Path:
     if name.endswith(".toml") or "/" in name:
         return Path(name)
     expected = f"a TOML file or one of {', '.join(sorted(known))}{nearest(name, known)}"
-    raise mismatch(repr(name), expected, option)
+    raise mismatch(repr(name), expected, Parameter(parameter))

@@ -8,7 +8,7 @@ import numpy as np
 
 from evsim.artificial.layers import Layer, Shape
 from evsim.artificial.model import INPUT
-from evsim.base.errors import mismatch
+from evsim.base.errors import Parameter, mismatch
 from evsim.formats.trainers._trainer import Options
 from evsim.neurons.input import Input
 
@@ -35,7 +35,7 @@ def reversed_channels(layers: dict[str, Layer], shape: Shape) -> dict[str, Layer
     that first mix them are reversed. `layers` in their order, sources first.
     """
     if len(shape) != 3 or shape[2] != 3:
-        raise mismatch(f"an image of shape {shape}", "one of three channels", "--bgr")
+        raise mismatch(f"an image of shape {shape}", "one of three channels", Parameter("bgr"))
     shapes, found, places = {INPUT: shape}, {}, {INPUT: np.arange(shape[2])[::-1]}
     for name, layer in layers.items():
         shapes[name] = layer.shape(*(shapes[source] for source in layer.sources))

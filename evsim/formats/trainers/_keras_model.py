@@ -40,7 +40,7 @@ INSTEAD = {  # what works in the place of layers that are met often
 }
 THEANO = (
     "the file does not say whether Theano wrote its kernels, which then are flipped: "
-    "taken as not flipped (--flip-kernels flips them; compare accuracy with evsim ann)"
+    "taken as not flipped (`flip_kernels` flips them; compare accuracy with evsim ann)"
 )
 
 

@@ -146,7 +146,7 @@ def neurons_of(
     if options.bias_start is not None:
         found["bias_start"] = options.bias_start
     elif "bias" in found:
-        guesses.append("biases are added from timestep 1 on, as in lava-dl's tests (--bias-start)")
+        guesses.append("biases are added from timestep 1 on, as in lava-dl's tests (`bias_start`)")
     try:
         return neuron_kinds()["cuba"].build(found), guesses
     except EvsimError as error:
@@ -166,7 +166,7 @@ def _compare(layer: Layer, options: Options) -> tuple[str, list[str]]:
         return options.compare, []
     if old:
         return "ge", [f"written on {made}, when lava-dl fired at v >= threshold: so it does here"]
-    note = f"neurons fire at v > threshold, as in lava-dl since {STRICT} (--compare ge: as before)"
+    note = f"neurons fire at v > threshold, as in lava-dl since {STRICT} (`compare=ge`: as before)"
     return "gt", [note]
 
 

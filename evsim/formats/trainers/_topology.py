@@ -10,14 +10,14 @@ from pathlib import Path
 
 from evsim.artificial.layers import Shape
 from evsim.artificial.model import INPUT, Block, Model
-from evsim.base.errors import EvsimError, mismatch, nearest
+from evsim.base.errors import EvsimError, Parameter, mismatch, nearest
 from evsim.base.shipped import shipped
 from evsim.formats.trainers._definition import WEIGHTED, Definition, Entry
 from evsim.formats.trainers._input import input_of, reversed_channels
 from evsim.formats.trainers._topology_layers import layer_of
 from evsim.formats.trainers._trainer import Bundle, Options, Reading, Source
 
-MISSING = "weights without a topology: name it with --topology (a name, or a TOML file)"
+MISSING = "weights without a topology: name it with `topology` (a name, or a TOML file)"
 
 
 def apply(bundles: list[Bundle], options: Options, source: Source, trainer: str) -> Reading:
@@ -64,7 +64,7 @@ def find(name: str) -> Path:
     if name.endswith(".toml") or "/" in name:
         return Path(name)
     expected = f"a TOML file or one of {', '.join(sorted(known))}{nearest(name, known)}"
-    raise mismatch(repr(name), expected, "--topology")
+    raise mismatch(repr(name), expected, Parameter("topology"))
 
 
 def kind_of(bundle: Bundle) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evsim.base.errors import EvsimError
+from evsim.base.errors import EvsimError, Parameter
 from evsim.formats import _hdf5 as hdf5
 
 PICKLE = (
@@ -39,8 +39,8 @@ class Options:
         """Raise an error if an option was given that contradicts the file, unless forced."""
         value = getattr(self, name)  # 0 is a value, though it equals False
         if value is not None and value is not False and not self.force:
-            option = f"--{name.replace('_', '-')}"
-            raise EvsimError(f"contradicts the file: {why} (--force takes it anyway)", option)
+            problem = f"contradicts the file: {why} (`force` takes it anyway)"
+            raise EvsimError(problem, Parameter(name))
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ Differential equations become steps of length dt by the forward Euler rule, I be
     LI, CubaLI   the same, never firing: readouts
 
 v takes the new u, as snnTorch and Norse do. A neuron fires where v > v_threshold, strictly, and is
-set to v_reset (0 where the file has none), or the threshold is subtracted (`--reset`), as a file
-cannot say that. dt is not in the file either: `--dt`. A recurrent edge that closes a cycle acts a
+set to v_reset (0 where the file has none), or the threshold is subtracted (`reset`), as a file
+cannot say that. dt is not in the file either: `dt`. A recurrent edge that closes a cycle acts a
 timestep later.
 """
 
@@ -111,13 +111,13 @@ class _Builder:
         least = min(taus, default=np.inf)
         if not 0 < dt < least:
             dt = 1.0 if least > 1 else min(USUAL_DT, least / 2)
-        self.found.notes.append(f"dt = {dt:g} s taken, as the file does not say it (--dt)")
+        self.found.notes.append(f"dt = {dt:g} s taken, as the file does not say it (`dt`)")
         return dt
 
     def _reset(self) -> str:
         fires = any(n.type in ("IF", "LIF", "CubaLIF") for n in self.nodes.values())
         if self.options.reset is None and fires:
-            note = "reset to v_reset, as NIR defines it (--reset subtract, if it was trained so)"
+            note = "reset to v_reset, as NIR defines it (`reset=subtract`, if it was trained so)"
             self.found.notes.append(note)
         return self.options.reset or "zero"
 
@@ -178,7 +178,7 @@ class _Builder:
             tau = values(name, positive=True)
             if (tau <= dt).any():
                 found = f"{name} = {tau.min():g} s at dt = {dt:g} s"
-                raise mismatch(found, "more than dt (--dt)", f"{node.place}/{name}")
+                raise mismatch(found, "more than dt (`dt`)", f"{node.place}/{name}")
             return 1 - dt / tau, dt / tau
 
         fields: dict = {"shape": linear.last(shape)}
@@ -275,7 +275,7 @@ class _Builder:
         steps = np.round(delay)
         if (steps < 0).any() or (np.abs(delay - steps) > 1e-3).any():
             found = f"a delay of {node.array('delay').max():g} s at dt = {self.dt:g} s"
-            raise mismatch(found, "whole timesteps (--dt)", f"{node.place}/delay")
+            raise mismatch(found, "whole timesteps (`dt`)", f"{node.place}/delay")
         steps = linear.moved(steps, node.shape, f"{node.place}/delay")
         if steps.ndim == 0:
             return [(int(steps), map)]
