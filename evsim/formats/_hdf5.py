@@ -127,9 +127,9 @@ def hold(path, start: int, size: int) -> None:
 
 def check_format(file, name: str) -> None:
     """Raise an error unless the root says format `name`, version 1."""
-    found = attribute(file, "format") if "format" in file.attrs else None
-    if found != name:
-        raise mismatch(described(file, found), f"format {name!r}", "format")
+    format = attribute(file, "format") if "format" in file.attrs else None
+    if format != name:
+        raise mismatch(described(file, format), f"format {name!r}", "format")
     version = attribute(file, "version") if "version" in file.attrs else None
     whole = isinstance(version, np.ndarray) and version.size == 1 and version.dtype.kind in "iu"
     if not whole or version.item() < 1:
@@ -161,25 +161,25 @@ def names(group, place: str = "") -> list[str]:
     """The names in a group, which is at `place`; a soft or external link is an error."""
     import h5py
 
-    found = []
+    listed = []
     for name in group:
         if not name.isprintable():
             raise mismatch(f"the name {name!r}", "one of printable characters", place)
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             error = mismatch("a soft or external link", "the object itself", name)
             raise error.within(place)
-        found.append(name)
-    return found
+        listed.append(name)
+    return listed
 
 
 def group(parent, name: str, place: str):
     """A group inside another; None if it is absent."""
     import h5py
 
-    found = parent.get(name)
-    if found is not None and not isinstance(found, h5py.Group):
+    member = parent.get(name)
+    if member is not None and not isinstance(member, h5py.Group):
         raise mismatch("a dataset", "a group", place)
-    return found
+    return member
 
 
 def ignored(name: str) -> bool:

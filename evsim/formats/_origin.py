@@ -42,10 +42,10 @@ class Origin:
         states = np.empty((len(names), 3), np.uint64)
         for row, name in zip(states, names, strict=True):
             try:
-                found = os.stat(os.path.join(self.here, self._file(name)))
+                state = os.stat(os.path.join(self.here, self._file(name)))
             except OSError as error:
                 raise OSError(error.errno, error.strerror, self._file(name)) from None
-            row[:] = found.st_ino & WORD, found.st_size, found.st_mtime_ns & WORD
+            row[:] = state.st_ino & WORD, state.st_size, state.st_mtime_ns & WORD
         return names, states
 
     def _file(self, name: str) -> str:
@@ -119,19 +119,19 @@ class Origin:
             self.found = error
 
     def _one(self, name: str) -> str:
-        found = hashlib.sha256()
+        digest = hashlib.sha256()
         with open(os.path.join(self.here, self._file(name)), "rb", buffering=0) as file:
             while content := file.read(READ):
-                found.update(content)
+                digest.update(content)
                 if self.closed.is_set():
                     raise InterruptedError
-        return found.hexdigest()
+        return digest.hexdigest()
 
     def close(self) -> None:
         """Stop hashing in the background."""
         self.closed.set()
 
 
-def _changed(found: str, file: str) -> EvsimError:
+def _changed(change: str, file: str) -> EvsimError:
     expected = "the file that was opened (what was read is not to be trusted)"
-    return EvsimError(f"changed while it was used: found {found}, expected {expected}", file=file)
+    return EvsimError(f"changed while it was used: found {change}, expected {expected}", file=file)

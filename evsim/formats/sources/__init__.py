@@ -93,11 +93,11 @@ def opened(
     with reading(path):
         if names is None:
             names = module.files(Path(path), options)
-        found = module.read(Path(path), options, names)
-    if not found.samples:
-        found.close()
+        content = module.read(Path(path), options, names)
+    if not content.samples:
+        content.close()
         raise mismatch("no samples", "at least one").within(file=path)
-    return found
+    return content
 
 
 def titles() -> list[str]:

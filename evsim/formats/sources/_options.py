@@ -34,13 +34,13 @@ class Options:
     @property
     def given(self) -> dict[str, str]:
         """Those that differ from their defaults, in one form of writing, by name."""
-        found = {}
+        differing = {}
         for entry in dataclasses.fields(self):
             value = getattr(self, entry.name)
             if value != entry.default:
                 written = "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
-                found[entry.name.replace("_", "-")] = "1" if value is True else written
-        return found
+                differing[entry.name.replace("_", "-")] = "1" if value is True else written
+        return differing
 
 
 def split(path) -> tuple[str, str]:
@@ -58,20 +58,20 @@ def split(path) -> tuple[str, str]:
 def parsed(text: str) -> Options:
     """The options of a text such as `size=224x224,gray`."""
     known = {entry.name.replace("_", "-"): entry for entry in dataclasses.fields(Options)}
-    found = {}
+    options = {}
     for word in filter(None, text.split(",")):
         name, equals, value = word.partition("=")
         if name not in known:
             raise mismatch(
                 f"the option {name!r}", f"one of {', '.join(known)}{nearest(name, known)}"
             )
-        if known[name].name in found:
+        if known[name].name in options:
             raise mismatch(f"the option {name!r} twice", "it once")
         read = READ[str(known[name].type).partition(" |")[0]]
-        found[known[name].name] = read(value if equals else None, name)
-    if found.get("split") not in (None, "test", "train"):
-        raise mismatch(repr(found["split"]), "test or train", "split")
-    return Options(**found)
+        options[known[name].name] = read(value if equals else None, name)
+    if options.get("split") not in (None, "test", "train"):
+        raise mismatch(repr(options["split"]), "test or train", "split")
+    return Options(**options)
 
 
 def pair(text: str | None, name: str) -> tuple[int, int]:

@@ -52,8 +52,8 @@ def _alone(path: Path) -> bool:
 
 def pairs(split: str) -> list[tuple[str, str]]:
     """The names of images and their labels, as people give them."""
-    found = [("images", "labels"), (f"x_{split}", f"y_{split}"), (f"X_{split}", f"y_{split}")]
-    return [*found, (f"{split}_images", f"{split}_labels"), ("x", "y"), ("data", "labels")]
+    names = [("images", "labels"), (f"x_{split}", f"y_{split}"), (f"X_{split}", f"y_{split}")]
+    return [*names, (f"{split}_images", f"{split}_labels"), ("x", "y"), ("data", "labels")]
 
 
 def _archive(path: Path, options) -> Pictures:
@@ -90,14 +90,14 @@ def _beside(path: Path, options) -> Pictures:
 def _labels_of(path: Path, options) -> Path | None:
     """The file of labels beside one of images: named, or by its name."""
     if options.labels is not None:
-        found = path.parent / options.labels
-        if not found.is_file() or ".." in found.relative_to(path.parent).parts:
+        beside = path.parent / options.labels
+        if not beside.is_file() or ".." in beside.relative_to(path.parent).parts:
             raise mismatch(f"no file {options.labels}", f"one in {path.parent}", "labels")
-        return found
+        return beside
     known = {one: other for split in ("test", "train") for one, other in pairs(split)}
     names = [known[path.stem]] if path.stem in known else []
-    found = (path.with_name(f"{name}.npy") for name in [*names, f"{path.stem}_labels"])
-    return next((file for file in found if file.is_file()), None)
+    beside = (path.with_name(f"{name}.npy") for name in [*names, f"{path.stem}_labels"])
+    return next((file for file in beside if file.is_file()), None)
 
 
 def _pictures(path: Path, arrays: list[Array], options, stack) -> Pictures:
@@ -127,17 +127,17 @@ class Pixels:
         self.shape = (shape[0], *shape[2:], shape[1]) if self.moved else shape
         self.dtype = np.dtype("u1") if kind in "iub" else array.dtype.newbyteorder("=")
 
-    def __getitem__(self, some: slice) -> np.ndarray:
+    def __getitem__(self, rows: slice) -> np.ndarray:
         """The images first:last; EvsimError for a whole number that is no byte."""
-        found = self.array[some]
-        if found.dtype.kind in "iu":
-            outside = (found < 0) | (found > 255)
+        images = self.array[rows]
+        if images.dtype.kind in "iu":
+            outside = (images < 0) | (images > 255)
             if outside.any():
-                sample = some.indices(self.shape[0])[0] + int(np.argwhere(outside)[0][0])
+                sample = rows.indices(self.shape[0])[0] + int(np.argwhere(outside)[0][0])
                 place = f"{self.array.name or 'images'}, sample {sample}"
                 expected = "bytes 0 to 255, or finite floats"
-                raise wrong(self.array.path, found[outside][0], expected, place)
-        return (np.moveaxis(found, 1, -1) if self.moved else found).astype(self.dtype)
+                raise wrong(self.array.path, images[outside][0], expected, place)
+        return (np.moveaxis(images, 1, -1) if self.moved else images).astype(self.dtype)
 
 
 class Array:
@@ -162,8 +162,8 @@ class Array:
         """Errors inside name the file."""
         return reading(self.path)
 
-    def __getitem__(self, some: slice) -> np.ndarray:
-        first, last, _ = some.indices(self.shape[0])
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        first, last, _ = rows.indices(self.shape[0])
         count = max(0, last - first)
         with self.named():
             place = self.start + first * self.each
@@ -269,12 +269,12 @@ def _member(path: Path, archive: zipfile.ZipFile, name: str):
     return Stored(path, start, info.file_size, info.CRC)
 
 
-def label_numbers(found: np.ndarray, name: str) -> np.ndarray:
+def label_numbers(labels: np.ndarray, name: str) -> np.ndarray:
     """Labels as numbers of classes, where they are those, or one of n."""
-    binary = found.ndim == 2 and found.shape[1] > 1 and ((found == 0) | (found == 1)).all()
-    if binary and (found.sum(axis=1) == 1).all():
-        return found.argmax(axis=1).astype(np.int64)
-    if found.size != len(found) or not (found == np.rint(found)).all():
+    binary = labels.ndim == 2 and labels.shape[1] > 1 and ((labels == 0) | (labels == 1)).all()
+    if binary and (labels.sum(axis=1) == 1).all():
+        return labels.argmax(axis=1).astype(np.int64)
+    if labels.size != len(labels) or not (labels == np.rint(labels)).all():
         expected = "one whole number per image, or one of n"
-        raise mismatch(f"{found.dtype} of shape {found.shape}", expected, name)
-    return found.reshape(-1).astype(np.int64)
+        raise mismatch(f"{labels.dtype} of shape {labels.shape}", expected, name)
+    return labels.reshape(-1).astype(np.int64)

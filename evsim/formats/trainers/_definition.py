@@ -76,20 +76,20 @@ class Definition:
         if "extends" in content:
             if depth == DEEPEST:
                 raise mismatch(f"{DEEPEST} definitions that extend each other", "fewer", "extends")
-            found = cls.read(_extended(path, content["extends"]), depth + 1)
+            definition = cls.read(_extended(path, content["extends"]), depth + 1)
             for name in ("blocks", "parameters"):
-                getattr(found, name).update(content.get(name, {}))
-            found.layers = content.get("layers", found.layers)
+                getattr(definition, name).update(content.get(name, {}))
+            definition.layers = content.get("layers", definition.layers)
         else:
             if "layers" not in content:
                 raise EvsimError("missing field 'layers'")
             blocks, parameters = content.get("blocks", {}), content.get("parameters", {})
-            found = cls("", "", None, content["layers"], blocks, parameters)
-        found.title, found.path = content.get("title", path.stem), str(path)
+            definition = cls("", "", None, content["layers"], blocks, parameters)
+        definition.title, definition.path = content.get("title", path.stem), str(path)
         if "input" in content:
-            found.input = _sizes(content["input"])
-        found.expanded(1)  # every mistake of the language is one of the file's
-        return found
+            definition.input = _sizes(content["input"])
+        definition.expanded(1)  # every mistake of the language is one of the file's
+        return definition
 
     def expanded(self, free: int) -> list[Entry]:
         """All layers; what `repeat = "weights"` stands for comes `free` times."""
@@ -144,9 +144,9 @@ class _Expansion:
                 raise mismatch(shown(value), f"a whole number up to {MOST}", key)
         turns, inject = _turns(item)
         defaults = {k: _filled(v, parameters, k) for k, v in block.items() if k != "layers"}
-        own = {key: value for key, value in item.items() if key not in USE}
-        _known(own, USE | set(defaults))
-        inside = parameters | defaults | own
+        arguments = {key: value for key, value in item.items() if key not in USE}
+        _known(arguments, USE | set(defaults))
+        inside = parameters | defaults | arguments
         for i in range(first, first + repeat):
             self.step()
             name = f"{prefix}{item['name'].replace('{i}', str(i))}."
@@ -206,12 +206,12 @@ class _Expansion:
             raise mismatch(shown(names), "a list of names", "sources")
         resolved = []
         for name in names:
-            own = first if name == "in" else f"{prefix}{name}"
-            own = own if own in self.found or own == first else name
-            if own not in self.found and own != INPUT:
+            full_name = first if name == "in" else f"{prefix}{name}"
+            full_name = full_name if full_name in self.found or full_name == first else name
+            if full_name not in self.found and full_name != INPUT:
                 near = nearest(name, [n.removeprefix(prefix) for n in self.found])
                 raise mismatch(repr(name), f"a layer before it, or in{near}", "sources")
-            resolved.append(own)
+            resolved.append(full_name)
         return tuple(resolved)
 
     def step(self) -> None:
@@ -231,13 +231,13 @@ def _extended(path: Path, name: str) -> Path:
 
 def _filled(value, parameters: dict, place: str):
     """A value in which "$name" is replaced by the parameter of that name."""
-    found = WORD.fullmatch(value) if isinstance(value, str) else None
-    if not found:
+    reference = WORD.fullmatch(value) if isinstance(value, str) else None
+    if not reference:
         return value
-    if found[1] not in parameters:
-        known = f"one of {', '.join(parameters)}{nearest(found[1], parameters)}"
+    if reference[1] not in parameters:
+        known = f"one of {', '.join(parameters)}{nearest(reference[1], parameters)}"
         raise mismatch(f"the parameter {value!r}", known, place)
-    return parameters[found[1]]
+    return parameters[reference[1]]
 
 
 def _turns(item: dict) -> tuple[int | None, str]:

@@ -15,7 +15,7 @@ MOST = 2**31 - 1
 def checked(kind: str, fields: dict) -> dict:
     """The fields of a layer in the form of its record, where the weights need not say more."""
     known = FIELDS[kind]
-    found = {}
+    values = {}
     for name, value in fields.items():
         if name not in known:
             expected = f"one of {', '.join(sorted(known))}{nearest(name, known)}"
@@ -23,13 +23,13 @@ def checked(kind: str, fields: dict) -> dict:
                 expected = f"none for kind {kind!r}"
             raise mismatch(f"unknown field {shown(name)}", expected)
         try:
-            found[name] = known[name](value)
+            values[name] = known[name](value)
         except EvsimError as error:
             raise error.within(name) from None
     for name in REQUIRED.get(kind, ()):
-        if name not in found:
+        if name not in values:
             raise EvsimError(f"missing field {name!r}, required by kind {kind!r}")
-    return found
+    return values
 
 
 def whole(value, least: int = 1) -> int:

@@ -27,8 +27,8 @@ class Fields:
 
     def wrong(self, names: tuple[str, ...], expected: str) -> EvsimError:
         """The error of a setting that is not as expected."""
-        found = self.get(*names)
-        return mismatch("none" if found is None else shown(found), expected, self.at(names[0]))
+        value = self.get(*names)
+        return mismatch("none" if value is None else shown(value), expected, self.at(names[0]))
 
     def at(self, name: str) -> str:
         """The place of a setting."""
@@ -75,7 +75,7 @@ class Fields:
 
     def numbers(self, *names: str) -> list[float]:
         """One number or several, nested or not."""
-        value, found = self.get(*names), []
+        value, read = self.get(*names), []
         ahead = [value]
         while ahead:
             item = unpacked(ahead.pop())
@@ -86,8 +86,8 @@ class Fields:
             elif not abs(item) < 1e30:
                 raise self.wrong(names, "numbers within 1e30")
             else:
-                found.append(float(item))
-        return found
+                read.append(float(item))
+        return read
 
 
 def unpacked(value):

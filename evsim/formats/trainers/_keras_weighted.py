@@ -151,9 +151,9 @@ def batch_norm(build: Building, node: Node) -> str:
         variance=size,
     )
     names = ("gamma", "beta", "mean", "variance")
-    found = {name: v for name, v in zip(names, values, strict=True) if v is not None}
+    arrays = {name: v for name, v in zip(names, values, strict=True) if v is not None}
     epsilon = fields.number("epsilon", default=1e-3)
-    return build.put(node, Normalize(sources=source, epsilon=np.float64(epsilon), **found))
+    return build.put(node, Normalize(sources=source, epsilon=np.float64(epsilon), **arrays))
 
 
 def rescaling(build: Building, node: Node) -> str:

@@ -74,19 +74,19 @@ def _graph(group, prefix, place, nodes, edges, arrays, depth) -> tuple[list[str]
             raise EvsimError(f"missing {needed!r}", place)
     inner = hdf5.group(group, "nodes", f"{place}/nodes")
     for name in hdf5.names(inner, f"{place}/nodes"):
-        own = f"{place}/nodes/{name}"
-        node = hdf5.group(inner, name, own)
-        content = hdf5.names(node, own)
-        kind = arrays(node["type"], f"{own}/type") if "type" in content else None
+        at = f"{place}/nodes/{name}"
+        node = hdf5.group(inner, name, at)
+        content = hdf5.names(node, at)
+        kind = arrays(node["type"], f"{at}/type") if "type" in content else None
         if not isinstance(kind, str):
-            raise mismatch("no text" if kind is None else shown(kind), "a type", f"{own}/type")
+            raise mismatch("no text" if kind is None else shown(kind), "a type", f"{at}/type")
         full = (prefix + name).replace("/", ".")
         if kind == "NIRGraph":
-            ends[name] = _graph(node, f"{full}.", own, nodes, edges, arrays, depth + 1)
+            ends[name] = _graph(node, f"{full}.", at, nodes, edges, arrays, depth + 1)
             continue
         skipped = ("type", "metadata")
-        fields = {n: arrays(node[n], f"{own}/{n}") for n in content if n not in skipped}
-        nodes[full] = Node(full, kind, fields, own)
+        fields = {n: arrays(node[n], f"{at}/{n}") for n in content if n not in skipped}
+        nodes[full] = Node(full, kind, fields, at)
         ends[name] = [full], [full]
         inputs += [full] if kind == "Input" else []
         outputs += [full] if kind == "Output" else []

@@ -121,13 +121,13 @@ def _kind_by_kind(entries: list[Entry], order: list[Bundle]) -> dict[str, Bundle
     """
     kinds, pairs = {entry.name: entry.kind for entry in entries}, {}
     for kind in WEIGHTED:
-        own = [bundle for bundle in order if kind_of(bundle) == kind]
+        fitting_bundles = [bundle for bundle in order if kind_of(bundle) == kind]
         every = [entry for entry in entries if entry.kind == kind]
         required = [entry for entry in every if not entry.optional]
         behind = [e for e in every if not e.optional or kinds.get(e.sources[0]) == "conv"]
-        fitting = [some for some in (every, behind) if len(some) == len(own)]
+        fitting = [group for group in (every, behind) if len(group) == len(fitting_bundles)]
         wanted = fitting[0] if fitting else required
-        pairs |= {e.weights: b for e, b in zip(wanted, own, strict=False)}
+        pairs |= {e.weights: b for e, b in zip(wanted, fitting_bundles, strict=False)}
     return pairs
 
 
@@ -153,7 +153,7 @@ def natural(name: str) -> list:
 
 def _present(entries: list[Entry], pairs: dict[str, Bundle]) -> list[Entry]:
     """The layers without the optional ones that have no weights."""
-    gone, found = {}, []
+    gone, present = {}, []
     for entry in entries:
         sources = tuple(gone.get(source, source) for source in entry.sources)
         turn = entry.turn
@@ -162,8 +162,8 @@ def _present(entries: list[Entry], pairs: dict[str, Bundle]) -> list[Entry]:
         if entry.optional and entry.weights not in pairs:
             gone[entry.name] = sources[0]
         else:
-            found.append(replace(entry, sources=sources, optional=False, turn=turn))
-    return found
+            present.append(replace(entry, sources=sources, optional=False, turn=turn))
+    return present
 
 
 def _model(definition: Definition, pairing: Pairing, options: Options, trainer: str) -> Model:
@@ -196,16 +196,16 @@ def _model(definition: Definition, pairing: Pairing, options: Options, trainer: 
 
 def _blocks(entries: list[Entry]) -> list[Block]:
     """The blocks that run several times, of layers that are present."""
-    found: dict[str, list] = {}
+    by_block: dict[str, list] = {}
     for entry in entries:
         if entry.turn:
-            found.setdefault(entry.turn.block, []).append(entry)
+            by_block.setdefault(entry.turn.block, []).append(entry)
     blocks = []
-    for name, own in found.items():
+    for name, members in by_block.items():
         turns: dict[int, list[str]] = {}
-        for entry in own:
+        for entry in members:
             turns.setdefault(entry.turn.number, []).append(entry.name)
-        turn = own[0].turn
+        turn = members[0].turn
         every = tuple(map(tuple, turns.values()))
         blocks.append(Block(name, turn.source, every, turn.inject))
     return blocks
