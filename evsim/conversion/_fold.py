@@ -153,11 +153,11 @@ class Fold:
         if len(value.parts) > 1 and groups > 1:
             weight, groups = ungrouped(np.float64(weight), groups), 1
         total = Sum(shape=shape, terms=())
-        for part, some in zip(value.parts, value.channels(), strict=True):
+        for part, channels in zip(value.parts, value.channels(), strict=True):
             map = Taps(
                 before=part.content.shape,
                 after=shape,
-                weight=weight if groups > 1 or len(value.parts) == 1 else weight[:, :, some],
+                weight=weight if groups > 1 or len(value.parts) == 1 else weight[:, :, channels],
                 stride=layer.stride,
                 padding=layer.padding,
                 dilation=layer.dilation,
@@ -180,8 +180,8 @@ class Fold:
         gain, offset = layer.factor, layer.offset
         parts = []
         for part in value.parts:
-            own = value.own(part, np.asarray(gain)), value.own(part, np.asarray(offset))
-            parts.append(replace(part, content=part.content.scaled(*own)))
+            affine = value.own(part, np.asarray(gain)), value.own(part, np.asarray(offset))
+            parts.append(replace(part, content=part.content.scaled(*affine)))
         return replace(value, parts=tuple(parts))
 
     def _identity(self, name: str, layer) -> Value:
@@ -254,8 +254,8 @@ class Fold:
         parts, first = [], 0
         for value in values:
             for part in value.parts:
-                own = np.arange(prod(value.shape)) if part.places is None else part.places
-                parts.append(replace(part, places=own + first))
+                places = np.arange(prod(value.shape)) if part.places is None else part.places
+                parts.append(replace(part, places=places + first))
             first += prod(value.shape)
         return Value(shape=shape, parts=tuple(parts))
 
@@ -316,9 +316,9 @@ class Fold:
                 continue
             map = average(layer, before, after)
             content = self._through(part.content, map)
-            for source, own in content.terms:
-                if isinstance(own, Average):
-                    self.pools.setdefault(_place(source, own), (None, name))
+            for source, map_of_term in content.terms:
+                if isinstance(map_of_term, Average):
+                    self.pools.setdefault(_place(source, map_of_term), (None, name))
             contents.append(content)
         return Value.side_by_side(shape, contents)
 
@@ -377,7 +377,7 @@ def _place(source: str, map: Average) -> tuple:
 
 def _biased(total: Sum, bias: np.ndarray | None, name: str) -> Sum:
     """A weighted layer's sum with its bias."""
-    own = None if bias is None else np.float64(bias)
+    offset = None if bias is None else np.float64(bias)
     if total.offset is not None:
-        own = total.offset if own is None else total.offset + own
-    return replace(total, offset=own, label=name)
+        offset = total.offset if offset is None else total.offset + offset
+    return replace(total, offset=offset, label=name)

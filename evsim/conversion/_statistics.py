@@ -60,10 +60,12 @@ class Percentile(Statistic):
     def add(self, values: np.ndarray) -> None:
         """Take in activations (samples, positions, channels)."""
         columns = values.reshape(-1, values.shape[2]).T if len(self.largest) > 1 else values
-        both = np.concatenate([self.largest, columns.reshape(len(self.largest), -1)], axis=1)
-        if both.shape[1] > self.kept:
-            both = np.partition(both, both.shape[1] - self.kept, axis=1)[:, -self.kept :].copy()
-        self.largest = both
+        joined = np.concatenate([self.largest, columns.reshape(len(self.largest), -1)], axis=1)
+        if joined.shape[1] > self.kept:
+            joined = np.partition(joined, joined.shape[1] - self.kept, axis=1)[
+                :, -self.kept :
+            ].copy()
+        self.largest = joined
 
     def result(self) -> np.ndarray:
         """The percentile of every row, between two activations by linear interpolation."""
@@ -100,8 +102,8 @@ class Selection(Statistic):
         """After a pass: take the digits that it was for."""
         ends = self.counts.cumsum(axis=2)
         digits = (ends <= self.ranks[:, :, None]).sum(axis=2)
-        each = np.take_along_axis(ends - self.counts, digits[:, :, None], axis=2)[:, :, 0]
-        self.ranks = self.ranks - each
+        below = np.take_along_axis(ends - self.counts, digits[:, :, None], axis=2)[:, :, 0]
+        self.ranks = self.ranks - below
         self.before = (self.before << self.DIGITS[self.turned]) | digits
         self.turned += 1
         if self.turned < len(self.DIGITS):
@@ -109,8 +111,8 @@ class Selection(Statistic):
 
     def result(self) -> np.ndarray:
         """The percentile of every row, between two activations by linear interpolation."""
-        found = np.float64(self.before.astype(np.int32).view(np.float32))
-        return between(found[:, 0], found[:, 1], self.share)
+        activations = np.float64(self.before.astype(np.int32).view(np.float32))
+        return between(activations[:, 0], activations[:, 1], self.share)
 
 
 def place_of(percent: float, count: int) -> tuple[int, float]:

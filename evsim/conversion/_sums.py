@@ -30,7 +30,7 @@ class Sum:
 
     def through(self, map: Linear) -> Sum:
         """A linear map of the sum."""
-        terms = tuple((node, then(own, map)) for node, own in self.terms)
+        terms = tuple((node, then(inner, map)) for node, inner in self.terms)
         return replace(self, shape=map.after, terms=terms, offset=self._offset_through(map))
 
     def _offset_through(self, map: Linear) -> np.ndarray | None:
@@ -47,8 +47,8 @@ class Sum:
     def scaled(self, gain: np.ndarray, offset: np.ndarray) -> Sum:
         """The sum times a gain, plus an offset: (channels,) or of its shape."""
         terms = tuple((node, map.scaled(gain)) for node, map in self.terms)
-        own = 0.0 if self.offset is None else self.offset * gain
-        total = np.asarray(own + offset)
+        scaled = 0.0 if self.offset is None else self.offset * gain
+        total = np.asarray(scaled + offset)
         if total.ndim == 0:
             total = np.full(self.shape[-1], total)
         return replace(self, terms=terms, offset=total)
@@ -162,11 +162,11 @@ class Value:
 
     def same_parts(self, other: Value) -> bool:
         """Whether two results are cut into the same parts."""
-        both = list(zip(self.parts, other.parts, strict=False))
+        pairs = list(zip(self.parts, other.parts, strict=False))
         return len(self.parts) == len(other.parts) and all(
             a.content.shape == b.content.shape
             and (a.places is b.places is None or np.array_equal(a.places, b.places))
-            for a, b in both
+            for a, b in pairs
         )
 
     def single(self) -> Sum:

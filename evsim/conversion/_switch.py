@@ -78,13 +78,13 @@ def largest_inputs(input: Input, images) -> np.ndarray:
 
     That of any pixel value where images are integers, of all these images where they are floats.
     """
-    some = np.asarray(images[:1])
-    if some.dtype.kind in "iub":
-        ends = np.array([0, np.iinfo(some.dtype).max]) / np.float64(input.scale)
+    first = np.asarray(images[:1])
+    if first.dtype.kind in "iub":
+        ends = np.array([0, np.iinfo(first.dtype).max]) / np.float64(input.scale)
     else:
-        step = max(1, READ // max(some.nbytes, 1))
-        each = (np.asarray(images[i : i + step]) for i in range(0, len(images), step))
-        lows, highs = zip(*((e.min(), e.max()) for e in each), strict=True)
+        step = max(1, READ // max(first.nbytes, 1))
+        blocks = (np.asarray(images[i : i + step]) for i in range(0, len(images), step))
+        lows, highs = zip(*((e.min(), e.max()) for e in blocks), strict=True)
         ends = np.array([min(lows), max(highs)], np.float64)
     sizes = np.abs((ends[:, None] - np.atleast_1d(input.mean)) / np.atleast_1d(input.std))
     largest = np.maximum(sizes.max(axis=0), 1.0)
@@ -111,19 +111,19 @@ def build_switching(
     kinds, populations = neuron_kinds(), dict(rates.populations)
     for name, part in rates.populations.items():
         node = graph.nodes[name]
-        own = {"shape": part.shape, "bias": getattr(part, "bias", None), "window": window}
+        fields = {"shape": part.shape, "bias": getattr(part, "bias", None), "window": window}
         if part.kind == "readout":
-            populations[name] = kinds["readout"](**own, slope=True, start=starts[name])
+            populations[name] = kinds["readout"](**fields, slope=True, start=starts[name])
         elif isinstance(part, IntegrateAndFire):
-            own |= {"threshold": part.threshold, "firing": switching.firing}
-            own |= {"start": starts[name], "rounding": switching.lift}
+            fields |= {"threshold": part.threshold, "firing": switching.firing}
+            fields |= {"start": starts[name], "rounding": switching.lift}
             if online:
-                own |= {"delta": offset, "prediction": switching.share} if offset else {}
+                fields |= {"delta": offset, "prediction": switching.share} if offset else {}
             given = node.rounding if node.levels is not None else None  # it may have its own
             if online or given is not None:
                 lift = switching.lift if given is None else given
-                own |= {"rounding": 0.0, "v_init": np.float32(part.threshold * lift)}
-            populations[name] = kinds["switch"](**own)
+                fields |= {"rounding": 0.0, "v_init": np.float32(part.threshold * lift)}
+            populations[name] = kinds["switch"](**fields)
     synapses = dict(rates.synapses)
     for name, part in rates.synapses.items():
         # A max pool hands events on in the window in which they come.

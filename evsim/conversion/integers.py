@@ -55,21 +55,21 @@ def bounded(
     """
     populations = dict(network.populations)
     graded = graded_input(network) if graded is None else graded
-    found = sorted(network.integer_populations(graded))
-    if not found:
+    integers = sorted(network.integer_populations(graded))
+    if not integers:
         expected = "one of integers: all sets into it of whole weights, from spiking sources"
         raise mismatch("no population of integers", expected, "populations")
-    for name in found:
+    for name in integers:
         part = populations[name]
         check_kind(name, part)
         bits = readout_bits if part.kind == "readout" else potential_bits
         if bits is None:
             continue
-        own = {"potential_bits": bits, "overflow": overflow, "overflow_at": overflow_at}
+        fields = {"potential_bits": bits, "overflow": overflow, "overflow_at": overflow_at}
         if part.kind != "readout":
-            own |= {"potential_signed": potential_signed, "current_bits": current_bits}
+            fields |= {"potential_signed": potential_signed, "current_bits": current_bits}
         try:
-            populations[name] = replace(part, **own)
+            populations[name] = replace(part, **fields)
         except EvsimError as error:
             raise error.within(f"populations/{name}") from None
     return rebuilt(network, populations, network.synapses)
@@ -110,14 +110,14 @@ def quantize(
     if coding is not None:
         network = rebuilt(network, network.populations, network.synapses, coding=coding)
     graded = graded_input(network) if graded is None else graded
-    done = Rounding(network, bits, per_channel, potential_bits, graded)
+    rounding = Rounding(network, bits, per_channel, potential_bits, graded)
     for name, part in network.populations.items():
         if name != network.input and not part.passes:
-            done.population(name)
-    if not done.units and not done.floats:
+            rounding.population(name)
+    if not rounding.units and not rounding.floats:
         raise mismatch("an integer network", "one with floating-point weights", "synapses")
-    made = rebuilt(network, done.populations, done.synapses)
-    return Quantized(made, done.units, done.floats)
+    made = rebuilt(network, rounding.populations, rounding.synapses)
+    return Quantized(made, rounding.units, rounding.floats)
 
 
 class Rounding:
@@ -153,8 +153,8 @@ class Rounding:
         if not self.per_channel or part.kind == "readout":
             largest = largest.max(keepdims=True)
         unit = self.unit(part, largest)
-        for s, own in sets.items():
-            self.synapses[s] = self.whole(own, unit, part)
+        for s, weighted in sets.items():
+            self.synapses[s] = self.whole(weighted, unit, part)
         self.populations[name] = whole_fields(part, unit)
         self.units[name] = unit
 
@@ -248,11 +248,11 @@ def per_weight(part: Synapses, values: np.ndarray, target: Neurons) -> np.ndarra
 
 def largest_into(part: Synapses, target: Neurons) -> np.ndarray:
     """The largest magnitude of the weights into each channel of the target, (channels,)."""
-    found = np.zeros(target.channels)
+    of_channels = np.zeros(target.channels)
     weights = np.abs(part.weights().astype(np.float64))
     largest = weights.max(axis=tuple(range(weights.ndim - 1)), initial=0)
-    np.maximum.at(found, channels_of(part, target), largest)
-    return found
+    np.maximum.at(of_channels, channels_of(part, target), largest)
+    return of_channels
 
 
 def whole_fields(part: Neurons, unit: np.ndarray) -> Neurons:
