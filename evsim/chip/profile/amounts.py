@@ -48,7 +48,7 @@ def quotient(over: Sequence[float], under: Sequence[float], prices: Sequence[Amo
     def slope(i: int) -> float:
         return over[i] / under[i] if under[i] else math.copysign(math.inf, over[i])
 
-    found = []
+    quotients = []
     by_slope = sorted(n, key=slope)
     for order in (by_slope, by_slope[::-1]):
         for split in range(len(prices) + 1):
@@ -56,5 +56,5 @@ def quotient(over: Sequence[float], under: Sequence[float], prices: Sequence[Amo
             beneath = math.fsum(under[i] * p[i] for i in n)
             if beneath <= 0:
                 return None
-            found.append(math.fsum(over[i] * p[i] for i in n) / beneath)
-    return between(min(found), max(found))
+            quotients.append(math.fsum(over[i] * p[i] for i in n) / beneath)
+    return between(min(quotients), max(quotients))

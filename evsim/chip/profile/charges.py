@@ -49,8 +49,10 @@ def check_charged_once(charges: Iterable[tuple[str, Charge]]) -> None:
             raise EvsimError(f"{place} is all_in, {other} charges as well")
         for key in ("action", "includes"):
             for name in getattr(charge, key):
-                own = _sides(name)
-                taken = own if key == "action" or everywhere else (own & sides) or own
+                all_sides = _sides(name)
+                taken = (
+                    all_sides if key == "action" or everywhere else (all_sides & sides) or all_sides
+                )
                 here = f"{place}.{key}" if place.startswith("charge") else place
                 for side in sorted(taken):
                     if (name, side) in by:

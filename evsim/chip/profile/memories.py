@@ -37,14 +37,14 @@ class Memory(Sourced):
 
     def charges(self) -> dict[str, Charge]:
         """What its reads and writes cost, by key."""
-        found = {}
+        charges = {}
         for key, pj, queue in (("read", self.read_pj, "pop"), ("write", self.write_pj, "push")):
             names = (f"{what}_{queue if what == 'event' else key}" for what in self.holds)
             actions = tuple(name for name in names if name in ACTIONS)
             if pj is not None and actions:
                 part_of = ("reset_write",) if "potential_write" in actions else ()
-                found[f"{key}_pj"] = Charge(actions, pj, self.source, self.evidence, part_of)
-        return found
+                charges[f"{key}_pj"] = Charge(actions, pj, self.source, self.evidence, part_of)
+        return charges
 
 
 def check_held_once(memories: tuple[Memory, ...]) -> None:

@@ -88,11 +88,11 @@ class Profile(Record):
 
     def _charged(self) -> list[tuple[str, Charge]]:
         """(place, charge) of every price."""
-        found = [(f"charge[{i}]", charge) for i, charge in enumerate(self.charges)]
+        charged = [(f"charge[{i}]", charge) for i, charge in enumerate(self.charges)]
         for i, memory in enumerate(self.memories):
             place = f"memory[{i}] ({memory.name})"
-            found += [(f"{place}.{key}", charge) for key, charge in memory.charges().items()]
-        return found
+            charged += [(f"{place}.{key}", charge) for key, charge in memory.charges().items()]
+        return charged
 
     @property
     def left_out(self) -> tuple[str, ...]:
