@@ -220,20 +220,20 @@ def write_arrays(folder: Path, identity: str, arrays, seconds: float) -> Path:
 
 def pieces_of(folder: Path, identity: str) -> list[tuple[Path, int, int]]:
     """(path of a shard, first sample, the one after the last), each sample once, in order."""
-    found, following = [], 0
+    pieces, following = [], 0
     for path, first, last in shards_of(folder, identity):
         if last > following:
-            found.append((path, max(first, following), last))
+            pieces.append((path, max(first, following), last))
             following = last
-    return found
+    return pieces
 
 
 def shards_of(folder: Path, identity: str) -> list[tuple[Path, int, int]]:
     """(path, first sample, the one after the last) of the shards of a run in a folder, in order."""
     rows = []
     for name, path in shards.found(folder):
-        some, _, run = name.partition(".")
-        first, _, last = some.partition("-")
+        samples, _, run = name.partition(".")
+        first, _, last = samples.partition("-")
         if run == identity and first.isdecimal() and last.isdecimal():
             rows.append((path, int(first), int(last)))
     return sorted(rows, key=lambda row: row[1:])
@@ -242,35 +242,35 @@ def shards_of(folder: Path, identity: str) -> list[tuple[Path, int, int]]:
 def read_about(folder: Path) -> dict:
     """What the run was asked for whose samples are in a folder; raises EvsimError."""
     try:
-        found = json.loads((folder / ABOUT).read_text())
+        about = json.loads((folder / ABOUT).read_text())
     except OSError as error:
         raise EvsimError(f"cannot be read: {error.strerror}", file=str(folder / ABOUT)) from None
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        about = None
+    if not isinstance(about, dict):
         expected = f"the settings of a run ({AGAIN})"
         raise mismatch("other content", expected).within(file=str(folder / ABOUT))
-    return found
+    return about
 
 
 def check_about(folder: Path, about: dict) -> None:
     """Raise an error unless a folder is of a run that was asked for the same."""
-    found = read_about(folder)
+    stored = read_about(folder)
     for name, value in about.items():
-        if found.get(name) != value and not name.endswith("_path"):
+        if stored.get(name) != value and not name.endswith("_path"):
             expected = f"{value!r}, as this run has ({AGAIN})"
-            raise mismatch(repr(found.get(name)), expected, name).within(file=str(folder))
+            raise mismatch(repr(stored.get(name)), expected, name).within(file=str(folder))
 
 
 def readable_pieces(folder: Path) -> tuple[list[tuple[Path, int, int]], dict]:
     """The pieces of the run whose samples are in a folder, and its labels, whoever writes there."""
-    own = identity(read_about(folder))
-    found = {}
+    name_of_run = identity(read_about(folder))
+    labels = {}
     for name, path in shards.found(folder):
-        if name == f"{LABELS}.{own}":
+        if name == f"{LABELS}.{name_of_run}":
             with contextlib.suppress(Damaged), Shard(path) as shard:
-                found[LABELS] = shard[LABELS]
-    return pieces_of(folder, own), found
+                labels[LABELS] = shard[LABELS]
+    return pieces_of(folder, name_of_run), labels
 
 
 def _plain(value):

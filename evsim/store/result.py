@@ -54,11 +54,11 @@ class ResultStore(Store):
     def _is_this(self, path: Path) -> bool:
         """Whether a file is the result of this very run: killed as it had just got its name."""
         try:
-            found = settings_of(path)
+            stored = settings_of(path)
         except EvsimError:
             return False
         return all(
-            found.get(name) == value
+            stored.get(name) == value
             for name, value in self.settings.items()
             if not name.endswith("_path")
         )

@@ -74,12 +74,12 @@ class Stages(Held):
         if self.out.is_dir() or not self.out.parent.is_dir():
             problem = "is a folder" if self.out.is_dir() else "cannot be written: no such folder"
             raise EvsimError(problem, file=str(self.out))
-        found = self.folder.is_dir()
+        was_there = self.folder.is_dir()
         with contextlib.ExitStack() as stack, self._writing():
             lock = self.lock and self.lock(self.folder)
             if lock:
                 stack.callback(lock.release)
-            self._check_target(found)
+            self._check_target(was_there)
             self._open()
             if lock:
                 lock.tell()
@@ -97,9 +97,9 @@ class Stages(Held):
                     self._remove()
 
     def get(self, name: str) -> dict[str, np.ndarray] | None:
-        found, path = super().get(name), self.paths.get(name)
-        if found is not None or path is None:
-            return found
+        arrays, path = super().get(name), self.paths.get(name)
+        if arrays is not None or path is None:
+            return arrays
         try:
             with shards.Shard(self.folder / path) as shard:
                 return {place: shard[place] for place in shard.places}
@@ -162,7 +162,7 @@ class Stages(Held):
     def _forget(self, name: str) -> None:
         (self.folder / self.paths.pop(name)).unlink(missing_ok=True)
 
-    def _check_target(self, found: bool) -> None:
+    def _check_target(self, was_there: bool) -> None:
         """Raise an error unless the output may be made; whether a folder was `found`."""
         known = self._known()
         if self.resume and known and known.get("finished"):
@@ -171,7 +171,7 @@ class Stages(Held):
             raise EvsimError("exists already (`overwrite` replaces it)", file=str(self.out))
         if self.folder.exists() and not self.folder.is_dir():
             raise mismatch("a file", "a folder, or nothing").within(file=str(self.folder))
-        if self.resume and not found:
+        if self.resume and not was_there:
             raise EvsimError("no such folder, expected a part to resume", file=str(self.folder))
         if known is not None and not (self.overwrite or self.resume):
             problem = "exists already (`resume` goes on with it, `overwrite` replaces it)"
@@ -180,9 +180,9 @@ class Stages(Held):
     def _known(self) -> dict | None:
         """What the folder says of itself; None where it was only just made."""
         try:
-            found = json.loads((self.folder / SETTINGS).read_text("utf-8"))
-            if isinstance(found, dict):
-                return found
+            settings = json.loads((self.folder / SETTINGS).read_text("utf-8"))
+            if isinstance(settings, dict):
+                return settings
         except (FileNotFoundError, NotADirectoryError):
             if not list(shards.found(self.folder)):
                 return None
@@ -193,21 +193,21 @@ class Stages(Held):
 
     def _open(self) -> None:
         self.folder.mkdir(exist_ok=True)
-        found = self._known()
-        if self.resume and found is not None:
-            self._compare(found)
+        known = self._known()
+        if self.resume and known is not None:
+            self._compare(known)
             self.paths = {name: path.name for name, path in shards.found(self.folder)}
             self._clean()
         else:
             self._remove(whole=False)
             self._say()
 
-    def _compare(self, found: dict) -> None:
+    def _compare(self, known: dict) -> None:
         """Raise an error unless the folder is of the same command."""
         for name, value in self.settings.items():
-            if found.get(name) != value and not name.endswith("_path"):
+            if known.get(name) != value and not name.endswith("_path"):
                 expected = f"{value!r}, as this command has (`overwrite` begins again)"
-                error = mismatch(repr(found.get(name)), expected, name)
+                error = mismatch(repr(known.get(name)), expected, name)
                 raise error.within(file=str(self.folder))
 
     def _say(self, **more) -> None:
