@@ -76,9 +76,9 @@ def opened(where: str | None, writes: bool = False):
 
 def _connection(where: str):
     """What makes a client of Dask's package and a stack that closes it."""
-    found = re.fullmatch(r"local(?::(\d+))?", where)
-    if found and found[1] != "0":
-        return lambda distributed, stack: _local(distributed, stack, int(found[1] or cores()))
+    local = re.fullmatch(r"local(?::(\d+))?", where)
+    if local and local[1] != "0":
+        return lambda distributed, stack: _local(distributed, stack, int(local[1] or cores()))
     if re.fullmatch(r"(tcp|tls)://\S+:\d+", where):
         return lambda distributed, stack: _remote(distributed, stack, where, address=where)
     if where.endswith(".json"):

@@ -56,9 +56,9 @@ class Link:
         """
         if self.client.status == "running":
             with contextlib.suppress(OSError, asyncio.TimeoutError, asyncio.CancelledError):
-                found = self.client.scheduler_info()["workers"]
+                workers = self.client.scheduler_info()["workers"]
                 self.answered = time.monotonic()
-                return found
+                return workers
         if self.closed or time.monotonic() - self.answered > SILENCE:
             raise self.gone
         return None
