@@ -177,14 +177,14 @@ class Taps(Linear):
         check_size(full.weight.size * prod(self.after[:2]) * prod(self.prepool))
         index = np.arange(1, prod(self.before) + 1).reshape(self.before)
         targets = np.arange(prod(self.after)).reshape(self.after)
-        (cell_y, cell_x), found = self.prepool, []
+        (cell_y, cell_x), entries = self.prepool, []
         for inner_y in range(cell_y):
             for inner_x in range(cell_x):
                 rows, columns = self.before[0] // cell_y, self.before[1] // cell_x
-                one = index[inner_y::cell_y, inner_x::cell_x][:rows, :columns]
-                seen = replace(self, prepool=(1, 1))._windows(one[None])
-                found += [self._entries(i, j, at[0], targets) for i, j, at in seen]
-        data, sources, reached = (np.concatenate(column) for column in zip(*found, strict=True))
+                plane = index[inner_y::cell_y, inner_x::cell_x][:rows, :columns]
+                seen = replace(self, prepool=(1, 1))._windows(plane[None])
+                entries += [self._entries(i, j, at[0], targets) for i, j, at in seen]
+        data, sources, reached = (np.concatenate(column) for column in zip(*entries, strict=True))
         shape = (prod(self.before), prod(self.after))
         return coo_array((data, (sources, reached)), shape).tocsr()
 
@@ -215,12 +215,12 @@ class Matrix(Linear):
     def apply(self, x):
         if self.prepool != (1, 1):
             cells = (self.before[0] // self.prepool[0], self.before[1] // self.prepool[1])
-            own = np.ones((1, 1, 1, self.before[2]))
+            ones = np.ones((1, 1, 1, self.before[2]))
             after = (*cells, self.before[2])
             x = Taps(
                 before=self.before,
                 after=after,
-                weight=own,
+                weight=ones,
                 groups=self.before[2],
                 prepool=self.prepool,
             ).apply(x)

@@ -37,15 +37,15 @@ class Pool(Layer):
 
     def sizes(self, shape: Shape) -> tuple[int, int]:
         """The height and width of the result."""
-        found = []
+        sizes = []
         for axis in (0, 1):
             lead, trail = self.padding[2 * axis : 2 * axis + 2]
             room = shape[axis] + lead + trail - self.kernel[axis]
             size = (-(-room // self.stride[axis]) if self.ceil else room // self.stride[axis]) + 1
             if self.ceil and (size - 1) * self.stride[axis] >= shape[axis] + lead:
                 size -= 1  # a window must begin in the image or the padding before it
-            found.append(size)
-        return tuple(found)
+            sizes.append(size)
+        return tuple(sizes)
 
     def shape(self, shape: Shape) -> Shape:
         require_map(shape, self.kind)
