@@ -13,5 +13,5 @@ def signed(values):
 def encode(values, first, steps, key, stream):
     """Append `steps` timesteps from `first` on; `values` are (timesteps, neurons, values)."""
     timesteps, neurons, value = values
-    some = slice(*np.searchsorted(timesteps, (first, first + steps)))
-    stream.extend(neurons[some], timesteps[some] - first, steps, value[some])
+    span = slice(*np.searchsorted(timesteps, (first, first + steps)))
+    stream.extend(neurons[span], timesteps[span] - first, steps, value[span])

@@ -21,14 +21,14 @@ def charges_of_events(events: tuple, neurons: int, window: int) -> np.ndarray:
     """
     timesteps, sources, values = events
     first = timesteps == 0
-    found = np.zeros(neurons, np.int32)
+    charges = np.zeros(neurons, np.int32)
     off, on = np.zeros(neurons, np.int64), np.zeros(neurons, np.int64)
     np.add.at(on, sources[first], values[first].astype(np.int64))
     np.add.at(off, sources[~first], values[~first].astype(np.int64))
-    found[sources[~first]] = timesteps[~first]
-    found *= on.astype(np.int32)
+    charges[sources[~first]] = timesteps[~first]
+    charges *= on.astype(np.int32)
     counts = np.bincount(sources, minlength=neurons)
-    wrong = (counts != 0) & (counts != 2) | (on != -off) | (np.abs(found) >= window)
+    wrong = (counts != 0) & (counts != 2) | (on != -off) | (np.abs(charges) >= window)
     if wrong.any():
         neuron = int(np.flatnonzero(wrong)[0])
         times = timesteps[sources == neuron][:3].tolist()
@@ -36,7 +36,7 @@ def charges_of_events(events: tuple, neurons: int, window: int) -> np.ndarray:
             f"{counts[neuron]} events of neuron {neuron}, at timesteps {times}",
             f"an event at timestep 0 and its opposite within the window of {window}, or none",
         )
-    return found
+    return charges
 
 
 def signed(values):
