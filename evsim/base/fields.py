@@ -50,10 +50,10 @@ def wholes(length: int | None, default=dataclasses.MISSING, least: int = 0):
             raise mismatch(shown(value), expected)
         if (value > MOST).any():
             raise mismatch(shown(value), "at most 2^62")
-        found = tuple(int(v) for v in value)
-        if length is None and math.prod(found) > NEURONS:
-            raise mismatch(f"{math.prod(found)} neurons", f"at most {NEURONS}")
-        return found
+        sizes = tuple(int(v) for v in value)
+        if length is None and math.prod(sizes) > NEURONS:
+            raise mismatch(f"{math.prod(sizes)} neurons", f"at most {NEURONS}")
+        return sizes
 
     return _field(check, default)
 
@@ -85,11 +85,11 @@ def words(count: int | None = None):
     """A tuple of names; `count` None: at least one."""
 
     def check(part, value):
-        found = (value,) if isinstance(value, str) else tuple(value)
-        fits = len(found) == count if count else found
-        if not fits or not all(isinstance(name, str) and name for name in found):
+        names = (value,) if isinstance(value, str) else tuple(value)
+        fits = len(names) == count if count else names
+        if not fits or not all(isinstance(name, str) and name for name in names):
             raise mismatch(shown(value), f"{count or 'one or more'} names")
-        return found
+        return names
 
     return _field(check)
 
@@ -182,12 +182,12 @@ def numbers(value: Any, kinds: str = "fiu") -> np.ndarray:
 def rounded(value: np.ndarray, dtype, place: str = "") -> np.ndarray:
     """`value` rounded once to `dtype`; an error where that makes a finite number infinite."""
     with np.errstate(over="ignore"):
-        found = value.astype(dtype)
-    if found.dtype.kind == "f" and value.dtype.itemsize > found.dtype.itemsize:
-        lost = np.isinf(found) & np.isfinite(value)
+        result = value.astype(dtype)
+    if result.dtype.kind == "f" and value.dtype.itemsize > result.dtype.itemsize:
+        lost = np.isinf(result) & np.isfinite(value)
         if lost.any():
-            raise mismatch(value[lost].flat[0], f"values within {found.dtype}", place)
-    return found
+            raise mismatch(value[lost].flat[0], f"values within {result.dtype}", place)
+    return result
 
 
 def frozen(value: np.ndarray) -> np.ndarray:
@@ -241,15 +241,15 @@ class Part:
 
 def kinds(package: ModuleType, base: type) -> dict[str, type]:
     """What a folder holds, by file name: the class of each file that derives from `base`."""
-    found = {}
+    classes = {}
     for module in pkgutil.iter_modules(package.__path__):
         if not module.name.startswith("_"):
             content = vars(importlib.import_module(f"{package.__name__}.{module.name}"))
-            found[module.name] = next(
+            classes[module.name] = next(
                 c
                 for c in content.values()
                 if isinstance(c, type)
                 and issubclass(c, base)
                 and c.__module__.endswith(f".{module.name}")
             )
-    return found
+    return classes

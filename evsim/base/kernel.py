@@ -60,8 +60,8 @@ class Entries(IndexDataCacheFile):
         super().save(key, (self._source_stamp, key, data))
 
     def load(self, key):
-        found = super().load(key)
-        return found[2] if found and found[:2] == (self._source_stamp, key) else None
+        kept = super().load(key)
+        return kept[2] if kept and kept[:2] == (self._source_stamp, key) else None
 
     def _load_index(self):
         if is_whole(self._index_path):

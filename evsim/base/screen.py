@@ -51,21 +51,21 @@ def tell(line: str) -> None:
     print(printable(line, LINE))
 
 
-def tell_json(found) -> None:
+def tell_json(content) -> None:
     """Print what was found as one line of JSON; a number that is not finite is null."""
     try:
-        text = json.dumps(found, allow_nan=False)
+        text = json.dumps(content, allow_nan=False)
     except ValueError:
-        text = json.dumps(_finite(found), allow_nan=False)
+        text = json.dumps(_finite(content), allow_nan=False)
     print(text)
 
 
-def _finite(found):
-    if isinstance(found, dict):
-        return {name: _finite(value) for name, value in found.items()}
-    if isinstance(found, list | tuple):
-        return [_finite(value) for value in found]
-    return None if isinstance(found, float) and not math.isfinite(found) else found
+def _finite(content):
+    if isinstance(content, dict):
+        return {name: _finite(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 @dataclass(frozen=True)
