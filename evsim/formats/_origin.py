@@ -128,7 +128,7 @@ class Origin:
         return digest.hexdigest()
 
     def close(self) -> None:
-        """Stop hashing in the background."""
+        """Stop hashing in the background, if it goes on there."""
         self.closed.set()
 
 

@@ -31,7 +31,7 @@ class Images:
         return self.last - self.first
 
     def part(self, samples: slice) -> Images:
-        """A slice that is read when it is used, a few megabytes at a time."""
+        """Some of these images, a slice of them; they are read when they are used."""
         first, last, _ = samples.indices(len(self))
         return Images(self.dataset, self.path, self.first + first, self.first + last)
 
@@ -75,7 +75,7 @@ class Data:
 
     @property
     def samples(self) -> int:
-        """The number of samples."""
+        """How many samples there are."""
         return len(self.events if self.images is None else self.images)
 
     @property
@@ -96,7 +96,7 @@ class Data:
 
     @property
     def inputs(self) -> Images | Events:
-        """The images or the events."""
+        """What is simulated: the images, or the events."""
         return self.events if self.images is None else self.images
 
     def close(self) -> None:

@@ -79,7 +79,7 @@ class StoredRun:
         return self.counted(self.work, machine, self.histograms)
 
     def counted(self, work: counting.Facts, machine: counting.Machine, histograms: dict) -> dict:
-        """The same of other facts in sum, or without histograms."""
+        """Actions as in `counts`, of other facts in sum (`work`), or without histograms."""
         return counting.counts(
             self.parts,
             work,
@@ -93,7 +93,10 @@ class StoredRun:
 
 
 def load(path, histograms: bool = True) -> StoredRun:
-    """Read a result file; without `histograms` its facts, which are small."""
+    """Read a result file; `histograms`: with them, else only the facts, which are small.
+
+    Raises EvsimError with file, place, found and expected.
+    """
     with hdf5.opened(path) as file:
         hdf5.check_format(file, FORMAT)
         hdf5.names(file)
@@ -128,11 +131,11 @@ class _Rows:
                 raise hdf5.damaged(error, place) from None
 
     def whole(self, place: str) -> np.ndarray:
-        """All rows."""
+        """All rows of a dataset, read block by block."""
         return np.concatenate([rows for _, rows in self(place)])
 
     def names(self, place: str) -> list[str]:
-        """What a group holds; nothing where there is no such group."""
+        """The names in a group; nothing where there is no such group."""
         return hdf5.names(self.file[place], f"/{place}") if place in self.file else []
 
 

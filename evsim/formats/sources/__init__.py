@@ -38,7 +38,7 @@ class Sniffed(NamedTuple):
 
 @cache
 def kinds() -> dict[str, ModuleType]:
-    """The kinds of sources, by name."""
+    """The kinds of sources: by name the module of each file in this folder."""
     return {
         module.name: importlib.import_module(f"{__name__}.{module.name}")
         for module in pkgutil.iter_modules(__path__)
@@ -101,7 +101,7 @@ def opened(
 
 
 def titles() -> list[str]:
-    """What can be read, in words."""
+    """What sources can be read, in words, one text a kind."""
     return [module.TITLE for module in kinds().values()]
 
 

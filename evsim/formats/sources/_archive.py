@@ -32,13 +32,13 @@ class Member(NamedTuple):
 
 
 def wrong(path, found, expected, place: str = "") -> EvsimError:
-    """The error of a file that is not what it should be."""
+    """The error of a file that is not what it should be, with the file's name."""
     return mismatch(found, expected, place).within(file=str(path))
 
 
 @contextlib.contextmanager
 def reading(path) -> Iterator[None]:
-    """Whatever reading an archive, or a file at all, raises inside becomes a line that names it."""
+    """A context in which whatever reading a file raises becomes an EvsimError that names it."""
     try:
         yield
     except EvsimError as error:
@@ -53,7 +53,7 @@ def reading(path) -> Iterator[None]:
 
 
 def walked(folder) -> Iterator[str]:
-    """The paths of all files below a folder, with slashes, by their parts; hidden ones are not."""
+    """The paths of all files below a folder, with slashes, in order; hidden ones are left out."""
     entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     for entry in entries:
         if entry.name.startswith("."):
@@ -119,7 +119,7 @@ def opened_in(archive: zipfile.ZipFile, path):
 
 
 def whole(file, size: int, what: str) -> bytes:
-    """So many bytes of an open file; it is an error if it ends before."""
+    """`size` bytes of an open file; EvsimError if it ends before. `what` they are, in words."""
     content = file.read(size)
     if len(content) < size:
         raise mismatch(f"the end of the file inside {what}", f"{size - len(content)} bytes more")

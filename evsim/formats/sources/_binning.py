@@ -49,7 +49,7 @@ def binned(parts, recordings: Recordings, options: Options):
 
 
 def read_binned(recordings: Recordings, options: Options, index: int):
-    """The same for the recording `index`; errors name it."""
+    """The recording `index` as `binned` gives it; errors name the recording."""
     name, parts = recordings.read(index)
     try:
         return binned(parts, recordings, options)
@@ -69,7 +69,10 @@ class RecordedEvents(Events):
 
     @property
     def timesteps(self) -> int:
-        """As many as asked for, else as the longest of all recordings has: that reads them all."""
+        """How many timesteps there are: as asked for, or as many as the longest recording has.
+
+        For the latter all recordings are read.
+        """
         if self.options.timesteps is not None:
             return self.options.timesteps
         if not self.longest:

@@ -33,7 +33,7 @@ class Options:
 
     @property
     def given(self) -> dict[str, str]:
-        """Those that differ from their defaults, in one form of writing, by name."""
+        """The options that differ from their defaults: by name, as text in one form of writing."""
         differing = {}
         for entry in dataclasses.fields(self):
             value = getattr(self, entry.name)
@@ -44,7 +44,7 @@ class Options:
 
 
 def split(path) -> tuple[str, str]:
-    """The path of a source and the text of the options behind it.
+    """A path with options as (the path of the source, the text of its options).
 
     A file whose name has the separator in it is that file.
     """
@@ -75,7 +75,7 @@ def parsed(text: str) -> Options:
 
 
 def pair(text: str | None, name: str) -> tuple[int, int]:
-    """HEIGHTxWIDTH, or one number for both."""
+    """The two numbers of a text HEIGHTxWIDTH; one number stands for both. `name`: the option."""
     words = (text or "").lower().split("x")
     if len(words) > 2 or not all(_counted(word) for word in words):
         raise mismatch(repr(text or ""), "HEIGHTxWIDTH", name)

@@ -33,12 +33,12 @@ POLARITY = 1  # the type of the packets of AEDAT 3 that hold changes of light
 
 
 def claims(sniffed) -> bool:
-    """Whether a file is a recording."""
+    """Whether a file is a recording in AEDAT, by how it begins."""
     return sniffed.start.startswith(MAGIC)
 
 
 def files(path: Path, options) -> list[str]:
-    """The file, or the recordings in the folder, in order of name."""
+    """The names of the recordings in a folder, in order; "" stands for `path` itself, a file."""
     return _names(path) if path.is_dir() else [""]
 
 

@@ -29,12 +29,12 @@ PICKLED = "a pickle, which can run any program when it is read; save numbers"
 
 
 def claims(sniffed) -> bool:
-    """Whether a file is an array of NumPy."""
+    """Whether a file is an array that NumPy saved, or an archive of such."""
     return sniffed.start.startswith(MAGIC) or sniffed.name.endswith((".npy", ".npz"))
 
 
 def files(path: Path, options) -> list[str]:
-    """The file; with it the labels, where they lie beside it."""
+    """The names of the array's file and that of its labels beside it; only "", for `path`, else."""
     other = _labels_of(path, options) if _alone(path) else None
     return [""] if other is None else [path.name, str(other.relative_to(path.parent))]
 
@@ -159,7 +159,7 @@ class Array:
                 raise mismatch(f"{there} bytes", f"{declared}, as its shape says", name)
 
     def named(self):
-        """Errors inside name the file."""
+        """A context in which errors name the file."""
         return reading(self.path)
 
     def __getitem__(self, rows: slice) -> np.ndarray:
@@ -201,7 +201,7 @@ class Stored:
         self.sum, self.summed = 0, 0  # of the first bytes, and how many they are
 
     def header(self, name: str):
-        """What `_header` finds."""
+        """(shape, dtype, where the content begins), as the array's own header says."""
         self.file.seek(self.start)
         shape, dtype, end = _header(self.file, name)
         begin = end - self.start
@@ -232,7 +232,7 @@ class Packed:
         self.file = None
 
     def header(self, name: str):
-        """What `_header` finds."""
+        """(shape, dtype, where the content begins), as the array's own header says."""
         with opened_in(self.archive, self.info) as file:
             return _header(file, name)
 

@@ -23,7 +23,7 @@ def claims(sniffed) -> bool:
 
 
 def files(path: Path, options) -> list[str]:
-    """The archive, or the recordings of the split in the folder, in order of name."""
+    """The names of the split's recordings in a folder, in order; "" for `path`, an archive."""
     if not path.is_dir():
         return [""]
     with Archive(path) as archive:

@@ -23,7 +23,7 @@ MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # of 8 bits
 
 
 def claims(sniffed) -> bool:
-    """Whether a file is an image."""
+    """Whether a file is an image, by its name and how it begins."""
     return sniffed.name.lower().endswith(ENDINGS) and sniffed.start.startswith(STARTS)
 
 
@@ -44,7 +44,7 @@ def read(path: Path, options, names: list[str]) -> Pictures:
 
 
 def files(path: Path, options) -> list[str]:
-    """The images of all classes, in order of name."""
+    """The names of the images of all classes, in order."""
     if not path.is_dir():
         raise wrong(path, "no folder", "one with a folder of images per class")
     return [name for name in walked(path) if name.lower().endswith(ENDINGS) and "/" in name]

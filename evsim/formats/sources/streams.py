@@ -17,12 +17,12 @@ WHERE = ("file",)
 
 
 def claims(sniffed) -> bool:
-    """Whether a file of HDF5 holds streams."""
+    """Whether an HDF5 file holds recordings as streams, by the names of its datasets."""
     return {"t", "x", "y", "p"} <= sniffed.datasets
 
 
 def files(path: Path, options) -> list[str]:
-    """The file."""
+    """Only "", for `path` itself: there is one file."""
     return [""]
 
 

@@ -53,7 +53,7 @@ def read(path, options: Options | None = None) -> Reading:
 
 
 def titles() -> list[str]:
-    """What can be read, in words."""
+    """What trainers' files can be read, in words, one text a reader."""
     return [module.TITLE for module in readers().values()]
 
 

@@ -28,7 +28,7 @@ WORD = re.compile(r"\$(\w+)")
 
 @dataclass(frozen=True)
 class Turn:
-    """One of the turns of a block that runs several times with the same weights."""
+    """One pass through a block that runs several times with one set of weights."""
 
     block: str
     number: int  # from 1 on
@@ -129,7 +129,7 @@ class _Expansion:
         return source
 
     def use(self, item: dict, prefix: str, source: str, parameters: dict, depth: int) -> str:
-        """Append a block as often as it is repeated."""
+        """Append a block as often as it is repeated; returns the name of its last layer."""
         block = self.blocks.get(item["use"]) if isinstance(item["use"], str) else None
         if block is None:
             near = nearest(item["use"], self.blocks)
@@ -161,7 +161,7 @@ class _Expansion:
         return source
 
     def unroll(self, items, last: Turn, parameters: dict, depth: int) -> str:
-        """Append the layers of a block as often as it has turns."""
+        """Append the layers of a block once for each of its turns."""
         source = last.source
         for number in range(1, last.number + 1):
             self.step()

@@ -105,7 +105,7 @@ class Building:
             raise Unsupported(f"axis {axis}: the axis of the channels works ({allowed[0]})")
 
     def flat(self, node: Node, source: str, order: str) -> str:
-        """A value as a vector."""
+        """Add the flattening of a value, in the given order; returns the name of the vector."""
         return self.put(node, Flatten(sources=source, order=order), "flatten")
 
     def unflattened(self, source: str) -> Shape | None:

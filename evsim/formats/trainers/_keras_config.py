@@ -47,7 +47,7 @@ class Graph:
 
 
 def parsed(text, place: str) -> dict:
-    """A JSON object."""
+    """The JSON object that a text at `place` holds; EvsimError where it holds none."""
     if not isinstance(text, str):
         raise mismatch("no text", "JSON", place)
     try:
@@ -62,7 +62,7 @@ def parsed(text, place: str) -> dict:
 
 
 def graph(model: dict, place: str) -> Graph:
-    """The layers of a model's configuration."""
+    """The layers of a model from its configuration at `place`, and what of it is unsupported."""
     layers = Graph()
     kind = model.get("class_name")
     if kind not in MODELS:
@@ -182,7 +182,7 @@ class _Flattening:
         return name
 
     def object(self, place: str, what: str) -> None:
-        """Note something unsupported."""
+        """Note that what is at a place is unsupported."""
         self.graph.unsupported.append((place, what))
 
 

@@ -28,7 +28,7 @@ from evsim.formats.trainers._keras_weighted import (
 
 
 def pool(build: Building, node: Node) -> str:
-    """MaxPooling2D, AveragePooling2D."""
+    """The pool of a layer MaxPooling2D or AveragePooling2D."""
     fields, shape = node.fields, build.map(node)
     kernel = fields.pair("pool_size", default=(2, 2))
     stride = fields.pair("strides", default=kernel)
@@ -51,7 +51,7 @@ def pool(build: Building, node: Node) -> str:
 
 
 def global_pool(build: Building, node: Node) -> str:
-    """GlobalMaxPooling2D, GlobalAveragePooling2D: one window, then a vector."""
+    """The pool of a layer GlobalMaxPooling2D or GlobalAveragePooling2D, and the vector it gives."""
     shape = build.map(node)
     operation = "max" if "Max" in node.kind else "average"
     layer = Pool(sources=build.results[node.sources[0]], operation=operation, kernel=shape[:2])
@@ -119,7 +119,7 @@ def reshape(build: Building, node: Node) -> str:
 
 
 def add(build: Building, node: Node) -> str:
-    """Add; Merge by sum."""
+    """The sum of a layer Add, or Merge in mode sum."""
     sources = several(build, node)
     if len({build.shapes[source] for source in sources}) > 1:
         shapes = " and ".join(str(build.shapes[source]) for source in sources)
@@ -128,14 +128,14 @@ def add(build: Building, node: Node) -> str:
 
 
 def several(build: Building, node: Node) -> tuple[str, ...]:
-    """What a join takes."""
+    """The names of the results that a join takes, two at least."""
     if len(node.sources) < 2:
         raise Unsupported(f"{node.kind} of models, or of one layer: a functional model works")
     return tuple(build.results[source] for source in node.sources)
 
 
 def concatenate(build: Building, node: Node) -> str:
-    """Concatenate; Merge by concat."""
+    """The joined channels of a layer Concatenate, or Merge in mode concat."""
     sources = several(build, node)
     for source in sources:
         build.require_values(node, source)
@@ -145,7 +145,7 @@ def concatenate(build: Building, node: Node) -> str:
 
 
 def merge(build: Building, node: Node) -> str:
-    """Merge of Keras 1."""
+    """The sum or joined channels of a layer Merge of Keras 1, by its mode."""
     mode = node.fields.get("mode", default="sum")
     if mode == "sum":
         return add(build, node)
@@ -155,18 +155,18 @@ def merge(build: Building, node: Node) -> str:
 
 
 def activation_layer(build: Building, node: Node) -> str:
-    """Activation."""
+    """The result of a layer Activation, by the name of its function."""
     source = build.results[node.sources[0]]
     return activation(build, node, source, node.fields.get("activation"))
 
 
 def relu(build: Building, node: Node) -> str:
-    """ReLU, LeakyReLU without a slope."""
+    """The rectifier of a layer ReLU, or LeakyReLU without a slope."""
     return clipped(build, node, build.results[node.sources[0]], node.fields)
 
 
 def softmax(build: Building, node: Node) -> str:
-    """Softmax over channels."""
+    """The softmax of a layer Softmax, over channels."""
     source = build.results[node.sources[0]]
     build.require_values(node, source)
     build.require_channels(node.fields.get("axis", default=-1), build.shapes[source])
@@ -174,7 +174,7 @@ def softmax(build: Building, node: Node) -> str:
 
 
 def nothing(build: Building, node: Node) -> str:
-    """A layer that only acts while training."""
+    """The source itself, for a layer that acts only while training."""
     return build.results[node.sources[0]]
 
 

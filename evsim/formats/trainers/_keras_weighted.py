@@ -66,7 +66,7 @@ def _old(node: Node) -> bool:
 
 
 def conv(build: Building, node: Node) -> str:
-    """Conv2D, Convolution2D, AtrousConvolution2D."""
+    """The convolution of a layer Conv2D, Convolution2D or AtrousConvolution2D."""
     fields = node.fields
     shape, kernel = build.map(node), _kernel_size(node)
     out = fields.whole("filters", "nb_filter")

@@ -30,11 +30,11 @@ class Stored:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape, without reading the array."""
+        """The shape of the array, which is not read for it."""
         return tuple(hdf5.checked(self.dataset, self.place).shape)
 
     def read(self) -> np.ndarray:
-        """The values, finite and floating."""
+        """The values of the array: finite floating-point numbers, else EvsimError."""
         value = self.arrays(self.dataset, self.place)
         if isinstance(value, np.ndarray) and self.dataset.attrs.get("dtype") == "bfloat16":
             value = _bfloat16(value)
@@ -83,7 +83,7 @@ class Tree:
                     self.datasets[inner] = thing
 
     def at(self, path: str) -> str:
-        """Where a path lies in the file."""
+        """A path as a place in the file, for errors."""
         return f"{self.place}/{path}".strip("/")
 
     def stored(self, path: str, name: str) -> Stored:

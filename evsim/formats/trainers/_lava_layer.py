@@ -38,7 +38,7 @@ class Layer:
         return datetime.fromtimestamp(stamp, UTC).date() if stamp else None
 
     def inside(self, name: str) -> Layer:
-        """The group of fields in this one."""
+        """The group `name` of further fields among these."""
         place = f"{self.place}/{name}"
         return Layer(hdf5.group(self.group, name, place), place, self.arrays)
 
@@ -47,14 +47,14 @@ class Layer:
         return mismatch(found, expected, f"{self.place}/{name}")
 
     def read(self, name: str):
-        """The content of a field; it must be there."""
+        """The content of the field `name`, which must be there."""
         place = f"{self.place}/{name}"
         if name not in self:
             raise EvsimError(f"missing field, expected one beside {', '.join(self.names)}", place)
         return self.arrays(self.group[name], place)
 
     def text(self, name: str, default: str | None = None) -> str:
-        """A word."""
+        """A field that is a word."""
         if default is not None and name not in self:
             return default
         value = self.read(name)
@@ -63,7 +63,7 @@ class Layer:
         return value.strip("\0 ")
 
     def whole(self, name: str, default: int | None = None, least: int = -LIMIT) -> np.ndarray:
-        """Whole numbers, int64: lava-dl writes most of them as float32."""
+        """A field of whole numbers, int64; lava-dl writes most of them as float32."""
         if default is not None and name not in self:
             return np.array(default)
         values = self.read(name)
@@ -85,14 +85,14 @@ class Layer:
         return values.astype(np.int64)
 
     def number(self, name: str, default: int | None = None, least: int = -LIMIT) -> int:
-        """One whole number."""
+        """A field that is one whole number."""
         value = self.whole(name, default, least)
         if value.size != 1:
             raise self.error(f"shape {value.shape}", "one number", name)
         return int(value.item())
 
     def pair(self, name: str, least: int) -> tuple[int, int]:
-        """Values for rows and columns; one value is both. A third, of time, must be neutral."""
+        """A field with values for rows and columns; one is both, a third, of time, is neutral."""
         values = self.whole(name, least=least).ravel()
         if values.size == 3 and values[2] == least:
             values = values[:2]
@@ -112,7 +112,7 @@ class Layer:
 
 
 def channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """evsim's order of lava's axes."""
+    """A shape in evsim's order of axes, from lava's (channels, height, width)."""
     return (*shape[1:], shape[0])
 
 

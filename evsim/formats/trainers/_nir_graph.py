@@ -43,7 +43,7 @@ class Node:
         return np.float64(value)
 
     def wholes(self, name: str, count: int, default=None, least: int = 0) -> tuple[int, ...]:
-        """`count` whole numbers; one stands for all."""
+        """A field of `count` whole numbers; one stands for all."""
         value = self.array(name, default).ravel()
         if value.size == 1:
             value = np.repeat(value, count)

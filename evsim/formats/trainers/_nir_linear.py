@@ -90,7 +90,7 @@ def _flattened(node: Node) -> Linear:
 
 
 def chain(maps: list[Linear]) -> Linear:
-    """Maps one after the other, as one; from the end, so that pools fold into what follows."""
+    """Linear maps, one after the other, as one map; from the end, so that pools fold into it."""
     whole = maps[-1]
     for map in reversed(maps[:-1]):
         whole = then(map, whole)
@@ -98,7 +98,7 @@ def chain(maps: list[Linear]) -> Linear:
 
 
 def set_of(map: Linear, source: str, target: str, delay: int) -> Synapses:
-    """The set of a map."""
+    """The set of synapses that a linear map is between two populations."""
     kinds, ends = synapse_kinds(), {"source": source, "target": target, "delay": delay}
     if isinstance(map, Average):
         if map.gain is None and map.counts is None:

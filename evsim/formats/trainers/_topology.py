@@ -57,7 +57,7 @@ def apply(bundles: list[Bundle], options: Options, source: Source, trainer: str)
 
 
 def find(name: str) -> Path:
-    """The TOML file of a topology: one that comes with evsim, or a path."""
+    """The path of a topology's TOML file: by the name of one that comes with evsim, or a path."""
     known = {path.stem: path for path in shipped("networks").glob("*.toml")}
     if name in known:
         return known[name]
@@ -68,7 +68,7 @@ def find(name: str) -> Path:
 
 
 def kind_of(bundle: Bundle) -> str:
-    """The kind of layer whose arrays these are."""
+    """The kind of layer that the arrays of a bundle are of: conv, dense or normalize."""
     if "weight" in bundle.arrays:
         return "conv" if bundle.arrays["weight"].ndim == 4 else "dense"
     return "normalize"
@@ -147,7 +147,7 @@ def _own_weights(entry: Entry) -> bool:
 
 
 def natural(name: str) -> list:
-    """A key that sorts numbers in names as numbers, for names that a file keeps in no order."""
+    """A key to sort names by in which numbers count as numbers: layer2 before layer10."""
     return [(not w.isdigit(), int(w) if w.isdigit() else 0, w) for w in re.split(r"(\d+)", name)]
 
 

@@ -73,7 +73,7 @@ def _backend(file) -> str | None:
 
 
 def read(source: Source, options: Options) -> Reading:
-    """The model; of weights alone, with a topology."""
+    """The model in a file of Keras; of weights alone, with the topology that the options name."""
     if source.file is None:
         return _read_archive(source, options)
     file = source.file
@@ -162,7 +162,7 @@ def _of_weights(layers, old: bool, backend, options: Options, source: Source) ->
 
 
 def _channels_first(model: Model) -> Model:
-    """The same layers where Flatten goes through one channel after the other."""
+    """The model with Flatten going through one channel after the other."""
     layers = {
         name: dataclasses.replace(layer, order="chw") if layer.kind == "flatten" else layer
         for name, layer in model.layers.items()

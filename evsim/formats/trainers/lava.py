@@ -86,7 +86,7 @@ class _Builder:
         self.coding = "poisson"
 
     def add(self, layer: Layer) -> None:
-        """Add the next layer."""
+        """Add the next layer of the file."""
         kind = layer.text("type")
         if kind not in WORKS:
             self._skip(layer, kind, KNOWN.get(kind, f"{', '.join(WORKS)} work"))

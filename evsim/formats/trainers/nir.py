@@ -122,7 +122,7 @@ class _Builder:
         return self.options.reset or "zero"
 
     def build(self) -> None:
-        """Fill in the reading."""
+        """Make the network, or note in the reading what is unsupported."""
         self.populations["input"] = input_of(linear.last(self.input.shape), self.options)
         self.names = {self.input.name: "input"}
         neurons = [n for n in self.nodes.values() if n.type in NEURONS]
