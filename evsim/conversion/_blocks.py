@@ -33,7 +33,7 @@ class Unrolling:
         return self.thresholds == "shared" or self.unroll == "recurrent"
 
     def check(self, model: Model, scheme: str, correct_bias: bool = False) -> None:
-        """Raise an error for words and numbers that do not fit each other or the model."""
+        """Raise EvsimError for choices that do not fit each other or the model."""
         given = {"unroll": self.unroll, "unroll_thresholds": self.thresholds or "own"}
         for name, value in given.items():
             if value not in WORDS[name]:
@@ -55,7 +55,7 @@ class Unrolling:
             raise mismatch("'recurrent'", "'copies' with scheme 'ttfs'", "unroll")
 
     def apply(self, graph: Graph, scales: dict) -> tuple[Graph, dict]:
-        """The graph to build and its scales."""
+        """The graph to build and its scales, its blocks unrolled or made recurrent."""
         scales = tied_scales(graph, scales, self.shared)
         if self.unroll == "copies":
             return graph, scales
@@ -63,7 +63,7 @@ class Unrolling:
 
 
 def mark(graph: Graph, model: Model) -> None:
-    """Say of every node that belongs to a block where it is in it."""
+    """Note on every node of a block where in the block it is."""
     places, seen = {}, Counter()
     graph.turns = {block.name: len(block.turns) for block in model.blocks}
     for block in model.blocks:
@@ -120,7 +120,7 @@ def tied_scales(graph: Graph, scales: dict, shared: bool) -> dict:
 
 
 def share(graph: Graph, populations: dict, synapses: dict) -> None:
-    """Let equal arrays of the parts of a block be one array."""
+    """Make equal arrays of the parts of a block one array in memory."""
     held: dict[tuple, np.ndarray] = {}
     for parts in (populations, synapses):
         for name, part in parts.items():
@@ -140,7 +140,7 @@ def _content(value: np.ndarray) -> tuple:
 
 
 def unshared(graph: Graph, network: Network, model: Model) -> list[str]:
-    """A note for every block of which the network has more arrays of weights than the model."""
+    """A note for each block of which the network has more arrays of weights than the model."""
     notes = []
     for block in model.blocks:
         layers = [model.layers[name] for name in block.turns[0]]

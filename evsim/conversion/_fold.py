@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from evsim.artificial.composition import average, ungrouped, windows
+from evsim.artificial.composition import average, pool_map, ungrouped
 from evsim.artificial.layers import Layer
 from evsim.artificial.maps import Average, Matrix, Shift, Taps
 from evsim.artificial.model import INPUT, Model
@@ -287,7 +287,7 @@ class Fold:
             rounding=value.own(part, layer.rounding),
         )
         if maximum:
-            terms = ((node, content.windows),)
+            terms = ((node, content.pool_map),)
             node = self.graph.add(
                 content.layer, kind="maxpool", shape=content.shape, terms=terms, layer=stands
             )
@@ -312,7 +312,7 @@ class Fold:
             before = part.content.shape
             after = (*shape[:2], before[2])
             if layer.operation == "max":
-                contents.append(self._maxima(name, part.content, windows(layer, before, after)))
+                contents.append(self._maxima(name, part.content, pool_map(layer, before, after)))
                 continue
             map = average(layer, before, after)
             content = self._through(part.content, map)
@@ -331,23 +331,23 @@ class Fold:
             before = self.model.layers.get(before.sources[0])
         return before is not None and before.kind == "relu"
 
-    def _maxima(self, name: str, content, windows: Average) -> Sum | Maximum:
+    def _maxima(self, name: str, content, pool_map: Average) -> Sum | Maximum:
         if isinstance(content, Maximum):
             raise pool_before_rectifier(content.layer)
         terms = tuple(self._ready(*term, foldable=False) for term in content.terms)
         content = replace(content, terms=terms)
         if not content.increasing:
-            return Maximum(sum=content, windows=windows, layer=name)
+            return Maximum(sum=content, pool_map=pool_map, layer=name)
         source, map = content.terms[0]
         node = self.graph.add(
             name,
             kind="maxpool",
-            shape=windows.after,
-            terms=((source, windows),),
-            layer=name if content.bare and windows.after == self.model.shapes[name] else "",
+            shape=pool_map.after,
+            terms=((source, pool_map),),
+            layer=name if content.bare and pool_map.after == self.model.shapes[name] else "",
         )
-        gain = replace(map, before=windows.after, after=windows.after)
-        return replace(content, shape=windows.after, terms=((node, gain),), label="")
+        gain = replace(map, before=pool_map.after, after=pool_map.after)
+        return replace(content, shape=pool_map.after, terms=((node, gain),), label="")
 
     def _read_out(self, end: str) -> None:
         """The last layer is read from sums that never fire."""

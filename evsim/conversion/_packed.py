@@ -30,12 +30,12 @@ def packed(streams: list[Stream]) -> dict[str, np.ndarray]:
 
 
 def joined(parts: list[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays of several samples from those of each."""
+    """The arrays of several samples, made of those of each."""
     return {place: np.concatenate([part[place] for part in parts]) for place in parts[0]}
 
 
 class Packed:
-    """Streams that were packed, one after the other."""
+    """Streams of events as `packed` makes arrays of them, one after the other."""
 
     def __init__(self, arrays: Mapping[str, np.ndarray], positions: int, channels: int):
         self.arrays, self.positions, self.width = arrays, positions, channels
@@ -43,7 +43,7 @@ class Packed:
         self.ends = np.concatenate([[0], events.cumsum()])
 
     def stream(self, index: int) -> Stream:
-        """The stream of a sample, for reading."""
+        """The stream of the sample `index`, for reading."""
         counts, values = self.arrays["counts"][index], self.arrays.get("values")
         events = slice(*self.ends[index : index + 2].tolist())
         valued = None if values is None else values.dtype

@@ -15,7 +15,7 @@ from evsim.conversion._work import Work
 
 
 class Finish:
-    """Makes scales of statistics: nothing is divided by 0, no scale is above a ceiling."""
+    """Makes scales of what was measured: none is 0 or above the layer's ceiling."""
 
     def __init__(self, graph: Graph):
         self.notes = graph.notes
@@ -63,7 +63,10 @@ def from_activations(
     v_init: float,
     work: Work,
 ) -> Scales:
-    """Scales by max, percentile or mmse, of the activations of images."""
+    """The scale of every measured node, from the activations of images.
+
+    `method`: max, percentile or mmse, as for `convert`. `work`: its threads, and what it keeps.
+    """
     nodes = [node for node in graph.measured if node.levels is None]
     largest = {node.name: Largest(node.channels) for node in nodes}
     kinds, passes = [largest], 1 + (method == "mmse")
@@ -130,7 +133,7 @@ def _percentiles(
 
 
 def spread(graph: Graph, scales: Scales, factor: float) -> Scales:
-    """The scales of all nodes: times the factor where measured, elsewhere as their source."""
+    """The scales of all nodes: the measured ones times `factor`, pools as their source."""
     spread_scales = {INPUT: np.ones(())}
     for node in graph.nodes.values():
         if node.name in scales and node.measured:

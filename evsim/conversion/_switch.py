@@ -53,21 +53,21 @@ class Switching:
 
     @property
     def offset(self) -> int:
-        """How much later than its sources a layer fires."""
+        """How many timesteps later than its sources a layer fires."""
         if self.firing == "window":
             return self.window
         return (self.window + 1) // 2 if self.delta is None else self.delta
 
     @property
     def share(self) -> float:
-        """The prediction."""
+        """The share of what is still due that a neuron predicts; by default 1/2 online, else 0."""
         if self.prediction is None:
             return 0.5 if self.firing == "online" and self.offset else 0.0
         return self.prediction
 
     @property
     def lift(self) -> float:
-        """The rounding."""
+        """The part of a threshold that rounding begins with; by default 1/2, or 0 at offset 0."""
         if self.rounding is None:
             return 0.5 if self.offset else 0.0
         return self.rounding

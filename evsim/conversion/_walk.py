@@ -116,7 +116,7 @@ class Walk:
         return fired["events"] / (len(self.images) * self.settings.timesteps * neurons)
 
     def leave(self, node: Node) -> None:
-        """Forget the events that only this node was waiting for."""
+        """Forget the events that no node after this one takes."""
         for source, _ in node.terms:
             self.uses[source] -= 1
             if not self.uses[source]:

@@ -76,14 +76,14 @@ def bounded(
 
 
 def check_kind(name: str, part: Neurons) -> None:
-    """Raise an error for a population whose potential cannot be an integer of a width."""
+    """Raise EvsimError for a population whose potential cannot be an integer of a width."""
     if part.kind not in KINDS:
         known = f"one of {', '.join(KINDS)}{nearest(part.kind, KINDS)}"
         raise mismatch(f"kind {part.kind!r}, which cannot be bounded", known, f"populations/{name}")
 
 
 def rebuilt(network: Network, populations, synapses, **attributes) -> Network:
-    """The network with other parts."""
+    """The network with these parts and attributes in place of its own."""
     ends = {"input": network.input, "output": network.output}
     return Network(populations, synapses, **ends, **{**network.attributes, **attributes})
 
@@ -159,11 +159,11 @@ class Rounding:
         self.units[name] = unit
 
     def source(self, name: str) -> Neurons:
-        """The source of a set."""
+        """The source population of a set."""
         return self.network.populations[self.synapses[name].source]
 
     def reason(self, part: Neurons, sets: list[str]) -> str:
-        """Why a population cannot be one of integers; nothing if it can."""
+        """Why a population cannot be one of integers; "" if it can."""
         if any(self.network.graded(self.synapses[s].source, self.graded) for s in sets):
             return "its input has values"
         if getattr(part, "slope", False) or getattr(part, "current_leak", None) is not None:
@@ -174,7 +174,7 @@ class Rounding:
         return "its neurons leak differently" if np.unique(leak).size > 1 else ""
 
     def unit(self, part: Neurons, largest: np.ndarray) -> np.ndarray:
-        """What an integer stands for, (1, 1 or channels)."""
+        """What an integer of a population stands for: (1, 1), or (1, channels)."""
         unit = largest / (2 ** (self.bits - 1) - 1)
         if part.kind == "readout":
             return np.where(unit > 0, unit, 1.0)
@@ -192,7 +192,7 @@ class Rounding:
         return np.where(steps >= 1, highest / np.maximum(steps, 1), unit)
 
     def whole(self, part: Synapses, unit: np.ndarray, target: Neurons) -> Synapses:
-        """A set with whole weights in a unit."""
+        """A set whose weights are whole multiples of a unit."""
         field = "data" if part.kind == "sparse" else "weight"
         key = address(part.weights()), unit.tobytes(), part.kind, getattr(part, "channel_offset", 0)
         if part.kind == "sparse":
@@ -217,7 +217,7 @@ class Rounding:
 
 
 def as_weights(part: Synapses, source: Neurons, target: Neurons) -> Synapses:
-    """The same set with a weight at every synapse: pools and bare identities have none."""
+    """A set in a form with a weight at every synapse, which pools and bare identities lack."""
     ends = {"source": part.source, "target": part.target, "delay": part.delay}
     if part.kind == "pool":
         area = part.kernel[0] * part.kernel[1]
@@ -242,7 +242,7 @@ def channels_of(part: Synapses, target: Neurons) -> np.ndarray:
 
 
 def per_weight(part: Synapses, values: np.ndarray, target: Neurons) -> np.ndarray:
-    """One value, or one per channel of the target, for the weights it belongs to."""
+    """One value, or for each weight that of the channel it reaches, by the weights' last axis."""
     return values if values.size == 1 else values[channels_of(part, target)]
 
 
@@ -281,7 +281,7 @@ def whole_fields(part: Neurons, unit: np.ndarray) -> Neurons:
 
 
 def whole_leak(leak: float) -> tuple[int, int]:
-    """n, k of the nearest leak n / 2^k below 1, k at most LEAK_BITS."""
+    """n and k of the leak n / 2^k nearest to `leak`, below 1, with k at most LEAK_BITS."""
     n, k = int(np.clip(np.rint(leak * 2**LEAK_BITS), 1, 2**LEAK_BITS - 1)), LEAK_BITS
     while n % 2 == 0 and k > 1:
         n, k = n // 2, k - 1

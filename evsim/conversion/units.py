@@ -13,7 +13,7 @@ from evsim.formats import _hdf5 as hdf5
 
 @dataclass(frozen=True, eq=False)
 class Unit:
-    """activation of `layer` = firing rate of `population` * `scale`."""
+    """What a rate stands for: activation of `layer` = rate of `population` times `scale`."""
 
     population: str
     layer: str  # of the artificial network as it was read; "": none has this activation
