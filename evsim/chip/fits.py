@@ -18,7 +18,7 @@ NOT_SIMULATED = "not simulated"
 
 @dataclass(frozen=True)
 class Finding:
-    """One assumption: what was measured beside its limit, and how far it is from breaking."""
+    """One assumption about a chip: what was measured, its limit, and the margin to it."""
 
     assumption: str
     holds: bool | None  # None: the chip says nothing, or it was not measured
@@ -29,14 +29,14 @@ class Finding:
 
 
 def within(assumption: str, measured: float, limit: float | None, place: str = "") -> Finding:
-    """Something that must be at most its limit."""
+    """The finding that what was `measured` is at most its `limit`, None: there is none."""
     holds = None if limit is None else bool(measured <= limit)
     margin = None if limit is None else limit - measured
     return Finding(assumption, holds, measured, limit, margin, place)
 
 
 def fit(profile: Profile, placement: Placement) -> list[Finding]:
-    """Capacity and formats of the parts of a network, then schedule and memories."""
+    """Whether a network fits a chip: capacity, formats of numbers, schedule and memories."""
     network = placement.network
     findings = [*_capacity(profile, placement), *_formats(profile, network)]
     return [*findings, *_schedule(profile, network), *_memories(profile, network)]
@@ -159,7 +159,7 @@ def _bits(what: str, profile: Profile, network: Network) -> int | None:
 
 
 def bits_of(format: Format) -> str:
-    """A width in words."""
+    """The width of a numeric format in words: "8 bits", or "8 bits, unsigned"."""
     return f"{format.bits} bits{'' if format.signed else ', unsigned'}"
 
 

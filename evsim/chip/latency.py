@@ -55,7 +55,7 @@ class Timing:
         )
 
     def take(self, measured: np.ndarray) -> None:
-        """Take in the measures of the next sample."""
+        """Add the measures of the next sample, as `measure` gave them."""
         self.samples += 1
         self.latency += measured[:2]
         self.interval += measured[2:4]
@@ -85,7 +85,10 @@ class Timing:
         return np.array(ends)
 
     def as_dict(self) -> dict:
-        """Means per sample: latency, throughput, the bottleneck and what bounds it."""
+        """Latency, throughput, the bottleneck and what bounds it: means per sample, by name.
+
+        Times are in `unit`. Nothing where the chip does not say how long a step takes.
+        """
         if not self.known or not self.samples:
             return {}
         core = int(self.busy.argmax())

@@ -1,4 +1,4 @@
-"""Neurons on cores: who is where, and what a timestep brings each core to do."""
+"""Which neurons are on which core, and what a timestep brings each core to do."""
 
 from __future__ import annotations
 
@@ -64,18 +64,18 @@ class Placement:
 
     @cached_property
     def neurons(self) -> np.ndarray:
-        """The neurons on each core."""
+        """How many neurons each core has: int64, (cores,)."""
         of_populations = [np.bincount(c, minlength=self.count) for c in self.cores.values()]
         return np.sum(of_populations, axis=0, initial=0) * np.ones(self.count, np.int64)
 
     @cached_property
     def synapses(self) -> dict:
-        """By set: how many synapses each source has on each core, sparse (sources, cores)."""
+        """By set: how many synapses each source has on each core; sparse, (sources, cores)."""
         return {name: self._of_set(name) for name in self.network.synapses}
 
     @cached_property
     def takers(self) -> dict:
-        """By set: 1 where a core takes the events of a source, sparse (sources, cores)."""
+        """By set: 1 where a core takes the events of a source; sparse, (sources, cores)."""
         from scipy.sparse import csr_array
 
         takers = {}
@@ -126,7 +126,7 @@ class Placement:
         return cores.reshape(part.shape).repeat(pool[0], 0).repeat(pool[1], 1).ravel()
 
     def load(self, sample: Sample, timesteps: int) -> Load:
-        """What a sample brings; it was run with spikes and arrivals recorded."""
+        """What a sample gives each core to do; it was run with spikes and arrivals recorded."""
         network, shape = self.network, (timesteps, self.count)
         pops, synops, updates, pushes = (np.zeros(shape, np.int64) for _ in range(4))
         for name, part in network.synapses.items():

@@ -48,12 +48,15 @@ def price(counts: dict, profile: Profile) -> dict:
 
 
 def microjoule(pj: Amount, samples: int) -> Amount:
-    """Picojoule of some samples as microjoule an inference."""
+    """Energy of some `samples` in picojoule as microjoule per sample."""
     return between(low(pj) / samples / 1e6, high(pj) / samples / 1e6)
 
 
 def done_by_part(counts: dict) -> dict[str, dict[str, int]]:
-    """All that has a price, by part: actions, and updates of active and of idle neurons."""
+    """How often each action that may have a price was done, by part.
+
+    Updates of active and of idle neurons are among them.
+    """
     return {
         part: actions | counts["updates"].get(part, {}) for part, actions in counts["parts"].items()
     }

@@ -52,11 +52,11 @@ def _simulated(queue, placement: Placement) -> Queue | None:
 
 
 def widths_of(numeric: Numeric) -> dict:
-    """Arguments of `quantize.bounded` that say the same; none where potentials have no format.
+    """The widths and rules of a chip as arguments of `integers.bounded`; none without a format.
 
     Where an overflow is an error, potentials are as wide as they can be, so that a check measures
-    the width that they need instead of ending. Currents have a width only where the rule is the
-    same as that of potentials and holds for each addition, as `bounded` has one rule for both.
+    the width that they need instead of ending. Currents have a width only where their rule is that
+    of potentials and holds for each addition, as `bounded` has one rule for both.
     """
     membrane, accumulator = numeric.membrane, numeric.accumulator
     if membrane is None:

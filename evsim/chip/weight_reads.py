@@ -1,4 +1,4 @@
-"""What moves between the memory of the weights and the neurons, and how much of it is distinct."""
+"""How many weights a run reads from memory, in how many words, and how many are distinct."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from evsim.synapses import WeightRows
 
 @dataclass
 class Moved:
-    """Of a set, summed over samples."""
+    """How many weights a set reads, summed over samples."""
 
     weights: int = 0  # read
     words: int = 0  # that these reads move, one row of weights after the other
@@ -36,7 +36,7 @@ def words(lengths: np.ndarray, bits: int, word_bits: int) -> np.ndarray:
 
 
 def distinct(read, lengths: np.ndarray) -> tuple[int, int]:
-    """The distinct weights among those read, summed over timesteps, and of all timesteps.
+    """How many distinct weights are read: summed over timesteps, and in all timesteps together.
 
     `read` sparse (timesteps, rows): how often; `lengths` (rows,): the elements of each row.
     """
@@ -60,7 +60,10 @@ class Shared:
             self.pieces = {name: _pieces(rows[name], ends) for name in names}
 
     def distinct(self, read: dict) -> tuple[int, int]:
-        """Of what all sets read, by set sparse (timesteps, rows), as `distinct`."""
+        """How many distinct weights all its sets read, as the function `distinct` counts them.
+
+        `read`: by set sparse (timesteps, rows).
+        """
         if not self.pieces:
             return distinct(read[self.names[0]], self.lengths)
         return distinct(sum(read[name] @ self.pieces[name] for name in self.names), self.lengths)
@@ -122,7 +125,7 @@ class Traffic:
         )
 
     def take(self, measured: np.ndarray) -> None:
-        """Take in the measures of the next sample."""
+        """Add the measures of the next sample, as `measure` gave them."""
         *by_set, total = (Moved(*map(int, row)) for row in measured)
         for name, moved in zip(self.moved, by_set, strict=True):
             self.moved[name] += moved

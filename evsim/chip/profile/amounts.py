@@ -12,28 +12,28 @@ Amount = float | tuple[float, float]
 
 
 def low(amount: Amount) -> float:
-    """The least it may be."""
+    """The least that an amount may be."""
     return amount[0] if isinstance(amount, tuple) else amount
 
 
 def high(amount: Amount) -> float:
-    """The most it may be."""
+    """The most that an amount may be."""
     return amount[1] if isinstance(amount, tuple) else amount
 
 
 def between(least: float, most: float) -> Amount:
-    """The amount with these ends."""
+    """The amount from `least` to `most`: a number where they are equal, else a pair."""
     return least if least == most else (least, most)
 
 
 def added(amounts: Iterable[Amount]) -> Amount:
-    """The sum."""
+    """The sum of amounts, each rounded once: exact sums of the low and of the high ends."""
     amounts = list(amounts)
     return between(math.fsum(map(low, amounts)), math.fsum(map(high, amounts)))
 
 
 def times(amount: Amount, factor: float) -> Amount:
-    """The product with a factor that is not negative."""
+    """An amount multiplied by a factor of at least 0."""
     return between(low(amount) * factor, high(amount) * factor)
 
 

@@ -1,6 +1,6 @@
-"""The same network as an artificial one: every set is used once, with graded values.
+"""A network as an artificial one: every set is used once, with graded values.
 
-Both are counted by the same machine. Exact are a set's own synapses, nominal are full kernels at
+Both are counted by one machine. Exact are a set's own synapses, nominal are full kernels at
 borders, as the literature has it; a comparison takes both networks in the same way.
 """
 

@@ -35,7 +35,7 @@ class Charge(Record):
 
 
 def check_charged_once(charges: Iterable[tuple[str, Charge]]) -> None:
-    """Raise an error that names both places where two of (place, charge) pay the same action.
+    """Raise EvsimError that names both places where two of (place, charge) pay one action.
 
     Sets and populations are different parts, an update is of an active neuron or of an idle one:
     what charges of different sides include does not meet.

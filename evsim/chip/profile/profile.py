@@ -31,7 +31,7 @@ class PricedMachine(Sourced):
 
     @property
     def choices(self) -> dict[str, str]:
-        """The arguments of `Run.counts`."""
+        """The machine as arguments of `Run.counts`, by name."""
         return {name: getattr(self, name) for name in CHOICES}
 
 
@@ -83,7 +83,7 @@ class Profile(Record):
 
     @property
     def prices(self) -> tuple[Charge, ...]:
-        """All charges, those of memories too."""
+        """All charges of the chip, with those of reads and writes of its memories."""
         return tuple(charge for _, charge in self._charged())
 
     def _charged(self) -> list[tuple[str, Charge]]:
@@ -96,13 +96,13 @@ class Profile(Record):
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """What its prices leave out, as lines of text."""
+        """What the prices leave out, as lines of text: open costs, leakage of memories."""
         leaking = (m.name for m in self.memories if m.leakage_mw is not None)
         return (*self.open, *(f"leakage of memory {name}" for name in leaking))
 
 
 def check_named_once(key: str, records: tuple[Queue | Memory, ...]) -> None:
-    """Raise an error where two tables of a list have one name: results speak of them by name."""
+    """Raise EvsimError where two tables of a list have one name: results tell them by it."""
     first: dict[str, int] = {}
     for i, record in enumerate(records):
         if record.name in first:
@@ -115,7 +115,10 @@ def check_named_once(key: str, records: tuple[Queue | Memory, ...]) -> None:
 
 
 def find(name: str, parameter: str = "prices") -> Path:
-    """The file of a profile: one that comes with evsim, or a path."""
+    """The file of a profile: of a chip that comes with evsim by its name, or a path.
+
+    Raises EvsimError that names `parameter`, which `name` was given for.
+    """
     known = {path.stem: path for path in Path(__file__).parent.glob("*.toml")}
     if name in known:
         return known[name]
