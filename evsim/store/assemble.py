@@ -1,4 +1,4 @@
-"""One result file of all shards of a run."""
+"""One result file, made of all shards of a run."""
 
 from __future__ import annotations
 
@@ -145,7 +145,10 @@ def _rows(pieces, about: dict, labels) -> Iterator[tuple[str, np.ndarray, tuple[
 
 
 def _whole_rows(pieces, about: dict, labels) -> Iterator[tuple[str, object]]:
-    """The same with an array of whole rows, or with (shard, first row, last row) to read."""
+    """(place in the result file, rows), shard by shard; `_rows` says what of them to add.
+
+    `rows`: an array of whole rows, or (shard, first row, last row) to read.
+    """
     for path, first, last in pieces:
         with Shard(path) as shard:
             indices = shard["samples"]
@@ -234,7 +237,10 @@ def _chunk(row: tuple[int, ...], dtype) -> tuple[int, ...]:
 
 @contextlib.contextmanager
 def as_file(path):
-    """The path of a result file: `path` itself, or one made for a while of a part's folder."""
+    """The path of a result file: `path` itself, or a file made for a while of a folder *.part.
+
+    Raises EvsimError where no sample of the part is finished.
+    """
     from evsim.store import LABELS, read_about, readable_pieces
 
     folder = Path(path)

@@ -98,7 +98,7 @@ class Lock:
                 os.utime(self.path)
 
     def check(self) -> None:
-        """Raise an error if somebody has taken this process for dead and the lock over."""
+        """Raise EvsimError if another process has taken this one for dead, and its lock over."""
         if not self.path.exists() or max(map(_number, _locks(self.folder))) != _number(self.path):
             problem = "the lock of this process is gone: removed, or taken over by another one"
             raise EvsimError(problem, file=str(self.folder))
@@ -115,7 +115,7 @@ class Lock:
 
 
 def owner(folder: Path) -> str | None:
-    """Who seems to write in a folder, in words; None where there is no lock."""
+    """Who writes in a folder, in words: process, host, since when; None where there is no lock."""
     locks = _locks(Path(folder))
     if not locks:
         return None

@@ -1,4 +1,4 @@
-"""The samples of a run on their way to a result file."""
+"""A result file on its way: its samples are kept until it can be made as a whole."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class ResultStore(Store):
         )
 
     def finish(self) -> None:
-        """Make one file of all shards, then remove them."""
+        """Make the result file of all shards, then remove them and the folder."""
         self.flush()
         self.lock.check()
         labels, seconds = self.labels, self.seconds
@@ -86,7 +86,10 @@ class ResultStore(Store):
 
 
 def save(run, path, overwrite: bool = False, labels=None) -> None:
-    """Write a whole run that is in memory."""
+    """Write the result file of a run that is in memory; EvsimError where one is there already.
+
+    `overwrite`: it is replaced. `labels`: of its samples, or None.
+    """
     store = ResultStore(path, run, {}, lambda line: None, labels, overwrite)
     try:
         for sample in run.finished:

@@ -27,7 +27,7 @@ OBJECT = 128  # bytes of memory that a number or an array takes beside its conte
 
 
 def size(sample: Sample) -> int:
-    """Bytes of memory that a sample takes, about."""
+    """About how many bytes of memory a sample takes."""
     arrays = [array for group in ROWS.values() for array in getattr(sample, group).values()]
     arrays += [column for columns in sample.spikes.values() for column in columns]
     objects = len(arrays) + sum(map(len, sample.facts.values()))
@@ -35,7 +35,7 @@ def size(sample: Sample) -> int:
 
 
 def arrays_of(samples: Sequence[Sample]) -> dict[str, np.ndarray]:
-    """The arrays of a shard of samples that follow each other."""
+    """The arrays of a shard, by place, of samples that follow each other."""
     first = samples[0]
     names = [(part, fact) for part, facts in first.facts.items() for fact in facts]
     arrays = {
@@ -59,7 +59,7 @@ def arrays_of(samples: Sequence[Sample]) -> dict[str, np.ndarray]:
 
 
 def samples_of(shard: Shard, first: int, last: int, recorded: bool = False) -> Iterator[Sample]:
-    """The samples from `first` to before `last`; `recorded`: with what only a result file takes."""
+    """The samples of a shard from `first` to before `last`; `recorded`: with their recordings."""
     indices, facts = shard["samples"].tolist(), shard["facts"].tolist()
     names = [name.split(SEPARATOR) for name in shard["names"].tolist()]
     decisions, potential = shard["decisions"], shard["potential"]

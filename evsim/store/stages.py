@@ -47,14 +47,17 @@ class Held:
         return sorted(name for name in self.held if name.startswith(start))
 
     def due(self, since: float, cost: float) -> bool:
-        """Whether to keep what took `cost` seconds to keep at time `since`: in memory, never."""
+        """Whether it is time to keep more: never, as what is in memory ends with the process.
+
+        `since`: when something was kept last, `cost`: the seconds that this took.
+        """
         return False
 
 
 class Stages(Held):
-    """The same in the folder `<out>.part`, for a command of these settings.
+    """Arrays by name in the folder `<out>.part`, for a command of these settings.
 
-    Entered, it is made, or with `resume` gone on with, where the settings are the same;
+    Entered, the folder is made, or with `resume` gone on with, where its settings are these;
     `lock(folder)` takes a Lock of it, which is given back when it is left. Left unfinished,
     it stays as it is, unless nothing is kept. Names hold letters, digits and -. Raises EvsimError
     where the system refuses.
@@ -97,6 +100,7 @@ class Stages(Held):
                     self._remove()
 
     def get(self, name: str) -> dict[str, np.ndarray] | None:
+        """The arrays of a name, from memory or disk; None if there are none, or damaged ones."""
         arrays, path = super().get(name), self.paths.get(name)
         if arrays is not None or path is None:
             return arrays
@@ -128,6 +132,7 @@ class Stages(Held):
             self.flushed = time.monotonic()
 
     def drop(self, start: str) -> None:
+        """Forget all names that begin so; what is newer is on disk before."""
         super().drop(start)
         gone = [name for name in self.paths if name.startswith(start)]
         if gone:
@@ -136,10 +141,14 @@ class Stages(Held):
             self._forget(name)
 
     def names(self, start: str) -> list[str]:
+        """The names that begin so, in memory or on disk, in order."""
         return sorted({name for name in (*self.held, *self.paths) if name.startswith(start)})
 
     def due(self, since: float, cost: float) -> bool:
-        """Whether to keep what took `cost` seconds to keep at time `since`: one part in twenty."""
+        """Whether it is time to keep more: keeping may take one part in twenty of the time.
+
+        `since`: when something was kept last, `cost`: the seconds that this took.
+        """
         return time.monotonic() - since >= max(PATIENCE, 20 * cost)
 
     def finish(self, write: Callable[[Path], None]) -> None:
