@@ -85,7 +85,7 @@ class Driver:
         self.travelled: tuple | None = None  # network and assignment, on the cluster
 
     def samples(self) -> Iterator[Sample]:
-        """Finished samples, those of a slice in order."""
+        """Finished samples as they arrive; those of one slice are in order."""
         try:
             while not self.slices.finished and not self.stop.is_set():
                 self._look()

@@ -12,9 +12,9 @@ from evsim.engine.threads import input_of
 
 
 def held(plan: Plan, inputs, settings: Settings, first: int, last: int):
-    """(inputs from place `first` to before `last`, their bytes, None).
+    """The inputs from place `first` to before `last` in memory: (inputs, their bytes, None).
 
-    Where one cannot be read: those before it, their bytes, the error.
+    Where one cannot be read: (those before it, their bytes, the error).
     """
     events = isinstance(inputs, Events)
     inputs_read, error = [], None
@@ -35,7 +35,7 @@ def held(plan: Plan, inputs, settings: Settings, first: int, last: int):
 
 
 def _events(events: Events, samples: list[tuple]) -> tuple[Events, int]:
-    """The same events of some samples, and their bytes."""
+    """The events of these samples as one `Events`, and their bytes."""
     timestep, neuron, value = (np.concatenate(column) for column in zip(*samples, strict=True))
     columns = {"timestep": timestep, "neuron": neuron}
     columns["sample"] = np.repeat(np.arange(len(samples)), [len(sample[0]) for sample in samples])

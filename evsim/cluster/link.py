@@ -50,7 +50,7 @@ class Link:
         self.fetching = 0
 
     def workers(self) -> dict[str, dict] | None:
-        """What the scheduler knows of every worker, by address; None: it does not answer now.
+        """What the scheduler knows of every worker, by address; None where it does not answer now.
 
         Raises EvsimError if it has gone.
         """
@@ -147,13 +147,13 @@ class Link:
             self._soon(ask(address, own))
 
     def release(self, attempt: Attempt) -> None:
-        """Nobody waits for an attempt any more."""
+        """Forget an attempt: its result is not fetched, and the workers may drop it."""
         if attempt.fetch is not None:
             attempt.fetch.cancel()  # from a worker that is gone it would never come
         attempt.future.release()
 
     def cancel(self, attempts: list[Attempt]) -> None:
-        """Take attempts back."""
+        """Take attempts back: workers end those that run and drop those that wait."""
         self.halt(attempts)
         with contextlib.suppress(Exception):
             self.client.cancel([attempt.future for attempt in attempts], force=True)

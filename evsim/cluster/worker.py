@@ -113,7 +113,7 @@ class Outcome:
 
     @property
     def samples(self) -> list[Sample]:
-        """The samples."""
+        """The finished samples, made of the arrays of the outcome."""
         if not self.count:
             return []
         first = int(self.arrays["samples"][0])
@@ -121,11 +121,11 @@ class Outcome:
 
 
 class Arrays(dict):
-    """The arrays of a shard, in memory."""
+    """The arrays of a shard in memory, by place, with what `samples_of` asks of a `Shard`."""
 
     @property
     def places(self) -> list[str]:
-        """Their places."""
+        """The places of all arrays, in order."""
         return list(self)
 
 
