@@ -1,4 +1,4 @@
-"""Two linear maps in a row as one map."""
+"""Two linear maps, one after the other, as one map."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ WAYS = 8  # through the middle, for each synapse of two layers as one: so many a
 
 
 def then(first: Linear, second: Linear) -> Linear:
-    """first, then second, as one map, in the form with the fewest synapses that is exact."""
+    """`first`, then `second`, as one map: exact, in the form with the fewest synapses.
+
+    Raises EvsimError where it has no form but a list of too many synapses.
+    """
     if isinstance(first, Shift) and first.plain and first.gain is None:
         return second
     if isinstance(second, Shift) and second.before == second.after:
@@ -29,8 +32,8 @@ def then(first: Linear, second: Linear) -> Linear:
         return _shifted_twice(first, second)
     if isinstance(first, Average) and isinstance(second, Average) and first.cells and second.cells:
         kernel = tuple(a * b for a, b in zip(first.kernel, second.kernel, strict=True))
-        taps = replace(first, after=second.after, kernel=kernel, stride=kernel)
-        return taps if second.gain is None else taps.scaled(second.gain)
+        merged = replace(first, after=second.after, kernel=kernel, stride=kernel)
+        return merged if second.gain is None else merged.scaled(second.gain)
     if isinstance(first, Shift) and first.plain and isinstance(second, Taps):
         return _scaled_inputs(second, first.gain)
     if isinstance(first, Average) and first.cells and isinstance(second, Taps):
@@ -50,7 +53,7 @@ def then(first: Linear, second: Linear) -> Linear:
 
 
 def as_taps(map: Linear) -> Taps | None:
-    """The map as a convolution, where it is one."""
+    """A map in the form of a convolution; None where it is none."""
     if isinstance(map, Average):
         return map.taps()
     if isinstance(map, Shift) and len(map.before) == 3 and not map.per_neuron:
@@ -165,7 +168,10 @@ def _convolved(first: Taps, second: Taps) -> Taps | None:
 
 
 def ungrouped(weight: np.ndarray, groups: int) -> np.ndarray:
-    """The weights of a grouped convolution with zeros between the groups."""
+    """A grouped convolution's weights without groups: (kernel_h, kernel_w, in, out).
+
+    `weight` is (kernel_h, kernel_w, in / groups, out); between the groups are zeros.
+    """
     if groups == 1:
         return weight
     kernel_h, kernel_w, per_group, out = weight.shape
@@ -178,16 +184,19 @@ def ungrouped(weight: np.ndarray, groups: int) -> np.ndarray:
 
 
 def average(layer: Pool, before: Shape, after: Shape) -> Average:
-    """The map of an average pool."""
-    map = windows(layer, before, after)
+    """The map of an average pool from a map of shape `before` to one of shape `after`."""
+    map = pool_map(layer, before, after)
     if not layer.ceil and (layer.count_padding or not any(layer.padding)):
         return map
     counts = [_counted(layer, before[axis], after[axis], axis) for axis in (0, 1)]
     return replace(map, counts=np.multiply.outer(*counts))
 
 
-def windows(layer: Pool, before: Shape, after: Shape) -> Average:
-    """The windows of a pool, padded so that all fit, also the last one of `ceil`."""
+def pool_map(layer: Pool, before: Shape, after: Shape) -> Average:
+    """The places that a pool's kernel has, as an average over each, padded so that all fit.
+
+    With `ceil` the last one reaches past the map. `before`, `after`: the shapes of both maps.
+    """
     padding = []
     for axis in (0, 1):
         lead, trail = layer.padding[2 * axis : 2 * axis + 2]

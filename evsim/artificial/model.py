@@ -1,4 +1,4 @@
-"""Artificial networks as plain records: what is converted from and compared with."""
+"""Artificial networks as plain records: what networks are converted from and compared with."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Block:
     inject: str = "replace"
 
     def layers(self, number: int) -> tuple[str, ...]:
-        """The layers of a turn (from 0 on) that have a counterpart in every other."""
+        """The layers of the turn `number` (from 0 on) that every other turn has, too."""
         joined = number > 0 and self.inject == "add_input"
         return self.turns[number][1 if joined else 0 :]
 
     def check_ends(self, shapes: dict[str, Shape]) -> None:
-        """Raise an error unless the result of the block can be its input."""
+        """Raise EvsimError unless the result of the block can be its input."""
         if len(self.turns) == 1:
             return
         ends = shapes[self.source], shapes[self.turns[0][-1]]
@@ -54,7 +54,7 @@ class Block:
             raise mismatch(found, expected, f"layers/{self.name}")
 
     def check_weights(self, layers: dict[str, Layer]) -> None:
-        """Raise an error unless every turn has the very arrays of the first."""
+        """Raise EvsimError unless every turn has the very arrays of the first."""
         for number in range(1, len(self.turns)):
             for name, other in zip(self.layers(0), self.layers(number), strict=True):
                 if _arrays(layers[name]) != _arrays(layers[other]):
@@ -100,13 +100,13 @@ class Model:
 
     @property
     def parameters(self) -> int:
-        """The numbers in the arrays of all layers; an array that turns share is counted once."""
+        """How many numbers the arrays of all layers hold; an array that turns share counts once."""
         every = set().union(*(_arrays(layer) for layer in self.layers.values()))
         return sum(prod(shape) for _, shape, _ in every)
 
     @property
     def outline(self) -> str:
-        """A digest of all but the content of its arrays: layers, their fields and the scaling."""
+        """A digest of the layers, their fields and the scaling, but not of the arrays' content."""
         words = [_outlined(self.input), self.output, *map(repr, self.blocks)]
         words += [f"{name} {_outlined(layer)}" for name, layer in self.layers.items()]
         return hashlib.sha256("\n".join(words).encode()).hexdigest()
@@ -250,7 +250,7 @@ class Model:
         return [name for name in self.layers if name in needed]
 
     def batches(self, samples: int) -> Iterator[slice]:
-        """Slices of samples whose largest value takes some megabytes."""
+        """Slices of so many samples; the largest result of a layer for one takes some megabytes."""
         largest = 4 * max(prod(shape) for shape in self.shapes.values())
         size = max(1, BATCH // largest)
         for first in range(0, samples, size):

@@ -78,7 +78,11 @@ class Conv(Layer):
 
 @kernel
 def gather(x, patches, geometry, first, channel, channels):
-    """Copy what each output position from `first` on sees into a row of `patches` (zeros else)."""
+    """Copy what each output position from `first` on sees into a row of `patches`, else zeros.
+
+    `geometry`: sizes of input and output, kernel, stride, padding, dilation; only `channels`
+    channels from `channel` on.
+    """
     height, width, out_h, out_w = geometry[0], geometry[1], geometry[2], geometry[3]
     kernel_h, kernel_w = geometry[4], geometry[5]
     for row in range(patches.shape[0]):
