@@ -6,11 +6,11 @@ GRADED, REPEATS, DRAWS = True, True, 0
 
 
 def signed(values):
-    """Any value is sent."""
+    """Always: any value may be sent."""
     return True
 
 
 def encode(values, first, steps, key, stream):
-    """Append the one timestep that stands for all; `values` are the scaled inputs."""
+    """Append the one timestep that stands for all; `values` (neurons,) are the scaled inputs."""
     neurons = np.flatnonzero(values)
     stream.extend(neurons, np.zeros(neurons.size, np.int64), 1, values[neurons])

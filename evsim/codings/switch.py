@@ -8,14 +8,18 @@ GRADED, REPEATS, DRAWS = False, False, 0
 
 
 def charges(values: np.ndarray, window: int) -> tuple[np.ndarray, int]:
-    """(sign(x) floor(min(|x|, 1) (window - 1)) in float64, how many |x| were above 1)."""
+    """Durations (neurons,), int32, of scaled inputs, signed; and how many |x| were above 1.
+
+    sign(x) floor(min(|x|, 1) (window - 1)), in float64; `window`: the timesteps in which it is
+    sent.
+    """
     size = np.abs(np.float64(values))
     steps = np.floor(np.minimum(size, 1.0) * (window - 1))
     return (np.sign(values) * steps).astype(np.int32), int(np.count_nonzero(size > 1))
 
 
 def charges_of_events(events: tuple, neurons: int, window: int) -> np.ndarray:
-    """The charges that these (timesteps, neurons, values) are the events of.
+    """Durations (neurons,), int32, signed, of events (timesteps, neurons, values).
 
     Raises EvsimError where a neuron sends anything but on at timestep 0 and off in the window.
     """
@@ -40,10 +44,10 @@ def charges_of_events(events: tuple, neurons: int, window: int) -> np.ndarray:
 
 
 def signed(values):
-    """Every value is sent as two events of opposite sign."""
+    """Always: a value is sent as two events of opposite sign."""
     return True
 
 
 def encode(values, first, steps, key, stream):
-    """Nothing: the whole window is filled at once, from `charges`."""
+    """Always an error: the whole window is filled at once, from `charges`."""
     raise EvsimError("coding 'switch' has no events timestep by timestep")
