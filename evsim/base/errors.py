@@ -29,7 +29,7 @@ class EvsimError(Exception):
         super().__init__(problem)
 
     def within(self, place: str = "", file: str = "") -> EvsimError:
-        """This error at a place around its own, and in a file where it does not name one yet."""
+        """This error at a place inside `place`, and with `file` where it does not name one yet."""
         joined = f"{place}/{self.place}" if place and self.place else place or self.place
         return EvsimError(self.problem, joined, self.file or file)
 
@@ -42,7 +42,10 @@ LONGEST = 1000  # characters of a name that may be meant for another
 
 
 def mismatch(found: Any, expected: Any, place: str = "") -> EvsimError:
-    """The error of a value that is not what it should be: found so and so, expected such."""
+    """The error "found ..., expected ..." of a value that is not what it should be.
+
+    `place`: where in the file, or a `Parameter`; "" where it is not known.
+    """
     return EvsimError(f"found {found}, expected {expected}", place)
 
 

@@ -52,7 +52,7 @@ def tell(line: str) -> None:
 
 
 def tell_json(content) -> None:
-    """Print what was found as one line of JSON; a number that is not finite is null."""
+    """Print `content` as one line of JSON on standard output; what is not finite is null."""
     try:
         text = json.dumps(content, allow_nan=False)
     except ValueError:
@@ -150,7 +150,7 @@ def complain(line: str, status: int) -> int:
 
 
 def trace(error: BaseException) -> None:
-    """Say where in the source an error was raised."""
+    """Print on standard error where in the source an error was raised."""
     import traceback
 
     for line in "".join(traceback.format_exception(error)).splitlines():
@@ -207,13 +207,14 @@ def bar(what, quiet: bool, start: int = 0):
 
 
 class ReaderGone(Exception):
-    """Nobody reads standard output any more."""
+    """Nobody reads standard output any more, as in `evsim info FILE | head`."""
 
 
 class _StandardOutput(io.FileIO):
     """Standard output, whose errors are told from those of files."""
 
     def write(self, content):
+        """Write bytes; returns how many. Raises ReaderGone where nobody reads them any more."""
         try:
             return super().write(content)
         except BrokenPipeError:
