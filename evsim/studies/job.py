@@ -232,7 +232,7 @@ def interrupting(stop: threading.Event):
 
 
 def silent(line: str) -> None:
-    """Say nothing."""
+    """Say nothing of a line."""
 
 
 def progress(finished, total: int, done: int, quiet: bool, store=None, what="samples"):
