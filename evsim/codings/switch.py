@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from evsim.base.errors import EvsimError, mismatch
+from evsim.base.errors import EvsimError
 
 GRADED, REPEATS, DRAWS = False, False, 0
+IN_WINDOW = True
+FACTS = {"clipped": "inputs beyond [-1, 1]"}
 
 
 def charges(values: np.ndarray, window: int) -> tuple[np.ndarray, int]:
@@ -18,29 +20,10 @@ def charges(values: np.ndarray, window: int) -> tuple[np.ndarray, int]:
     return (np.sign(values) * steps).astype(np.int32), int(np.count_nonzero(size > 1))
 
 
-def charges_of_events(events: tuple, neurons: int, window: int) -> np.ndarray:
-    """Durations (neurons,), int32, signed, of events (timesteps, neurons, values).
-
-    Raises EvsimError where a neuron sends anything but on at timestep 0 and off in the window.
-    """
-    timesteps, sources, values = events
-    first = timesteps == 0
-    charges = np.zeros(neurons, np.int32)
-    off, on = np.zeros(neurons, np.int64), np.zeros(neurons, np.int64)
-    np.add.at(on, sources[first], values[first].astype(np.int64))
-    np.add.at(off, sources[~first], values[~first].astype(np.int64))
-    charges[sources[~first]] = timesteps[~first]
-    charges *= on.astype(np.int32)
-    counts = np.bincount(sources, minlength=neurons)
-    wrong = (counts != 0) & (counts != 2) | (on != -off) | (np.abs(charges) >= window)
-    if wrong.any():
-        neuron = int(np.flatnonzero(wrong)[0])
-        times = timesteps[sources == neuron][:3].tolist()
-        raise mismatch(
-            f"{counts[neuron]} events of neuron {neuron}, at timesteps {times}",
-            f"an event at timestep 0 and its opposite within the window of {window}, or none",
-        )
-    return charges
+def charges_of(values, neurons, window):
+    """Durations (neurons,), int32, signed, of scaled inputs; and facts: how many were above 1."""
+    durations, clipped = charges(values, window)
+    return durations, {"clipped": clipped}
 
 
 def signed(values):

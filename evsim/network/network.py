@@ -27,10 +27,10 @@ ATTRIBUTES = (*WORDS, *COUNTS, "classes", "ann_accuracy")
 
 @dataclass(frozen=True)
 class Stage:
-    """Populations advanced together, `window` timesteps at a time (None: any number)."""
+    """Populations advanced together, `span` timesteps at a time (None: any number)."""
 
     populations: tuple[str, ...]
-    window: int | None = None
+    span: int | None = None
 
 
 class Network:
@@ -304,8 +304,8 @@ def _order(names: Iterable[str], sets: Iterable[Synapses], below: float) -> list
 def _stages(populations, synapses) -> list[Stage]:
     """The populations upstream first; each cycle is one stage.
 
-    A stage's window is the largest for which the sets inside it that are shorter form no cycle:
-    then every event of a window is decided by earlier windows or by populations before it.
+    A stage's span is the largest for which the sets inside it that are shorter form no cycle:
+    then every event of a span is decided by earlier spans or by populations before it.
     """
     try:
         for below in (1, np.inf):
@@ -341,11 +341,11 @@ def _stages_with_cycles(populations, synapses) -> list[Stage]:
         inside = [
             s for s in synapses.values() if component[s.source] == component[s.target] == label
         ]
-        order, window = members, None
+        order, span = members, None
         for below in sorted({s.delay for s in inside}):
             try:
-                order, window = _order(members, inside, below), below
+                order, span = _order(members, inside, below), below
             except CycleError:
                 break
-        stages.append(Stage(tuple(order), window))
+        stages.append(Stage(tuple(order), span))
     return stages
