@@ -89,7 +89,7 @@ def read(path: Path, **asked):
 
 
 def artificial(path: Path, **options):
-    """The same for an artificial network."""
+    """What the reader made of a file with an artificial network; EvsimError for a spiking one."""
     reading = read(path, **options)
     if hasattr(reading.content, "populations"):
         expected = "an artificial one (convert this one, then run it)"

@@ -107,6 +107,7 @@ class Totals:
 
     @property
     def work(self) -> counting.Facts:
+        """By part and fact: the count summed over samples (peak: the largest), int64, (1,)."""
         return {
             name: {fact: np.array([n]) for fact, n in facts.items()}
             for name, facts in self._sums.items()
@@ -123,6 +124,7 @@ class Totals:
 
     @property
     def predictions(self) -> np.ndarray:
+        """The class that each sample is taken for in the end: int64, (samples,)."""
         return np.array(self._predictions, np.int64)
 
     @property
@@ -132,7 +134,7 @@ class Totals:
 
     @property
     def accuracy_by_timestep(self) -> np.ndarray:
-        """The same at the end of each timestep."""
+        """Which share of samples is taken for its label after each timestep: (timesteps,)."""
         return self.decisions.accuracy()
 
     def counts(self, accumulate="direct", update="clock", input="recompute") -> dict:

@@ -57,7 +57,7 @@ def add_saturating(rows, starts, weight, column, bounds, kept, report, first, ou
 
 @kernel
 def add_wrapping(rows, starts, weight, column, bounds, kept, report, first, out):
-    """The same where what leaves the width wraps; a weight is less than the width's range."""
+    """As `add_saturating`, each sum wrapped; a weight is less than the width's range."""
     lane = out.dtype.type
     low, high = lane(bounds[0]), lane(bounds[1])
     mask = lane(high - low)
@@ -132,7 +132,7 @@ def _bounded(x, bounds, report, place):
 
 @kernel
 def add_valued(rows, values, starts, weight, column, bounds, report, first, out):
-    """The same for values of +1 and -1, with saturation or wrapping."""
+    """As `add_saturating` or `add_wrapping`, for events with a value of +1 or -1 each."""
     for i in range(starts.shape[0] - 1):
         v = out[i, column : column + weight.shape[1]]
         for k in range(starts[i], starts[i + 1]):

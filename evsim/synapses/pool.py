@@ -70,7 +70,7 @@ class Pool(Synapses):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Counting(Pool):
-    """The same connections with weights of 1."""
+    """An average pool's connections with weights of 1, to count what arrives."""
 
     constant = 1
 
