@@ -135,14 +135,14 @@ def _convolved(first: Taps, second: Taps) -> Taps | None:
         dilation.append(step)
         padding += [lead, max(0, reach - length - lead)]
     a, b = np.float64(first.weight), np.float64(second.weight)
-    groups = first.groups if second.own else 1
-    if not second.own:
+    groups = first.groups if second.depthwise else 1
+    if not second.depthwise:
         a, b = ungrouped(a, first.groups), ungrouped(b, second.groups)
     size = [int(at.max()) + 1 for at in places]
     weight = np.zeros((*size, a.shape[2], b.shape[3]))
     for i, j in np.ndindex(kernels[0]):
         for k, m in np.ndindex(kernels[1]):
-            product = a[i, j] * b[k, m] if second.own else a[i, j] @ b[k, m]
+            product = a[i, j] * b[k, m] if second.depthwise else a[i, j] @ b[k, m]
             weight[places[0][i, k], places[1][j, m]] += product
     joined = Taps(
         before=first.before,

@@ -147,7 +147,7 @@ class Taps(Linear):
     prepool: tuple[int, int] = (1, 1)
 
     @property
-    def own(self) -> bool:
+    def depthwise(self) -> bool:
         """Whether every channel reaches only itself."""
         return self.groups == self.weight.shape[3] and self.weight.shape[2] == 1
 

@@ -155,8 +155,8 @@ class KernelCache(FunctionCache):
 
     def __init__(self, function):
         super().__init__(function)
-        own = os.stat(__file__)  # kernels may read SPARE
-        stamp = self._impl.locator.get_source_stamp(), (own.st_mtime, own.st_size)
+        file = os.stat(__file__)  # kernels may read SPARE
+        stamp = self._impl.locator.get_source_stamp(), (file.st_mtime, file.st_size)
         self._cache_file = Entries(self.cache_path, f"{self._impl.filename_base}.evsim", stamp)
 
     def load_overload(self, sig, target_context):

@@ -139,12 +139,13 @@ class Link:
         for attempt in attempts:
             names.setdefault(attempt.worker.address, []).append(attempt.name)
 
-        async def ask(address: str, own: list[str]):
+        async def ask(address: str):
             with contextlib.suppress(Exception):
-                await self.client.run(remote.halt, own, workers=[address], on_error="ignore")
+                halted = names[address]
+                await self.client.run(remote.halt, halted, workers=[address], on_error="ignore")
 
-        for address, own in names.items():
-            self._soon(ask(address, own))
+        for address in names:
+            self._soon(ask(address))
 
     def release(self, attempt: Attempt) -> None:
         """Forget an attempt: its result is not fetched, and the workers may drop it."""

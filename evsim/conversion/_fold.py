@@ -180,7 +180,7 @@ class Fold:
         gain, offset = layer.factor, layer.offset
         parts = []
         for part in value.parts:
-            affine = value.own(part, np.asarray(gain)), value.own(part, np.asarray(offset))
+            affine = value.of_part(part, np.asarray(gain)), value.of_part(part, np.asarray(offset))
             parts.append(replace(part, content=part.content.scaled(*affine)))
         return replace(value, parts=tuple(parts))
 
@@ -282,9 +282,9 @@ class Fold:
             layer="" if maximum else stands,
             measured=name,
             places=part.places,
-            ceiling=value.own(part, layer.ceiling),
+            ceiling=value.of_part(part, layer.ceiling),
             levels=layer.levels,
-            rounding=value.own(part, layer.rounding),
+            rounding=value.of_part(part, layer.rounding),
         )
         if maximum:
             terms = ((node, content.pool_map),)

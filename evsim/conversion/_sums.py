@@ -148,7 +148,7 @@ class Value:
         ends = np.cumsum([part.content.shape[-1] for part in self.parts]).tolist()
         return [slice(a, b) for a, b in zip([0, *ends], ends, strict=False)]
 
-    def own(self, part: Part, field: np.ndarray | None) -> np.ndarray | None:
+    def of_part(self, part: Part, field: np.ndarray | None) -> np.ndarray | None:
         """A part's values of a layer's field: a scalar, or one per channel of the whole result."""
         if field is None or field.ndim == 0:
             return field

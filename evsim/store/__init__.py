@@ -241,7 +241,7 @@ def pieces_of(folder: Path, identity: str) -> list[tuple[Path, int, int]]:
 def shards_of(folder: Path, identity: str) -> list[tuple[Path, int, int]]:
     """The shards of a run in a folder, in order: (path, first sample, the one after the last)."""
     rows = []
-    for name, path in shards.found(folder):
+    for name, path in shards.listed(folder):
         samples, _, run = name.partition(".")
         first, _, last = samples.partition("-")
         if run == identity and first.isdecimal() and last.isdecimal():
@@ -276,7 +276,7 @@ def readable_pieces(folder: Path) -> tuple[list[tuple[Path, int, int]], dict]:
     """The pieces of the run whose samples are in a folder, and its labels, whoever writes there."""
     name_of_run = identity(read_about(folder))
     labels = {}
-    for name, path in shards.found(folder):
+    for name, path in shards.listed(folder):
         if name == f"{LABELS}.{name_of_run}":
             with contextlib.suppress(Damaged), Shard(path) as shard:
                 labels[LABELS] = shard[LABELS]

@@ -113,8 +113,8 @@ def flush_names(folder: Path) -> None:
             os.close(descriptor)
 
 
-def found(folder: Path) -> Iterator[tuple[str, Path]]:
-    """(name, path) of all shards of a folder, by name."""
+def listed(folder: Path) -> Iterator[tuple[str, Path]]:
+    """(name, path) of all shards in a folder, in order of name."""
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         yield path.name.removesuffix(SUFFIX).rpartition(".")[0], path
 

@@ -193,7 +193,7 @@ class Stages(Held):
             if isinstance(settings, dict):
                 return settings
         except (FileNotFoundError, NotADirectoryError):
-            if not list(shards.found(self.folder)):
+            if not list(shards.listed(self.folder)):
                 return None
         except (ValueError, OSError):
             pass
@@ -205,7 +205,7 @@ class Stages(Held):
         known = self._known()
         if self.resume and known is not None:
             self._compare(known)
-            self.paths = {name: path.name for name, path in shards.found(self.folder)}
+            self.paths = {name: path.name for name, path in shards.listed(self.folder)}
             self._clean()
         else:
             self._remove(whole=False)
@@ -225,7 +225,7 @@ class Stages(Held):
 
     def _remove(self, whole: bool = True) -> None:
         """Remove what is ours in the folder: the settings last, then, if `whole`, itself."""
-        for _, path in shards.found(self.folder):
+        for _, path in shards.listed(self.folder):
             path.unlink(missing_ok=True)
         self._clean()
         (self.folder / SETTINGS).unlink(missing_ok=True)

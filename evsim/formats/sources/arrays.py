@@ -153,8 +153,8 @@ class Array:
                 raise mismatch(f"dtype {self.dtype}", "numbers", name)
             if not self.shape:
                 raise mismatch("one number", "an array", name)
-            self.each = math.prod(self.shape[1:]) * self.dtype.itemsize
-            declared, there = self.start + self.shape[0] * self.each, content.size
+            self.row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
+            declared, there = self.start + self.shape[0] * self.row_bytes, content.size
             if declared != there:
                 raise mismatch(f"{there} bytes", f"{declared}, as its shape says", name)
 
@@ -166,8 +166,8 @@ class Array:
         first, last, _ = rows.indices(self.shape[0])
         count = max(0, last - first)
         with self.named():
-            place = self.start + first * self.each
-            content = self.bytes.read(place, count * self.each, self.name)
+            place = self.start + first * self.row_bytes
+            content = self.bytes.read(place, count * self.row_bytes, self.name)
         return np.frombuffer(content, self.dtype).reshape(count, *self.shape[1:])
 
 

@@ -95,7 +95,7 @@ class Definition:
         """All layers; what `repeat = "weights"` stands for comes `free` times."""
         expansion = _Expansion(self.blocks, free)
         expansion.add(self.layers, "", INPUT, self.parameters, 0)
-        return list(expansion.found.values())
+        return list(expansion.entries.values())
 
 
 @dataclass
@@ -104,7 +104,7 @@ class _Expansion:
 
     blocks: dict[str, dict]
     free: int
-    found: dict[str, Entry] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=dict)
     steps: int = 0
 
     def add(self, items, prefix: str, source: str, parameters: dict, depth: int) -> str:
@@ -165,18 +165,18 @@ class _Expansion:
         source = last.source
         for number in range(1, last.number + 1):
             self.step()
-            turn, before = replace(last, number=number), len(self.found)
+            turn, before = replace(last, number=number), len(self.entries)
             prefix = f"{last.block}.turn{number}."
             if number > 1 and last.inject == "add_input":
                 join = {"name": "inject", "kind": "add"}
                 source = self.put(join, prefix, source, "", (source, last.source))
             source = self.add(items, prefix, source, parameters, depth)
-            for name, entry in list(self.found.items())[before:]:
+            for name, entry in list(self.entries.items())[before:]:
                 if entry.turn is not None:
                     expected = "a block without turns inside a block with turns"
                     raise mismatch(f"{entry.turn.block!r} with turns", expected, "turns")
                 weights = f"{last.block}.{name.removeprefix(prefix)}"
-                self.found[name] = replace(entry, weights=weights, turn=turn)
+                self.entries[name] = replace(entry, weights=weights, turn=turn)
         return source
 
     def put(self, item: dict, prefix: str, source: str, first: str, given=()) -> str:
@@ -188,16 +188,18 @@ class _Expansion:
             near = nearest(kind, kinds)
             raise mismatch(shown(kind), f"one of {', '.join(kinds)}{near}", "kind")
         name = f"{prefix}{item['name']}"
-        if name in (INPUT, "in") or name in self.found:
-            expected = "a name of its own" if name in self.found else "another than the image's"
-            raise mismatch(f"a layer {name!r}" + " again" * (name in self.found), expected, "name")
+        if name in (INPUT, "in") or name in self.entries:
+            expected = "a name of its own" if name in self.entries else "another than the image's"
+            raise mismatch(
+                f"a layer {name!r}" + " again" * (name in self.entries), expected, "name"
+            )
         optional = item.get("optional", False)
         if not isinstance(optional, bool) or (optional and kind not in WEIGHTED):
             expected = "true or false" if kind in WEIGHTED else f"false for kind {kind!r}"
             raise mismatch(shown(optional), expected, "optional")
         sources = given or self.sources(item.get("sources", [source]), prefix, first)
         fields = checked(kind, {key: v for key, v in item.items() if key not in COMMON})
-        self.found[name] = Entry(name, kind, sources, optional, fields, name)
+        self.entries[name] = Entry(name, kind, sources, optional, fields, name)
         return name
 
     def sources(self, names, prefix: str, first: str) -> tuple[str, ...]:
@@ -207,9 +209,9 @@ class _Expansion:
         resolved = []
         for name in names:
             full_name = first if name == "in" else f"{prefix}{name}"
-            full_name = full_name if full_name in self.found or full_name == first else name
-            if full_name not in self.found and full_name != INPUT:
-                near = nearest(name, [n.removeprefix(prefix) for n in self.found])
+            full_name = full_name if full_name in self.entries or full_name == first else name
+            if full_name not in self.entries and full_name != INPUT:
+                near = nearest(name, [n.removeprefix(prefix) for n in self.entries])
                 raise mismatch(repr(name), f"a layer before it, or in{near}", "sources")
             resolved.append(full_name)
         return tuple(resolved)

@@ -73,8 +73,8 @@ def read(source: Source, options: Options) -> Reading:
 class _Builder:
     """The network of a graph whose nodes are all known."""
 
-    def __init__(self, nodes: dict[str, Node], options: Options, found: Reading):
-        self.nodes, self.options, self.found = nodes, options, found
+    def __init__(self, nodes: dict[str, Node], options: Options, reading: Reading):
+        self.nodes, self.options, self.reading = nodes, options, reading
         self.targets: dict[str, list[str]] = {name: [] for name in nodes}
         for node in nodes.values():
             for source in node.sources:
@@ -111,14 +111,14 @@ class _Builder:
         least = min(taus, default=np.inf)
         if not 0 < dt < least:
             dt = 1.0 if least > 1 else min(USUAL_DT, least / 2)
-        self.found.notes.append(f"dt = {dt:g} s taken, as the file does not say it (`dt`)")
+        self.reading.notes.append(f"dt = {dt:g} s taken, as the file does not say it (`dt`)")
         return dt
 
     def _reset(self) -> str:
         fires = any(n.type in ("IF", "LIF", "CubaLIF") for n in self.nodes.values())
         if self.options.reset is None and fires:
             note = "reset to v_reset, as NIR defines it (`reset=subtract`, if it was trained so)"
-            self.found.notes.append(note)
+            self.reading.notes.append(note)
         return self.options.reset or "zero"
 
     def build(self) -> None:
@@ -141,7 +141,7 @@ class _Builder:
             silent = node.type in ("LI", "CubaLI")
             if silent and not (is_output and len(self.targets[node.name]) == 1):
                 what = f"{node.type} before the output: only the last node may integrate in silence"
-                self.found.unsupported.append((node.place, what))
+                self.reading.unsupported.append((node.place, what))
                 return
             self._population(node)
         if direct:
@@ -151,7 +151,7 @@ class _Builder:
             shape = linear.last(self.output.shape)
             self.names[self.output.name] = output
             self._finish(self.output, output, "readout", {"shape": shape}, np.ones(()))
-        self.found.content = Network(
+        self.reading.content = Network(
             self.populations, self.sets, input="input", output=output, source=TITLE
         )
 
@@ -227,7 +227,7 @@ class _Builder:
         if not delay and self._reaches(target, source):
             delay = 1
             note = f"{source} reaches {target} a timestep later: the edge closes a cycle"
-            self.found.notes.append(note)
+            self.reading.notes.append(note)
         if not delay:
             self.at_once.setdefault(target, set()).add(source)
         name, number = f"{source}-{target}", 1
