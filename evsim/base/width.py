@@ -31,7 +31,7 @@ class Width:
         """The largest value: 2^(bits - 1) - 1, or 2^bits - 1 without a sign."""
         return 2 ** (self.bits - self.signed) - 1
 
-    def lane(self, largest: int) -> np.dtype:
+    def accumulator_dtype(self, largest: int) -> np.dtype:
         """The narrowest integers in which a value of this width plus a weight is exact."""
         for dtype in (np.int16, np.int32):
             if largest + max(self.high, -self.low) <= np.iinfo(dtype).max:

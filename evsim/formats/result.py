@@ -79,7 +79,10 @@ class StoredRun:
         return self.counted(self.work, machine, self.histograms)
 
     def counted(self, work: counting.Facts, machine: counting.Machine, histograms: dict) -> dict:
-        """Actions as in `counts`, of other facts in sum (`work`), or without histograms."""
+        """Actions as of `counts`, for other facts in sum and other histograms.
+
+        Without histograms ({}) there are no numbers by synapse.
+        """
         return counting.counts(
             self.parts,
             work,

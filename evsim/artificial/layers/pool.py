@@ -1,4 +1,4 @@
-"""Average and max pooling."""
+"""Average and max pools."""
 
 from __future__ import annotations
 

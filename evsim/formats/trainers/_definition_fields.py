@@ -50,8 +50,8 @@ def pair(value) -> tuple[int, int]:
     return tuple(two)
 
 
-def window(value):
-    """The kernel of a pool: two whole numbers, or all of the map."""
+def pool_kernel(value):
+    """A field's value that is the kernel of a pool: two whole numbers, or all of the map."""
     return value if value == "all" else pair(value)
 
 
@@ -114,7 +114,7 @@ FIELDS = {  # of each kind of layer, beside the common ones
     "normalize": {"epsilon": number},
     "pool": {
         "operation": one_of("average", "max"),
-        "kernel": window,
+        "kernel": pool_kernel,
         "stride": pair,
         "padding": padding,
         "ceil": flag,

@@ -156,7 +156,7 @@ def same_padding(shape: Shape, extent, stride, lead=None) -> tuple[int, int, int
     """The padding for ceil(n / stride) results per axis.
 
     TensorFlow pads by what is missing, the odd one at the end. Theano pads by `lead` at both ends
-    and drops what is too much; only whether the last window fits then matters.
+    and drops what is too much; only whether the last place of the kernel fits then matters.
     """
     padding = []
     for axis in (0, 1):

@@ -165,7 +165,10 @@ def _shape(node: Node, before: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def geometry(node: Node, before: tuple[int, ...]):
-    """(kernel, stride, padding by axis, dilation, channels) of a convolution or pool."""
+    """(kernel, stride, padding by axis, dilation, channels) of a convolution or pool.
+
+    `before`: the shape that it takes, channels first.
+    """
     rank = len(before) - 1
     if node.type in ("SumPool2d", "AvgPool2d"):
         kernel = node.wholes("kernel_size", rank, least=1)

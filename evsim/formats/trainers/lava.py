@@ -198,7 +198,7 @@ class _Builder:
                 return "the size of its input is not in the file; an input layer works"
             axes = zip(shape[1:], kernel, steps["padding"], steps["dilation"], strict=True)
             self._first(layer, (inputs, *(n + d * (k - 1) - 2 * p for n, k, p, d in axes)))
-        return self._window(layer, shape, weight.transpose(2, 3, 1, 0), steps, inputs, groups)
+        return self._convolved(layer, shape, weight.transpose(2, 3, 1, 0), steps, inputs, groups)
 
     def _pool(self, layer: Layer, weight: np.ndarray, shape: tuple[int, ...]):
         """Sums over windows that do not overlap: a convolution of every channel with itself."""
@@ -215,9 +215,9 @@ class _Builder:
         channels = self.shape[0]
         weights = np.repeat(taps[..., None, None], channels, axis=3)
         steps = {"stride": stride, "padding": (0, 0), "dilation": (1, 1)}
-        return self._window(layer, shape, weights, steps, channels, channels, rest)
+        return self._convolved(layer, shape, weights, steps, channels, channels, rest)
 
-    def _window(self, layer, shape, weight, steps, inputs: int, groups: int, more=(0, 0)):
+    def _convolved(self, layer, shape, weight, steps, inputs: int, groups: int, more=(0, 0)):
         """A convolution; `more` rows and columns of zeros lie behind those of the padding."""
         if len(self.shape) != 3 or self.shape[0] != inputs:
             expected = f"{inputs} channels, height, width"
