@@ -31,5 +31,5 @@ class Sample:
     measured: dict[str, np.ndarray] = field(default_factory=dict)
 
     def without_recordings(self) -> Sample:
-        """This sample without its spikes, trace, queues and arrivals."""
+        """This sample without its recordings, which only a result file takes."""
         return replace(self, spikes={}, trace={}, queues={}, arrivals={})

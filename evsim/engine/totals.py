@@ -134,7 +134,7 @@ class Totals:
 
     @property
     def accuracy_by_timestep(self) -> np.ndarray:
-        """Which share of samples is taken for its label after each timestep: (timesteps,)."""
+        """(timesteps,): the fraction of samples decided as labelled at the end of each timestep."""
         return self.decisions.accuracy()
 
     def counts(self, accumulate="direct", update="clock", input="recompute") -> dict:

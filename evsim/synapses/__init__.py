@@ -98,7 +98,7 @@ class Synapses(Part):
         return getattr(self, "scale", None) is not None
 
     def counting(self) -> Synapses:
-        """A set with these connections and weights of 1, to count what arrives."""
+        """These connections with weights of 1, to count what arrives."""
         weights = {
             field: np.ones(value.shape, np.int8)
             for field in ("weight", "data")
