@@ -25,11 +25,11 @@ from evsim.store.result import ResultStore
 
 
 class Interrupted(Exception):
-    """Ctrl-C or SIGTERM, and what is kept."""
+    """A run that Ctrl-C or SIGTERM ended; its text says what is kept."""
 
 
 def byte_count(text: str) -> int:
-    """A number of bytes such as 512M or 2G."""
+    """The number of bytes that a text such as 512M or 2G means; EvsimError for another."""
     units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
     digits = text.upper().removesuffix("B")
     unit = units.get(digits[-1:], 1)
@@ -40,7 +40,10 @@ def byte_count(text: str) -> int:
 
 
 def sample_range(text: str | None, length: int) -> slice:
-    """A half-open range a:b; past the end is clipped, empty is an error."""
+    """The samples that a text a:b means of `length`, as a slice; None stands for all.
+
+    Past the end is clipped; raises EvsimError where none is left, or the text is no range.
+    """
     if text is None:
         return slice(0, length)
     first, colon, last = text.partition(":")
@@ -192,7 +195,7 @@ class Job:
 
     @property
     def latency(self) -> dict[str, int]:
-        """The timesteps of a sample, and after how many the next may follow it."""
+        """How many timesteps a sample takes, and after how many the next may follow it."""
         timesteps = self.settings.timesteps
         return {"timesteps": timesteps, "pipelined": self.network.period(timesteps)}
 
@@ -227,7 +230,7 @@ class Job:
 
 
 def interrupting(stop: threading.Event):
-    """Ctrl-C and SIGTERM set `stop`, so that nothing is left half-written."""
+    """A context in which Ctrl-C and SIGTERM set `stop`, so that nothing is left half-written."""
     return Handling(stop.set)
 
 

@@ -55,7 +55,7 @@ class Convention:
 
 
 def conventions(name: str) -> Convention:
-    """The convention of a tool; raises EvsimError with the nearest name."""
+    """The convention of a tool by its name; EvsimError with the nearest name."""
     if name not in CONVENTIONS:
         expected = f"one of {', '.join(CONVENTIONS)}{nearest(name, CONVENTIONS)}"
         raise mismatch(repr(name), expected, Parameter("convention"))
