@@ -55,7 +55,7 @@ def of_prices(energy: dict, profiles: int) -> list[str]:
         unpriced = (
             f"{action.replace('_', ' ')} ({digits(n, unit)}{unit.name and ' '}{unit.name})"
             for action, n in energy["unpriced"].items()
-            for unit in (unit_for([n], COUNTS, 1e3),)
+            for unit in (unit_for([n], COUNTS),)
         )
         words = ", ".join(unpriced)
         found.append(f"{which} is a lower bound: no price is known for (per inference) {words}.")

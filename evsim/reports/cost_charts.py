@@ -36,7 +36,8 @@ class Spent:
 
     def said(self, unit: Unit) -> str:
         """The amount in words."""
-        return ("at least " if self.at_least else "") + digits(self.amount, unit)
+        bound = "at least " if self.at_least else ""
+        return f"{bound}{digits(self.amount, unit)} {unit.name}".strip()
 
 
 def bars(runs: list[Spent], unit: Unit, name: str) -> Markup:
@@ -52,7 +53,7 @@ def bars(runs: list[Spent], unit: Unit, name: str) -> Markup:
         return left + (right - left) * value / most
 
     body = []
-    for value in ticks(0, most, 4):
+    for value in ticks(0, most, 5):
         body.append(f'<path class="grid" d="M{x(value):.1f} {top}V{bottom + 4}"/>')
         kind = "tick middle" if value else "tick"
         body.append(words(x(value) if value else 0, bottom + 18, f"{value:,.6g}", kind))

@@ -8,7 +8,7 @@ from evsim.chip.prices import Profile, done_by_part, microjoule, price
 from evsim.chip.profile.amounts import high
 from evsim.counting.machine import Machine
 from evsim.formats.result import StoredRun
-from evsim.reports.wording import COUNTS, JOULES, unit_for
+from evsim.reports.wording import COUNTS, JOULES, OF_PARTS, OF_TABLE, unit_for
 
 
 def of_profile(run: StoredRun, counts: dict, profile: Profile, chosen: dict[str, str]) -> dict:
@@ -51,6 +51,6 @@ def of_profile(run: StoredRun, counts: dict, profile: Profile, chosen: dict[str,
             for kind, energy in priced["evidence"].items()
             if high(energy)
         ],
-        "unit": unit_for([microjoule(total, samples)], JOULES),
-        "times_unit": unit_for([row["times"] for row in actions.values()], COUNTS),
+        "unit": unit_for([microjoule(total, samples)], JOULES, OF_PARTS),
+        "times_unit": unit_for([row["times"] for row in actions.values()], COUNTS, OF_TABLE),
     }

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from evsim.chip.profile.amounts import high, low
 from evsim.reports import cost_charts
 from evsim.reports.cost_charts import Spent
 from evsim.reports.svg import zoom
-from evsim.reports.wording import COUNTS, JOULES, cell, digits, percent, three, unit_for
+from evsim.reports.wording import COUNTS, JOULES, OF_TABLE, cell, digits, percent, three, unit_for
 from evsim.studies.compare import relative
 
 SUMMARY = {  # counts of a run: what they are
@@ -20,20 +18,25 @@ SUMMARY = {  # counts of a run: what they are
     "M2": "M2: and accumulators",
     "M3": "M3: and updates, queues, indices",
 }
-PICTURED = {"M3": "memory accesses M3 per inference", "synops": "synaptic operations per inference"}
+PICTURED = {  # counts that are drawn: the title of the picture, the name of its axis
+    "M3": ("Memory accesses M3", "memory accesses per inference"),
+    "synops": ("Synaptic operations", "synaptic operations per inference"),
+}
+
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def summary(views: list[dict]) -> dict:
     """The rows of the table of all runs: amounts, and multiples of the first run's."""
     rows, first = [], views[0]
-    unit = unit_for([n for view in views for n in view["counts"].values()], COUNTS)
+    unit = unit_for([n for view in views for n in view["counts"].values()], COUNTS, OF_TABLE)
     for name, label in SUMMARY.items():
         cells = []
         for view in views:
             number, base = view["counts"][name], first["counts"][name]
-            times = three(number / base) if base and view is not first else ""
+            times = f"{TIMES} {three(number / base)}" if base and view is not first else ""
             cells.append((cell(number, unit), times))
-        rows.append({"label": f"{label}{unit.after}", "cells": cells, "part": name == "macs"})
+        rows.append({"label": label, "unit": unit, "cells": cells, "part": name == "macs"})
     joules = unit_for([e["total"] for view in views for e in view["energies"]], JOULES)
     for k, energy in enumerate(first["energies"]):
         several = f" ({energy['profile'].name})" if len(first["energies"]) > 1 else ""
@@ -42,7 +45,7 @@ def summary(views: list[dict]) -> dict:
             times = "" if view is first else _times(view["energies"][k], energy)
             other = view["energies"][k]
             cells.append((cell(other["total"], joules, "µJ", other["lower_bound"]), times))
-        rows.append({"label": f"Energy{several}, {joules.name}", "cells": cells, "part": False})
+        rows.append({"label": f"Energy{several}", "unit": joules, "cells": cells, "part": False})
     return {"rows": rows, "unit": unit}
 
 
@@ -52,8 +55,10 @@ def _times(energy: dict, first: dict) -> str:
     if times is None:
         return ""
     if energy["lower_bound"]:
-        return f"at least {three(low(times))}"
-    return f"at most {three(high(times))}" if first["lower_bound"] else digits(times)
+        return f"at least {TIMES} {three(low(times))}"
+    if first["lower_bound"]:
+        return f"at most {TIMES} {three(high(times))}"
+    return f"{TIMES} {digits(times)}"
 
 
 def _compared(energy: dict) -> dict:
@@ -86,14 +91,14 @@ def headlines(views: list[dict]) -> list[dict]:
         best = max(view["accuracy"] for view in decided)
         winners = [view for view in decided if view["accuracy"] == best]
         lowest = min(view["accuracy"] for view in decided)
-        beside = f"the others down to {percent(lowest)} %" if lowest < best else ""
+        beside = f"the lowest {percent(lowest)} %" if lowest < best else ""
         found.append(_tile("Highest accuracy", f"{percent(best)} %", winners, beside))
     for name, what in (("synops", "synaptic operations"), ("M3", "memory accesses M3")):
         numbers = [view["counts"][name] for view in views]
         least, most = min(numbers), max(numbers)
-        unit = unit_for([least], COUNTS, 1e3)
+        unit = unit_for([least], COUNTS)
         winners = [view for view in views if view["counts"][name] == least]
-        beside = f"the others up to {three(most / least)} times as many" if 0 < least < most else ""
+        beside = f"the most {three(most / least)} times as many" if 0 < least < most else ""
         value = f"{three(least / unit.size)} {unit.name}"
         found.append(_tile(f"Fewest {what} per inference", value, winners, beside))
     return found + [_least_energy(views, k) for k in range(len(views[0]["energies"]))]
@@ -109,7 +114,7 @@ def _least_energy(views: list[dict], k: int) -> dict:
     if not known:
         return _tile(title, "not known", [], "of every run something has no price")
     least = min(known, key=lambda energy: high(energy["total"]))
-    most, unit = high(least["total"]), unit_for([least["total"]], JOULES, 1e3)
+    most, unit = high(least["total"]), unit_for([least["total"]], JOULES)
     rivals = [view for view in views if low(view["energies"][k]["total"]) <= most]
     exact = all(_is_exact(view["energies"][k]) for view in rivals)
     if len(rivals) > 1 and not exact:
@@ -120,7 +125,7 @@ def _least_energy(views: list[dict], k: int) -> dict:
     if not all(map(_is_exact, others)):
         beside = "some of the others are ranges or lower bounds"
     elif others and (times := max(e["total"] for e in others) / (low(least["total"]) or 1)) > 1:
-        beside = f"the others up to {three(times)} times as much"
+        beside = f"the most {three(times)} times as much"
     return _tile(title, f"{digits(least['total'], unit)} {unit.name}", rivals, beside)
 
 
@@ -134,42 +139,42 @@ def _tile(title: str, value: str, winners: list[dict], beside: str) -> dict:
 
 def costs(views: list[dict]) -> list[dict]:
     """The pictures of what several runs cost, by what they show: a title, and words below it."""
-    found = []
+    bars, points = [], []
     for k, energy in enumerate(views[0]["energies"]):
-        runs = _spent(views, lambda view, k=k: view["energies"][k])
-        unit = unit_for([run.amount for run in runs], JOULES, 1e3)
-        prices = energy["profile"].title
-        name = "energy per inference"
-        found.append(_pictured("Energy", cost_charts.bars(runs, unit, name), _bounds(runs, prices)))
+        runs = _spent(views, k)
+        unit = unit_for([run.amount for run in runs], JOULES)
+        on = f", {energy['profile'].name}" if len(views[0]["energies"]) > 1 else ""
+        said, name = _bounds(runs, energy["profile"].title), "energy per inference"
+        bars.append(_pictured(f"Energy{on}", cost_charts.bars(runs, unit, name), said))
         decided = [run for run in runs if run.accuracy is not None]
         if len(decided) > 1:
             ends = zoom([run.accuracy for run in decided])
-            words = f"{_begins(ends)} Numbers are those of the runs. {_bounds(decided, prices)}"
             picture = cost_charts.scatter(decided, unit, name, ends)
-            found.append(_pictured("Accuracy against energy", picture, words))
-    for name, what in PICTURED.items():
-        runs = [
-            Spent(view["index"], view["label"], view["counts"][name], False, view["accuracy"])
-            for view in views
-        ]
-        unit = unit_for([run.amount for run in runs], COUNTS, 1e3)
-        title = what.removesuffix(" per inference").capitalize().replace("m3", "M3")
-        found.append(_pictured(title, cost_charts.bars(runs, unit, what), ""))
-    return found
+            said = f"{_begins(ends)} Numbers are those of the runs. {said}".strip()
+            points.append(_pictured(f"Accuracy against energy{on}", picture, said))
+    for key, (title, name) in PICTURED.items():
+        runs = [Spent(view["index"], view["label"], view["counts"][key]) for view in views]
+        unit = unit_for([run.amount for run in runs], COUNTS)
+        bars.append(_pictured(title, cost_charts.bars(runs, unit, name), ""))
+    return bars + points
+
+
+def _spent(views: list[dict], k: int) -> list[Spent]:
+    """What runs cost under the prices of profile k."""
+    return [
+        Spent(
+            view["index"],
+            view["label"],
+            view["energies"][k]["total"],
+            view["energies"][k]["lower_bound"],
+            view["accuracy"],
+        )
+        for view in views
+    ]
 
 
 def _pictured(title: str, picture, words: str) -> dict:
     return {"title": title, "picture": picture, "words": words}
-
-
-def _spent(views: list[dict], energy_of: Callable[[dict], dict]) -> list[Spent]:
-    return [
-        Spent(
-            view["index"], view["label"], energy["total"], energy["lower_bound"], view["accuracy"]
-        )
-        for view in views
-        for energy in (energy_of(view),)
-    ]
 
 
 def _begins(ends: tuple[float, float]) -> str:

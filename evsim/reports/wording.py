@@ -12,6 +12,8 @@ from evsim.chip.profile.amounts import Amount, high, low
 
 SMALLEST = 0.001  # what is less, and not 0, is only said to be less
 COUNTS = {9: "G", 6: "M", 3: "k", 0: ""}  # powers of ten: how a count in them is marked
+OF_TABLE = 1e5  # counts of a table are below it, so that small ones beside them can be read
+OF_PARTS = 1e4  # energies of a table that breaks one down are below it, for that reason
 JOULES = {6: "J", 3: "mJ", 0: "µJ", -3: "nJ", -6: "pJ"}  # powers of ten of a microjoule
 
 
@@ -28,7 +30,7 @@ class Unit:
         return f", {self.name}" if self.name else ""
 
 
-def unit_for(amounts: Iterable[Amount], names: dict[int, str], most: float = 1e4) -> Unit:
+def unit_for(amounts: Iterable[Amount], names: dict[int, str], most: float = 1e3) -> Unit:
     """The unit in which the greatest amount is below `most` and not far below it."""
     greatest = max(map(high, amounts), default=0.0)
     fitting = [power for power in names if greatest < most * 10.0**power]
@@ -47,6 +49,8 @@ def three(number: float) -> str:
 
 def digits(amount: Amount, unit: Unit = Unit(1.0, "")) -> str:
     """An amount, or the range it lies in, to three significant digits of a unit."""
+    if isinstance(amount, int) and amount < 1000 and unit.size == 1:
+        return f"{amount}"
     ends = [three(end / unit.size) for end in (low(amount), high(amount))]
     return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 
