@@ -29,9 +29,10 @@ def draw_all(compared: Comparison, path: Path) -> None:
     Where there are diagnoses, theirs take `path` and names with a number, and that of the
     comparison one with "comparison".
     """
-    for k, found in enumerate(compared.diagnoses.values(), 1):
+    first = compared.some.start
+    for k, (network, found) in enumerate(compared.diagnoses.items(), 1):
         own = path if k == 1 else path.with_name(f"{path.stem}-{k}{path.suffix}")
-        diagnosis.draw(found, own)
+        diagnosis.draw(found, own, network, compared.data.path, first)
     if compared.diagnoses:
         path = path.with_name(f"{path.stem}-comparison{path.suffix}")
     draw(compared.as_dict(), path)
@@ -157,13 +158,17 @@ def draw(found: dict, path) -> None:
         axis.grid(alpha=0.3)
     lowest = min(row["accuracy"] for row in rows)
     highest = max([row["accuracy"] for row in rows] + [accuracy for _, accuracy, _ in lines])
-    left.set(xlabel="additions per inference", ylabel="accuracy, %", xscale="log")
     bottom = max(0.0, 100 * lowest - BELOW)
+    begins = f" (from {bottom:g} on, not from 0)" if bottom else ""
+    left.set(xlabel="additions per inference", ylabel=f"accuracy, %{begins}", xscale="log")
     left.set_ylim(bottom, 100 * highest + max(1.0, 0.04 * (100 * highest - bottom)))
     left.set_title("Accuracy against additions (a marker is a run)")
     right.set_xscale("log", base=2)
     right.set(xlabel="timesteps", title="Accuracy against timesteps")
     right.xaxis.set_major_formatter("{x:.0f}")
+    figure.suptitle(
+        diagnosis.data_of(found["data"]["path"], found["first_sample"], found["samples"])
+    )
     figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=5)
     write(figure, path)
 

@@ -73,7 +73,7 @@ def key(index: int) -> Markup:
     """The sample of a line that a legend shows, and the number of the run."""
     line = f'<line x1="0" y1="5" x2="26" y2="5" {style_of(index)}/>'
     drawn = f'<svg class="key" viewBox="0 0 26 10" aria-hidden="true">{line}</svg>'
-    return Markup(f'{drawn} <b class="number">{index + 1}</b>')
+    return Markup(f'{drawn} <span class="number">{index + 1}</span>')
 
 
 def rule(left: float, right: float, y: float, kind: str = "grid") -> str:

@@ -21,7 +21,7 @@ def report(
         list[str] | None,
         typer.Option(metavar="NAME|FILE", help=f"of actions; may be repeated \\[{DEFAULT}]"),
     ] = None,
-    title: Annotated[str | None, typer.Option(help="of the page [the network's name]")] = None,
+    title: Annotated[str | None, typer.Option(help=r"of the page \[the network's name]")] = None,
     accumulate: options.OwnAccumulate = None,
     update: options.OwnUpdate = None,
     input_machine: options.OwnInput = None,
