@@ -7,9 +7,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from files import images, network
+from support.files import images, network
 from support.pages import Page
-from torch_files import TOPOLOGY, hdf5, small
+from support.torch_files import TOPOLOGY, hdf5, small
 
 from evsim.base.shipped import shipped
 from evsim.chip.profile.amounts import high, low
@@ -51,13 +51,11 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def told(folder, capsys):
+def told(folder, command):
     """Run a command that must succeed; returns its standard output."""
 
     def run(line):
-        capsys.readouterr()
-        status = run_command(line.split())
-        out, err = capsys.readouterr()
+        status, out, err = command(line)
         assert (status, err) == (0, "")
         return out
 
