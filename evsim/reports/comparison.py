@@ -29,10 +29,9 @@ def draw_all(compared: Comparison, path: Path) -> None:
     Where there are diagnoses, theirs take `path` and names with a number, and that of the
     comparison one with "comparison".
     """
-    first = compared.some.start
-    for k, (network, found) in enumerate(compared.diagnoses.items(), 1):
+    for k, found in enumerate(compared.diagnoses.values(), 1):
         own = path if k == 1 else path.with_name(f"{path.stem}-{k}{path.suffix}")
-        diagnosis.draw(found, own, network, compared.data.path, first)
+        diagnosis.draw(found, own)
     if compared.diagnoses:
         path = path.with_name(f"{path.stem}-comparison{path.suffix}")
     draw(compared.as_dict(), path)

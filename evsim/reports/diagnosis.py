@@ -47,10 +47,10 @@ def _where(found: Diagnosis) -> str:
     return ", on calibration images" if found.calibration else ""
 
 
-def draw(found: Diagnosis, path, network: str, data: str, first: int) -> None:
+def draw(found: Diagnosis, path) -> None:
     """Write the picture: accuracy against T, the layers' agreement, rates against activations.
 
-    Its title names the file of the network, that of the data, and the samples from `first` on.
+    Its title says of which network, which data and which samples.
     """
     shown = found.layers
     lines = -(-len(shown) // COLUMNS)
@@ -70,13 +70,15 @@ def draw(found: Diagnosis, path, network: str, data: str, first: int) -> None:
     for axis in axes[len(shown) :]:
         axis.axis("off")
     bottom.suptitle("Firing rates against activations (one batch; dashed: equal)", fontsize=10)
-    figure.suptitle(f"{drawn(Path(network).name)} on {data_of(data, first, found.samples)}")
+    data = data_of(found.data_path, found.first_sample, found.samples)
+    figure.suptitle(f"{drawn(found.network)} on {data}")
     write(figure, path)
 
 
 def data_of(path: str, first: int, samples: int) -> str:
     """The title's words for samples of a data file."""
-    return f"{drawn(Path(path).name)}, samples {first} to {first + samples - 1}"
+    name = drawn(Path(path).name) if path else "images in memory"
+    return f"{name}, samples {first} to {first + samples - 1}"
 
 
 def _accuracy(axis, found: Diagnosis) -> None:

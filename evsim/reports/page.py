@@ -34,20 +34,21 @@ from evsim.reports.wording import (
 
 def render(
     results: list[Recorded],
-    profiles: Sequence[Profile],
+    profiles: Profile | Sequence[Profile],
     machine: dict[str, str],
     checks: Sequence[dict] = (),
     title: str = "",
 ) -> str:
-    """The page of results under the prices of profiles.
+    """The page of results under the prices of a profile or several.
 
     `machine` takes the place of the machines of the profiles; `checks` as in `broken.assumptions`;
     `title` is that of the page where it has one of its own.
     """
+    profiles = [profiles] if isinstance(profiles, Profile) else list(profiles)
     views = []
     for recorded in results:
         with hdf5.reading(recorded.path):  # facts that do not fit each other are a damaged file
-            views.append(view_of(recorded, list(profiles), machine))
+            views.append(view_of(recorded, profiles, machine))
     for index, (view, label) in enumerate(zip(views, _labels(results), strict=True)):
         view |= {"label": label, "key": svg.key(index), "index": index}
     several = len(views) > 1

@@ -310,7 +310,7 @@ def _diagnose(model, path: Path, data, some: slice, jobs, picture: Path, quiet: 
     diagnosis.finish()
     from evsim.reports import diagnosis as report
 
-    report.draw(diagnosis, picture, str(path), str(data.path), some.start)
+    report.draw(diagnosis, picture)
     return {"picture": str(picture), "diagnosis": diagnosis}
 
 
