@@ -112,14 +112,14 @@ def _least_energy(views: list[dict], k: int) -> dict:
         title += f", {energies[0]['profile'].name}"
     known = [energy for energy in energies if not energy["lower_bound"]]
     if not known:
-        return _tile(title, "not known", [], "of every run something has no price")
+        return _tile(title, "not known", [], "of every run something has no price or is left out")
     least = min(known, key=lambda energy: high(energy["total"]))
     most, unit = high(least["total"]), unit_for([least["total"]], JOULES)
     rivals = [view for view in views if low(view["energies"][k]["total"]) <= most]
     exact = all(_is_exact(view["energies"][k]) for view in rivals)
     if len(rivals) > 1 and not exact:
         value = f"at most {three(most / unit.size)} {unit.name}"
-        return _tile(title, value, rivals, "a range or a missing price leaves open which")
+        return _tile(title, value, rivals, "a range or a lower bound leaves open which")
     others = [energy for energy in energies if energy is not least]
     beside = ""
     if not all(map(_is_exact, others)):
@@ -186,7 +186,7 @@ def _begins(ends: tuple[float, float]) -> str:
 def _bounds(runs: list[Spent], prices: str) -> str:
     words = f"Prices: {prices}."
     if any(run.at_least for run in runs):
-        words += " An arrow: at least so much, as something has no price."
+        words += " An arrow: at least so much, as something has no price or is left out."
     if any(isinstance(run.amount, tuple) for run in runs):
         words += " Pale, or a line: the range that the prices leave open."
     return words
