@@ -8,7 +8,7 @@ from evsim.chip.prices import Profile, done_by_part, microjoule, price
 from evsim.chip.profile.amounts import high
 from evsim.counting.machine import Machine
 from evsim.formats.result import StoredRun
-from evsim.reports.wording import COUNTS, JOULES, OF_PARTS, OF_TABLE, unit_for
+from evsim.reports.wording import COUNTS, JOULES, OF_COUNTS, OF_JOULES, unit_for
 
 
 def of_profile(run: StoredRun, counts: dict, profile: Profile, chosen: dict[str, str]) -> dict:
@@ -21,6 +21,7 @@ def of_profile(run: StoredRun, counts: dict, profile: Profile, chosen: dict[str,
     if machine != counts["machine"]:
         counts = run.counted(run.work, Machine(**machine), {})
     samples, priced = run.count, price(counts, profile)
+    by_action = {name: microjoule(pj, samples) for name, pj in priced["actions"].items()}
     charges = {action: charge for charge in profile.prices for action in charge.action}
     done, actions, total = Counter(), {}, priced["total"]
     for part in done_by_part(counts).values():
@@ -29,7 +30,7 @@ def of_profile(run: StoredRun, counts: dict, profile: Profile, chosen: dict[str,
         if high(energy):
             actions[action] = {
                 "times": done[action] / samples,
-                "energy": microjoule(energy, samples),
+                "energy": by_action[action],
                 "share": high(energy) / high(total),
                 "evidence": charges[action].evidence,
                 "source": charges[action].source,
@@ -43,7 +44,7 @@ def of_profile(run: StoredRun, counts: dict, profile: Profile, chosen: dict[str,
         "unpriced": {action: n / samples for action, n in priced["unpriced"].items()},
         "left_out": priced["left_out"],
         "actions": actions,
-        "by_action": {name: microjoule(pj, samples) for name, pj in priced["actions"].items()},
+        "by_action": by_action,
         "parts": {name: microjoule(energy, samples) for name, energy in priced["parts"].items()},
         "most": max((row["share"] for row in actions.values()), default=1),
         "evidence": [
@@ -51,6 +52,6 @@ def of_profile(run: StoredRun, counts: dict, profile: Profile, chosen: dict[str,
             for kind, energy in priced["evidence"].items()
             if high(energy)
         ],
-        "unit": unit_for([microjoule(total, samples)], JOULES, OF_PARTS),
-        "times_unit": unit_for([row["times"] for row in actions.values()], COUNTS, OF_TABLE),
+        "unit": unit_for([microjoule(total, samples), *by_action.values()], JOULES, OF_JOULES),
+        "times_unit": unit_for([row["times"] for row in actions.values()], COUNTS, OF_COUNTS),
     }

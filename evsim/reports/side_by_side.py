@@ -6,7 +6,17 @@ from evsim.chip.profile.amounts import high, low
 from evsim.reports import cost_charts
 from evsim.reports.cost_charts import Spent
 from evsim.reports.svg import zoom
-from evsim.reports.wording import COUNTS, JOULES, OF_TABLE, cell, digits, percent, three, unit_for
+from evsim.reports.wording import (
+    COUNTS,
+    JOULES,
+    OF_COUNTS,
+    OF_JOULES,
+    cell,
+    digits,
+    percent,
+    three,
+    unit_for,
+)
 from evsim.studies.compare import relative
 
 SUMMARY = {  # counts of a run: what they are
@@ -29,7 +39,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 def summary(views: list[dict]) -> dict:
     """The rows of the table of all runs: amounts, and multiples of the first run's."""
     rows, first = [], views[0]
-    unit = unit_for([n for view in views for n in view["counts"].values()], COUNTS, OF_TABLE)
+    unit = unit_for([n for view in views for n in view["counts"].values()], COUNTS, OF_COUNTS)
     for name, label in SUMMARY.items():
         cells = []
         for view in views:
@@ -37,7 +47,7 @@ def summary(views: list[dict]) -> dict:
             times = f"{TIMES} {three(number / base)}" if base and view is not first else ""
             cells.append((cell(number, unit), times))
         rows.append({"label": label, "unit": unit, "cells": cells, "part": name == "macs"})
-    joules = unit_for([e["total"] for view in views for e in view["energies"]], JOULES)
+    joules = unit_for([e["total"] for view in views for e in view["energies"]], JOULES, OF_JOULES)
     for k, energy in enumerate(first["energies"]):
         several = f" ({energy['profile'].name})" if len(first["energies"]) > 1 else ""
         cells = []
@@ -142,7 +152,7 @@ def costs(views: list[dict]) -> list[dict]:
     bars, points = [], []
     for k, energy in enumerate(views[0]["energies"]):
         runs = _spent(views, k)
-        unit = unit_for([run.amount for run in runs], JOULES)
+        unit = unit_for([run.amount for run in runs], JOULES, OF_JOULES)
         on = f", {energy['profile'].name}" if len(views[0]["energies"]) > 1 else ""
         said, name = _bounds(runs, energy["profile"].title), "energy per inference"
         bars.append(_pictured(f"Energy{on}", cost_charts.bars(runs, unit, name), said))
@@ -154,7 +164,7 @@ def costs(views: list[dict]) -> list[dict]:
             points.append(_pictured(f"Accuracy against energy{on}", picture, said))
     for key, (title, name) in PICTURED.items():
         runs = [Spent(view["index"], view["label"], view["counts"][key]) for view in views]
-        unit = unit_for([run.amount for run in runs], COUNTS)
+        unit = unit_for([run.amount for run in runs], COUNTS, OF_COUNTS)
         bars.append(_pictured(title, cost_charts.bars(runs, unit, name), ""))
     return bars + points
 

@@ -12,7 +12,7 @@ from evsim.counting.machine import ACCUMULATOR, ADDITIONS, M3, SYNOPS
 from evsim.reports import broken, charts
 from evsim.reports.priced import of_profile
 from evsim.reports.recorded import Recorded
-from evsim.reports.wording import COUNTS, JOULES, OF_PARTS, OF_TABLE, percent, unit_for
+from evsim.reports.wording import COUNTS, JOULES, OF_COUNTS, OF_JOULES, percent, unit_for
 
 NO_NEURONS = ("input", "readout", GATE)  # do not count as neurons that spike
 
@@ -90,7 +90,7 @@ def _populations(recorded: Recorded, samples: int) -> dict:
             text += f"the others up to {percent(row['highest'])} %"
             row["picture"] = charts.histogram(rates, top, text)
         rows.append(row)
-    return {"rows": rows, "unit": unit_for([row["spikes"] for row in rows], COUNTS, OF_TABLE)}
+    return {"rows": rows, "unit": unit_for([row["spikes"] for row in rows], COUNTS, OF_COUNTS)}
 
 
 def _work(recorded: Recorded, counts: dict, energy: dict) -> dict:
@@ -112,11 +112,12 @@ def _work(recorded: Recorded, counts: dict, energy: dict) -> dict:
         rows.append(row | {"energy": energy["parts"][name]})
     most = {key: max(row[key] for row in rows) or 1 for key in ("additions", "M3")}
     total = counts["total"]["memory_accesses"]["M3"] / run.count
-    joules = unit_for([energy["total"]], JOULES, OF_PARTS)
+    joules = unit_for([energy["total"], *energy["parts"].values()], JOULES, OF_JOULES)
+    amounts = [row[key] for row in rows for key in ("additions", "M1", "M2", "M3")]
     return {
         "rows": rows,
         "most": most,
-        "unit": unit_for([total], COUNTS, OF_TABLE),
+        "unit": unit_for([total, *amounts], COUNTS, OF_COUNTS),
         "joules": joules,
     }
 
@@ -134,7 +135,7 @@ def _queues(recorded: Recorded) -> dict:
         }
         text = f"Events for {name} over time: mean {row['mean']:,.1f}, at most {row['peak']:,}"
         rows.append({**row, "picture": charts.queue(queue.mean, queue.most, text)})
-    return {"rows": rows, "unit": unit_for([row["peak"] for row in rows], COUNTS, OF_TABLE)}
+    return {"rows": rows, "unit": unit_for([row["peak"] for row in rows], COUNTS, OF_COUNTS)}
 
 
 def _raster(recorded: Recorded) -> list[dict]:

@@ -12,8 +12,7 @@ from evsim.chip.profile.amounts import Amount, high, low
 
 SMALLEST = 0.001  # what is less, and not 0, is only said to be less
 COUNTS = {9: "G", 6: "M", 3: "k", 0: ""}  # powers of ten: how a count in them is marked
-OF_TABLE = 1e5  # counts of a table are below it, so that small ones beside them can be read
-OF_PARTS = 1e4  # energies of a table that breaks one down are below it, for that reason
+OF_COUNTS, OF_JOULES = 1e5, 1e4  # what a table may have in a unit where others are small beside it
 JOULES = {6: "J", 3: "mJ", 0: "µJ", -3: "nJ", -6: "pJ"}  # powers of ten of a microjoule
 
 
@@ -31,10 +30,21 @@ class Unit:
 
 
 def unit_for(amounts: Iterable[Amount], names: dict[int, str], most: float = 1e3) -> Unit:
-    """The unit in which the greatest amount is below `most` and not far below it."""
+    """The unit in which the greatest amount is below 1,000 and not far below it.
+
+    Where an amount beside it is below 0.1 then, it is the next lower unit in which it is not, as
+    long as the greatest amount stays below `most`.
+    """
+    amounts = list(amounts)
     greatest = max(map(high, amounts), default=0.0)
-    fitting = [power for power in names if greatest < most * 10.0**power]
-    power = (min(fitting) if fitting else max(names)) if greatest > 0 else 0
+    least = min((low(amount) for amount in amounts if low(amount) > 0), default=greatest)
+    if not greatest > 0:
+        return Unit(1.0, names[0])
+    power = min((p for p in names if greatest < 1e3 * 10.0**p), default=max(names))
+    while (
+        least < 0.1 * 10.0**power and power - 3 in names and greatest < most * 10.0 ** (power - 3)
+    ):
+        power -= 3
     return Unit(10.0**power, names[power])
 
 

@@ -266,10 +266,15 @@ def test_three_digits(number, expected):
 
 
 def test_units():
-    assert unit_for([3395595.2], COUNTS).name == "M"
-    assert unit_for([3395595.2], COUNTS, 1e5).name == "k"
+    assert unit_for([3395595.2], COUNTS, 1e5).name == "M"
+    assert unit_for([3395595.2, 0.0, 2090.0], COUNTS, 1e5).name == "k"  # 2.09 beside 3,400
+    assert unit_for([339559520.0, 2090.0], COUNTS, 1e5).name == "M"  # not 340,000
+    assert unit_for([339559520.0, 2090.0], COUNTS).name == "M"
     assert unit_for([0.0], COUNTS).name == ""
+    assert unit_for([], COUNTS).name == ""
     assert unit_for([(1.0, 1200.0)], JOULES).name == "mJ"
+    assert unit_for([5510.0, (0.0, 0.149)], JOULES, 1e4).name == "mJ"
+    assert unit_for([5510.0, 0.149], JOULES, 1e4).name == "µJ"
     assert unit_for([0.0539], JOULES).name == "nJ"
     assert unit_for([1e-9], JOULES).name == "pJ"
     assert digits((1.0, 1.0004)) == "1.00"
