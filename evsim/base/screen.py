@@ -12,14 +12,17 @@ import io
 import json
 import math
 import os
+import shutil
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-ROWS = 500  # of a table that are printed
+from evsim.base.table import Table, draw, wrapped
+
+ROWS = 500  # of a table that are printed on a terminal
 LINE, CELL, MESSAGE = 20_000, 500, 2_000  # characters that are printed of each
-PLAIN = {"highlight": False, "markup": False, "emoji": False}
+WHOLE = 100_000  # rows where the screen is no limit
+PLAIN_FRAME = str.maketrans("┏━┳┓┃┡╇┩│└─┴┘…", "+-++|+++|+-++~")  # where an encoding has no other
 INVISIBLE = {  # that count as printable: fillers, joiners, variation selectors
     *map(chr, (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0)),
     *map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))),
@@ -68,49 +71,48 @@ def _finite(found):
     return None if isinstance(found, float) and not math.isfinite(found) else found
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table: its first column and those named in `left` are text, the others numbers."""
-
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    left: tuple[str, ...] = ()
-
-
 class Output:
-    """Standard output for lines and tables; wide enough for tables where it is no terminal."""
+    """Standard output for lines and tables, which fit a terminal unless `wide`.
 
-    def __init__(self):
-        from rich.console import Console
+    Where it is no terminal, or `wide`, every line is as long as it needs to be.
+    """
 
-        self._console = Console(**PLAIN)
-        if not self._console.is_terminal:
-            self._console = Console(**PLAIN, width=130, color_system=None)
+    def __init__(self, wide: bool = False):
+        self.width = None if wide else terminal_width()
+        self._bold = sys.stdout.isatty() and os.name != "nt" and os.environ.get("TERM") != "dumb"
+        self._most = WHOLE if self.width is None else ROWS
 
-    def print(self, what: str | Table, soft_wrap: bool = False) -> None:
-        """Print a line, broken where the screen ends unless `soft_wrap`, or a table."""
+    def print(self, what: str | Table) -> None:
+        """Print a line, broken between words where the screen ends, or a table."""
         if isinstance(what, str):
-            self._console.print(printable(what, LINE), soft_wrap=soft_wrap)
+            for line in wrapped(printable(what, LINE), self.width):
+                self._print(line)
             return
-        self._console.print(self._drawn(what))
-        if len(what.rows) > ROWS:
-            self._console.print(f"... and {len(what.rows) - ROWS:,} more")
+        shown = Table(
+            _cell(what.title),
+            [*map(_cell, what.columns)],
+            [[*map(_cell, row)] for row in what.rows[: self._most]],
+            tuple(map(_cell, what.left)),
+            tuple(map(_cell, what.spare)),
+        )
+        for line in draw(shown, self.width):
+            self._print(f"\x1b[1m{line.text}\x1b[0m" if line.heads and self._bold else line.text)
+        if len(what.rows) > self._most:
+            self._print(f"... and {len(what.rows) - self._most:,} more")
 
-    def _drawn(self, table: Table):
-        from rich.box import SIMPLE_HEAD
-        from rich.table import Table as Drawn
+    def _print(self, line: str) -> None:
+        print(line if _has_frames() else line.translate(PLAIN_FRAME))
 
-        style = {"title_justify": "left", "title_style": "bold", "header_style": "bold"}
-        if self._console.width < 100:  # every column counts
-            style |= {"box": SIMPLE_HEAD, "pad_edge": False, "collapse_padding": True}
-        drawn = Drawn(title=_cell(table.title), **style)
-        for i, column in enumerate(table.columns):
-            side = "right" if i and column not in table.left else "left"
-            drawn.add_column(_cell(column), justify=side, overflow="fold")
-        for row in table.rows[:ROWS]:
-            drawn.add_row(*map(_cell, row))
-        return drawn
+
+def terminal_width() -> int | None:
+    """The cells of a line of standard output; None where it is no terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _has_frames() -> bool:
+    """Whether standard output can show what frames are made of."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return encoding.lower().replace("-", "").startswith("utf")
 
 
 def _cell(text: str) -> str:

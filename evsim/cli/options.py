@@ -58,6 +58,7 @@ ClusterWrites = Annotated[
     bool, typer.Option("--cluster-writes", help="workers write samples to a folder they share")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite")]
+Wide = Annotated[bool, typer.Option("--wide", help="tables whole, wider than the screen")]
 AsJson = Annotated[bool, typer.Option("--json")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="print nothing but errors")]
 DataFile = Annotated[Path, typer.Argument(help="images or events", show_default=False)]

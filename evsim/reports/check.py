@@ -11,10 +11,10 @@ from evsim.reports.wording import numeral
 VERDICTS = {True: "holds", False: "BROKEN", None: "-"}
 
 
-def show(check) -> None:
+def show(out: Output, check) -> None:
     """Print every assumption, what it was measured at, and what a run takes and costs."""
-    out, values, samples = Output(), check.values, check.job.run.count
-    out.print(f"{check.network.path} on {check.profile.title}, {samples} samples", soft_wrap=True)
+    values, samples = check.values, check.job.run.count
+    out.print(f"{check.network.path} on {check.profile.title}, {samples} samples")
     out.print(_outcome(values))
     if check.free.run is not check.job.run:
         out.print(f"without these limits: {_outcome(values['unconstrained'])}")
@@ -24,13 +24,12 @@ def show(check) -> None:
         place += f" and {len(more)} more" if more else ""
         rows.append([assumption, VERDICTS[holds], *map(numeral, numbers), place])
     columns = ["assumption", "holds", "measured", "limit", "margin", "place"]
-    out.print(Table("Assumptions", columns, rows))
+    out.print(Table("Assumptions", columns, rows, left=("place",)))
     _memory(check.traffic.as_dict(), samples, out)
     views, means = values["accesses_per_synapse"], values["per_synapse"]
     out.print(
         f"accesses per synapse: M1 {means['M1']:.3f} (at most {views['M1']['max']}), M2 "
-        f"{means['M2']:.3f} (at most {views['M2']['max']}), M3 {means['M3']:.3f}",
-        soft_wrap=True,
+        f"{means['M2']:.3f} (at most {views['M2']['max']}), M3 {means['M3']:.3f}"
     )
     _time(check.timing.as_dict(), out)
     if values["energy_uj"] is not None:
@@ -64,7 +63,7 @@ def _memory(moved: dict, samples: int, out: Output) -> None:
     ]
     columns = ["set", "weights read", "words", "bits used", "distinct in timesteps", "in samples"]
     title = f"Weights of a sample, in words of {moved['word_bits']} bits"
-    out.print(Table(title, columns, rows))
+    out.print(Table(title, columns, rows, spare=("words", "in samples")))
 
 
 def _time(time: dict, out: Output) -> None:
@@ -79,6 +78,5 @@ def _time(time: dict, out: Output) -> None:
     where = f"core {time['bottleneck_core']} ({', '.join(time['populations'])})"
     out.print(
         f"latency {span('latency')}, an inference every {span('interval')}; the bottleneck is "
-        f"{where}, bound by {time['bound_by']}",
-        soft_wrap=True,
+        f"{where}, bound by {time['bound_by']}"
     )

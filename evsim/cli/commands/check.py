@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evsim.base.screen import tell_json
+from evsim.base.screen import Output, tell_json
 from evsim.cli import options as options
 
 Claims = Annotated[
@@ -33,6 +33,7 @@ def check(
     keep: options.Keep = None,
     cluster: options.Cluster = None,
     cluster_writes: options.ClusterWrites = False,
+    wide: options.Wide = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -82,6 +83,6 @@ def check(
     elif not quiet:
         from evsim.reports.check import show
 
-        show(checked)
+        show(Output(wide), checked)
     if not checked.holds:
         raise typer.Exit(1)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from evsim.base.errors import mismatch
-from evsim.base.screen import tell_json
+from evsim.base.screen import Output, tell_json
 from evsim.chip.prices import DEFAULT
 from evsim.cli import model_options as model_options
 from evsim.cli import options as options
@@ -43,6 +43,7 @@ def compare(
     picture: Annotated[
         Path | None, typer.Option(help="accuracy against cost; with --ann the diagnosis, too")
     ] = None,
+    wide: options.Wide = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -85,4 +86,6 @@ def compare(
         if as_json:
             tell_json(compared.as_dict())
         elif not quiet:
-            report.show(compared.as_dict(), compared.profile.title, compared.diagnoses)
+            report.show(
+                Output(wide), compared.as_dict(), compared.profile.title, compared.diagnoses
+            )

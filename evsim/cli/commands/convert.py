@@ -91,6 +91,7 @@ def convert(
     jobs: options.Jobs = None,
     overwrite: options.Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="go on with OUT.part")] = False,
+    wide: options.Wide = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -122,7 +123,7 @@ def convert(
                 picture = picture or network.with_suffix(".png")
                 found |= _diagnose(read, network, data, some, jobs, picture, silent)
     if as_json or not quiet:
-        _tell(found, as_json)
+        _tell(found, as_json, wide)
 
 
 CHOICES = ("method", "percentile", "per_channel", "threshold_scale", "timesteps", "v_init")
@@ -314,7 +315,7 @@ def _diagnose(model, path: Path, data, some: slice, jobs, picture: Path, quiet: 
     return {"picture": str(picture), "diagnosis": diagnosis}
 
 
-def _tell(found: dict, as_json: bool) -> None:
+def _tell(found: dict, as_json: bool, wide: bool) -> None:
     """Print what was written, the table of units and the diagnosis."""
     from evsim.base.screen import Output, tell_json
     from evsim.reports import diagnosis as report
@@ -324,6 +325,7 @@ def _tell(found: dict, as_json: bool) -> None:
     if as_json:
         tell_json(found if diagnosis is None else found | diagnosis.as_dict())
         return
-    show(found)
+    out = Output(wide)
+    show(out, found)
     if diagnosis is not None:
-        report.show(Output(), diagnosis)
+        report.show(out, diagnosis)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from evsim.base.screen import tell_json
+from evsim.base.screen import Output, tell_json
 from evsim.cli import options as options
 
 
@@ -20,6 +20,7 @@ def cost(
     accumulate: options.OwnAccumulate = None,
     update: options.OwnUpdate = None,
     input_machine: options.OwnInput = None,
+    wide: options.Wide = False,
     as_json: options.AsJson = False,
 ) -> None:
     """What a stored run costs on chips, side by side, without simulating again."""
@@ -42,4 +43,4 @@ def cost(
     if as_json:
         tell_json(found)
     else:
-        show(found)
+        show(Output(wide), found)

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from evsim.base.screen import say
+from evsim.base.screen import Output, say
 from evsim.base.shipped import shipped
+from evsim.cli import options as options
 from evsim.studies.job import Job, byte_count
 
 MEMORY = "512M"
@@ -15,6 +16,7 @@ MEMORY = "512M"
 
 def demo(
     all_networks: Annotated[bool, typer.Option("--all", help="every shipped network")] = False,
+    wide: options.Wide = False,
 ) -> None:
     """Run a shipped network over the shipped handwritten digits."""
     from evsim.formats.data import open_data
@@ -23,17 +25,16 @@ def demo(
 
     with open_data(shipped("data") / "digits_test.h5") as data:
         if all_networks:
-            _compare(data)
+            _compare(data, wide)
             return
         job = Job(load(shipped("networks") / "digits-conv.h5"), data)
         job.simulate(None, byte_count(MEMORY))
-        show(job, {})
+        show(Output(wide), job, {})
 
 
-def _compare(data) -> None:
+def _compare(data, wide: bool) -> None:
     """Run every shipped network and print them one below the other."""
     from evsim.chip.prices import DEFAULT, Profile, find
-    from evsim.cli import options as options
     from evsim.formats.network import load
     from evsim.reports import comparison as report
     from evsim.studies.compare import Comparison
@@ -47,4 +48,4 @@ def _compare(data) -> None:
         say(f"{network.name}, {number} of {len(networks)}")
         compared.add(network)
     rows = [column.row for column in compared.columns]
-    report.overview(rows, networks, profile.title)
+    report.overview(Output(wide), rows, networks, profile.title)

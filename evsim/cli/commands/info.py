@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from evsim.base.screen import tell_json
+from evsim.base.screen import Output, tell_json
+from evsim.cli import options as options
 
 
 def info(
     file: Annotated[Path, typer.Argument(help="network, data, result or trainer's file")],
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    wide: options.Wide = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """What a file holds."""
     from evsim.formats.guard import guarded
@@ -25,4 +27,4 @@ def info(
     if as_json:
         tell_json(found)
     else:
-        show(found)
+        show(Output(wide), found)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from evsim.base.errors import EvsimError, mismatch
-from evsim.base.screen import tell_json
+from evsim.base.screen import Output, tell_json
 from evsim.cli import options as options
 
 Bits = Annotated[int | None, typer.Option(help="of a weight", **options.whole("--bits", 2))]
@@ -47,6 +47,7 @@ def quantize(
     cluster: options.Cluster = None,
     cluster_writes: options.ClusterWrites = False,
     overwrite: options.Overwrite = False,
+    wide: options.Wide = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -79,7 +80,7 @@ def quantize(
     elif not quiet:
         from evsim.reports.widths import show
 
-        show(found)
+        show(Output(wide), found)
 
 
 def _made(network, data, given: dict):

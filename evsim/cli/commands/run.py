@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from evsim.base.errors import mismatch
-from evsim.base.screen import tell_json
+from evsim.base.screen import Output, tell_json
 from evsim.cli import options as options
 from evsim.studies.job import Job, byte_count
 
@@ -36,6 +36,7 @@ def run(
     cluster_writes: options.ClusterWrites = False,
     overwrite: options.Overwrite = False,
     resume: Annotated[bool, typer.Option("--resume", help="go on with OUT.part")] = False,
+    wide: options.Wide = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -80,9 +81,10 @@ def run(
         if as_json:
             tell_json(job.summary(machine) | found)
         elif not quiet:
-            show(job, machine)
+            screen = Output(wide)
+            show(screen, job, machine)
             for one in reported:
-                show_convention(one)
+                show_convention(screen, one)
 
 
 def _recordings(record: str | None, out: Path | None) -> tuple[str, ...]:
