@@ -12,6 +12,11 @@ def show(out: Output, found: dict) -> None:
     out.print(f"{found['network']}{coding or ''}")
     for name, reason in found["floats"].items():
         out.print(f"{name}: floating-point neurons, as {reason}")
+    if found["compare"]:
+        sign = {"ge": ">=", "gt": ">"}[found["compare"]]
+        out.print(f"neurons fire where v {sign} threshold, as the chip's do")
+    for note in found["notes"]:
+        out.print(note)
     if found["units"]:
         out.print(_units(found["units"]))
     if "runs" in found:

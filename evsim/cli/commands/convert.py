@@ -4,49 +4,24 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from evsim.base.errors import EvsimError, mismatch, nearest
+from evsim.cli import convert_options as own
+from evsim.cli import files
 from evsim.cli import model_options as model_options
 from evsim.cli import options as options
 
 SAMPLES = 600  # to calibrate with, unless asked otherwise
-Method = Annotated[str | None, typer.Option(metavar="max|percentile|spike-norm|mmse")]
-Percentile = Annotated[
-    float | None, typer.Option(help="[99.9]", **model_options.number("--percentile"))
-]
-Factor = Annotated[
-    float | None, typer.Option(help="[1]", **model_options.number("--threshold-scale"))
-]
-Start = Annotated[
-    float | None,
-    typer.Option(help="of a threshold [0.5]", **model_options.number("--v-init", True)),
-]
-Rounding = Annotated[
-    float | None, typer.Option(help="switch [0.5]", **model_options.number("--rounding", True))
-]
-Delta = Annotated[
-    int | None,
-    typer.Option(help="online \\[half a window]", **options.whole("--delta", 0)),
-]
-Prediction = Annotated[
-    float | None,
-    typer.Option(help="online [0.5]", **model_options.number("--prediction", True, closed=True)),
-]
-Balance = Annotated[str | None, typer.Option(metavar="weights|thresholds")]
-Unroll = Annotated[str | None, typer.Option(metavar="copies|recurrent", help="blocks with turns")]
-UnrollThresholds = Annotated[
-    str | None, typer.Option(metavar="own|shared", help="of the copies of a layer")
-]
-Feedback = Annotated[int | None, typer.Option(**options.whole("--feedback-delay", 1))]
-Pooling = Annotated[str | None, typer.Option(metavar="prepool|neurons", help="average pools")]
+EXAMPLES = (
+    "evsim convert model.h5 -o network.h5 --calibrate train.h5",
+    "evsim convert weights.h5 -o network.h5 --topology lenet5 --calibrate train.h5 --diagnose",
+    "evsim convert model.h5 -o network.h5 --calibrate train.h5 --scheme switch --window 16",
+)
 
 
 def convert(
     model: model_options.ModelFile,
-    network: Annotated[Path, typer.Option("-o", "--out", help="network file to write")],
+    network: own.Out,
     topology: model_options.Topology = None,
     scale: model_options.Scale = None,
     mean: model_options.Mean = None,
@@ -58,39 +33,35 @@ def convert(
     compare: model_options.Compare = None,
     bias_start: model_options.BiasStart = None,
     force: model_options.Force = False,
-    calibrate: Annotated[Path | None, typer.Option(help="images to balance with")] = None,
-    samples: options.Samples = None,
-    method: Method = None,
-    percentile: Percentile = None,
-    per_channel: Annotated[bool, typer.Option("--per-channel")] = False,
-    threshold_scale: Factor = None,
+    calibrate: own.Calibrate = None,
+    samples: own.Samples = None,
+    method: own.Method = None,
+    percentile: own.Percentile = None,
+    per_channel: own.PerChannel = False,
+    threshold_scale: own.Factor = None,
     timesteps: options.Timesteps = None,
-    v_init: Start = None,
-    balance: Balance = None,
-    pooling: Pooling = None,
-    correct_bias: Annotated[
-        bool, typer.Option("--correct-bias", help="by what rates miss")
-    ] = False,
-    stagger: Annotated[int | None, typer.Option(**options.whole("--stagger", 0))] = None,
+    v_init: own.Start = None,
+    balance: own.Balance = None,
+    pooling: own.Pooling = None,
+    correct_bias: own.CorrectBias = False,
+    stagger: own.Stagger = None,
     coding: options.Coding = None,
     seed: options.OwnSeed = None,
-    unroll: Unroll = None,
-    feedback_delay: Feedback = None,
-    unroll_thresholds: UnrollThresholds = None,
-    scheme: Annotated[str, typer.Option(metavar="rate|switch|stochastic|...")] = "rate",
-    window: Annotated[int | None, typer.Option(**options.whole("--window", 2))] = None,
-    firing: Annotated[str | None, typer.Option(metavar="window|online", help="switch")] = None,
-    rounding: Rounding = None,
-    delta: Delta = None,
-    prediction: Prediction = None,
-    analog: Annotated[
-        tuple | None, typer.Option(help="ReLUs kept (rate)", **options.names("LAYER"))
-    ] = None,
-    diagnose: Annotated[bool, typer.Option("--diagnose", help="rates beside activations")] = False,
-    picture: Annotated[Path | None, typer.Option(help="of the diagnosis [OUT.png]")] = None,
+    unroll: own.Unroll = None,
+    feedback_delay: own.Feedback = None,
+    unroll_thresholds: own.UnrollThresholds = None,
+    scheme: own.Scheme = "rate",
+    window: own.Window = None,
+    firing: own.Firing = None,
+    rounding: own.Rounding = None,
+    delta: own.Delta = None,
+    prediction: own.Prediction = None,
+    analog: own.Analog = None,
+    diagnose: own.Diagnose = False,
+    picture: own.Picture = None,
     jobs: options.Jobs = None,
     overwrite: options.Overwrite = False,
-    resume: Annotated[bool, typer.Option("--resume", help="go on with OUT.part")] = False,
+    resume: options.Resume = False,
     wide: options.Wide = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -171,10 +142,9 @@ def _refuse(what: str, asked: list[str]) -> None:
 def _images(path: Path, samples: str | None):
     """An open data file of images, and the range of those to calibrate with."""
     from evsim.formats.data import open_data
-    from evsim.formats.guard import guarded
     from evsim.studies.job import sample_range
 
-    with guarded(path, open_data) as data:
+    with files.opened(path, open_data, "DATA") as data:
         if data.images is None:
             raise mismatch("events", "images", "/events").within(file=str(path))
         yield data, sample_range(f":{SAMPLES}" if samples is None else samples, data.samples)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from evsim.base.screen import Output, say
 from evsim.base.shipped import shipped
 from evsim.cli import options as options
 from evsim.studies.job import Job, byte_count
 
 MEMORY = "512M"
+EXAMPLES = ("evsim demo", "evsim demo --all")
+All = options.flag("--all", panel=options.SIMULATED, help="every shipped network, side by side")
 
 
 def demo(
-    all_networks: Annotated[bool, typer.Option("--all", help="every shipped network")] = False,
+    all_networks: All = False,
     wide: options.Wide = False,
 ) -> None:
     """Run a shipped network over the shipped handwritten digits."""

@@ -10,14 +10,27 @@ import typer
 from evsim.chip.prices import DEFAULT
 from evsim.cli import options as options
 
+EXAMPLES = (
+    "evsim report r.h5 other.h5 -o page.html",
+    "evsim report r.h5 -o page.html --check loihi.json --prices loihi",
+)
+Page = options.option(
+    Path, "-o", "--out", panel=options.OUTPUT, metavar="FILE", help="the HTML page to write"
+)
+Checks = options.option(
+    list[Path] | None,
+    panel=options.OUTPUT,
+    metavar="FILE",
+    help="also show what evsim check --json printed into this file; again for another",
+    default="none",
+)
+
 
 def report(
     results: Annotated[list[Path], typer.Argument(help="result files", show_default=False)],
-    page: Annotated[Path, typer.Option("-o", "--out", help="HTML page to write")],
-    check: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="of evsim check --json, to show")
-    ] = None,
-    prices: Annotated[str, typer.Option(metavar="NAME|FILE", help="of actions")] = DEFAULT,
+    page: Page,
+    check: Checks = None,
+    prices: options.Prices = DEFAULT,
     accumulate: options.Accumulate = "direct",
     update: options.Update = "clock",
     input_machine: options.InputMachine = "recompute",

@@ -9,6 +9,8 @@ from evsim.base.screen import tell
 from evsim.cli import options as options
 from evsim.studies.job import announced_compilation
 
+EXAMPLES = ("evsim warm",)
+
 
 def warm(quiet: options.Quiet = False) -> None:
     """Compile and cache the kernels, so that no later run waits for them."""
