@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from evsim.base.errors import mismatch
-from evsim.base.screen import tell, tell_json
+from evsim.base.screen import say, tell, tell_json
 from evsim.cli import files
 from evsim.cli import model_options as model_options
 from evsim.cli import options as options
+from evsim.studies.chance import is_near_chance
 from evsim.studies.job import announced_compilation, counted, sample_range
 
 EXAMPLES = ("evsim ann model.h5 test.h5 --mean 0.5 --std 0.25",)
@@ -63,6 +66,12 @@ def ann(
     model_options.tell(reading, silent)
     correct = None if labels is None else int((predictions == labels).sum())
     accuracy = None if labels is None else correct / count
+    outputs = int(np.prod(reading.content.shapes[reading.content.output]))
+    if correct is not None and not silent and is_near_chance(correct, count, outputs):
+        say(
+            f"this is guessing one of {outputs} classes: were pixels scaled in training as here? "
+            "--scale, --mean, --std and --bgr say how (--flip-kernels: Theano wrote the file)"
+        )
     if as_json:
         found = {"samples": count, "correct": correct, "accuracy": accuracy}
         tell_json(found | {"predictions": predictions.tolist()})

@@ -239,7 +239,28 @@ def _convert(model, file, data, some, target, jobs, quiet) -> dict:
         for unit in made.units
     ]
     calibrated = f"{some.start}:{some.stop} of {data.path}"
-    return found | {"calibrated with": calibrated, "notes": list(made.notes), "units": rows}
+    told = [*made.notes, *_pools(model, choices.get("pooling", "prepool"))]
+    return found | {"calibrated with": calibrated, "notes": told, "units": rows}
+
+
+def _pools(model, pooling: str):
+    """What became of average pools, what that costs, and how to compare with other tools."""
+    averages = [
+        name
+        for name, layer in model.layers.items()
+        if layer.kind == "pool" and layer.operation == "average"
+    ]
+    if averages and pooling == "prepool":
+        yield (
+            f"average pools ({', '.join(averages)}) are part of the weights behind them, which is "
+            "exact but lets each spike go over all synapses behind the pool; --pooling neurons "
+            "takes fewer synops and more neurons, as other tools count"
+        )
+    elif averages:
+        yield (
+            f"average pools ({', '.join(averages)}) are neurons, as in other tools; --pooling "
+            "prepool makes them part of the weights behind them: exact, with more synops"
+        )
 
 
 def _convert_to_passes(model, file, choices, path, overwrite) -> dict:
@@ -252,7 +273,8 @@ def _convert_to_passes(model, file, choices, path, overwrite) -> dict:
         if error.place in choices:
             raise EvsimError(error.problem, f"--{error.place.replace('_', '-')}") from None
         raise error.within(file=str(file)) from None
-    return _write(path, made.network, overwrite) | {"notes": list(made.notes)}
+    notes = [*made.notes, *_pools(model, choices.get("pooling", "prepool"))]
+    return _write(path, made.network, overwrite) | {"notes": notes}
 
 
 def _write(path: Path, network, overwrite: bool, notes: dict | None = None) -> dict:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from evsim.base.errors import mismatch
-from evsim.base.screen import Output, tell_json
+from evsim.base.screen import Output, say, tell_json
 from evsim.cli import files
 from evsim.cli import options as options
+from evsim.studies.chance import is_near_chance
 from evsim.studies.job import Job, byte_count
 
 EXAMPLES = (
@@ -102,6 +103,8 @@ def run(
         found = {"conventions": reported} if reported else {}
         if len(reported) == 1:
             found["convention"] = reported[0]
+        if not (quiet or as_json):
+            _say_guessing(job)
         if as_json:
             tell_json(job.summary(machine) | found)
         elif not quiet:
@@ -109,6 +112,20 @@ def run(
             show(screen, job, machine)
             for one in reported:
                 show_convention(screen, one)
+
+
+def _say_guessing(job: Job) -> None:
+    """Say what may be wrong where the accuracy is that of guessing."""
+    if job.labels is None:
+        return
+    outputs = job.network.populations[job.network.output].neurons
+    correct = int((job.run.predictions == job.labels).sum())
+    if is_near_chance(correct, job.run.count, outputs):
+        say(
+            f"this is guessing one of {outputs} classes: more timesteps (-T) may help; else see "
+            "whether evsim ann guesses as well, and convert with the --scale, --mean, --std and "
+            "--bgr of the training"
+        )
 
 
 def _tools() -> list[str]:
