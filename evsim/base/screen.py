@@ -14,7 +14,9 @@ import math
 import os
 import shutil
 import sys
+import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evsim.base.table import Table, draw, wrapped
@@ -141,7 +143,8 @@ def _print_error(text: str, whole: bool) -> None:
     """Nobody can be told that standard error takes no more: the exit status stays what it is."""
     global _begun
     _begun = not whole
-    with contextlib.suppress(OSError):
+    with _lock, contextlib.suppress(OSError):
+        _clear()
         print(text, end="\n" if whole else "", file=sys.stderr, flush=True)
 
 
@@ -159,48 +162,176 @@ def trace(error: BaseException) -> None:
         _print_error(printable(line, MESSAGE), True)
 
 
+# What takes long: waiting without a count, and bars
+
+PATIENCE, TICK = 0.5, 0.5  # seconds until it is said what is waited for, and again
+_lock = threading.RLock()
+_waited = ""  # what is said on the last line of the terminal
+_shows_waiting = False
+
+
+def show_waiting(shown: bool) -> None:
+    """Whether `waiting` says anything: in a command on a terminal it does, unless it is quiet."""
+    global _shows_waiting
+    _shows_waiting = shown and sys.stderr.isatty()
+
+
+@contextlib.contextmanager
+def waiting(what: str):
+    """Say on a terminal what is being done, and for how many seconds, while it takes long.
+
+    Not for what has a bar; inside of another one nothing is said.
+    """
+    global _shows_waiting
+    if not _shows_waiting:
+        yield
+        return
+    over, begin, shown = threading.Event(), time.perf_counter(), printable(what, CELL)
+
+    def tick() -> None:
+        pause = PATIENCE
+        while not over.wait(pause):
+            pause = TICK
+            with _lock:
+                if not over.is_set() and not _begun:
+                    _show_waiting(f"{shown} ... {time.perf_counter() - begin:.0f} s")
+
+    teller = threading.Thread(target=tick, daemon=True)
+    _shows_waiting = False
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        _shows_waiting = True
+        with _lock:
+            _clear()
+
+
+def _show_waiting(text: str) -> None:
+    global _waited
+    _waited = text[: shutil.get_terminal_size().columns - 1]
+    with contextlib.suppress(OSError):
+        print(f"\r\x1b[K{_waited}", end="", file=sys.stderr, flush=True)
+
+
+def _clear() -> None:
+    """Take what is waited for off the terminal."""
+    global _waited
+    if _waited:
+        _waited = ""
+        with contextlib.suppress(OSError):
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+class Course:
+    """Several runs: which one it is, of how many, and one time left for all that remains.
+
+    `weights`: how much each takes, in any unit. A bar that is opened while the course lasts is that
+    of the next run.
+    """
+
+    def __init__(self, weights: Sequence[float] = ()):
+        self.weights, self.number, self.part = [*weights], 0, 0.0
+        self.begin = time.perf_counter()
+
+    def more(self, weights: Sequence[float]) -> None:
+        """Some more runs are to come."""
+        self.weights += weights
+
+    def begin_run(self) -> None:
+        """The next run begins."""
+        self.number, self.part = self.number + 1, 0.0
+        if self.number > len(self.weights):
+            self.weights.append(max(self.weights, default=1.0))
+
+    @property
+    def label(self) -> str:
+        """Which run it is; nothing of a single one."""
+        several = len(self.weights) > 1
+        return f"run {self.number} of {len(self.weights)}: " if several else ""
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that all runs still take, at the pace so far; None before there is one."""
+        done = sum(self.weights[: self.number - 1]) + self.weights[self.number - 1] * self.part
+        elapsed = time.perf_counter() - self.begin
+        return elapsed * (sum(self.weights) - done) / done if done else None
+
+
+_course: Course | None = None
+
+
+@contextlib.contextmanager
+def course(weights: Sequence[float] = ()):
+    """While this lasts every bar is that of a run of the course."""
+    global _course
+    before, _course = _course, Course(weights)
+    try:
+        yield _course
+    finally:
+        _course = before
+
+
+def more_runs(weights: Sequence[float]) -> None:
+    """So many more runs are to come in the course, if there is one."""
+    if _course:
+        _course.more(weights)
+
+
+def time_left(seconds: float | None) -> str:
+    """A duration in words, such as 1:05 left; nothing where it is not known."""
+    if seconds is None:
+        return ""
+    minutes, seconds = divmod(math.ceil(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02} left" if hours else f"{minutes}:{seconds:02} left"
+
+
 @dataclass(frozen=True)
 class _Printable:
-    """The text of something, whenever it is asked for."""
+    """The text of something, whenever it is asked for, behind which run it is."""
 
     what: object
+    runs: Course
 
     def __str__(self) -> str:
-        return printable(str(self.what))
+        return printable(f"{self.runs.label}{self.what}")
 
 
 @contextlib.contextmanager
 def bar(what, quiet: bool, start: int = 0):
     """A function to call with how much is done, and of how much; a bar shows it on a terminal.
 
-    `what` is done: a text, or something whose text is asked for again and again.
+    `what` is done: a text, or something whose text is asked for again and again. Inside of a
+    `course` it is its next run.
     """
+    runs = _course or Course([1.0])
+    runs.begin_run()
     if quiet or not sys.stderr.isatty():
         yield lambda done, total: None
         return
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, Progress, TextColumn
 
     columns = (
         TextColumn("{task.fields[what]}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[count]}"),
         TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}"),
     )
     begin = time.perf_counter()
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task("", completed=start, rate="", what=_Printable(what))
+        fields = {"count": "", "rate": "", "left": "", "what": _Printable(what, runs)}
+        task = shown.add_task("", completed=start, total=None, **fields)
 
         def show(done: int, total: int) -> None:
             rate = (done - start) / (time.perf_counter() - begin)
-            shown.update(task, completed=done, total=total, rate=f"{rate:,.1f} per second")
+            runs.part = (done - start) / (total - start) if total > start else 1.0
+            fields = {"rate": f"{rate:,.1f} per second" if rate else ""}
+            fields |= {"count": f"{done:,}/{total:,}", "left": time_left(runs.left)}
+            shown.update(task, completed=done, total=total, **fields)
 
         yield show
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from evsim.base.errors import EvsimError, mismatch
+from evsim.base.screen import waiting
 
 WORDS = {  # what a file can be
     "network": "a network",
@@ -43,7 +44,8 @@ def opened(path: Path, read: Callable, role: str):
     from evsim.formats.guard import guarded
 
     try:
-        return guarded(path, read)
+        with waiting(f"reading {path}"):
+            return guarded(path, read)
     except EvsimError as error:
         raise swapped(path, role) or error from None
 

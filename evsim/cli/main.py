@@ -12,7 +12,7 @@ import typer
 from evsim.base import interruption
 from evsim.base.errors import EvsimError, mismatch
 from evsim.base.kernel import UNKEPT
-from evsim.base.screen import ReaderGone, complain, tell, trace
+from evsim.base.screen import ReaderGone, complain, show_waiting, tell, trace
 from evsim.base.version import __version__
 from evsim.studies.job import Interrupted
 
@@ -65,6 +65,7 @@ class Command(typer.core.TyperCommand):
 def run_command(arguments: list[str]) -> int:
     """Run one command line; returns its exit status."""
     interruption.forget()
+    show_waiting(not {"--quiet", "--json"} & set(arguments))
     status = _status_of(arguments)
     if UNKEPT and not {"--quiet", "--json"} & set(arguments):
         what = "compiled kernels cannot be kept, every command compiles them again"

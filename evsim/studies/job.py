@@ -128,13 +128,14 @@ class Job:
             with self._located():
                 limits = {"memory": memory, "queue": self.queue}
                 limits["scratch"] = store and store.folder
-                plan = Plan(self.network, self.settings, record=self.run.record, **limits)
+                with screen.waiting("preparing the network"):
+                    plan = Plan(self.network, self.settings, record=self.run.record, **limits)
                 done = np.zeros(self.settings.samples, bool) if store is None else store.done.copy()
                 todo = np.flatnonzero(~done).tolist()
                 cluster = cluster and cluster_of(cluster)
                 if todo and (cluster is None or cluster.local):
                     values = input_of(plan, self.inputs, self.settings, todo[0])
-                    with announced_compilation(quiet):
+                    with screen.waiting("loading kernels"), announced_compilation(quiet):
                         warm(plan, values)
             begin = time.perf_counter()
             if store:
@@ -159,9 +160,11 @@ class Job:
             except Stopped:
                 raise Interrupted(self._left(store)) from None
             self.run.seconds = time.perf_counter() - begin
-            self.data.verify()
+            with screen.waiting(f"checking that {self.data.path} is unchanged"):
+                self.data.verify()
             if store:
-                store.finish()
+                with screen.waiting("writing the result"):
+                    store.finish()
                 self.run.seconds = store.seconds
 
     @contextlib.contextmanager

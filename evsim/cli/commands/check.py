@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from evsim.base.errors import mismatch
-from evsim.base.screen import Output, tell_json
+from evsim.base.screen import Output, course, more_runs, tell_json, waiting
 from evsim.cli import files
 from evsim.cli import options as options
 
@@ -69,14 +69,19 @@ def check(
     given = dict(locals())
     profile = options.profile(chip, "--chip")
     loaded = files.opened(network, load, "NETWORK")
-    placement = _placed(loaded, profile, placing)
+    with waiting("placing neurons on cores"):
+        placement = _placed(loaded, profile, placing)
     if data is None:
         for name in OF_DATA:
             if given[name] is not None:
                 raise mismatch("no data", "DATA, which comes second", f"--{name}")
         checked = Capacity(profile, placement)
+        with waiting("counting synapses of cores"):
+            _ = checked.findings
     else:
         checked = _simulated(loaded, placement, profile, given)
+        with waiting("counting synapses of cores"):
+            _ = checked.findings
     if as_json:
         tell_json(checked.as_dict() | {"answer": asdict(answer(checked.findings))})
     elif not quiet:
@@ -118,19 +123,22 @@ def _simulated(network, placement, profile, given: dict):
     with (
         files.opened(given["data"], open_data, "DATA") as opened,
         opened_cluster(given["cluster"], writes) as workers,
+        course(),
     ):
         if given["as_json"]:
             opened.begin_digest()
 
         def simulated(samples: str | None, keep: Path | None = None) -> Check:
-            free = Job(widest(network), opened, samples=samples, **choices)
-            graded = free.settings.graded_input
-            narrow, floats = narrowed(network, profile.numeric, graded)
-            limited = Job(narrow, opened, samples=samples, **limits, **choices)
+            with waiting("taking over the limits of the chip"):
+                free = Job(widest(network), opened, samples=samples, **choices)
+                graded = free.settings.graded_input
+                narrow, floats = narrowed(network, profile.numeric, graded)
+                limited = Job(narrow, opened, samples=samples, **limits, **choices)
             checked = Check(limited, free, profile, placement, claims, floats, queue_name)
-            first = limited.settings.first_sample
-            if claims and limited.settings.samples > 1:  # do they name what there is?
+            first, count = limited.settings.first_sample, limited.settings.samples
+            if claims and count > 1:  # do they name what there is?
                 _ = simulated(f"{first}:{first + 1}").findings
+            more_runs([count])
             checked.simulate(given["jobs"], memory, silent, keep, workers)
             return checked
 

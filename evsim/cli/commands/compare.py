@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from evsim.base.errors import mismatch
-from evsim.base.screen import Output, tell_json
+from evsim.base.screen import Output, course, tell_json
 from evsim.chip.prices import DEFAULT
 from evsim.cli import files
 from evsim.cli import model_options as model_options
@@ -85,6 +85,7 @@ def compare(
     with (
         files.opened(data, open_data, "DATA") as opened,
         opened_cluster(cluster, cluster_writes) as workers,
+        course([1] * (reading is not None) + [timesteps or one.timesteps or 64 for one in loaded]),
     ):
         if as_json:
             opened.begin_digest()

@@ -185,7 +185,7 @@ def _convert(model, file, data, some, target, jobs, quiet) -> dict:
     """Convert, write the network, and say what was written."""
     import threading
 
-    from evsim.base.screen import bar
+    from evsim.base.screen import bar, waiting
     from evsim.conversion import convert, convert_to_switches
     from evsim.conversion.units import notes
     from evsim.engine.simulation import Stopped
@@ -225,7 +225,8 @@ def _convert(model, file, data, some, target, jobs, quiet) -> dict:
         # Rates, or durations, times scales are activations.
         said = notes(made.units) if "diagnose" in SCHEMES[scheme] else None
         data.verify()
-        kept.finish(lambda path: found.update(_write(path, made.network, True, said)))
+        with waiting(f"writing {kept.out}"):
+            kept.finish(lambda path: found.update(_write(path, made.network, True, said)))
         found["network"] = str(kept.out)
     rows = [
         {

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evsim.base.screen import Output, tell_json
+from evsim.base.screen import Output, tell_json, waiting
 from evsim.cli import options as options
 
 EXAMPLES = (
@@ -41,7 +41,7 @@ def info(
         found = describe(chips[str(file)])
     else:
         text = file.suffix == ".toml"
-        with as_file(file) as path:
+        with as_file(file) as path, waiting(f"reading {file}"):
             found = guarded(path, describe, text=text) | {"file": str(file)}
     if as_json:
         tell_json(found)

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 from evsim.base.errors import EvsimError, mismatch
-from evsim.base.screen import Output, tell_json
+from evsim.base.screen import Output, course, tell_json, waiting
 from evsim.cli import files
 from evsim.cli import options as options
 
@@ -119,7 +119,8 @@ def quantize(
     _check(given)
     loaded = files.opened(network, load, "NETWORK")
     with files.opened(data, open_data, "DATA") if data else contextlib.nullcontext() as opened:
-        made = _made(loaded, opened, given)
+        with waiting("making integers"):
+            made = _made(loaded, opened, given)
         found = {"network": str(out), **described(made), "compare": given.get("compare")}
         found["notes"] = given.get("notes", [])
         if data is not None:
@@ -128,7 +129,9 @@ def quantize(
             silent = quiet or as_json
             options.check_writes(cluster_writes, keep)
             with opened_cluster(cluster, cluster_writes) as workers:
-                compared = Comparison(loaded, made, opened, run, silent, keep, workers)
+                runs = [1] * (2 + any(p.bounded for p in made.network.populations.values()))
+                with course(runs):
+                    compared = Comparison(loaded, made, opened, run, silent, keep, workers)
             found |= compared.as_dict()
     save(made.network, out, overwrite)
     if as_json:
