@@ -1,9 +1,9 @@
 """Tables as lines of text that fit a width; no number and no name is broken inside a word.
 
 What does not fit is made to, in this order: without a frame, and with texts in several lines;
-numbers to four digits with k, M, G, T; names broken behind the characters that join their words;
-without the columns that a table can spare; one part of the columns below the other; long names
-without their middle. A line below the table says what was lost by that.
+columns closer together; numbers to four digits with k, M, G, T; names broken behind the characters
+that join their words; without the columns that a table can spare; one part of the columns below the
+other; long names without their middle. A line below the table says what was lost by that.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-GAP = 2  # blanks between columns without a frame
+WIDE, NARROW = 2, 1  # blanks between columns without a frame
 TEXT = 16  # cells that a column of text has at least, if it needs them
 LEAST = 20  # of a width
 PREFIXES = (("T", "trillion", 1e12), ("G", "billion", 1e9), ("M", "million", 1e6))
@@ -64,10 +64,12 @@ def draw(table: Table, width: int | None = None) -> list[Line]:
     if width is None or framed <= width:
         return title + _framed(table, natural)
     width, every = max(width, LEAST), list(range(len(table.columns)))
-    for short, joints in ((False, False), (True, False), (False, True), (True, True)):
-        made = _shortened(table) if short else table
-        if widths := _fit(made, width, joints):
-            return title + _bare(made, widths, joints) + _told(table, made, every, width)
+    for joints in (False, True):
+        for made in (table, _shortened(table)):
+            for gap in (WIDE, NARROW):
+                if widths := _fit(made, width, joints, gap):
+                    lines = _bare(made, widths, joints, gap)
+                    return title + lines + _told(table, made, every, width)
     return title + _reduced(table, _shortened(table), width)
 
 
@@ -76,21 +78,21 @@ def _reduced(table: Table, short: Table, width: int) -> list[Line]:
     kept = list(range(len(table.columns)))
     for name in table.spare:
         kept = [i for i in kept if not i or table.columns[i] != name]
-        if widths := _fit(short.only(kept), width, True):
-            return _bare(short.only(kept), widths, True) + _told(table, short, kept, width)
+        if widths := _fit(short.only(kept), width, True, NARROW):
+            return _bare(short.only(kept), widths, True, NARROW) + _told(table, short, kept, width)
     made, widest = short, max(kept[1:], key=lambda i: _least(short, i, True), default=0)
-    if not _fit(short.only([0, widest]), width, True):
-        most = max(LEAST // 2, width - GAP - _least(short, widest, True))
+    if not _fit(short.only([0, widest]), width, True, WIDE):
+        most = max(LEAST // 2, width - WIDE - _least(short, widest, True))
         made = replace(short, rows=[[_elided(row[0], most), *row[1:]] for row in short.rows])
     lines, first = [], 1
     while first < len(kept):
         end = first + 1
-        while end < len(kept) and _fit(made.only([0, *kept[first : end + 1]]), width, True):
+        while end < len(kept) and _fit(made.only([0, *kept[first : end + 1]]), width, True, WIDE):
             end += 1
         part = made.only([0, *kept[first:end]])
         every = range(len(part.columns))
-        widths = _fit(part, width, True) or [_least(part, i, True) for i in every]
-        lines += _bare(part, widths, True)
+        widths = _fit(part, width, True, WIDE) or [_least(part, i, True) for i in every]
+        lines += _bare(part, widths, True, WIDE)
         first = end
     return lines + _told(table, made, kept, width)
 
@@ -180,11 +182,11 @@ def _least(table: Table, i: int, joints: bool) -> int:
     return max(head, least)
 
 
-def _fit(table: Table, width: int, joints: bool) -> list[int] | None:
+def _fit(table: Table, width: int, joints: bool, gap: int) -> list[int] | None:
     """The widths of the columns; None where they do not fit."""
     count = len(table.columns)
     found = [_least(table, i, joints) for i in range(count)]
-    room = width - GAP * (count - 1) - sum(found)
+    room = width - gap * (count - 1) - sum(found)
     if room < 0:
         return None
     wanted = {i: _natural(table, i) - found[i] for i in range(count)}
@@ -253,7 +255,7 @@ def _framed(table: Table, widths: list[int]) -> list[Line]:
     return [*lines, Line(ruled(bottom))]
 
 
-def _bare(table: Table, widths: list[int], joints: bool) -> list[Line]:
+def _bare(table: Table, widths: list[int], joints: bool, gap: int) -> list[Line]:
     """A table without a frame, whose cells may have several lines."""
 
     def rows(values, heads: bool) -> list[Line]:
@@ -268,17 +270,17 @@ def _bare(table: Table, widths: list[int], joints: bool) -> list[Line]:
         else:
             columns = [lines + more for more, lines in zip(blank, columns, strict=True)]
         return [
-            Line(_joined(table, [column[k] for column in columns], widths), heads)
+            Line(_joined(table, [column[k] for column in columns], widths, gap), heads)
             for k in range(height)
         ]
 
-    rule = "─" * (sum(widths) + GAP * (len(widths) - 1))
+    rule = "─" * (sum(widths) + gap * (len(widths) - 1))
     lines = [*rows(table.columns, True), Line(rule)]
     for values in table.rows:
         lines += rows(values, False)
     return [*lines, Line(rule)]
 
 
-def _joined(table: Table, values: list[str], widths: list[int]) -> str:
+def _joined(table: Table, values: list[str], widths: list[int], gap: int) -> str:
     aligned = (_aligned(table, v, i, widths[i]) for i, v in enumerate(values))
-    return (" " * GAP).join(aligned).rstrip()
+    return (" " * gap).join(aligned).rstrip()

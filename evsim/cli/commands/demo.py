@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evsim.base.screen import Output, course
+from evsim.base.screen import Output, course, say
 from evsim.base.shipped import shipped
 from evsim.cli import options as options
 from evsim.studies.job import Job, byte_count
@@ -43,7 +43,8 @@ def _compare(data, wide: bool) -> None:
     profile, how = Profile.read(find(DEFAULT)), {"jobs": None, "memory": byte_count(MEMORY)}
     compared = Comparison(data, None, machine, profile, **how, quiet=False)
     with course([network.timesteps or 64 for network in networks]):
-        for network in networks:
+        for number, network in enumerate(networks, 1):
+            say(f"{network.name}, {number} of {len(networks)}")
             compared.add(network)
     rows = [column.row for column in compared.columns]
     report.overview(Output(wide), rows, networks, profile.title)
