@@ -77,7 +77,13 @@ Coding = option(
 _seed = {"panel": SIMULATED, "help": "of random numbers", **whole("--seed", 0)}
 Seed = option(int | None, default="0, or the network's", **_seed)
 OwnSeed = option(int | None, default="0", **_seed)
-Jobs = option(int | None, panel=RUNNING, help="threads", default="the cores", **whole("--jobs", 1))
+Jobs = option(
+    int | None,
+    panel=RUNNING,
+    help="threads that compute samples",
+    default="the cores",
+    **whole("--jobs", 1),
+)
 Dtype = option(
     str, panel=RUNNING, metavar="NAME", help="of potentials and weights: float32 or float64"
 )
