@@ -57,7 +57,8 @@ def answer(findings: list[Finding]) -> Answer:
     broken = [finding for finding in findings if finding.holds is False]
     if not broken:
         known = sum(finding.holds is not None for finding in findings)
-        return Answer(f"fits: all {known} assumptions hold that can be checked", "", [])
+        held = f"all {known} assumptions hold" if known != 1 else "the one assumption holds"
+        return Answer(f"fits: {held} that can be checked", "", [])
     capacity = [finding for finding in broken if _is_capacity(finding)]
     first = max(capacity, key=_excess) if capacity else broken[0]
     cause, remedy = _told(first)
@@ -77,8 +78,6 @@ def _excess(finding: Finding) -> float:
 
 def times(excess: float) -> str:
     """How many times as much, so that a little too much is never 1 times."""
-    if excess == float("inf"):
-        return "any"
     return f"{excess:,.1f} times" if excess >= 1.05 else f"{percent(excess)} of"
 
 
@@ -90,6 +89,8 @@ def _told(finding: Finding) -> tuple[str, str]:
     if name in CAPACITY:
         who, what, remedy = CAPACITY[name]
         where = place if not who else f"{who} of {place}" if place else who
+        if not finding.limit:
+            return f"{where} needs {figures['measured']} of its {what}, and has none", remedy
         return f"{where} needs {times(_excess(finding))} its {what} {both}", remedy
     if name.startswith("memory "):
         memory = name.removeprefix("memory ").removesuffix(", KiB")

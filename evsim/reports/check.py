@@ -62,7 +62,7 @@ def _assumptions(out: Output, findings: list) -> None:
         place += f" and {len(more)} more" if more else ""
         rows.append([assumption, VERDICTS[holds], *map(numeral, numbers), place])
     columns = ["assumption", "holds", "measured", "limit", "margin", "place"]
-    out.print(Table("Assumptions", columns, rows, left=("place",)))
+    out.print(Table("Assumptions", columns, rows, left=("place",), spare=("margin",)))
     if any(finding.holds is None for finding in findings):
         out.print("-: not decided, as the chip names no limit or evsim does not simulate it")
 
