@@ -7,7 +7,6 @@ import pytest
 from evsim.base.shipped import shipped
 from evsim.chip.fits import Finding
 from evsim.chip.profile import shipped as chips
-from evsim.cli.main import run_command
 from evsim.reports.answer import BROKEN, CAPACITY, answer, times
 
 CONV, DENSE = (str(shipped("networks") / f"digits-{name}.h5") for name in ("conv", "dense"))
@@ -18,19 +17,7 @@ INPUTS = Finding("in axons of a core", False, 300, 256, -44, "core 2")
 FLOATS = Finding("weights", False, "float32", "8 bits", None, "in-a")
 CLAIM = Finding("accuracy >= 0.9", False, 0.88, 0.9, -0.02, "claim")
 
-
-@pytest.fixture
-def said(tmp_path, monkeypatch, capsys):
-    """Run a command in an empty folder; returns (status, output, errors)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EVSIM_NO_GUARD", "1")
-
-    def run(*words):
-        capsys.readouterr()
-        status = run_command([*map(str, words)])
-        return (status, *capsys.readouterr())
-
-    return run
+pytestmark = pytest.mark.usefixtures("inside")
 
 
 def test_the_answer_begins_with_what_exceeds_most():
@@ -77,8 +64,8 @@ def test_how_many_times():
     ]
 
 
-def test_a_check_without_data_tells_what_a_run_need_not(said):
-    status, out, err = said("check", CONV, "--chip", "truenorth")
+def test_a_check_without_data_tells_what_a_run_need_not(command):
+    status, out, err = command("check", CONV, "--chip", "truenorth")
     assert (status, err) == (1, "")
     assert (
         out.splitlines()[0] == "does not fit: core 6 needs 4.0 times its inputs (1,024, it has 256)"
@@ -86,9 +73,9 @@ def test_a_check_without_data_tells_what_a_run_need_not(said):
     assert "remedy: fewer neurons on a core" in out
     assert "-: not decided" in out
     assert "not checked without data: queues, potentials, time, energy and claims" in out
-    whole = json.loads(said("check", CONV, DIGITS, "--chip", "truenorth", "--samples", ":2",
+    whole = json.loads(command("check", CONV, DIGITS, "--chip", "truenorth", "--samples", ":2",
                             "-T", 4, "--json")[1])  # fmt: skip
-    found = json.loads(said("check", CONV, "--chip", "truenorth", "--json")[1])
+    found = json.loads(command("check", CONV, "--chip", "truenorth", "--json")[1])
     assert set(found) == set(whole)
     assert found["data"] is None
     assert found["findings"] == whole["findings"][: len(found["findings"])]
@@ -101,9 +88,9 @@ def test_a_check_without_data_tells_what_a_run_need_not(said):
     ["--samples :3", "-T 4", "--coding poisson", "--seed 1", "--jobs 1", "--keep f", "--claim a<1",
      "--cluster local"],
 )  # fmt: skip
-def test_what_needs_data_says_so(words, said):
+def test_what_needs_data_says_so(words, command):
     option, value = words.split(" ", 1)
-    status, out, err = said("check", CONV, "--chip", "loihi", option, value)
+    status, out, err = command("check", CONV, "--chip", "loihi", option, value)
     option = {"-T": "--timesteps"}.get(option, option)
     assert (status, out) == (2, "")
     assert err == f"evsim: {option}: found no data, expected DATA, which comes second\n"
@@ -111,34 +98,34 @@ def test_what_needs_data_says_so(words, said):
 
 @pytest.mark.parametrize("chip", [n for n in chips() if n not in ("odin",) and "horow" not in n])
 @pytest.mark.parametrize("network", [CONV, DENSE], ids=["conv", "dense"])
-def test_what_quantize_made_for_a_chip_is_not_broken_there(chip, network, said):
-    status, _, err = said("quantize", network, "-o", "q.h5", "--chip", chip, "--quiet")
+def test_what_quantize_made_for_a_chip_is_not_broken_there(chip, network, command):
+    status, _, err = command("quantize", network, "-o", "q.h5", "--chip", chip, "--quiet")
     assert (status, err) == (0, "")
-    _, out, _ = said("check", "q.h5", DIGITS, "--chip", chip, "--samples", ":5", "--json")
+    _, out, _ = command("check", "q.h5", DIGITS, "--chip", chip, "--samples", ":5", "--json")
     broken = {f["assumption"] for f in json.loads(out)["findings"] if f["holds"] is False}
     settled = {"weights", "threshold", "compare", "potentials", "sums beyond their width"}
     assert not broken & settled, broken
 
 
-def test_quantize_says_what_check_will_call_broken(said):
+def test_quantize_says_what_check_will_call_broken(command):
     line = ["quantize", DENSE, "-o", "q.h5", "--chip", "odin", "--overwrite"]
-    assert said(*line)[0] == 2
-    status, out, _ = said(*line, "--bits", 4)
+    assert command(*line)[0] == 2
+    status, out, _ = command(*line, "--bits", 4)
     assert status == 0
     assert "weights of 4 bits with a sign; odin has 3 bits, unsigned: evsim check calls" in out
     assert "neurons fire where v >= threshold, as the chip's do" in out
-    found = json.loads(said(*line, "--bits", 4, "--json")[1])
+    found = json.loads(command(*line, "--bits", 4, "--json")[1])
     assert (found["compare"], len(found["notes"])) == ("ge", 1)
 
 
-def test_thresholds_stay_within_those_of_the_chip(said, tmp_path):
+def test_thresholds_stay_within_those_of_the_chip(command, tmp_path):
     (tmp_path / "low.toml").write_text(
         'schema = "evsim-hw/1"\n[numeric.weight]\nbits = 8\nsigned = true\n'
         "[numeric.membrane]\nbits = 16\nsigned = true\noverflow = 'saturate'\nat = 'commit'\n"
         "[numeric.threshold]\nbits = 5\nsigned = false\n"
     )
-    assert said("quantize", DENSE, "-o", "q.h5", "--chip", "low.toml", "--quiet")[0] == 0
-    found = json.loads(said("check", "q.h5", "--chip", "low.toml", "--json")[1])
+    assert command("quantize", DENSE, "-o", "q.h5", "--chip", "low.toml", "--quiet")[0] == 0
+    found = json.loads(command("check", "q.h5", "--chip", "low.toml", "--json")[1])
     rows = [f for f in found["findings"] if f["assumption"] == "threshold"]
     assert rows
     assert all(f["holds"] and f["measured"] <= 31 for f in rows)

@@ -20,34 +20,31 @@ PARAMETERS = [
 ]
 
 
-@pytest.mark.parametrize(("command", "option"), PARAMETERS, ids=lambda p: getattr(p, "name", p))
-def test_every_option_has_a_text_a_default_and_a_group(command, option):
+@pytest.mark.parametrize(("name", "option"), PARAMETERS, ids=lambda p: getattr(p, "name", p))
+def test_every_option_has_a_text_a_default_and_a_group(name, option):
     assert option.help
     assert len(option.help) > 8
     if option.param_type_name == "option":
-        assert option.rich_help_panel, f"{command} {option.opts}"
+        assert option.rich_help_panel, f"{name} {option.opts}"
         said = isinstance(option.show_default, str) or option.default is not None
-        assert option.required or option.is_flag or said, f"{command} {option.opts}: no default"
+        assert option.required or option.is_flag or said, f"{name} {option.opts}: no default"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_an_example_that_is_right(command, capsys):
-    examples = import_module(f"evsim.cli.commands.{command}").EXAMPLES
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_an_example_that_is_right(name, command):
+    examples = import_module(f"evsim.cli.commands.{name}").EXAMPLES
     assert examples
-    run_command([command, "--help"])
-    long = " ".join(capsys.readouterr().out.split())
-    run_command([command, "-h"])
-    assert " ".join(capsys.readouterr().out.split()) == long
+    long = " ".join(command(name, "--help")[1].split())
+    assert " ".join(command(name, "-h")[1].split()) == long
     for example in examples:
-        program, name, *words = shlex.split(example)
-        assert (program, name) == ("evsim", command)
+        program, first, *words = shlex.split(example)
+        assert (program, first) == ("evsim", name)
         assert example in long
-        _command().commands[command].make_context(name, words)  # raises a usage error
+        _command().commands[name].make_context(name, words)  # raises a usage error
 
 
-def test_version(capsys):
-    assert run_command(["--version"]) == 0
-    assert capsys.readouterr().out == f"evsim {__version__}\n"
+def test_version(command):
+    assert command("--version") == (0, f"evsim {__version__}\n", "")
 
 
 @pytest.mark.parametrize(
@@ -74,23 +71,19 @@ def test_starting_loads_nothing_for_the_completion():
     assert not {"matplotlib", "jinja2", "pandas", "scipy.sparse"} & set(done.stdout.split())
 
 
-def test_chips(capsys):
-    assert run_command(["chips", "--json"]) == 0
-    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["chips"]}
+def test_chips(command):
+    rows = {row["name"]: row for row in json.loads(command("chips --json")[1])["chips"]}
     assert set(rows) == set(shipped())
     assert rows["loihi"]["check"] == ["capacity", "bits", "schedule", "queues", "time"]
     assert (rows["loihi"]["prices"], rows["loihi"]["units"]) == (4, ["pJ", "ns"])
     assert (rows["horowitz-45nm"]["check"], rows["horowitz-45nm"]["units"]) == ([], ["pJ"])
-    assert run_command(["chips"]) == 0
-    out = capsys.readouterr().out
+    _, out, _ = command("chips")
     assert all(name in out and row["title"] in out for name, row in rows.items())
 
 
-def test_info_of_a_chip_by_name_and_by_file(capsys):
-    found = []
-    for given in ("loihi", str(shipped()["loihi"])):
-        assert run_command(["info", given, "--json"]) == 0
-        found.append(json.loads(capsys.readouterr().out))
+def test_info_of_a_chip_by_name_and_by_file(command):
+    given = "loihi", shipped()["loihi"]
+    found = [json.loads(command("info", name, "--json")[1]) for name in given]
     assert found[0] == found[1]
     assert found[0]["format"] == "a chip's profile"
     settings = {row["setting"]: row["value"] for row in found[0]["settings"]}
@@ -102,6 +95,7 @@ def test_info_of_a_chip_by_name_and_by_file(capsys):
 
 
 @pytest.mark.parametrize("name", shipped())
-def test_info_of_every_chip(name, capsys):
-    assert run_command(["info", name]) == 0
-    assert name in capsys.readouterr().out
+def test_info_of_every_chip(name, command):
+    status, out, _ = command("info", name)
+    assert status == 0
+    assert name in out

@@ -6,30 +6,23 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from files import images, network
-from torch_files import TOPOLOGY, hdf5, small
+from support.files import images, network
+from support.torch_files import TOPOLOGY, hdf5, small
 
 from evsim.base import screen
-from evsim.cli.main import run_command
 from evsim.studies.chance import is_near_chance
 
 
 @pytest.fixture
-def said(files, capsys):
+def said(files, command):
     """Run a command over n.h5 (a network), d.h5 (data), m.h5 (trained), r.h5, t.toml."""
     hdf5(Path("m.h5"), small())
     Path("t.toml").write_text(TOPOLOGY)
-    run_command(["run", "n.h5", "d.h5", "-T", "2", "--out", "r.h5", "--quiet"])
+    command("run n.h5 d.h5 -T 2 --out r.h5 --quiet")
     with h5py.File("i.h5", "w") as file:
         file["images"] = np.random.default_rng(1).integers(0, 256, (60, 4, 4, 3), np.uint8)
         file["labels"] = np.arange(60) % 10
-
-    def run(line):
-        capsys.readouterr()
-        status = run_command(line.split())
-        return (status, *capsys.readouterr())
-
-    return run
+    return command
 
 
 SWAPPED = {

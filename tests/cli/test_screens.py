@@ -8,7 +8,7 @@ from itertools import pairwise
 import h5py
 import numpy as np
 import pytest
-from torch_files import TOPOLOGY, hdf5, small
+from support.torch_files import TOPOLOGY, hdf5, small
 
 from evsim.base import screen
 from evsim.base.shipped import shipped
