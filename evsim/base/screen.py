@@ -180,7 +180,8 @@ def show_waiting(shown: bool) -> None:
 def waiting(what: str):
     """Say on a terminal what is being done, and for how many seconds, while it takes long.
 
-    Not for what has a bar; inside of another one nothing is said.
+    A line that was begun gets dots instead. Not for what has a bar; inside of another one nothing
+    is said.
     """
     global _shows_waiting
     if not _shows_waiting:
@@ -193,7 +194,11 @@ def waiting(what: str):
         while not over.wait(pause):
             pause = TICK
             with _lock:
-                if not over.is_set() and not _begun:
+                if over.is_set():
+                    return
+                if _begun:
+                    _print_error(".", whole=False)
+                else:
                     _show_waiting(f"{shown} ... {time.perf_counter() - begin:.0f} s")
 
     teller = threading.Thread(target=tick, daemon=True)

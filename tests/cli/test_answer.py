@@ -73,8 +73,8 @@ def test_a_check_without_data_tells_what_a_run_need_not(command):
     assert "remedy: fewer neurons on a core" in out
     assert "-: not decided" in out
     assert "not checked without data: queues, potentials, time, energy and claims" in out
-    whole = json.loads(command("check", CONV, DIGITS, "--chip", "truenorth", "--samples", ":2",
-                            "-T", 4, "--json")[1])  # fmt: skip
+    whole = json.loads(command("check", CONV, DIGITS, "--chip", "truenorth", "--samples", ":1",
+                            "-T", 1, "--json")[1])  # fmt: skip
     found = json.loads(command("check", CONV, "--chip", "truenorth", "--json")[1])
     assert set(found) == set(whole)
     assert found["data"] is None
@@ -97,7 +97,9 @@ def test_what_needs_data_says_so(words, command):
 
 
 @pytest.mark.parametrize("chip", [n for n in chips() if n not in ("odin",) and "horow" not in n])
-@pytest.mark.parametrize("network", [CONV, DENSE], ids=["conv", "dense"])
+@pytest.mark.parametrize(
+    "network", [pytest.param(CONV, marks=pytest.mark.slow), DENSE], ids=["conv", "dense"]
+)
 def test_what_quantize_made_for_a_chip_is_not_broken_there(chip, network, command):
     status, _, err = command("quantize", network, "-o", "q.h5", "--chip", chip, "--quiet")
     assert (status, err) == (0, "")

@@ -6,6 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from support.commands import run
 from support.files import images, network
 from support.torch_files import TOPOLOGY, hdf5, small
 
@@ -13,16 +14,25 @@ from evsim.base import screen
 from evsim.studies.chance import is_near_chance
 
 
-@pytest.fixture
-def said(files, command):
-    """Run a command over n.h5 (a network), d.h5 (data), m.h5 (trained), r.h5, t.toml."""
+@pytest.fixture(scope="module", autouse=True)
+def folder(tmp_path_factory):
+    """n.h5 (a network), d.h5 and i.h5 (data), m.h5 (trained), r.h5 (a result), t.toml."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("hints"))
+        patch.setenv("EVSIM_NO_GUARD", "1")
+        _write_files()
+        yield
+
+
+def _write_files():
+    network("n.h5")
+    images("d.h5")
     hdf5(Path("m.h5"), small())
     Path("t.toml").write_text(TOPOLOGY)
-    command("run n.h5 d.h5 -T 2 --out r.h5 --quiet")
+    assert run("run n.h5 d.h5 -T 2 --out r.h5 --quiet") == 0
     with h5py.File("i.h5", "w") as file:
         file["images"] = np.random.default_rng(1).integers(0, 256, (60, 4, 4, 3), np.uint8)
         file["labels"] = np.arange(60) % 10
-    return command
 
 
 SWAPPED = {
@@ -46,20 +56,20 @@ SWAPPED = {
 
 
 @pytest.mark.parametrize("line", SWAPPED)
-def test_swapped_files_are_named(line, said):
-    status, out, err = said(line)
+def test_swapped_files_are_named(line, command):
+    status, out, err = command(line)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"evsim: {SWAPPED[line]}")
 
 
-def test_a_damaged_file_keeps_its_own_error(said):
+def test_a_damaged_file_keeps_its_own_error(command):
     Path("x.h5").write_bytes(Path("n.h5").read_bytes()[:700])
-    assert "found" not in said("run missing.h5 d.h5")[2]
-    assert "data file" not in said("run x.h5 d.h5")[2]
+    assert "found" not in command("run missing.h5 d.h5")[2]
+    assert "data file" not in command("run x.h5 d.h5")[2]
 
 
-def test_info_of_a_definition(said):
-    found = json.loads(said("info t.toml --json")[1])
+def test_info_of_a_definition(command):
+    found = json.loads(command("info t.toml --json")[1])
     assert (found["format"], found["input"]) == ("a definition of layers", [4, 4, 3])
     layers = {row["layer"]: row for row in found["layers"]}
     assert (layers["conv1"]["kind"], layers["conv1"]["sources"]) == ("conv", "input")
@@ -87,30 +97,30 @@ def test_near_chance(correct, samples, classes, expected):
     assert is_near_chance(correct, samples, classes) == expected
 
 
-def test_guessing_is_said_once_and_never_as_json(said):
-    status, _, err = said("ann m.h5 i.h5 --topology t.toml")
+def test_guessing_is_said_once_and_never_as_json(command):
+    status, _, err = command("ann m.h5 i.h5 --topology t.toml")
     assert status == 0
     assert "this is guessing one of 10 classes" in err
     assert all(option in err for option in ("--scale", "--mean", "--std", "--bgr"))
-    assert "guessing" not in said("ann m.h5 i.h5 --topology t.toml --samples :20")[2]
-    assert said("ann m.h5 i.h5 --topology t.toml --json")[2] == ""
+    assert "guessing" not in command("ann m.h5 i.h5 --topology t.toml --samples :20")[2]
+    assert command("ann m.h5 i.h5 --topology t.toml --json")[2] == ""
     images("many.h5", samples=60)
     with h5py.File("many.h5", "r+") as file:  # none of three classes is decided rightly
-        file["labels"][:] = (np.array(_decided(said)) + 1) % 3
-    err = said("run n.h5 many.h5 -T 2")[2]
+        file["labels"][:] = (np.array(_decided(command)) + 1) % 3
+    err = command("run n.h5 many.h5 -T 2")[2]
     assert "this is guessing one of 3 classes" in err
     assert "evsim ann" in err
-    assert said("run n.h5 many.h5 -T 2 --quiet") == (0, "", "")
+    assert command("run n.h5 many.h5 -T 2 --quiet") == (0, "", "")
     with h5py.File("many.h5", "r+") as file:
-        file["labels"][:] = _decided(said)
-    assert "guessing" not in said("run n.h5 many.h5 -T 2")[2]
+        file["labels"][:] = _decided(command)
+    assert "guessing" not in command("run n.h5 many.h5 -T 2")[2]
 
 
-def _decided(said):
-    return json.loads(said("run n.h5 many.h5 -T 2 --json")[1])["predictions"]
+def _decided(command):
+    return json.loads(command("run n.h5 many.h5 -T 2 --json")[1])["predictions"]
 
 
-def test_what_became_of_average_pools(said):
+def test_what_became_of_average_pools(command):
     pooled = TOPOLOGY.replace(
         '{ name = "flatten"',
         '{ name = "mean", kind = "pool", operation = "average", kernel = 2 }, { name = "flatten"',
@@ -120,14 +130,14 @@ def test_what_became_of_average_pools(said):
     state["fc.weight"] = state["fc.weight"][:, :16]
     hdf5(Path("p.h5"), state)
     line = "convert p.h5 -o o.h5 --overwrite --topology p.toml --calibrate i.h5"
-    out = said(line)[1]
+    out = command(line)[1]
     assert "average pools (mean) are part of the weights behind them" in out
     assert "--pooling neurons" in out
-    out = said(f"{line} --pooling neurons")[1]
+    out = command(f"{line} --pooling neurons")[1]
     assert "average pools (mean) are neurons, as in other tools" in out
     assert (
         "average pools"
-        not in said("convert m.h5 -o o.h5 --overwrite --topology t.toml --calibrate i.h5")[1]
+        not in command("convert m.h5 -o o.h5 --overwrite --topology t.toml --calibrate i.h5")[1]
     )
 
 
@@ -151,7 +161,7 @@ def test_a_course_of_runs(monkeypatch):
     ]
 
 
-def test_every_run_of_a_comparison_is_announced(said, monkeypatch):
+def test_every_run_of_a_comparison_is_announced(command, monkeypatch):
     labels = []
     begin = screen.Course.begin_run
 
@@ -161,7 +171,7 @@ def test_every_run_of_a_comparison_is_announced(said, monkeypatch):
 
     monkeypatch.setattr(screen.Course, "begin_run", begun)
     network("other.h5", lambda f: f["populations/b"].attrs.update(leak=0.25))
-    assert said("compare n.h5 other.h5 d.h5 -T 6 --json")[0] == 0
+    assert command("compare n.h5 other.h5 d.h5 -T 6 --json")[0] == 0
     assert [number for number, _ in labels] == list(range(1, len(labels) + 1))
     assert labels[0] == (1, 2)
     assert labels[-1][1] >= len(labels)
@@ -186,3 +196,16 @@ def test_waiting_is_said_on_a_terminal_and_taken_off(monkeypatch, capsys):
     with screen.waiting("reading x"):
         screen.time.sleep(0.05)
     assert capsys.readouterr().err == ""
+
+
+def test_a_line_that_was_begun_gets_dots(monkeypatch, capsys):
+    monkeypatch.setattr(screen, "PATIENCE", 0.01)
+    monkeypatch.setattr(screen, "TICK", 0.01)
+    monkeypatch.setattr(screen, "_shows_waiting", True)
+    with screen.waiting("compiling"):
+        screen.say("compiling ", whole=False)
+        screen.time.sleep(0.1)
+        screen.add(" done")
+    err = capsys.readouterr().err
+    assert err.startswith("evsim: compiling .")
+    assert ". done\n" in err
