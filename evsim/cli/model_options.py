@@ -12,6 +12,7 @@ from evsim.base.errors import EvsimError, mismatch
 from evsim.base.screen import say
 from evsim.cli import files
 from evsim.cli import options as options
+from evsim.cli import translate as translate
 
 
 def number(option: str, fraction: bool = False, closed: bool = False):
@@ -136,7 +137,7 @@ def read(path: Path, **asked):
 
 
 def artificial(path: Path, **options):
-    """The same for an artificial network."""
+    """What the reader made of a file with an artificial network; EvsimError for a spiking one."""
     reading = read(path, **options)
     if hasattr(reading.content, "populations"):
         expected = "an artificial one (convert this one, then run it)"
@@ -147,7 +148,7 @@ def artificial(path: Path, **options):
 def tell(reading, silent: bool) -> None:
     """Say on standard error what the reader decided, when all went well."""
     for note in () if silent else reading.notes:
-        say(note)
+        say(translate.in_options(note))
 
 
 @contextlib.contextmanager

@@ -67,7 +67,7 @@ def check(
     from evsim.studies.capacity import Capacity
 
     given = dict(locals())
-    profile = options.profile(chip, "--chip")
+    profile = options.profile(chip, "chip")
     loaded = files.opened(network, load, "NETWORK")
     with waiting("placing neurons on cores"):
         placement = _placed(loaded, profile, placing)

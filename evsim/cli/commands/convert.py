@@ -10,6 +10,7 @@ from evsim.cli import convert_options as own
 from evsim.cli import files
 from evsim.cli import model_options as model_options
 from evsim.cli import options as options
+from evsim.cli import translate as translate
 
 SAMPLES = 600  # to calibrate with, unless asked otherwise
 EXAMPLES = (
@@ -315,6 +316,7 @@ def _tell(found: dict, as_json: bool, wide: bool) -> None:
     from evsim.reports.tables import show
 
     diagnosis = found.pop("diagnosis", None)
+    found["notes"] = translate.everywhere(found["notes"])
     if as_json:
         tell_json(found if diagnosis is None else found | diagnosis.as_dict())
         return

@@ -9,6 +9,7 @@ import typer
 
 from evsim.base.screen import Output, tell_json, waiting
 from evsim.cli import options as options
+from evsim.cli import translate as translate
 
 EXAMPLES = (
     "evsim info networks/digits-conv.h5",
@@ -43,6 +44,9 @@ def info(
         text = file.suffix == ".toml"
         with as_file(file) as path, waiting(f"reading {file}"):
             found = guarded(path, describe, text=text) | {"file": str(file)}
+    for name in ("notes", "unsupported"):
+        if name in found:
+            found[name] = translate.everywhere(found[name])
     if as_json:
         tell_json(found)
     else:
