@@ -19,6 +19,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from evsim.base.course import Course, time_left
 from evsim.base.table import Table, draw, wrapped
 
 ROWS = 500  # of a table that are printed on a terminal
@@ -76,10 +77,12 @@ def _finite(content):
 class Output:
     """Standard output for lines and tables, which fit a terminal unless `wide`.
 
-    Where it is no terminal, or `wide`, every line is as long as it needs to be.
+    Where it is no terminal, or `wide`, every line is as long as it needs to be. `hint`: how to see
+    all of a table that was made to fit.
     """
 
-    def __init__(self, wide: bool = False):
+    def __init__(self, wide: bool = False, hint: str = ""):
+        self.hint = hint
         self.width = None if wide else terminal_width()
         self._bold = sys.stdout.isatty() and os.name != "nt" and os.environ.get("TERM") != "dumb"
         self._most = WHOLE if self.width is None else ROWS
@@ -97,7 +100,7 @@ class Output:
             tuple(map(_cell, what.left)),
             tuple(map(_cell, what.spare)),
         )
-        for line in draw(shown, self.width):
+        for line in draw(shown, self.width, self.hint):
             self._print(f"\x1b[1m{line.text}\x1b[0m" if line.heads and self._bold else line.text)
         if len(what.rows) > self._most:
             self._print(f"... and {len(what.rows) - self._most:,} more")
@@ -229,41 +232,6 @@ def _clear() -> None:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-class Course:
-    """Several runs: which one it is, of how many, and one time left for all that remains.
-
-    `weights`: how much each takes, in any unit. A bar that is opened while the course lasts is that
-    of the next run.
-    """
-
-    def __init__(self, weights: Sequence[float] = ()):
-        self.weights, self.number, self.part = [*weights], 0, 0.0
-        self.begin = time.perf_counter()
-
-    def more(self, weights: Sequence[float]) -> None:
-        """Some more runs are to come."""
-        self.weights += weights
-
-    def begin_run(self) -> None:
-        """The next run begins."""
-        self.number, self.part = self.number + 1, 0.0
-        if self.number > len(self.weights):
-            self.weights.append(max(self.weights, default=1.0))
-
-    @property
-    def label(self) -> str:
-        """Which run it is; nothing of a single one."""
-        several = len(self.weights) > 1
-        return f"run {self.number} of {len(self.weights)}: " if several else ""
-
-    @property
-    def left(self) -> float | None:
-        """Seconds that all runs still take, at the pace so far; None before there is one."""
-        done = sum(self.weights[: self.number - 1]) + self.weights[self.number - 1] * self.part
-        elapsed = time.perf_counter() - self.begin
-        return elapsed * (sum(self.weights) - done) / done if done else None
-
-
 _course: Course | None = None
 
 
@@ -282,15 +250,6 @@ def more_runs(weights: Sequence[float]) -> None:
     """So many more runs are to come in the course, if there is one."""
     if _course:
         _course.more(weights)
-
-
-def time_left(seconds: float | None) -> str:
-    """A duration in words, such as 1:05 left; nothing where it is not known."""
-    if seconds is None:
-        return ""
-    minutes, seconds = divmod(math.ceil(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02} left" if hours else f"{minutes}:{seconds:02} left"
 
 
 @dataclass(frozen=True)

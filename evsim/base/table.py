@@ -56,8 +56,11 @@ class Line:
     heads: bool = False
 
 
-def draw(table: Table, width: int | None = None) -> list[Line]:
-    """The lines of a table, each at most `width` cells wide (None: whatever it takes)."""
+def draw(table: Table, width: int | None = None, hint: str = "") -> list[Line]:
+    """The lines of a table, each at most `width` cells wide (None: whatever it takes).
+
+    `hint`: how to see all of it, said behind what was lost.
+    """
     title = [Line(line, True) for line in wrapped(table.title, width)]
     natural = [_natural(table, i) for i in range(len(table.columns))]
     framed = sum(natural) + 3 * len(natural) + 1
@@ -69,17 +72,19 @@ def draw(table: Table, width: int | None = None) -> list[Line]:
             for gap in (WIDE, NARROW):
                 if widths := _fit(made, width, joints, gap):
                     lines = _bare(made, widths, joints, gap)
-                    return title + lines + _told(table, made, every, width)
-    return title + _reduced(table, _shortened(table), width)
+                    return title + lines + _told(table, made, every, width, hint)
+    return title + _reduced(table, _shortened(table), width, hint)
 
 
-def _reduced(table: Table, short: Table, width: int) -> list[Line]:
+def _reduced(table: Table, short: Table, width: int, hint: str) -> list[Line]:
     """What is left of a table when columns are left out, or set below each other."""
     kept = list(range(len(table.columns)))
     for name in table.spare:
         kept = [i for i in kept if not i or table.columns[i] != name]
         if widths := _fit(short.only(kept), width, True, NARROW):
-            return _bare(short.only(kept), widths, True, NARROW) + _told(table, short, kept, width)
+            return _bare(short.only(kept), widths, True, NARROW) + _told(
+                table, short, kept, width, hint
+            )
     made, widest = short, max(kept[1:], key=lambda i: _least(short, i, True), default=0)
     if not _fit(short.only([0, widest]), width, True, WIDE):
         most = max(LEAST // 2, width - WIDE - _least(short, widest, True))
@@ -94,10 +99,10 @@ def _reduced(table: Table, short: Table, width: int) -> list[Line]:
         widths = _fit(part, width, True, WIDE) or [_least(part, i, True) for i in every]
         lines += _bare(part, widths, True, WIDE)
         first = end
-    return lines + _told(table, made, kept, width)
+    return lines + _told(table, made, kept, width, hint)
 
 
-def _told(table: Table, made: Table, kept: Sequence[int], width: int) -> list[Line]:
+def _told(table: Table, made: Table, kept: Sequence[int], width: int, hint: str) -> list[Line]:
     """What was lost, in one line; nothing where nothing was."""
     lost = []
     pairs = [
@@ -113,7 +118,7 @@ def _told(table: Table, made: Table, kept: Sequence[int], width: int) -> list[Li
         lost.append("names without their middle")
     if gone := [name for i, name in enumerate(table.columns) if i not in kept]:
         lost.append(f"without {', '.join(gone)}")
-    said = f"to fit: {'; '.join(lost)}; --wide shows all"
+    said = f"to fit: {'; '.join([*lost, *filter(None, [hint])])}"
     return [Line(line) for line in wrapped(said, width)] if lost else []
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from evsim.base.errors import mismatch
+from evsim.base.screen import Output
 
 SIMULATED = "What is simulated"  # the groups of options in every --help
 COUNTED = "What is counted, and priced"
@@ -157,6 +158,11 @@ Overwrite = flag("--overwrite", panel=OUTPUT, help="replace the file that is the
 Wide = flag("--wide", panel=OUTPUT, help="tables whole, also where they are wider than the screen")
 AsJson = flag("--json", panel=OUTPUT, help="print one JSON object and nothing else")
 Quiet = flag("--quiet", panel=OUTPUT, help="print nothing but errors")
+
+
+def output(wide: bool) -> Output:
+    """Where a command prints its tables."""
+    return Output(wide, "--wide shows all")
 
 
 def chips() -> list[str]:

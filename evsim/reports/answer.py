@@ -1,4 +1,7 @@
-"""What a check of a chip comes to: one sentence with the cause, and what to do about it."""
+"""What a check of a chip comes to: one sentence with the cause, and what to do about it.
+
+Parameters are named between backquotes, which the command line tells as its options.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,14 @@ from evsim.reports.tables import percent
 from evsim.reports.wording import numeral
 
 OWN_COPY = "in a copy of the profile"
-FEWER = f"fewer neurons on a core: --placing balanced, or a smaller neurons_per_core {OWN_COPY}"
-QUANTIZE = "evsim quantize with --chip of the same name, and --bits where it asks for them"
-RATES = "fewer events at once: a lower input rate, another --coding, more timesteps"
+FEWER = f"fewer neurons on a core: `placing=balanced`, or a smaller neurons_per_core {OWN_COPY}"
+QUANTIZE = "evsim quantize with `chip` of the same name, and `bits` where it asks for them"
+RATES = "fewer events at once: a lower input rate, another `coding`, more timesteps"
 CAPACITY = {  # assumption: what is too much, of what; what to do
     "cores": (
         "the network",
         "cores",
-        "a smaller network, or --placing in_order",
+        "a smaller network, or `placing=in_order`",
     ),
     "synapse bits of a core": ("", "synapse memory", FEWER),
     "in axons of a core": ("", "inputs", FEWER),
@@ -34,9 +37,9 @@ BROKEN = {  # other assumptions: what is wrong, what to do
     "order of an update": ("the chip updates in another order: {limit}",
                            "none in evsim: take it as a known difference"),
     "sums beyond their width": ("sums leave the bits of a potential {measured} times",
-                                "fewer --bits of weights, or more bits of potentials"),
+                                "fewer `bits` of weights, or more bits of potentials"),
     "potentials": ("potentials from {measured}, where the chip has {limit}",
-                   "fewer --bits of weights"),
+                   "fewer `bits` of weights"),
     "events lost": ("{measured} events find no room in a queue", RATES),
     "timestep, ms": ("the slowest timestep takes {measured} ms, and has {limit}",
                      "fewer neurons on a core, or fewer events"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from evsim.base.screen import Output, Table
-from evsim.reports.answer import answer
+from evsim.reports.answer import Answer
 from evsim.reports.tables import percent
 from evsim.reports.wording import numeral
 from evsim.studies.capacity import UNTOLD
@@ -13,9 +13,9 @@ from evsim.studies.capacity import UNTOLD
 VERDICTS = {True: "holds", False: "BROKEN", None: "-"}
 
 
-def show(out: Output, check) -> None:
-    """Print whether the network fits, every assumption, and what a run takes and costs."""
-    _answer(out, check.findings)
+def show(out: Output, check, found: Answer) -> None:
+    """Print the answer `found`, every assumption, and what a run takes and costs."""
+    _answer(out, found)
     values, samples = check.values, check.job.run.count
     out.print(f"{check.network.path} on {check.profile.title}, {samples} samples")
     out.print(_outcome(values))
@@ -35,9 +35,9 @@ def show(out: Output, check) -> None:
     _count(out, check.findings)
 
 
-def show_capacity(out: Output, capacity) -> None:
-    """Print whether the network fits, as far as that shows without data."""
-    _answer(out, capacity.findings)
+def show_capacity(out: Output, capacity, found: Answer) -> None:
+    """Print the answer `found`, as far as it shows without data."""
+    _answer(out, found)
     cores = capacity.placement.count
     out.print(f"{capacity.network.path} on {capacity.profile.title}, {cores:,} cores used")
     _assumptions(out, capacity.findings)
@@ -45,9 +45,8 @@ def show_capacity(out: Output, capacity) -> None:
     _count(out, capacity.findings)
 
 
-def _answer(out: Output, findings: list) -> None:
+def _answer(out: Output, found: Answer) -> None:
     """Print the answer: one sentence, the remedy, and what else is broken."""
-    found = answer(findings)
     out.print(found.verdict)
     if found.remedy:
         out.print(f"remedy: {found.remedy}")

@@ -29,7 +29,7 @@ class Capacity:
         return all(finding.holds is not False for finding in self.findings)
 
     def as_dict(self) -> dict:
-        """What `check --json` prints without data; what a run would tell is null."""
+        """What a check without data tells; what a run would tell is None."""
         return {
             "chip": self.profile.name,
             "network": {"path": self.network.path, "sha256": self.network.sha256},

@@ -38,8 +38,8 @@ ONE_WORD = Table("t", ["part", "n"], [["x" * 150, "1,000,000,000,000"]])
 TABLES = {"layers": LAYERS, "networks": NETWORKS, "places": PLACES, "one word": ONE_WORD}
 
 
-def lines(table, width=None):
-    return [line.text for line in draw(table, width)]
+def lines(table, width=None, hint=""):
+    return [line.text for line in draw(table, width, hint)]
 
 
 def whole(text):
@@ -79,7 +79,7 @@ def test_a_frame_where_there_is_room():
 
 
 def test_what_was_left_out_is_said_in_one_line():
-    said = [line for line in lines(LAYERS, 80) if line.startswith("to fit")]
+    said = [line for line in lines(LAYERS, 80, "--wide shows all") if line.startswith("to fit")]
     assert said == [
         "to fit: numbers to 4 digits (k thousand, M million, G billion); --wide shows all"
     ]

@@ -26,7 +26,7 @@ def test_the_answer_begins_with_what_exceeds_most():
         "does not fit: core 47 needs 4.1 times its synapse memory (4,300,800, it has 1,048,576)"
     )
     assert found.verdict == expected
-    assert "--placing balanced" in found.remedy
+    assert "`placing=balanced`" in found.remedy
     assert found.also == ["weights (2 times)", "in axons of a core", "accuracy >= 0.9"]
 
 
@@ -70,7 +70,7 @@ def test_a_check_without_data_tells_what_a_run_need_not(command):
     assert (
         out.splitlines()[0] == "does not fit: core 6 needs 4.0 times its inputs (1,024, it has 256)"
     )
-    assert "remedy: fewer neurons on a core" in out
+    assert "remedy: fewer neurons on a core: --placing balanced" in out
     assert "-: not decided" in out
     assert "not checked without data: queues, potentials, time, energy and claims" in out
     whole = json.loads(command("check", CONV, DIGITS, "--chip", "truenorth", "--samples", ":1",

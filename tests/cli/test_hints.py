@@ -10,7 +10,7 @@ from support.commands import run
 from support.files import images, network
 from support.torch_files import TOPOLOGY, hdf5, small
 
-from evsim.base import screen
+from evsim.base import course, screen
 from evsim.studies.chance import is_near_chance
 
 
@@ -143,8 +143,8 @@ def test_what_became_of_average_pools(command):
 
 def test_a_course_of_runs(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(screen.time, "perf_counter", lambda: now[0])
-    runs = screen.Course([1, 1, 2])
+    monkeypatch.setattr(course.time, "perf_counter", lambda: now[0])
+    runs = course.Course([1, 1, 2])
     runs.begin_run()
     assert (runs.label, runs.left) == ("run 1 of 3: ", None)
     now[0], runs.part = 2.0, 0.5
@@ -155,21 +155,21 @@ def test_a_course_of_runs(monkeypatch):
     assert (runs.label, runs.left) == ("run 3 of 3: ", 4.0)
     runs.more([2])
     assert (runs.label, runs.left) == ("run 3 of 4: ", 12.0)
-    assert screen.Course([1]).label == ""
-    assert [screen.time_left(s) for s in (None, 0.2, 65, 3725)] == [
+    assert course.Course([1]).label == ""
+    assert [course.time_left(s) for s in (None, 0.2, 65, 3725)] == [
         *("", "0:01 left", "1:05 left", "1:02:05 left")
     ]
 
 
 def test_every_run_of_a_comparison_is_announced(command, monkeypatch):
     labels = []
-    begin = screen.Course.begin_run
+    begin = course.Course.begin_run
 
     def begun(self):
         begin(self)
         labels.append((self.number, len(self.weights)))
 
-    monkeypatch.setattr(screen.Course, "begin_run", begun)
+    monkeypatch.setattr(course.Course, "begin_run", begun)
     network("other.h5", lambda f: f["populations/b"].attrs.update(leak=0.25))
     assert command("compare n.h5 other.h5 d.h5 -T 6 --json")[0] == 0
     assert [number for number, _ in labels] == list(range(1, len(labels) + 1))

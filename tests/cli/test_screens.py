@@ -13,6 +13,7 @@ from support.torch_files import TOPOLOGY, hdf5, small
 from evsim.base import screen
 from evsim.base.shipped import shipped
 from evsim.base.table import JOINT, cells
+from evsim.cli import options
 from evsim.cli.main import run_command
 
 WIDTHS = (60, 80, 100)
@@ -114,7 +115,7 @@ def printed(folder):
         text = io.StringIO()
         with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(text):
             patch.setattr(screen, "terminal_width", lambda: width)
-            out = screen.Output()
+            out = options.output(wide=False)
             for what in kept[name]:
                 out.print(what)
         return text.getvalue()

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from evsim.base.errors import mismatch
-from evsim.base.screen import Output, course, more_runs, tell_json, waiting
-from evsim.cli import files
+from evsim.base.screen import course, more_runs, tell_json, waiting
+from evsim.cli import files, translate
 from evsim.cli import options as options
 
 EXAMPLES = (
@@ -62,7 +62,7 @@ def check(
 ) -> None:
     """Do the assumptions about a chip hold for this network on these data?"""
     from evsim.formats.network import load
-    from evsim.reports.answer import answer
+    from evsim.reports.answer import Answer, answer
     from evsim.reports.check import show, show_capacity
     from evsim.studies.capacity import Capacity
 
@@ -82,10 +82,11 @@ def check(
         checked = _simulated(loaded, placement, profile, given)
         with waiting("counting synapses of cores"):
             _ = checked.findings
+    found = translate.everywhere(asdict(answer(checked.findings)))
     if as_json:
-        tell_json(checked.as_dict() | {"answer": asdict(answer(checked.findings))})
+        tell_json(checked.as_dict() | {"answer": found})
     elif not quiet:
-        (show_capacity if data is None else show)(Output(wide), checked)
+        (show_capacity if data is None else show)(options.output(wide), checked, Answer(**found))
     if not checked.holds:
         raise typer.Exit(1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evsim.base.screen import Output, tell_json
+from evsim.base.screen import tell_json
 from evsim.cli import options as options
 
 EXAMPLES = ("evsim chips", "evsim chips --json")
@@ -18,4 +18,4 @@ def chips(wide: options.Wide = False, as_json: options.AsJson = False) -> None:
     if as_json:
         tell_json({"chips": rows})
     else:
-        show(Output(wide), rows)
+        show(options.output(wide), rows)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from evsim.base.errors import mismatch
-from evsim.base.screen import Output, course, tell_json
+from evsim.base.screen import course, tell_json
 from evsim.chip.prices import DEFAULT
 from evsim.cli import files
 from evsim.cli import model_options as model_options
@@ -108,5 +108,5 @@ def compare(
             tell_json(compared.as_dict())
         elif not quiet:
             report.show(
-                Output(wide), compared.as_dict(), compared.profile.title, compared.diagnoses
+                options.output(wide), compared.as_dict(), compared.profile.title, compared.diagnoses
             )

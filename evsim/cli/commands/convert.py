@@ -311,7 +311,7 @@ def _diagnose(model, path: Path, data, some: slice, jobs, picture: Path, quiet: 
 
 def _tell(found: dict, as_json: bool, wide: bool) -> None:
     """Print what was written, the table of units and the diagnosis."""
-    from evsim.base.screen import Output, tell_json
+    from evsim.base.screen import tell_json
     from evsim.reports import diagnosis as report
     from evsim.reports.tables import show
 
@@ -320,7 +320,7 @@ def _tell(found: dict, as_json: bool, wide: bool) -> None:
     if as_json:
         tell_json(found if diagnosis is None else found | diagnosis.as_dict())
         return
-    out = Output(wide)
+    out = options.output(wide)
     show(out, found)
     if diagnosis is not None:
         report.show(out, diagnosis)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from evsim.base.screen import Output, tell_json
+from evsim.base.screen import tell_json
 from evsim.cli import files
 from evsim.cli import options as options
 
@@ -43,4 +43,4 @@ def cost(
     if as_json:
         tell_json(found)
     else:
-        show(Output(wide), found)
+        show(options.output(wide), found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evsim.base.screen import Output, course, say
+from evsim.base.screen import course, say
 from evsim.base.shipped import shipped
 from evsim.cli import options as options
 from evsim.studies.job import Job, byte_count
@@ -27,7 +27,7 @@ def demo(
             return
         job = Job(load(shipped("networks") / "digits-conv.h5"), data)
         job.simulate(None, byte_count(MEMORY))
-        show(Output(wide), job, {})
+        show(options.output(wide), job, {})
 
 
 def _compare(data, wide: bool) -> None:
@@ -47,4 +47,4 @@ def _compare(data, wide: bool) -> None:
             say(f"{network.name}, {number} of {len(networks)}")
             compared.add(network)
     rows = [column.row for column in compared.columns]
-    report.overview(Output(wide), rows, networks, profile.title)
+    report.overview(options.output(wide), rows, networks, profile.title)

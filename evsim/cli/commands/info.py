@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evsim.base.screen import Output, tell_json, waiting
+from evsim.base.screen import tell_json, waiting
 from evsim.cli import options as options
 from evsim.cli import translate as translate
 
@@ -50,4 +50,4 @@ def info(
     if as_json:
         tell_json(found)
     else:
-        show(Output(wide), found)
+        show(options.output(wide), found)

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 from evsim.base.errors import EvsimError, mismatch
-from evsim.base.screen import Output, course, tell_json, waiting
+from evsim.base.screen import course, tell_json, waiting
 from evsim.cli import files
 from evsim.cli import options as options
 
@@ -139,7 +139,7 @@ def quantize(
     elif not quiet:
         from evsim.reports.widths import show
 
-        show(Output(wide), found)
+        show(options.output(wide), found)
 
 
 def _made(network, data, given: dict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from evsim.base.errors import mismatch
-from evsim.base.screen import Output, say, tell_json
+from evsim.base.screen import say, tell_json
 from evsim.cli import files
 from evsim.cli import options as options
 from evsim.studies.chance import is_near_chance
@@ -108,7 +108,7 @@ def run(
         if as_json:
             tell_json(job.summary(machine) | found)
         elif not quiet:
-            screen = Output(wide)
+            screen = options.output(wide)
             show(screen, job, machine)
             for one in reported:
                 show_convention(screen, one)
