@@ -32,8 +32,9 @@ Samples = options.option(
 Method = options.option(
     str | None,
     panel=BALANCE,
-    metavar="max|percentile|spike-norm|mmse",
-    help="a layer's largest activation, a percentile, currents while spiking, least error",
+    metavar="NAME",
+    help="a scale is a layer's largest activation (max), a percentile of them, the largest current "
+    "while all before it spike (spike-norm), or has the least squared error (mmse)",
     default="percentile",
 )
 Percentile = options.option(
@@ -88,15 +89,15 @@ Stagger = options.option(
 Scheme = options.option(
     str,
     panel=SCHEME,
-    metavar="rate|switch|stochastic|signed|burst|phase|ttfs",
-    help="rates of spikes, temporal switches, binary draws, spikes of both signs, bursts, phases, "
-    "or the time of a first spike",
+    metavar="NAME",
+    help="rate, switch (temporal switches), stochastic (binary draws), signed (spikes of both "
+    "signs), burst, phase, or ttfs (the time of a first spike)",
 )
 Window = options.option(
     int | None,
     panel=SCHEME,
     help="timesteps in which a value is told (switch, phase, ttfs)",
-    default="8; switch needs one",
+    default="8 (phase), 32 (ttfs); switch needs one",
     **options.whole("--window", 2),
 )
 Firing = options.option(

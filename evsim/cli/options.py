@@ -64,7 +64,7 @@ Timesteps = option(
     "-T",
     "--timesteps",
     panel=SIMULATED,
-    help="of a sample",
+    help="timesteps of a sample",
     default="the network's, or the event file's, or 64",
     **whole("--timesteps", 1),
 )

@@ -24,6 +24,7 @@ PARAMETERS = [
 def test_every_option_has_a_text_a_default_and_a_group(name, option):
     assert option.help
     assert len(option.help) > 8
+    assert len(option.metavar or "") <= 20  # more would be broken anywhere
     if option.param_type_name == "option":
         assert option.rich_help_panel, f"{name} {option.opts}"
         said = isinstance(option.show_default, str) or option.default is not None

@@ -156,7 +156,7 @@ def _kept(given: dict, model, data, some: slice, choices: dict):
     import inspect
     from functools import partial
 
-    from evsim.base.screen import say
+    from evsim.base.screen import say, waiting
     from evsim.base.version import __version__
     from evsim.conversion import convert, convert_to_switches
     from evsim.formats._origin import Origin
@@ -166,13 +166,15 @@ def _kept(given: dict, model, data, some: slice, choices: dict):
 
     make = convert_to_switches if given["scheme"] == "switch" else convert
     defaults = {n: p.default for n, p in inspect.signature(make).parameters.items()}
+    with waiting(f"hashing {given['model']} and {data.path}"):
+        model_hash, data_hash = Origin(str(given["model"])).sha256, data.sha256
     settings = {
         "evsim": __version__,
         "model_path": str(given["model"]),
-        "model_sha256": Origin(str(given["model"])).sha256,
+        "model_sha256": model_hash,
         "layers": model.outline,
         "data_path": data.path,
-        "data_sha256": data.sha256,
+        "data_sha256": data_hash,
         "samples": f"{some.start}:{some.stop}",
         **{name: given[name] for name in ("scheme", "bgr", "flip_kernels")},
         **{name: choices.get(name, defaults.get(name)) for name in (*CHOICES, "reset")},
