@@ -24,16 +24,32 @@ Checks = options.option(
     help="also show what evsim check --json printed into this file; again for another",
     default="none",
 )
+Prices = options.option(
+    list[str] | None,
+    panel=options.COUNTED,
+    metavar="NAME|FILE",
+    autocompletion=options.chips,
+    help="the profile whose prices are taken; again for another",
+    default=DEFAULT,
+)
+Title = options.option(
+    str | None,
+    panel=options.OUTPUT,
+    metavar="TEXT",
+    help="the heading of the page",
+    default="the network's name",
+)
 
 
 def report(
     results: Annotated[list[Path], typer.Argument(help="result files", show_default=False)],
     page: Page,
     check: Checks = None,
-    prices: options.Prices = DEFAULT,
-    accumulate: options.Accumulate = "direct",
-    update: options.Update = "clock",
-    input_machine: options.InputMachine = "recompute",
+    prices: Prices = None,
+    title: Title = None,
+    accumulate: options.OwnAccumulate = None,
+    update: options.OwnUpdate = None,
+    input_machine: options.OwnInput = None,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Stored runs side by side, as one page that needs no network."""
@@ -43,12 +59,12 @@ def report(
     from evsim.reports.recorded import read
     from evsim.store.assemble import as_file
 
-    machine = options.checked_machine(accumulate, update, input_machine)
+    machine = options.chosen_machine(accumulate, update, input_machine)
     check_target(page, [*results, *(check or ())], overwrite)
-    profile = options.profile(prices)
+    profiles = [options.profile(name) for name in dict.fromkeys(prices or [DEFAULT])]
     checks = [assumptions(path) for path in check or ()]
     recorded = []
     for path in results:
         with as_file(path) as file:
             recorded.append(guarded(file, read))
-    write(page, render(recorded, profile, machine, checks))
+    write(page, render(recorded, profiles, machine, checks, title or ""))
