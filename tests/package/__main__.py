@@ -70,7 +70,7 @@ def commands_run(python: Path, folder: Path) -> None:
         ["--help"],
         ["info", network],
         ["run", network, data, "--samples", "0:10", "--out", "r.h5"],
-        ["cost", "r.h5", "--hardware", "loihi"],
+        ["cost", "r.h5", "--chip", "loihi"],
         ["report", "r.h5", "--out", "r.html"],
     ):
         ran([evsim, *words], folder, **own)
