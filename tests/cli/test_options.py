@@ -51,6 +51,7 @@ NUMBERS = {  # option: its default, if there is one, and where 0 is no mistake a
     "--potential-bits": (None, REFUSED),
     "--current-bits": (None, REFUSED),
     "--readout-bits": (None, REFUSED),
+    "--title": (None, "1"),  # any words, these too
 }
 WORDS = {  # options that take no number: 0 is a mistake
     *("--coding", "--dtype", "--accumulate", "--update", "--input", "--record", "--convention"),
@@ -281,7 +282,7 @@ def test_no_threads_are_refused(jobs, folder):
 def test_an_option_of_0_that_contradicts_a_file_is_refused():
     for choices in ({"scale": 0}, {"dt": 0.0}, {"scale": 1.0}):
         [name] = choices
-        with pytest.raises(EvsimError, match=f"--{name}: contradicts the file"):
+        with pytest.raises(EvsimError, match=rf"^{name}: contradicts the file"):
             Options(**choices).refuse(name, "it says 2")
     Options().refuse("bgr", "it says so")
 
