@@ -15,10 +15,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from package import expected_in_wheel, in_sdist, in_wheel, tracked
 from support.places import ROOT
 
 from evsim import __version__
+from package import expected_in_wheel, in_sdist, in_wheel, tracked
 
 
 def same(what: str, found: set[str], expected: set[str]) -> None:
@@ -63,7 +63,7 @@ def commands_run(python: Path, folder: Path) -> None:
     script = "import evsim; print(evsim.__version__, evsim.__file__)"
     version, _, place = ran([python, "-c", script], folder, **own).strip().partition(" ")
     if version != __version__ or Path(place).is_relative_to(ROOT / "evsim"):
-        sys.exit(f"{python}: imports evsim {version} from {place}, expected {__version__}, the wheel")
+        sys.exit(f"{python} imports evsim {version} from {place}, expected {__version__}, built")
     evsim, shipped = python.with_name("evsim"), Path(place).parent
     network, data = shipped / "networks/digits-dense.h5", shipped / "data/digits_test.h5"
     for words in (
