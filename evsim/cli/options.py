@@ -26,11 +26,6 @@ def names(metavar: str):
     return {"parser": lambda text: tuple(text.split(",")), "metavar": f"{metavar}[,{metavar}...]"}
 
 
-def is_asked(value) -> bool:
-    """Whether the value of an option was given: 0 was, though it equals False."""
-    return value is not None and value is not False
-
-
 Samples = Annotated[str | None, typer.Option("--samples", metavar="A:B", help="half-open range")]
 Timesteps = Annotated[int | None, typer.Option("-T", "--timesteps", **whole("--timesteps", 1))]
 Coding = Annotated[str | None, typer.Option(help="constant, poisson, latency or events")]

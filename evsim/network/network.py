@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
@@ -41,6 +41,12 @@ class Network:
     window, seed, name, description, source, classes, ann_accuracy; a missing one is None.
     Raises EvsimError with the place of what does not fit.
     """
+
+    path: str | None = None  # of its file
+    sha256: str | None = None
+    units: tuple = ()  # of a converted network: the layers that its populations stand for
+    notes: tuple[str, ...] = ()  # what was decided where it was read or converted
+    made: Mapping | None = None  # what was said where it was converted or brought to integers
 
     def __init__(
         self,

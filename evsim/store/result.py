@@ -85,9 +85,9 @@ class ResultStore(Store):
         return hdf5.damaged(error).within(file=str(self.folder))
 
 
-def save(run, path, overwrite: bool = False, labels=None) -> None:
-    """Write a whole run that is in memory."""
-    store = ResultStore(path, run, {}, lambda line: None, labels, overwrite)
+def save(run, path, overwrite: bool = False, labels=None, paths: dict | None = None) -> None:
+    """Write a whole run that is in memory; `paths`: data_path and data_sha256."""
+    store = ResultStore(path, run, paths or {}, lambda line: None, labels, overwrite)
     try:
         for sample in run.finished:
             store.append(sample)

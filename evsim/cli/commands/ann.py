@@ -6,11 +6,9 @@ from typing import Annotated
 
 import typer
 
-from evsim.base.errors import mismatch
 from evsim.base.screen import tell, tell_json
 from evsim.cli import model_options as model_options
 from evsim.cli import options as options
-from evsim.studies.job import announced_compilation, counted, sample_range
 
 Passes = Annotated[
     int | None, typer.Option(help="of a stochastic model [1]", **options.whole("--passes", 1))
@@ -41,32 +39,18 @@ def ann(
     drawn = {name: value for name, value in drawn.items() if value is not None}
     from evsim.formats.data import open_data
     from evsim.formats.guard import guarded
+    from evsim.studies.artificial import decided, verdict
 
     silent = quiet or as_json
     reading = model_options.artificial(model, **asked)
-    with guarded(data, open_data) as opened, model_options.of_data(data):
-        if opened.images is None:
-            raise mismatch("events", "images", "/events").within(file=str(data))
-        some = sample_range(samples, opened.samples)
-        count = some.stop - some.start
-        with announced_compilation(silent), counted("samples", count, silent) as finished:
-            predictions = reading.content.predictions(
-                opened.images.part(some),
-                first_sample=some.start,
-                jobs=jobs,
-                finished=finished,
-                **drawn,
-            )
-        opened.verify()
-        labels = None if opened.labels is None else opened.labels[some]
+    with guarded(data, open_data) as opened:
+        predictions, labels = decided(reading.content, opened, samples, silent, jobs=jobs, **drawn)
     model_options.tell(reading, silent)
-    correct = None if labels is None else int((predictions == labels).sum())
-    accuracy = None if labels is None else correct / count
+    found = verdict(predictions, labels)
     if as_json:
-        found = {"samples": count, "correct": correct, "accuracy": accuracy}
-        tell_json(found | {"predictions": predictions.tolist()})
+        tell_json(found)
     elif not quiet:
         right = "no labels"
         if labels is not None:
-            right = f"accuracy {100 * accuracy:.2f} % ({correct} right)"
-        tell(f"{model}: {count} samples, {right}")
+            right = f"accuracy {100 * found['accuracy']:.2f} % ({found['correct']} right)"
+        tell(f"{model}: {found['samples']} samples, {right}")
