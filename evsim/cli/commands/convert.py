@@ -93,36 +93,41 @@ def convert(
     quiet: options.Quiet = False,
 ) -> None:
     """From a trainer's file to a network."""
-    given = dict(locals())
+    found = _converted(dict(locals()))
+    if as_json or not quiet:
+        _tell(found, as_json)
+
+
+def _converted(given: dict) -> dict:
+    """Convert and write what the options ask for; returns what to say of it."""
     from evsim.formats.data import open_data
     from evsim.formats.guard import guarded
     from evsim.studies import converted as studies
 
+    network, scheme, overwrite = given["network"], given["scheme"], given["overwrite"]
     choices = {name: given[name] for name in studies.CHOICES if studies.is_asked(given[name])}
     studies.check_scheme(scheme, given)
-    if network.exists() and not (overwrite or resume):
+    if network.exists() and not (overwrite or given["resume"]):
         raise EvsimError("exists already (--overwrite replaces it)", file=str(network))
-    reading = model_options.read(model, **{name: given[name] for name in model_options.NAMES})
-    read, silent = reading.content, quiet or as_json
+    asked = {name: given[name] for name in model_options.NAMES}
+    reading = model_options.read(given["model"], **asked)
+    read = reading.content
     if hasattr(read, "populations"):
-        spiking = {**choices, "calibrate": calibrate, "samples": samples, "diagnose": diagnose}
-        spiking |= {"scheme": scheme != "rate", "resume": resume}
+        spiking = {**choices, "scheme": scheme != "rate"}
+        spiking |= {name: given[name] for name in ("calibrate", "samples", "diagnose", "resume")}
         studies.refuse(reading.format, [n for n, v in spiking.items() if studies.is_asked(v)])
-        found = _write(network, read, overwrite) | {"notes": reading.notes}
-    elif scheme == "stochastic":
-        found = _in_passes(read, model, choices, network, overwrite)
-    elif calibrate is None:
+        return _write(network, read, overwrite) | {"notes": reading.notes}
+    if scheme == "stochastic":
+        made = studies.in_passes(read, str(given["model"]), choices)
+        return _write(network, made.network, overwrite) | {"notes": list(made.notes)}
+    if given["calibrate"] is None:
         raise mismatch("none", "images to balance the thresholds with", "--calibrate")
-    else:
-        choices |= {"reset": reset} if studies.is_asked(reset) else {}
-        with guarded(calibrate, open_data) as data:
-            some = studies.to_calibrate_with(data, samples)
-            kept = _kept(given, read, data, some, choices)
-            found = _convert(read, model, data, some, (scheme, choices, kept), jobs, silent)
-            if diagnose:
-                found |= _diagnose(read, network, data, some, jobs, picture, silent)
-    if as_json or not quiet:
-        _tell(found, as_json)
+    if given["reset"] is not None:
+        choices["reset"] = given["reset"]
+    with guarded(given["calibrate"], open_data) as data:
+        some = studies.to_calibrate_with(data, given["samples"])
+        found = _convert(read, data, some, choices, given)
+        return found | _diagnose(read, data, some, given) if given["diagnose"] else found
 
 
 def _kept(given: dict, model, data, some: slice, choices: dict):
@@ -157,26 +162,18 @@ def _kept(given: dict, model, data, some: slice, choices: dict):
     return Stages(given["network"], settings, **rules)
 
 
-def _convert(model, file, data, some, target, jobs, quiet) -> dict:
+def _convert(model, data, some: slice, choices: dict, given: dict) -> dict:
     """Convert, write the network, and say what was written."""
     from evsim.studies.converted import calibrated, described, notes_of
 
-    scheme, choices, kept = target
-    how = {"jobs": jobs, "quiet": quiet, "kept": kept}
+    kept, scheme = _kept(given, model, data, some, choices), given["scheme"]
+    how = {"jobs": given["jobs"], "quiet": given["quiet"] or given["as_json"], "kept": kept}
     with kept:
-        made, found = calibrated(model, str(file), data, some, scheme, choices, **how), {}
-        said = notes_of(made, scheme)
+        made = calibrated(model, str(given["model"]), data, some, scheme, choices, **how)
+        found, said = {}, notes_of(made, scheme)
         kept.finish(lambda path: found.update(_write(path, made.network, True, said)))
         found["network"] = str(kept.out)
     return found | described(made, data, some)
-
-
-def _in_passes(model, file: Path, choices: dict, path: Path, overwrite: bool) -> dict:
-    """Convert for passes, where nothing is measured."""
-    from evsim.studies.converted import in_passes
-
-    made = in_passes(model, str(file), choices)
-    return _write(path, made.network, overwrite) | {"notes": list(made.notes)}
 
 
 def _write(path: Path, network, overwrite: bool, notes: dict | None = None) -> dict:
@@ -188,15 +185,16 @@ def _write(path: Path, network, overwrite: bool, notes: dict | None = None) -> d
     return {"network": str(path), **size_of(network)}
 
 
-def _diagnose(model, path: Path, data, some: slice, jobs, picture, quiet: bool) -> dict:
+def _diagnose(model, data, some: slice, given: dict) -> dict:
     """Run the network that was written over the labelled images it was balanced with."""
-    picture = picture or path.with_suffix(".png")
     from evsim.conversion.units import stored
     from evsim.formats.network import load
     from evsim.reports import diagnosis as report
     from evsim.studies.converted import diagnosed
 
-    diagnosis = diagnosed(model, load(path), stored(path), data, some, jobs=jobs, quiet=quiet)
+    path, picture = given["network"], given["picture"] or given["network"].with_suffix(".png")
+    how = {"jobs": given["jobs"], "quiet": given["quiet"] or given["as_json"]}
+    diagnosis = diagnosed(model, load(path), stored(path), data, some, **how)
     report.draw(diagnosis, picture)
     return {"picture": str(picture), "diagnosis": diagnosis}
 
