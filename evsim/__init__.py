@@ -11,8 +11,12 @@ if TYPE_CHECKING:  # what editors and type checkers see; the same names as in _M
     from evsim.base.errors import EvsimError as EvsimError
     from evsim.engine.events import Events as Events
     from evsim.engine.queue import Queue as Queue
+    from evsim.formats.data import Data as Data
     from evsim.interface.ann import ann as ann
+    from evsim.interface.check import check as check
+    from evsim.interface.compare import compare as compare
     from evsim.interface.convert import convert as convert
+    from evsim.interface.cost import cost as cost
     from evsim.interface.files import info as info
     from evsim.interface.files import load as load
     from evsim.interface.files import open_data as open_data
@@ -20,6 +24,10 @@ if TYPE_CHECKING:  # what editors and type checkers see; the same names as in _M
     from evsim.interface.files import warm as warm
     from evsim.interface.model import Model as Model
     from evsim.interface.model import read as read
+    from evsim.interface.quantize import quantize as quantize
+    from evsim.interface.report import report as report
+    from evsim.interface.results import Result as Result
+    from evsim.interface.results import load_result as load_result
     from evsim.interface.run import run as run
     from evsim.interface.runs import Run as Run
     from evsim.network.network import Network as Network
@@ -27,19 +35,27 @@ if TYPE_CHECKING:  # what editors and type checkers see; the same names as in _M
     from evsim.synapses import synapse_kinds as synapse_kinds
 
 _MODULES = {
+    "Data": "formats.data",
     "Events": "engine.events",
     "EvsimError": "base.errors",
     "Model": "interface.model",
     "Network": "network.network",
     "Queue": "engine.queue",
+    "Result": "interface.results",
     "Run": "interface.runs",
     "ann": "interface.ann",
+    "check": "interface.check",
+    "compare": "interface.compare",
     "convert": "interface.convert",
+    "cost": "interface.cost",
     "info": "interface.files",
     "load": "interface.files",
+    "load_result": "interface.results",
     "neuron_kinds": "neurons",
     "open_data": "interface.files",
+    "quantize": "interface.quantize",
     "read": "interface.model",
+    "report": "interface.report",
     "run": "interface.run",
     "save": "interface.files",
     "synapse_kinds": "synapses",

@@ -227,11 +227,16 @@ class Run(Shown):
             found["convention"] = self.conventions[0]
         return found
 
+    @property
+    def order(self) -> list[str]:
+        """All parts, sources first, the sets into a population before it."""
+        return self.network.order
+
     def _summarized(self, source: Source, machine: dict[str, str]) -> Summary:
         from evsim.studies.summary import summary
 
         found = summary(self.totals(), source, machine)
-        return Summary(found, parts=self.parts, order=self.network.order, name=self.name)
+        return Summary(found, parts=self.parts, order=self.order, name=self.name)
 
     @property
     def name(self) -> str:

@@ -15,11 +15,13 @@ from evsim.chip.prices import price
 from evsim.chip.profile import Profile
 from evsim.chip.profile.amounts import high
 from evsim.chip.profile.queues import Queue
+from evsim.chip.restrict import narrowed, placed, queue_of
 from evsim.chip.weight_reads import Traffic
 from evsim.counting.widths import sums_of
 from evsim.engine.sample import Sample
 from evsim.studies.claims import Claim
 from evsim.studies.job import Job
+from evsim.studies.quantized import widest
 
 RECORD = ("queues", "spikes", "arrivals", "ranges")
 
@@ -263,6 +265,45 @@ class Check:
             "memory": self.traffic.as_dict(),
             "values": {k: v for k, v in self.values.items() if k not in left_out},
         }
+
+
+def checked(
+    network,
+    data,
+    profile: Profile,
+    *,
+    claims=(),
+    placing: str = "in_order",
+    samples: str | None = None,
+    jobs: int | None = None,
+    memory: int,
+    quiet: bool,
+    folder=None,
+    cluster=None,
+    **choices,
+) -> Check:
+    """Check a network on open data; `claims` as texts, beside those of the profile.
+
+    `choices`: timesteps, coding, seed, dtype. Finished samples are kept in `folder`. Raises
+    EvsimError.
+    """
+    placement = placed(network, profile, placing)
+    parsed = [Claim(text) for text in (*profile.claims, *claims)]
+    queue_name, queue = queue_of(profile, placement)
+    limits = {"record": RECORD, "queue": queue}
+
+    def simulated(samples: str | None, folder=None) -> Check:
+        free = Job(widest(network), data, samples=samples, **choices)
+        narrow, floats = narrowed(network, profile.numeric, free.settings.graded_input)
+        limited = Job(narrow, data, samples=samples, **limits, **choices)
+        found = Check(limited, free, profile, placement, parsed, floats, queue_name)
+        first = limited.settings.first_sample
+        if parsed and limited.settings.samples > 1:  # do they name what there is?
+            _ = simulated(f"{first}:{first + 1}").findings
+        found.simulate(jobs, memory, quiet, folder, cluster)
+        return found
+
+    return simulated(samples, folder)
 
 
 def _outcome(job: Job) -> dict:

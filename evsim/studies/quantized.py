@@ -6,12 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 
+from evsim.base.errors import EvsimError, mismatch
+from evsim.chip.profile import Profile
+from evsim.chip.restrict import widths_of
 from evsim.conversion.integers import KINDS, Quantized, bounded, graded_input, quantize, rebuilt
 from evsim.counting.widths import sums_of
 from evsim.network.network import Network
 from evsim.studies.job import Job, byte_count
 
 WIDEST = 32
+DATA = ("samples", "timesteps", "seed", "jobs", "keep", "cluster")  # options that are of --data
+WIDTHS = ("current_bits", "readout_bits", "overflow", "overflow_at")  # of --potential-bits
 
 
 def fixed_point(
@@ -88,6 +93,50 @@ def described(made: Quantized) -> dict:
             }
         )
     return {"coding": network.coding, "floats": made.floats, "units": rows}
+
+
+def made_of(network: Network, data, given: dict) -> Quantized:
+    """The network in fixed point; an error names the option that it comes from."""
+    names = ("bits", "per_channel", "coding", "potential_bits", "potential_signed", *WIDTHS)
+    choices = {name: given[name] for name in names if given.get(name) is not None}
+    if data is not None and data.images is None:
+        choices["graded"] = data.events.graded
+    try:
+        return fixed_point(network, **choices)
+    except EvsimError as error:
+        option = error.place.rpartition("/")[2]
+        if given.get(option) is not None:
+            raise EvsimError(error.problem, f"--{option.replace('_', '-')}") from None
+        raise error.within(file=network.path) from None
+
+
+def take_widths(profile: Profile, given: dict) -> None:
+    """Take over the widths of a chip for options that are not given."""
+    numeric = profile.numeric
+    widths = widths_of(numeric)
+    if numeric.membrane is None:
+        expected = "a profile with [numeric.membrane]"
+        raise mismatch(f"no widths of potentials in profile {profile.name!r}", expected, "--chip")
+    widths["potential_bits"] = numeric.membrane.bits
+    if numeric.weight is not None and numeric.weight.signed:
+        widths["bits"] = numeric.weight.bits
+    elif numeric.weight is not None and given["bits"] is None:
+        found = f"weights of {numeric.weight.bits} bits without a sign in profile {profile.name!r}"
+        raise mismatch(found, "--bits beside it, with the sign", "--chip")
+    given |= {name: value for name, value in widths.items() if given.get(name) is None}
+
+
+def check_given(given: dict) -> None:
+    """Raise an error for options that do not belong together."""
+    if given["bits"] is None and given["potential_bits"] is None:
+        raise mismatch("none", "the bits of weights, or --potential-bits", "--bits")
+    if given["bits"] is None and given["per_channel"]:
+        raise mismatch("no --bits", "the bits of weights", "--per-channel")
+    for names, needed in ((WIDTHS, "potential_bits"), (DATA, "data")):
+        for name in names:
+            if given[name] is not None and given[needed] is None:
+                option = f"--{needed.replace('_', '-')}"
+                raise mismatch(f"no {option}", "it", f"--{name.replace('_', '-')}")
 
 
 class Comparison:

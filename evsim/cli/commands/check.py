@@ -38,50 +38,40 @@ def check(
 ) -> None:
     """Do the assumptions about a chip hold for this network on these data?"""
     from evsim.base.errors import EvsimError
-    from evsim.chip.restrict import narrowed, placed, queue_of
     from evsim.cluster import opened as opened_cluster
     from evsim.formats.data import open_data
     from evsim.formats.guard import guarded
     from evsim.formats.network import load
-    from evsim.studies.check import RECORD, Check
-    from evsim.studies.claims import Claim
-    from evsim.studies.job import Job, byte_count
-    from evsim.studies.quantized import widest
+    from evsim.studies.check import checked
+    from evsim.studies.job import byte_count
 
     profile = options.profile(chip, "--chip")
     loaded = guarded(network, load)
-    try:
-        placement = placed(loaded, profile, placing)
-    except EvsimError as error:
-        place = {"placing": "--placing"}.get(error.place, error.place)
-        raise EvsimError(error.problem, place, error.file) from None
-    claims = [Claim(text) for text in (*profile.claims, *(claim or []))]
-    queue_name, queue = queue_of(profile, placement)
-    limits = {"record": RECORD, "queue": queue}
-    choices = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
     options.check_writes(cluster_writes, keep)
+    how = {"jobs": jobs, "memory": byte_count(memory), "quiet": quiet or as_json, "folder": keep}
+    how |= {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
     with guarded(data, open_data) as opened, opened_cluster(cluster, cluster_writes) as workers:
         if as_json:
             opened.begin_digest()
-
-        def simulated(samples: str | None, keep: Path | None = None) -> Check:
-            free = Job(widest(loaded), opened, samples=samples, **choices)
-            graded = free.settings.graded_input
-            narrow, floats = narrowed(loaded, profile.numeric, graded)
-            limited = Job(narrow, opened, samples=samples, **limits, **choices)
-            checked = Check(limited, free, profile, placement, claims, floats, queue_name)
-            first = limited.settings.first_sample
-            if claims and limited.settings.samples > 1:  # do they name what there is?
-                _ = simulated(f"{first}:{first + 1}").findings
-            checked.simulate(jobs, byte_count(memory), quiet or as_json, keep, workers)
-            return checked
-
-        checked = simulated(samples, keep)
+        try:
+            found = checked(
+                loaded,
+                opened,
+                profile,
+                claims=claim or (),
+                placing=placing,
+                samples=samples,
+                cluster=workers,
+                **how,
+            )
+        except EvsimError as error:
+            place = {"placing": "--placing"}.get(error.place, error.place)
+            raise EvsimError(error.problem, place, error.file) from None
     if as_json:
-        tell_json(checked.as_dict())
+        tell_json(found.as_dict())
     elif not quiet:
         from evsim.reports.check import show
 
-        show(checked)
-    if not checked.holds:
+        show(found)
+    if not found.holds:
         raise typer.Exit(1)

@@ -28,17 +28,14 @@ def cost(
     from evsim.formats.guard import guarded
     from evsim.reports.cost import show
     from evsim.store.assemble import as_file
-    from evsim.studies.cost import Cost
+    from evsim.studies.cost import described
 
     machine = options.chosen_machine(accumulate, update, input_machine)
     profiles = [options.profile(name, "--chip") for name in dict.fromkeys(chip)]
     with as_file(result) as path:
         stored = guarded(path, partial(results.load, histograms=False))
     with reading(result):  # facts that do not fit each other are a damaged file
-        costs = Cost(stored, **machine)
-        chips = [costs.of(profile) for profile in profiles]
-    found = {name: stored.settings[name] for name in ("name", "network_path", "timesteps")}
-    found = {"result": str(result), "samples": costs.samples, **found, "chips": chips}
+        found = described(stored, str(result), profiles, machine)
     if as_json:
         tell_json(found)
     else:

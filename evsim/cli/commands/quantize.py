@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from evsim.base.errors import EvsimError, mismatch
+from evsim.base.errors import EvsimError
 from evsim.base.screen import tell_json
 from evsim.cli import options as options
 
@@ -20,8 +20,6 @@ ReadoutBits = Annotated[
 ]
 Overflow = Annotated[str | None, typer.Option(metavar="error|saturate|wrap")]
 OverflowAt = Annotated[str | None, typer.Option(metavar="commit|each_add")]
-DATA = ("samples", "timesteps", "seed", "jobs", "keep", "cluster")  # options that are of --data
-WIDTHS = ("current_bits", "readout_bits", "overflow", "overflow_at")  # of --potential-bits
 
 
 def quantize(
@@ -51,19 +49,21 @@ def quantize(
     quiet: options.Quiet = False,
 ) -> None:
     """Fixed point: weights, thresholds and potentials as integers of declared widths."""
+    given = dict(locals())
     from evsim.cluster import opened as opened_cluster
     from evsim.formats.data import open_data
     from evsim.formats.guard import guarded
     from evsim.formats.network import load, save
-    from evsim.studies.quantized import Comparison, described
+    from evsim.studies.quantized import Comparison, check_given, described, made_of, take_widths
 
-    given = dict(locals())
     if chip is not None:
-        _take_widths(chip, given)
-    _check(given)
+        take_widths(options.profile(chip, "--chip"), given)
+    if out.exists() and not overwrite:
+        raise EvsimError("exists already (--overwrite replaces it)", file=str(out))
+    check_given(given)
     loaded = guarded(network, load)
     with guarded(data, open_data) if data else contextlib.nullcontext() as opened:
-        made = _made(loaded, opened, given)
+        made = made_of(loaded, opened, given)
         found = {"network": str(out), **described(made)}
         if data is not None:
             made.network.path = str(out)
@@ -80,54 +80,3 @@ def quantize(
         from evsim.reports.widths import show
 
         show(found)
-
-
-def _made(network, data, given: dict):
-    """The network in fixed point; an error names the option that it comes from."""
-    from evsim.studies.quantized import fixed_point
-
-    names = ("bits", "per_channel", "coding", "potential_bits", "potential_signed", *WIDTHS)
-    choices = {name: given[name] for name in names if given.get(name) is not None}
-    if data is not None and data.images is None:
-        choices["graded"] = data.events.graded
-    try:
-        return fixed_point(network, **choices)
-    except EvsimError as error:
-        option = error.place.rpartition("/")[2]
-        if given.get(option) is not None:
-            raise EvsimError(error.problem, f"--{option.replace('_', '-')}") from None
-        raise error.within(file=network.path) from None
-
-
-def _take_widths(chip: str, given: dict) -> None:
-    """Take over the widths of a chip for options that are not given."""
-    from evsim.chip.restrict import widths_of
-
-    profile = options.profile(chip, "--chip")
-    numeric = profile.numeric
-    widths = widths_of(numeric)
-    if numeric.membrane is None:
-        expected = "a profile with [numeric.membrane]"
-        raise mismatch(f"no widths of potentials in profile {profile.name!r}", expected, "--chip")
-    widths["potential_bits"] = numeric.membrane.bits
-    if numeric.weight is not None and numeric.weight.signed:
-        widths["bits"] = numeric.weight.bits
-    elif numeric.weight is not None and given["bits"] is None:
-        found = f"weights of {numeric.weight.bits} bits without a sign in profile {profile.name!r}"
-        raise mismatch(found, "--bits beside it, with the sign", "--chip")
-    given |= {name: value for name, value in widths.items() if given.get(name) is None}
-
-
-def _check(given: dict) -> None:
-    """Raise an error for options that do not belong together, or a file that is in the way."""
-    if given["out"].exists() and not given["overwrite"]:
-        raise EvsimError("exists already (--overwrite replaces it)", file=str(given["out"]))
-    if given["bits"] is None and given["potential_bits"] is None:
-        raise mismatch("none", "the bits of weights, or --potential-bits", "--bits")
-    if given["bits"] is None and given["per_channel"]:
-        raise mismatch("no --bits", "the bits of weights", "--per-channel")
-    for names, needed in ((WIDTHS, "potential_bits"), (DATA, "data")):
-        for name in names:
-            if given[name] is not None and given[needed] is None:
-                option = f"--{needed.replace('_', '-')}"
-                raise mismatch(f"no {option}", "it", f"--{name.replace('_', '-')}")
