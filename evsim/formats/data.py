@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from evsim.base.errors import EvsimError, mismatch
+from evsim.base.overview import Overview, Shown
 from evsim.engine.events import Events
 from evsim.formats import _hdf5 as hdf5
 from evsim.formats import sources
@@ -61,7 +62,7 @@ class Images:
             raise hdf5.damaged(error, "/images").within(file=self.path) from None
 
 
-class Data:
+class Data(Shown):
     """Open data: `images` or `events` (the other is None), `labels` or None.
 
     `kind`: what was read, in words; `classes`: the names of the labels 0, 1, ... where they have
@@ -72,6 +73,22 @@ class Data:
         self.path, self.kind, self.origin, self._close = path, kind, origin, close
         self.images = self.events = self.labels = self.file = None
         self.classes: list[str] = []
+
+    def overview(self) -> Overview:
+        """What each sample is, how many there are, and how many of each class."""
+        held = self.inputs
+        size = " x ".join(map(str, held.shape[1:] if self.events is None else held.shape))
+        what = f"events, {held.timesteps} timesteps" if self.events is not None else "images"
+        title = f"{self.path or self.kind}: {self.samples:,} samples, {what} of {size}"
+        if self.labels is None:
+            return Overview(title, notes=["no labels"])
+        classes, counts = np.unique(self.labels, return_counts=True)
+        names = dict(enumerate(self.classes))
+        rows = [
+            (names.get(one, str(one)), count)
+            for one, count in zip(classes.tolist(), counts.tolist(), strict=True)
+        ]
+        return Overview(title, ("class", "samples"), rows)
 
     @property
     def samples(self) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 
 from evsim.base.arrays import address
 from evsim.base.errors import EvsimError, mismatch, nearest
+from evsim.base.overview import Overview, Shown
 from evsim.codings import codings
 from evsim.network.schedule import schedule
 from evsim.neurons import Neurons
@@ -22,6 +23,7 @@ from evsim.synapses import Synapses
 WORDS = ("coding", "name", "description", "source")
 COUNTS = {"timesteps": 1, "window": 2, "seed": 0}
 POSITIONS = ("indices", "indptr")  # of sparse weights: no parameters
+SAID = ("coding", "timesteps", "window", "ann_accuracy")  # where a network shows itself
 ATTRIBUTES = (*WORDS, *COUNTS, "classes", "ann_accuracy")
 
 
@@ -33,7 +35,7 @@ class Stage:
     window: int | None = None
 
 
-class Network:
+class Network(Shown):
     """Populations and sets by name, an input population and an output population.
 
     `input` and `output` may be left out where only one population can be meant: the only one of
@@ -82,6 +84,26 @@ class Network:
         if name in ATTRIBUTES:
             return self.attributes.get(name)
         raise AttributeError(f"a network has no attribute {name!r}")
+
+    def overview(self) -> Overview:
+        """Every part: its kind, its shape or its ends, and its neurons or synapses."""
+        rows: list[tuple] = []
+        for name in self.order:
+            if name in self.populations:
+                part = self.populations[name]
+                shape = " x ".join(map(str, part.shape))
+                rows.append((name, part.kind, shape, part.neurons, None))
+            else:
+                set_ = self.synapses[name]
+                ends = f"{set_.source} -> {set_.target}"
+                count = int(self.connections[name].fan_out.sum())
+                rows.append((name, set_.kind, ends, None, count))
+        neurons = sum(part.neurons for part in self.populations.values())
+        title = f"{self.name or self.path or 'network'}: {len(self.populations)} populations, "
+        title += f"{neurons:,} neurons, {self.synapse_count:,} synapses"
+        about = (f"{key} {self.attributes[key]}" for key in SAID if key in self.attributes)
+        columns = "part", "kind", "shape or ends", "neurons", "synapses"
+        return Overview(title, columns, rows, [", ".join(about)] if self.attributes else ())
 
     def _only(self, kind: str) -> str:
         found = [name for name, part in self.populations.items() if part.kind == kind]
