@@ -39,7 +39,7 @@ def checked(case, queue=None, window=None):
     network, inputs = build.network(case.network), build.inputs(case)
     choices = {"timesteps": case.timesteps, "coding": case.coding, "seed": case.seed}
     settings = settle(network, inputs, first_sample=case.sample, **choices)
-    plan = Plan(network, settings, record=RECORD, queue=queue, window=window)
+    plan = Plan(network, settings, record=RECORD, queue=queue, span=window)
     values = values_of(network.populations[network.input], inputs, 0, plan.dtype)
     sample = Simulation(plan, case.sample, values, Workspace(), threading.Event()).run()
     run = Run(network, settings, RECORD)

@@ -110,7 +110,7 @@ def test_rates_are_of_events_sent(case, window):
     network, inputs = build.network(case.network), build.inputs(case)
     given = {n: getattr(case, n) for n in ("timesteps", "coding", "seed")}
     settings = settle(network, inputs, first_sample=case.sample, **given)
-    plan = Plan(network, settings, record=("rates",), window=window)
+    plan = Plan(network, settings, record=("rates",), span=window)
     [sample] = simulated(plan, inputs, settings, 1, threading.Event())
     silent = {n for n, part in case.network["populations"].items() if part["kind"] == "readout"}
     assert set(sample.rates) == set(case.network["populations"]) - silent

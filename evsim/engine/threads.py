@@ -66,7 +66,7 @@ def simulate(
             sample = Simulation(plan, index, values, space, stop).run()
         except EvsimError:  # of all mistakes the first, whatever was advanced in one go
             stepwise = copy.copy(plan)
-            stepwise.window = 1
+            stepwise.span = 1
             Simulation(stepwise, index, values, space, stop).run()
             raise
         if measure is not None:

@@ -88,7 +88,7 @@ def run(
             settings = settle(network, inputs, first_sample=first, **choices)
         except EvsimError as error:
             raise error.within(file=(source.path or "") if error.place == "data" else "") from None
-        limits = {"memory": memory, "record": recorded, "window": window, "queue": queue}
+        limits = {"memory": memory, "record": recorded, "span": window, "queue": queue}
         plan = Plan(network, settings, **limits)
         found = Run(network, settings, recorded)
         found.source = source

@@ -10,7 +10,7 @@ from evsim.base.errors import mismatch
 from evsim.base.fields import wholes
 from evsim.base.geometry import fan_out, output_size
 from evsim.base.kernel import kernel as compiled
-from evsim.synapses import Connections, Synapses, Turns, require_rank3, require_shape
+from evsim.synapses import Added, Connections, Synapses, require_rank3, require_shape
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -46,12 +46,12 @@ class Pool(Synapses):
         def start(weights):
             weight = weights(np.array(self.constant))[()]
 
-            def deliver(window, currents, reached, space):
-                values = window.values if window.values is not None else currents[:0, 0, 0]
+            def deliver(events, currents, reached, workspace):
+                values = events.values if events.values is not None else currents[:0, 0, 0]
                 turns = spread(
-                    window.channels, values, window.offsets, geometry, weight, currents, reached
+                    events.channels, values, events.offsets, geometry, weight, currents, reached
                 )
-                return Turns(0, turns, 0)
+                return Added(0, turns, 0)
 
             return deliver
 
