@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from support.places import TESTS
 
 import evsim
 from evsim.base import interruption
@@ -28,6 +29,8 @@ FLOORS = [  # bottom up, as the page says: imports only go down
     re.findall(r"`(\w+)`", line) for line in re.findall(r"^\d+\. (.*)$", PAGE.read_text(), re.M)
 ]
 DOORS = ["__init__", "__main__"]  # above all
+TEST_FILES = sorted(TESTS.rglob("test_*.py"))
+OTHER_TESTS = {"data", "oracles", "support"}  # of data/prepare.py, and of what the tests lean on
 FORBIDDEN = {"fastmath", "parallel", "prange", "jitclass", "objmode"}
 ALLOCATES = {"empty", "zeros", "ones", "full", "array", "arange", "copy", "append", "concatenate"}
 ALLOCATES |= {f"{name}_like" for name in ("empty", "zeros", "ones", "full")} | {"astype", "stack"}
@@ -67,6 +70,30 @@ def test_the_page_shows_every_folder():
     assert shown == {module.split(".")[0] for module in FILES} - set(DOORS)
     tree = re.findall(r"^  (\w+)(?:/|\.py) ", PAGE.read_text(), re.M)
     assert set(tree) == shown | {"__init__"}
+
+
+def test_the_tests_mirror_the_page():
+    """Every folder of evsim has its tests in a folder of the same name; there are few others."""
+    shown = {path.parent.relative_to(ROOT).as_posix() for path in ROOT.rglob("*/__init__.py")}
+    folders = {path.parent.relative_to(TESTS).as_posix() for path in TEST_FILES} - {"."}
+    assert folders - shown <= OTHER_TESTS
+    assert {name for name in shown if "/" not in name} <= folders
+    helpers = {path.name for path in TESTS.glob("*.py")} - {path.name for path in TEST_FILES}
+    assert helpers == {"conftest.py"}  # oracles and helpers have folders of their own
+
+
+def test_no_test_imports_a_test():
+    assert len({path.name for path in TEST_FILES}) == len(TEST_FILES) > 80
+    for path in TESTS.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or "", *(alias.name for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            parts = [part for name in names for part in name.split(".")]
+            found = [part for part in parts if f"{part}.py" in {p.name for p in TEST_FILES}]
+            assert not found, f"{path.relative_to(TESTS)} imports {found}"
 
 
 @pytest.mark.parametrize("module", FILES)

@@ -98,7 +98,7 @@ class Synapses(Part):
         return getattr(self, "scale", None) is not None
 
     def counting(self) -> Synapses:
-        """The same connections with weights of 1."""
+        """These connections with weights of 1, to count what arrives."""
         weights = {
             field: np.ones(value.shape, np.int8)
             for field in ("weight", "data")

@@ -59,7 +59,7 @@ class Identity(Weighted):
                     currents = workspace.array("one each", out.shape, out.dtype)
                     currents.fill(0)
                 values = events.values if events.values is not None else currents[:0, 0, 0]
-                turns, zeros = shift(
+                additions, zeros = shift(
                     events.channels,
                     values,
                     events.offsets,
@@ -75,7 +75,7 @@ class Identity(Weighted):
                     whole = out.reshape(-1, target.channels)
                     first = int(report[BASE])
                     _bounded.add_currents(*some, width.bounds, report, first, whole)
-                return Added(turns if weighted else 0, turns, zeros)
+                return Added(additions if weighted else 0, additions, zeros)
 
             return deliver
 
