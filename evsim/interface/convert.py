@@ -134,15 +134,16 @@ def _balanced(
     model: Model, file: str, data: Data, scheme: str, choices: dict, given: dict[str, Any]
 ) -> tuple[Network, dict[str, Any]]:
     """The network balanced with images of open data, and what is said of it."""
+    from evsim.conversion.units import as_kept
     from evsim.studies import converted as studies
 
     some = studies.to_calibrate_with(data, samples_text(given["samples"]))
     how: dict[str, Any] = {"jobs": given["jobs"], "quiet": not given["progress"]}
     made = studies.calibrated(model, file, data, some, scheme, choices, **how)
     said = studies.described(made, data, some)
-    made.network.units = made.units if studies.notes_of(made, scheme) else ()
+    made.network.units = as_kept(made.units) if studies.notes_of(made, scheme) else ()
     if given["diagnose"]:
-        diagnosis = studies.diagnosed(model, made.network, made.units, data, some, **how)
+        diagnosis = studies.diagnosed(model, made.network, as_kept(made.units), data, some, **how)
         said |= diagnosis.as_dict()
         if given["picture"] is not None:
             from evsim.reports import diagnosis as report
