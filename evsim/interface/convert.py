@@ -17,7 +17,17 @@ from evsim.interface._record import Record
 from evsim.interface.model import ASKED, reading
 from evsim.network.network import Network
 
-READING = ("topology", "scale", "mean", "std", "bgr", "flip_kernels", "dt", "reset", "compare")
+READING: tuple[str, ...] = (
+    "topology",
+    "scale",
+    "mean",
+    "std",
+    "bgr",
+    "flip_kernels",
+    "dt",
+    "reset",
+    "compare",
+)
 READING += ("bias_start", "force")
 
 

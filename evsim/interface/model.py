@@ -108,7 +108,6 @@ def reading(path: Path, asked: dict[str, Any]) -> Any:
         raise error.within(file=place) from None
     if isinstance(content, Network):
         content.notes = tuple(found.notes)
-        content.made_of = found.format
         return content
     model = Model.of(content, place, found.format)
     model.notes = tuple(found.notes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -81,14 +81,20 @@ def run(
             )
     tools = _checked_tools(conventions)
     network = network_of(network)
-    choices = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
+    choices: dict[str, Any] = {"timesteps": timesteps, "coding": coding, "seed": seed}
+    choices["dtype"] = dtype
     with _chosen(data, samples, labels, first_sample) as chosen:
         inputs, known, first, source, verify = chosen
         try:
             settings = settle(network, inputs, first_sample=first, **choices)
         except EvsimError as error:
             raise error.within(file=(source.path or "") if error.place == "data" else "") from None
-        limits = {"memory": memory, "record": recorded, "span": window, "queue": queue}
+        limits: dict[str, Any] = {
+            "memory": memory,
+            "record": recorded,
+            "span": window,
+            "queue": queue,
+        }
         plan = Plan(network, settings, **limits)
         found = Run(network, settings, recorded)
         found.source = source
@@ -134,7 +140,9 @@ def _chosen(data: Any, samples: Samples, labels: Any, first: int | None) -> Iter
     with contextlib.ExitStack() as stack:
         if is_path(data):
             data = stack.enter_context(open_data(data))
-        source, verify, known = Source(), lambda: None, labels
+        source, known = Source(), labels
+        inputs: Any
+        verify: Callable[[], None] = lambda: None  # noqa: E731
         if isinstance(data, Data):
             held = data.path != ""
             source = Source(data.path if held else None, data.origin if held else None)

@@ -36,7 +36,7 @@ class Source:
     @property
     def sha256(self) -> str | None:
         """The digest of the files, which must be those that were read; None in memory."""
-        return self.origin and self.origin.sha256
+        return None if self.origin is None else self.origin.sha256
 
 
 class Run(Shown):
@@ -77,12 +77,10 @@ class Run(Shown):
                 kept[fact].append(count)
         for name, histogram in sample.histograms.items():
             self.histograms[name] = self.histograms.get(name, 0) + histogram
-        for kept, found in (
-            (self._ranges, sample.ranges),
-            (self._first_overflows, sample.first_overflows),
-        ):
-            for name, values in found.items():
-                kept.setdefault(name, []).append(values)
+        for name, values in sample.ranges.items():
+            self._ranges.setdefault(name, []).append(values)
+        for name, values in sample.first_overflows.items():
+            self._first_overflows.setdefault(name, []).append(values)
         self.finished.append(sample)
 
     @property
@@ -194,7 +192,9 @@ class Run(Shown):
                 return labels_of(data.labels[first : first + self.count], self.count)
         return labels_of(labels, self.count)
 
-    def counts(self, accumulate="direct", update="clock", input="recompute") -> dict:
+    def counts(
+        self, accumulate: str = "direct", update: str = "clock", input: str = "recompute"
+    ) -> dict[str, Any]:
         """Actions by part and in total under a machine, sums over samples: Python integers."""
         constant = self.network.input if self.settings.coding == "constant" else None
         return counting.counts(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from evsim.codings import codings
 from evsim.network.graph import origin, stages
 from evsim.network.schedule import schedule
 from evsim.neurons import Neurons
-from evsim.synapses import Synapses
+from evsim.synapses import Connections, Synapses
 
 WORDS = ("coding", "name", "description", "source")
 COUNTS = {"timesteps": 1, "window": 2, "seed": 0}
@@ -48,8 +49,8 @@ class Network(Shown):
         *,
         input: str | None = None,
         output: str | None = None,
-        **attributes,
-    ):
+        **attributes: Any,
+    ) -> None:
         self.populations = MappingProxyType(dict(sorted(populations.items())))
         self.synapses = MappingProxyType(dict(sorted(synapses.items())))
         self.input = input or self._only("input")
@@ -60,19 +61,19 @@ class Network(Shown):
         self._check_passing()
         parts = self.populations, self.synapses
         self.schedule = schedule(*parts, self.input, self.attributes.get("window"))
-        if self.last_window_end is not None:
+        if self.schedule is not None and self.last_window_end is not None:
             self.attributes = MappingProxyType(self.attributes | {"window": self.schedule.window})
         self.connections = MappingProxyType(dict(self._connect()))
         self.stages = stages(self.populations, self.synapses)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple:
         """What makes the same network in another process."""
         files = {name: vars(self)[name] for name in ("path", "sha256") if name in vars(self)}
         ends = self.input, self.output
         own = dict(self.populations), dict(self.synapses), *ends, dict(self.attributes), files
         return _again, own
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         if name in ATTRIBUTES:
             return self.attributes.get(name)
         raise AttributeError(f"a network has no attribute {name!r}")
@@ -151,7 +152,7 @@ class Network(Shown):
                 found = f"{len(sets)} sets into it" + "".join(f", of kind {s.kind!r}" for s in sets)
                 raise mismatch(found, "one set of kind 'pool'", f"populations/{name}")
 
-    def _connect(self):
+    def _connect(self) -> Iterator[tuple[str, Connections]]:
         for name, part in self.synapses.items():
             source, target = self.ends(part)
             try:
@@ -209,7 +210,7 @@ class Network(Shown):
     @property
     def last_window_end(self) -> int | None:
         """The timesteps of a run, where populations send their first spikes in windows."""
-        return self.schedule and self.schedule.first_spikes_end
+        return None if self.schedule is None else self.schedule.first_spikes_end
 
     def origin(self, name: str) -> str:
         """The population whose events these are: what a max pool hands on are its source's."""
@@ -244,7 +245,7 @@ class Network(Shown):
                 value = getattr(part, field.name)
                 if isinstance(value, np.ndarray):
                     found.update(repr((field.name, value.dtype.str, value.shape)).encode())
-                    found.update(np.ascontiguousarray(value))
+                    found.update(np.ascontiguousarray(value).data)
                 else:
                     found.update(repr((field.name, value)).encode())
         return found.hexdigest()
@@ -260,7 +261,9 @@ class Network(Shown):
         return parts
 
 
-def _again(populations, synapses, input, output, attributes: dict, files: dict) -> Network:
+def _again(
+    populations: dict, synapses: dict, input: str, output: str, attributes: dict, files: dict
+) -> Network:
     found = Network(populations, synapses, input=input, output=output, **attributes)
     vars(found).update(files)
     return found
