@@ -119,11 +119,10 @@ class Chain:
                 raise EvsimError("found a bias that differs by position, which NIR cannot say")
             bias = grid[0]
         added = np.zeros(out) if bias is None else np.broadcast_to(np.ravel(bias), (out,))
-        height, width = (n for n in self.shape[:2])
         self.nodes.append(
             {
                 "type": "Conv2d",
-                "input_shape": np.array((height, width)),
+                "input_shape": np.array(self.shape[:2]),
                 "weight": stored(weight.transpose(3, 2, 0, 1)),
                 "stride": np.array(stride),
                 "padding": np.array(padding),

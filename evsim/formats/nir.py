@@ -79,6 +79,10 @@ class _Graph:
                 self._population(name, part)
             except EvsimError as error:
                 raise error.within(f"populations/{name}") from None
+        for name in self._unreached():
+            raise EvsimError(
+                "found no way to it from the input, as NIR needs", f"populations/{name}"
+            )
         biased: set[str] = set()
         for name in sorted(network.synapses, key=self._takes_bias):
             part = network.synapses[name]
@@ -90,6 +94,15 @@ class _Graph:
             if getattr(part, "bias", None) is not None and name not in biased:
                 found = "a bias, and no dense or convolutional set into it"
                 raise EvsimError(f"found {found}, which NIR cannot say", f"populations/{name}/bias")
+
+    def _unreached(self) -> list[str]:
+        """The populations that no set leads to from the input."""
+        reached, ahead = {self.network.input}, [self.network.input]
+        for name in ahead:
+            targets = {s.target for s in self.network.synapses.values() if s.source == name}
+            ahead += targets - reached
+            reached |= targets
+        return [name for name in self.network.populations if name not in reached]
 
     def _check(self, part) -> None:
         """Raise an error for a kind, or a field, that NIR has no word for."""
