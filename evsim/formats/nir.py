@@ -2,16 +2,16 @@
 
 A graph is written in the HDF5 layout that the package `nir` reads, channels first:
 
-    iaf, lif, cubalif   IF, LIF, CubaLIF          readout   Output, behind LI or CubaLI if it leaks
+    iaf, lif, cubalif   IF, LIF, CubaLIF          readout   Output, behind LI, CubaLI if it leaks
     dense, sparse       Flatten, Affine           conv      Conv2d      prepool   SumPool2d
     pool                AvgPool2d                 identity  an edge, Scale, AvgPool2d or Conv2d
     delay               Delay                     bias      that of one Affine or Conv2d
 
 A timestep lasts dt: 1 - dt / tau is a leak, and r makes the gain of what arrives one. Where NIR has
 no word but simulators have a setting (the potential before the first timestep, reset by
-subtraction, >= in place of >, the scaling of the image), it is in the `metadata` of a node, in
-names that begin with "evsim_": evsim reads them again, others need them set. What would change
-spikes without a word is an error.
+subtraction, >= in place of >, the scaling of the image), it is in the `metadata` of a node or of
+the graph, in names that begin with "evsim_": evsim reads them again, others need them set. What
+would change spikes without a word is an error.
 """
 
 from __future__ import annotations
@@ -72,6 +72,9 @@ class _Graph:
         self.nodes: dict[str, dict] = {}
         self.edges: list[tuple[str, str]] = []
         self.unsaid: list[dict] = []
+        # Of the whole graph, and of input and output: not all versions of `nir` let these have any.
+        self.notes = {key: network.attributes[key] for key in KEPT if key in network.attributes}
+        self.notes["dt"] = dt
         self.entry: dict[str, str] = {}  # where what arrives at a population goes
         for name, part in network.populations.items():
             try:
@@ -123,10 +126,10 @@ class _Graph:
         self.entry[name] = name
         if name == network.input:
             for field in ("scale", "mean", "std"):
-                said[field] = getattr(part, field)
-                if np.any(said[field] != (0 if field == "mean" else 1)):
-                    self._unsaid(name, field, said[field])
-            self.nodes[name] = {"type": "Input", "shape": np.array(first(part.shape)), "said": said}
+                self.notes[field] = getattr(part, field)
+                if np.any(self.notes[field] != (0 if field == "mean" else 1)):
+                    self._unsaid(name, field, self.notes[field])
+            self.nodes[name] = {"type": "Input", "shape": np.array(first(part.shape))}
             return
         fields = self._law(name, part, said)
         if fields is not None:
@@ -136,7 +139,7 @@ class _Graph:
             shape = np.array(first(part.shape))
             self.nodes[end] = {"type": "Output", "shape": shape}
             if fields is None:
-                self.nodes[end]["said"] = said
+                self.notes |= said
             else:
                 self.edges.append((name, end))
         elif part.kind == "readout":
@@ -178,8 +181,9 @@ class _Graph:
             tau = self._tau(each(slow), "current_leak")
             fields |= {"tau_syn": stored(tau), "w_in": stored(tau / dt)}
         if fires:
-            reset = part.v_reset if part.reset == "zero" else 0.0
-            fields |= {"v_threshold": stored(each(part.threshold)), "v_reset": stored(each(reset))}
+            fields["v_threshold"] = stored(each(part.threshold))
+            if part.reset == "zero" and part.v_reset.any():  # a field that older readers know not
+                fields["v_reset"] = stored(each(part.v_reset))
         return fields
 
     def _tau(self, leak: np.ndarray, name: str) -> np.ndarray:
@@ -212,7 +216,7 @@ class _Graph:
         chain.set(part, bias)
         before = part.source
         for number, node in enumerate(chain.nodes, 1):
-            own = self._free(name if number == len(chain.nodes) else f"{name}.{number}")
+            own = self._free(name if number == len(chain.nodes) else f"{name}-{number}")
             self.nodes[own] = node
             self.edges.append((before, own))
             before = own
@@ -223,7 +227,7 @@ class _Graph:
         found, number = name, 1
         while found in self.nodes or (found in self.network.populations and found != name):
             number += 1
-            found = f"{name}.{number}"
+            found = f"{name}-{number}"
         return found
 
     def _unsaid(self, part: str, setting: str, value) -> None:
@@ -236,7 +240,6 @@ class _Graph:
         """Write the file."""
         import h5py
 
-        attributes = self.network.attributes
         with h5py.File(path, "w", libver="earliest") as file:
             file["version"] = VERSION
             root = file.create_group("node")
@@ -250,9 +253,7 @@ class _Graph:
                 for field, value in fields.items():
                     group[field] = value
                 _note(group, said)
-            _note(
-                root, {key: attributes[key] for key in KEPT if key in attributes} | {"dt": self.dt}
-            )
+            _note(root, self.notes)
 
 
 def _note(group, said: dict) -> None:

@@ -132,7 +132,7 @@ class _Builder:
     def build(self) -> None:
         """Fill in the reading."""
         scaling = ("scale", "mean", "std")
-        said = {n: v for n, v in self.input.notes.items() if n in scaling and _numbers(v)}
+        said = {n: v for n, v in self.notes.items() if n in scaling and _numbers(v)}
         self.populations["input"] = input_of(linear.last(self.input.shape), self.options, **said)
         self.names = {self.input.name: "input"}
         neurons = [n for n in self.nodes.values() if n.type in NEURONS]
@@ -226,9 +226,9 @@ class _Builder:
             each = constant * gain
             fields[where] = each + fields[where] if where in fields else each
             fields[where] = _smallest(np.broadcast_to(fields[where], fields["shape"]))
-        if _numbers(node.notes.get("v_init")):
-            place = f"{node.place}/metadata"
-            fields["v_init"] = linear.moved(node.notes["v_init"], node.shape, place)
+        notes = self.notes if node is self.output else node.notes
+        if _numbers(notes.get("v_init")):
+            fields["v_init"] = linear.moved(notes["v_init"], node.shape, f"{node.place}/metadata")
         try:
             self.populations[name] = neuron_kinds()[kind].build(fields)
         except EvsimError as error:
