@@ -132,7 +132,7 @@ class Plan:
         """The integers in which the weights into a population are added one by one."""
         sets = [self.network.synapses[s] for s in self.network.incoming(name)]
         largest = max(self.largest_weight(part) for part in sets)
-        return self.network.populations[name].arriving.lane(largest)
+        return self.network.populations[name].arriving.accumulator_dtype(largest)
 
     def largest_weight(self, part) -> int | float:
         """The largest magnitude among the weights of a set."""

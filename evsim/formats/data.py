@@ -33,9 +33,9 @@ class Images:
     def __len__(self) -> int:
         return self.last - self.first
 
-    def part(self, some: slice) -> Images:
-        """A slice that is read when it is used, a few megabytes at a time."""
-        first, last, _ = some.indices(len(self))
+    def part(self, samples: slice) -> Images:
+        """Some of these images, a slice of them; they are read when they are used."""
+        first, last, _ = samples.indices(len(self))
         return Images(self.dataset, self.path, self.first + first, self.first + last)
 
     def __getitem__(self, index: Any) -> np.ndarray:
@@ -44,8 +44,8 @@ class Images:
             return self._read(self.first + first, self.first + max(first, last))[::step]
         begin, content = self.held
         if not begin <= index < begin + len(content):
-            each = max(1, math.prod(self.shape[1:]) * self.dtype.itemsize)
-            count = getattr(self.dataset, "batch", None) or max(1, READ // each)
+            image_bytes = max(1, math.prod(self.shape[1:]) * self.dtype.itemsize)
+            count = getattr(self.dataset, "batch", None) or max(1, READ // image_bytes)
             begin, last = index, min(index + count, len(self))
             content = self._read(self.first + begin, self.first + last)
             self.held = begin, content
@@ -99,7 +99,7 @@ class Data(Shown):
 
     @property
     def samples(self) -> int:
-        """The number of samples."""
+        """How many samples there are."""
         return len(self.inputs)
 
     @property
@@ -120,10 +120,10 @@ class Data(Shown):
 
     @property
     def inputs(self) -> Images | Events:
-        """The images or the events."""
-        found = self.events if self.images is None else self.images
-        assert found is not None
-        return found
+        """What is simulated: the images, or the events."""
+        held = self.events if self.images is None else self.images
+        assert held is not None
+        return held
 
     def close(self) -> None:
         """Close the file; images and events cannot be read any more."""
@@ -180,17 +180,17 @@ def source_of(path: Any) -> Any:
 def _source(path: str, place: str, kind: Any, options: Any) -> Data:
     with sources.reading(place):
         origin = Origin(place, lambda: kind.files(Path(place), options), options.given)
-    found = sources.opened(kind, place, options, origin.names)
+    content = sources.opened(kind, place, options, origin.names)
     try:
-        data = Data(path, kind.TITLE, origin, found.close)
-        if isinstance(found, sources.Pictures):
-            data.images = _checked(found.rows, place)
+        data = Data(path, kind.TITLE, origin, content.close)
+        if isinstance(content, sources.Pictures):
+            data.images = _checked(content.rows, place)
         else:
-            data.events = sources.RecordedEvents(found, options)
-        data.labels, data.classes = found.labels, found.classes
+            data.events = sources.RecordedEvents(content, options)
+        data.labels, data.classes = content.labels, content.classes
         return data
     except EvsimError as error:
-        found.close()
+        content.close()
         raise error.within(file=place) from None
 
 
@@ -244,10 +244,10 @@ def _events(group: Any) -> Events:
             columns[name] = hdf5.checked(group[name], name)
         elif name != "value":
             raise EvsimError(f"missing dataset {name!r}")
-    found = {}
+    attributes = {}
     for name in ("shape", "samples", "timesteps", "graded"):
         if name in group.attrs:
-            found[name] = hdf5.attribute(group, name)
+            attributes[name] = hdf5.attribute(group, name)
         elif name != "graded":
             raise EvsimError(f"missing attribute {name!r}")
-    return Events(**columns, **found)
+    return Events(**columns, **attributes)

@@ -49,7 +49,7 @@ def export(network: Network, path, dt: float = 1.0, overwrite: bool = False) -> 
     """
     path = Path(path)
     if path.exists() and not overwrite:
-        raise EvsimError("exists already (--overwrite replaces it)", file=str(path))
+        raise EvsimError("exists already (`overwrite` replaces it)", file=str(path))
     if not isinstance(dt, int | float) or not 0 < dt < np.inf:
         raise mismatch(repr(dt), "seconds of a timestep, above 0", "dt")
     graph = _Graph(network, float(dt))

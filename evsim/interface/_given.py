@@ -170,4 +170,4 @@ def chosen_machine(accumulate: str | None, update: str | None, input: str | None
 def free_target(path: Path | None, overwrite: bool) -> None:
     """Raise an error if a file is in the way of what is to be written."""
     if path is not None and os.path.exists(path) and not overwrite:
-        raise EvsimError("exists already (overwrite=True replaces it)", file=os.fspath(path))
+        raise EvsimError("exists already (`overwrite` replaces it)", file=os.fspath(path))

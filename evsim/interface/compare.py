@@ -84,7 +84,7 @@ def compare(
     picture: Path | None = None,
     progress: bool = False,
 ) -> Compared:
-    """The same data through several networks, side by side; what `evsim compare` does.
+    """Several networks on the same data, side by side; what `evsim compare` does.
 
     `networks`: one or several, Networks or paths, or a dictionary of them by the name that the
     table gives them. `ann`: the artificial network beside them, a Model or the path of a trainer's

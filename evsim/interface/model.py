@@ -95,7 +95,7 @@ def read(
 
 
 def reading(path: Path, asked: dict[str, Any]) -> Any:
-    """The same with the options in a dictionary."""
+    """What `read` gives of a file, with the options in a dictionary."""
     from evsim.formats import trainers
 
     if not is_path(path):

@@ -80,7 +80,7 @@ class Result(Shown):
         from evsim.interface.runs import EVENT
 
         if "spikes" not in self.settings["record"].split(","):
-            again = "evsim.run(..., record='spikes') and save, or evsim run --record spikes"
+            again = "evsim.run(..., record='spikes') keeps them"
             raise EvsimError(f"were not recorded: {again}", "spikes", self.path)
         found = {}
         with hdf5.opened(self.path) as file:

@@ -56,14 +56,17 @@ class Neurons(Part):
 
     @property
     def neurons(self) -> int:
+        """How many neurons there are."""
         return math.prod(self.shape)
 
     @property
     def channels(self) -> int:
+        """How many channels there are: the last axis of the shape."""
         return self.shape[-1]
 
     @property
     def positions(self) -> int:
+        """How many positions a channel has: neurons / channels."""
         return self.neurons // self.channels
 
     @property

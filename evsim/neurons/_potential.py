@@ -225,7 +225,7 @@ def fire(currents, reached, potential, constants, restless, fired, rules, channe
 def fire_and_rest(
     currents, reached, potential, constants, restless, quiet, rules, channels, offsets
 ):
-    """The same with a refractory time, rules[3]; no neuron is visited before quiet[p, c]."""
+    """As `fire`, with a refractory time, rules[3]: no neuron is visited before quiet[p, c]."""
     events, active, cell = 0, 0, 0
     for t in range(currents.shape[0]):
         now = rules[0] + t

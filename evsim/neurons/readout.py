@@ -72,7 +72,7 @@ class Readout(OfWidth):
         return kind(self, dtype, constants, current_bound)
 
     def prepared_of_width(self, dtype, current_bound: int) -> BoundedReadoutWindow:
-        """The same for a potential of a declared width."""
+        """What runs a readout whose potential has a declared width."""
         self.check_integer(dtype)
         limits = np.iinfo(np.int32)
         fields = {"v_min": np.array(limits.min), "threshold": np.array(limits.max)}

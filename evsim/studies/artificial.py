@@ -25,7 +25,7 @@ def decided(model, data, samples: str | None, quiet: bool, *, jobs: int | None =
 
 
 def verdict(predictions: np.ndarray, labels: np.ndarray | None) -> dict:
-    """What `ann --json` prints."""
+    """What the command `ann` prints as JSON."""
     count = len(predictions)
     correct = None if labels is None else int((predictions == labels).sum())
     accuracy = None if correct is None else correct / count

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
-from evsim.base.errors import EvsimError, mismatch, nearest
+from evsim.base.errors import EvsimError, Parameter, mismatch, nearest
 from evsim.base.screen import bar
 from evsim.conversion import Conversion, convert, convert_to_passes, convert_to_switches
 from evsim.conversion.units import notes
@@ -51,20 +51,21 @@ def check_scheme(scheme: str, given: Mapping) -> None:
     """Raise an error for an unknown scheme, or an option that it has no use for."""
     if scheme not in SCHEMES:
         known = f"one of {', '.join(SCHEMES)}{nearest(scheme, SCHEMES)}"
-        raise mismatch(repr(scheme), known, "--scheme")
+        raise mismatch(repr(scheme), known, Parameter("scheme"))
     for name in (*CHOICES, *CALIBRATION, *DIAGNOSIS, "reset"):
         if is_asked(given.get(name)) and name not in SCHEMES[scheme]:
-            option = f"--{name.replace('_', '-')}"
-            raise EvsimError(f"found --scheme {scheme}, expected no such option", option)
+            found = f"found `scheme={scheme}`, expected no such option"
+            raise EvsimError(found, Parameter(name))
     if scheme == "switch" and given["window"] is None:
-        raise mismatch("none", "the timesteps of a window (--scheme switch)", "--window")
+        expected = "the timesteps of a window (`scheme=switch`)"
+        raise mismatch("none", expected, Parameter("window"))
 
 
 def refuse(what: str, asked: list[str]) -> None:
     """Raise an error for an option that a spiking network has no use for."""
     if asked:
-        option = f"--{asked[0].replace('_', '-')}"
-        raise EvsimError(f"found {what}, which spikes already, expected no such option", option)
+        found = f"found {what}, which spikes already, expected no such option"
+        raise EvsimError(found, Parameter(asked[0]))
 
 
 def to_calibrate_with(data, samples: str | None) -> slice:
@@ -109,7 +110,7 @@ def _interrupted(kept, told: list[int]) -> Interrupted:
         kept.flush()
     if kept is None or not kept.names(""):
         return Interrupted("interrupted: nothing was finished")
-    where = f"what is finished is in {kept.folder}, --resume goes on with it"
+    where = f"what is finished is in {kept.folder}, `resume` goes on with it"
     return Interrupted(f"interrupted: step {told[0]} of {told[1]}; {where}")
 
 
@@ -124,7 +125,7 @@ def in_passes(model, file: str, choices: dict) -> Conversion:
 def _of_option(error: EvsimError, choices: dict, file: str) -> EvsimError:
     """An error of a conversion, which names an option or the model's file."""
     if error.place in choices:
-        return EvsimError(error.problem, f"--{error.place.replace('_', '-')}")
+        return EvsimError(error.problem, Parameter(error.place))
     return error.within(file=file)
 
 
@@ -135,13 +136,13 @@ def notes_of(made: Conversion, scheme: str) -> dict[str, dict] | None:
 
 
 def size_of(network) -> dict:
-    """What `convert --json` says of every network."""
+    """What the command `convert` says of every network."""
     neurons = sum(part.neurons for part in network.populations.values())
     return {"neurons": neurons, "synapses": network.synapse_count}
 
 
 def described(made: Conversion, data, some: slice) -> dict:
-    """What `convert --json` says of a calibrated network, beside its size."""
+    """What the command `convert` says of a calibrated network, beside its size."""
     populations = made.network.populations
     rows = [
         {

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from evsim.base.errors import EvsimError, mismatch
+from evsim.base.errors import EvsimError, Parameter, mismatch
 from evsim.chip.profile import Profile
 from evsim.chip.restrict import widths_of
 from evsim.conversion.integers import KINDS, Quantized, bounded, graded_input, quantize, rebuilt
@@ -50,7 +50,7 @@ def fixed_point(
 
 
 def floats_of(network: Network, graded: bool | None) -> dict[str, str]:
-    """The populations with a potential that are none of integers, and that they are."""
+    """The populations with a potential that are none of integers, each with the reason."""
     graded = graded_input(network) if graded is None else graded
     integers = network.integer_populations(graded)
     kinds = {name for name, part in network.populations.items() if part.kind in KINDS}
@@ -106,7 +106,7 @@ def made_of(network: Network, data, given: dict) -> Quantized:
     except EvsimError as error:
         option = error.place.rpartition("/")[2]
         if given.get(option) is not None:
-            raise EvsimError(error.problem, f"--{option.replace('_', '-')}") from None
+            raise EvsimError(error.problem, Parameter(option)) from None
         raise error.within(file=network.path) from None
 
 
@@ -116,27 +116,28 @@ def take_widths(profile: Profile, given: dict) -> None:
     widths = widths_of(numeric)
     if numeric.membrane is None:
         expected = "a profile with [numeric.membrane]"
-        raise mismatch(f"no widths of potentials in profile {profile.name!r}", expected, "--chip")
+        raise mismatch(
+            f"no widths of potentials in profile {profile.name!r}", expected, Parameter("chip")
+        )
     widths["potential_bits"] = numeric.membrane.bits
     if numeric.weight is not None and numeric.weight.signed:
         widths["bits"] = numeric.weight.bits
     elif numeric.weight is not None and given["bits"] is None:
         found = f"weights of {numeric.weight.bits} bits without a sign in profile {profile.name!r}"
-        raise mismatch(found, "--bits beside it, with the sign", "--chip")
+        raise mismatch(found, "`bits` beside it, with the sign", Parameter("chip"))
     given |= {name: value for name, value in widths.items() if given.get(name) is None}
 
 
 def check_given(given: dict) -> None:
     """Raise an error for options that do not belong together."""
     if given["bits"] is None and given["potential_bits"] is None:
-        raise mismatch("none", "the bits of weights, or --potential-bits", "--bits")
+        raise mismatch("none", "the bits of weights, or `potential_bits`", Parameter("bits"))
     if given["bits"] is None and given["per_channel"]:
-        raise mismatch("no --bits", "the bits of weights", "--per-channel")
+        raise mismatch("no `bits`", "the bits of weights", Parameter("per_channel"))
     for names, needed in ((WIDTHS, "potential_bits"), (DATA, "data")):
         for name in names:
             if given[name] is not None and given[needed] is None:
-                option = f"--{needed.replace('_', '-')}"
-                raise mismatch(f"no {option}", "it", f"--{name.replace('_', '-')}")
+                raise mismatch(f"no `{needed}`", "it", Parameter(name))
 
 
 class Comparison:

@@ -1,4 +1,4 @@
-"""What `run --json` prints of a run."""
+"""What the command `run` prints as JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from evsim.engine.totals import Totals
 
 
 def latency(run: Totals) -> dict[str, int]:
-    """The timesteps of a sample, and after how many the next may follow it."""
+    """How many timesteps a sample takes, and after how many the next may follow it."""
     timesteps = run.settings.timesteps
     return {"timesteps": timesteps, "pipelined": run.network.period(timesteps)}
 

@@ -108,7 +108,7 @@ def test_a_mistake_names_its_parameter(asked, said):
         (lambda: evsim.cost(3, "loihi"), "result: found 3, expected a Run, a Result"),
         (lambda: evsim.check(NETWORK, DIGITS, chip="lohi"), "chip: found 'lohi'"),
         (lambda: evsim.quantize(NETWORK), "bits: found none"),
-        (lambda: evsim.quantize(NETWORK, bits=4, out=NETWORK), f"{NETWORK}: exists already (ov"),
+        (lambda: evsim.quantize(NETWORK, bits=4, out=NETWORK), f"{NETWORK}: exists already (`ov"),
         (lambda: evsim.read(3), "model: found 3, expected the path of a trainer's file"),
         (lambda: evsim.read("m.h5", reset="none"), "reset: found 'none'"),
         (lambda: evsim.read("m.h5", std=(1, 0)), "std: found (1, 0), expected a number, or one"),

@@ -37,7 +37,6 @@ def check(
     quiet: options.Quiet = False,
 ) -> None:
     """Do the assumptions about a chip hold for this network on these data?"""
-    from evsim.base.errors import EvsimError
     from evsim.cluster import opened as opened_cluster
     from evsim.formats.data import open_data
     from evsim.formats.guard import guarded
@@ -45,7 +44,7 @@ def check(
     from evsim.studies.check import checked
     from evsim.studies.job import byte_count
 
-    profile = options.profile(chip, "--chip")
+    profile = options.profile(chip, "chip")
     loaded = guarded(network, load)
     options.check_writes(cluster_writes, keep)
     how = {"jobs": jobs, "memory": byte_count(memory), "quiet": quiet or as_json, "folder": keep}
@@ -53,20 +52,16 @@ def check(
     with guarded(data, open_data) as opened, opened_cluster(cluster, cluster_writes) as workers:
         if as_json:
             opened.begin_digest()
-        try:
-            found = checked(
-                loaded,
-                opened,
-                profile,
-                claims=claim or (),
-                placing=placing,
-                samples=samples,
-                cluster=workers,
-                **how,
-            )
-        except EvsimError as error:
-            place = {"placing": "--placing"}.get(error.place, error.place)
-            raise EvsimError(error.problem, place, error.file) from None
+        found = checked(
+            loaded,
+            opened,
+            profile,
+            claims=claim or (),
+            placing=placing,
+            samples=samples,
+            cluster=workers,
+            **how,
+        )
     if as_json:
         tell_json(found.as_dict())
     elif not quiet:

@@ -57,7 +57,7 @@ def quantize(
     from evsim.studies.quantized import Comparison, check_given, described, made_of, take_widths
 
     if chip is not None:
-        take_widths(options.profile(chip, "--chip"), given)
+        take_widths(options.profile(chip, "chip"), given)
     if out.exists() and not overwrite:
         raise EvsimError("exists already (--overwrite replaces it)", file=str(out))
     check_given(given)
