@@ -10,7 +10,7 @@ from evsim.base.screen import printable
 
 ROWS = 24  # of a table; of more, the first and the last ones
 LAST = 6
-CELL = 48  # characters
+CELL = 40  # characters
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,10 @@ def same_spikes(network, back, data, **how):
     return np.array_equal(out, read)
 
 
-@pytest.mark.parametrize("name", ["digits-dense", "digits-conv", "digits-backres", "digits-int8"])
+BLOCKS = pytest.param("digits-backres", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("name", ["digits-dense", "digits-conv", BLOCKS, "digits-int8"])
 def test_shipped_networks_come_back(name, tmp_path):
     network = evsim.load(ROOT / "networks" / f"{name}.h5")
     back = sent_and_back(network, tmp_path / "n.nir")

@@ -91,6 +91,7 @@ def _ann(options, samples):
     return ["ann", "m.safetensors", "i.h5", *options, "--samples", samples]
 
 
+@pytest.mark.slow
 def test_a_diagnosis(model, command):
     how = {"calibrate": "i.h5", "timesteps": 8, "diagnose": True, "picture": "d.png", **model}
     network = evsim.convert("m.safetensors", out="n.h5", **how)
