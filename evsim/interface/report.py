@@ -51,24 +51,27 @@ def report(
     out: Path | None = None,
     *,
     checks: Findings | Path | list[Any] | tuple[Any, ...] = (),
-    prices: Profile | Path = DEFAULT,
-    accumulate: str = "direct",
-    update: str = "clock",
-    input: str = "recompute",
+    prices: Profile | Path | list[Profile | Path] | tuple[Profile | Path, ...] = DEFAULT,
+    title: str | None = None,
+    accumulate: str | None = None,
+    update: str | None = None,
+    input: str | None = None,
     overwrite: bool = False,
 ) -> Page:
     """Runs side by side, as one page that needs no network; what `evsim report` does.
 
     `results`: one or several, each a Run, a Result, or the path of a result file. `out`: write the
     page to a file, too. `checks`: what `evsim.check` found, or files of `evsim check --json`, to
-    show beside them. `prices`: the profile whose prices make energies; `accumulate`, `update`,
-    `input`: the machine that is counted under. Raises EvsimError.
+    show beside them. `prices`: one profile or several, whose prices make energies; `accumulate`,
+    `update`, `input`: choices of the machine in place of theirs. `title`: of the page; None: the
+    network's name. Raises EvsimError.
     """
     from evsim.reports.page import check_target, render, write
     from evsim.reports.recorded import read
 
     machine = chosen_machine(accumulate, update, input)
-    profile = profile_of(prices, "prices")
+    named = [prices] if isinstance(prices, Profile) else several(prices)
+    profiles = [profile_of(name, "prices") for name in dict.fromkeys(named)]
     given = [results] if isinstance(results, Run | Result) else several(results)
     if not given:
         raise mismatch("none", "one result or several", "results")
@@ -86,7 +89,7 @@ def report(
             except EvsimError as error:
                 raise EvsimError(error.problem, error.place, name) from None
             names.append(name)
-        page = Page(render(recorded, profile, machine, shown), names)
+        page = Page(render(recorded, profiles, machine, shown, title or ""), names)
     if out is not None:
         write(FilePath(os.fspath(out)), page.html)
     return page
