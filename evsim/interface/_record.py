@@ -1,4 +1,4 @@
-"""What the functions return: the content of a command's `--json`, shown as a short table."""
+"""What the functions return: what a command prints as JSON, shown as a short table."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ COLUMNS = ("part", "kind", "spikes", "synops", "additions", "accesses (M3)")
 def overview_of(
     name: str, found: Mapping[str, Any], parts: Mapping[str, dict], order: Sequence[str]
 ) -> Overview:
-    """The mean of a sample by part; `found` as `run --json` prints it, parts in `order`."""
+    """The mean of a sample by part; `found` as the command `run` prints it, parts in `order`."""
     samples, counts, rows = found["samples"], found["counts"], []
     for part in order:
         actions, facts, kind = counts["parts"][part], found["work"][part], parts[part]["kind"]
@@ -46,7 +46,7 @@ def overview_of(
 
 
 class Summary(Record):
-    """A run under a machine, with the keys of `evsim run --json`."""
+    """A run under a machine, with the keys that `evsim run` prints as JSON."""
 
     def __init__(self, found: Mapping[str, Any], parts: dict, order: Sequence[str], name: str):
         super().__init__(found)

@@ -7,7 +7,7 @@ from evsim.interface._record import Record
 
 
 class Described(Record):
-    """What a file holds, with the keys of `evsim info --json`."""
+    """What a file holds, with the keys that the command `info` prints as JSON."""
 
     def overview(self) -> Overview:
         """The longest of its tables, and a line for every other value."""

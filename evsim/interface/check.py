@@ -27,7 +27,7 @@ COLUMNS = ("assumption", "holds", "measured", "limit", "margin", "place")
 
 
 class Findings(Record):
-    """What `evsim check --json` prints: `holds`, `findings`, `time`, `memory`, `values`."""
+    """What the command `check` prints as JSON: `holds`, `findings`, `time`, `memory`, `values`."""
 
     holds: bool
     findings: list[dict[str, Any]]

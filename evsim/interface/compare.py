@@ -33,7 +33,7 @@ COLUMNS = ("accuracy", "timesteps", "spikes", "additions", "macs", "M1", "M2", "
 
 
 class Compared(Record):
-    """What `evsim compare --json` prints: `networks`, a row each, and `ann`."""
+    """What the command `compare` prints as JSON: `networks`, a row each, and `ann`."""
 
     networks: list[dict[str, Any]]
     ann: dict[str, Any] | None

@@ -32,7 +32,7 @@ READING += ("bias_start", "force")
 
 
 class Made(Record):
-    """How a network was made, with the keys of the command's `--json`."""
+    """How a network was made, with the keys that the command prints as JSON."""
 
     def overview(self) -> Overview:
         """Its units: which populations stand for which layers, or their steps."""
@@ -46,7 +46,7 @@ class Made(Record):
 
 @called
 def convert(
-    model: Model | Path,
+    model: Model | Network | Path,
     calibrate: Any = None,
     *,
     out: Path | None = None,
@@ -99,7 +99,7 @@ def convert(
     parameters from `method` to `analog` are the options of the command. `diagnose`: compare rates
     with activations on the same images; with `picture`, the path of the drawing.
 
-    The network has `notes` and `made`, what the command's `--json` says. `out`: write it to a
+    The network has `notes` and `made`, what the command prints as JSON. `out`: write it to a
     file, too. Raises EvsimError.
     """
     return _converted(dict(locals()))

@@ -16,7 +16,7 @@ from evsim.interface.runs import Run
 
 
 class Costs(Record):
-    """What `evsim cost --json` prints: `samples`, `timesteps`, and of each of the `chips` all."""
+    """What the command `cost` prints as JSON: `samples`, `timesteps`, and `chips`, a row each."""
 
     samples: int
     chips: list[dict[str, Any]]

@@ -52,7 +52,7 @@ def open_data(path: Path) -> Data:
 
 @called
 def info(file: Path) -> dict[str, Any]:
-    """What a network, data, result or trainer's file holds, as `evsim info --json` tells it."""
+    """What a network, data, result or trainer's file holds, as the command `info` tells it."""
     from evsim.interface._tables import Described
     from evsim.reports.info import describe
     from evsim.store.assemble import as_file

@@ -55,7 +55,7 @@ def quantize(
     network runs as it was and in fixed point, and `made` of the result compares them; `samples` to
     `cluster` are of these runs, as for `evsim.run`.
 
-    The result has `made`, what the command's `--json` says. `out`: write it to a file, too.
+    The result has `made`, what the command prints as JSON. `out`: write it to a file, too.
     Raises EvsimError.
     """
     given = dict(locals())

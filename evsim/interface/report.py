@@ -61,8 +61,8 @@ def report(
     """Runs side by side, as one page that needs no network; what `evsim report` does.
 
     `results`: one or several, each a Run, a Result, or the path of a result file. `out`: write the
-    page to a file, too. `checks`: what `evsim.check` found, or files of `evsim check --json`, to
-    show beside them. `prices`: one profile or several, whose prices make energies; `accumulate`,
+    page to a file, too. `checks`: what `evsim.check` found, or files with what the command `check`
+    prints as JSON, to show beside them. `prices`: one profile or several, whose prices make energies; `accumulate`,
     `update`, `input`: choices of the machine in place of theirs. `title`: of the page; None: the
     network's name. Raises EvsimError.
     """

@@ -94,7 +94,7 @@ class Result(Shown):
     def summary(
         self, accumulate: str = "direct", update: str = "clock", input: str = "recompute"
     ) -> Summary:
-        """What `evsim run --json` printed of it, under a machine; its `repr` is a short table."""
+        """What `evsim run` printed of it as JSON, under a machine; its `repr` is a short table."""
         own, run = self.settings, self.recorded.run
         found: dict[str, Any] = {
             which: {key: own[f"{which}_{key}"] for key in ("path", "sha256")}

@@ -218,7 +218,7 @@ class Run(Shown):
     def summary(
         self, accumulate: str = "direct", update: str = "clock", input: str = "recompute"
     ) -> Summary:
-        """What `evsim run --json` prints, under a machine; its `repr` is a short table."""
+        """What `evsim run` prints as JSON, under a machine; its `repr` is a short table."""
         machine = {"accumulate": accumulate, "update": update, "input": input}
         found = self._summarized(self.source, machine)
         if self.conventions:
