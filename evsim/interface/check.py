@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path as FilePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from evsim.base.errors import mismatch
 from evsim.base.overview import Overview
 from evsim.chip.profile import Profile
 from evsim.engine.plan import MEMORY
@@ -21,6 +23,9 @@ from evsim.interface._given import (
 )
 from evsim.interface._record import Record
 from evsim.network.network import Network
+
+if TYPE_CHECKING:
+    from evsim.studies.check import Check
 
 VERDICTS = {True: "holds", False: "BROKEN", None: "-"}
 COLUMNS = ("assumption", "holds", "measured", "limit", "margin", "place")
@@ -45,7 +50,7 @@ class Findings(Record):
 @called
 def check(
     network: Network | Path,
-    data: Any,
+    data: Any = None,
     *,
     chip: Profile | Path,
     claims: str | list[str] | tuple[str, ...] = (),
@@ -64,17 +69,31 @@ def check(
 ) -> Findings:
     """Do the assumptions about a chip hold for a network on data? What `evsim check` does.
 
-    `network` and `data`: paths or objects, as for `evsim.run`. `chip`: a name that comes with
+    `network` and `data`: paths or objects, as for `evsim.run`; without data: what can be told
+    without a run. `chip`: a name that comes with
     evsim, a TOML file, or a Profile. `claims`: expressions such as "accuracy >= 0.9". `placing`:
     neurons on cores, "in_order" or "balanced". `keep`: a folder for finished samples, with which
     the next such call goes on. The others as for `evsim.run`. Raises EvsimError.
     """
+    from evsim.chip.restrict import placed
+    from evsim.reports.answer import answer
+    from evsim.studies.capacity import Capacity
     from evsim.studies.check import checked
 
     how: dict[str, Any] = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
     how |= {"samples": samples_text(samples), "jobs": jobs, "memory": bytes_of(memory)}
     how |= {"quiet": not progress, "folder": None if keep is None else FilePath(os.fspath(keep))}
-    how |= {"claims": [claims] if isinstance(claims, str) else claims, "placing": placing}
+    how["claims"] = [claims] if isinstance(claims, str) else claims
     spiking, profile = network_of(network), profile_of(chip, "chip")
-    with opened(data, labels) as held:
-        return Findings(checked(spiking, held, profile, cluster=cluster, **how).as_dict())
+    placement = placed(spiking, profile, placing)
+    found: Capacity | Check
+    if data is None:
+        asked = {"claims": claims, "timesteps": timesteps, "coding": coding, "samples": samples}
+        for name, value in asked.items():
+            if value not in (None, ()):
+                raise mismatch("no data", "data, which it is of", name)
+        found = Capacity(profile, placement)
+    else:
+        with opened(data, labels) as held:
+            found = checked(spiking, held, profile, placement, cluster=cluster, **how)
+    return Findings(found.as_dict() | {"answer": asdict(answer(found.findings))})

@@ -10,6 +10,7 @@ from typing import Any
 from evsim.artificial.model import Model
 from evsim.base.errors import mismatch
 from evsim.base.overview import Overview
+from evsim.base.screen import course
 from evsim.chip.prices import DEFAULT
 from evsim.chip.profile import Profile
 from evsim.engine.plan import MEMORY
@@ -105,7 +106,9 @@ def compare(
     loaded = _named(networks)
     how = {"jobs": jobs, "memory": bytes_of(memory), "quiet": not progress, "cluster": cluster}
     folder = None if keep is None else FilePath(os.fspath(keep))
-    with opened(data, labels) as held:
+    planned = [1] * (model is not None)
+    planned += [timesteps or network.timesteps or 64 for network in loaded.values()]
+    with opened(data, labels) as held, course(planned):
         some = samples_text(samples)
         compared = Comparison(held, some, machine, profile, folder, **how)
         if picture is not None and compared.labels is None:

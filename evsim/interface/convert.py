@@ -123,7 +123,7 @@ def _converted(given: dict[str, Any]) -> Network:
         network, said = read, {"notes": list(read.notes)}
     elif scheme == "stochastic":
         made = studies.in_passes(read, file, choices)
-        network, said = made.network, {"notes": list(made.notes)}
+        network, said = made.network, {"notes": studies.notes_on(read, made, choices)}
     elif calibrate is None:
         raise mismatch("none", "images to balance the thresholds with", "calibrate")
     else:
@@ -150,7 +150,7 @@ def _balanced(
     some = studies.to_calibrate_with(data, samples_text(given["samples"]))
     how: dict[str, Any] = {"jobs": given["jobs"], "quiet": not given["progress"]}
     made = studies.calibrated(model, file, data, some, scheme, choices, **how)
-    said = studies.described(made, data, some)
+    said = studies.described(model, made, data, some, choices)
     made.network.units = as_kept(made.units) if studies.notes_of(made, scheme) else ()
     if given["diagnose"]:
         diagnosis = studies.diagnosed(model, made.network, as_kept(made.units), data, some, **how)

@@ -70,12 +70,12 @@ def quantize(
     folder = None if keep is None else FilePath(os.fspath(keep))
     if data is None:
         made = made_of(loaded, None, given)
-        said = described(made)
+        said = described(made, given)
     else:
         with opened(data, labels) as held:
             made = made_of(loaded, held, given)
             rest = not progress, folder, cluster
-            said = described(made) | Comparison(loaded, made, held, how, *rest).as_dict()
+            said = described(made, given) | Comparison(loaded, made, held, how, *rest).as_dict()
     if out is not None:
         from evsim.interface.files import save
 

@@ -62,9 +62,9 @@ def report(
 
     `results`: one or several, each a Run, a Result, or the path of a result file. `out`: write the
     page to a file, too. `checks`: what `evsim.check` found, or files with what the command `check`
-    prints as JSON, to show beside them. `prices`: one profile or several, whose prices make energies; `accumulate`,
-    `update`, `input`: choices of the machine in place of theirs. `title`: of the page; None: the
-    network's name. Raises EvsimError.
+    prints as JSON, to show beside them. `prices`: one profile or several, whose prices make
+    energies; `accumulate`, `update`, `input`: choices of the machine in place of theirs. `title`:
+    of the page; None: the network's name. Raises EvsimError.
     """
     from evsim.reports.page import check_target, render, write
     from evsim.reports.recorded import read

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from evsim.base.screen import course, more_runs, waiting
 from evsim.chip.fits import NOT_SIMULATED, Finding, bits_of, fit, within
 from evsim.chip.latency import Timing
 from evsim.chip.placement import Load, Placement
@@ -15,7 +16,7 @@ from evsim.chip.prices import price
 from evsim.chip.profile import Profile
 from evsim.chip.profile.amounts import high
 from evsim.chip.profile.queues import Queue
-from evsim.chip.restrict import narrowed, placed, queue_of
+from evsim.chip.restrict import narrowed, queue_of
 from evsim.chip.weight_reads import Traffic
 from evsim.counting.widths import sums_of
 from evsim.engine.sample import Sample
@@ -70,6 +71,7 @@ class Check:
         how = {"quiet": quiet, "cluster": cluster}
         self.job.simulate(jobs, memory, observer=self, store=store, **how)
         if any(self.lost.values()) or any(row["overflows"] for row in self.sums.values()):
+            more_runs([self.free.settings.samples])
             store = folder and self.free.folder_store(folder, quiet)
             self.free.simulate(jobs, memory, store=store, **how)
         else:
@@ -271,9 +273,9 @@ def checked(
     network,
     data,
     profile: Profile,
+    placement: Placement,
     *,
     claims=(),
-    placing: str = "in_order",
     samples: str | None = None,
     jobs: int | None = None,
     memory: int,
@@ -282,28 +284,30 @@ def checked(
     cluster=None,
     **choices,
 ) -> Check:
-    """Check a network on open data; `claims` as texts, beside those of the profile.
+    """The check of a network on open data; `claims` as texts, beside those of the profile.
 
     `choices`: timesteps, coding, seed, dtype. Finished samples are kept in `folder`. Raises
     EvsimError.
     """
-    placement = placed(network, profile, placing)
     parsed = [Claim(text) for text in (*profile.claims, *claims)]
     queue_name, queue = queue_of(profile, placement)
     limits = {"record": RECORD, "queue": queue}
 
     def simulated(samples: str | None, folder=None) -> Check:
-        free = Job(widest(network), data, samples=samples, **choices)
-        narrow, floats = narrowed(network, profile.numeric, free.settings.graded_input)
-        limited = Job(narrow, data, samples=samples, **limits, **choices)
-        found = Check(limited, free, profile, placement, parsed, floats, queue_name)
-        first = limited.settings.first_sample
-        if parsed and limited.settings.samples > 1:  # do they name what there is?
+        with waiting("taking over the limits of the chip"):
+            free = Job(widest(network), data, samples=samples, **choices)
+            narrow, floats = narrowed(network, profile.numeric, free.settings.graded_input)
+            limited = Job(narrow, data, samples=samples, **limits, **choices)
+        check = Check(limited, free, profile, placement, parsed, floats, queue_name)
+        first, count = limited.settings.first_sample, limited.settings.samples
+        if parsed and count > 1:  # do they name what there is?
             _ = simulated(f"{first}:{first + 1}").findings
-        found.simulate(jobs, memory, quiet, folder, cluster)
-        return found
+        more_runs([count])
+        check.simulate(jobs, memory, quiet, folder, cluster)
+        return check
 
-    return simulated(samples, folder)
+    with course():
+        return simulated(samples, folder)
 
 
 def _outcome(job: Job) -> dict:

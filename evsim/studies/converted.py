@@ -141,7 +141,32 @@ def size_of(network) -> dict:
     return {"neurons": neurons, "synapses": network.synapse_count}
 
 
-def described(made: Conversion, data, some: slice) -> dict:
+def notes_on(model, made: Conversion, choices: dict) -> list[str]:
+    """What had to be decided, and what became of average pools."""
+    return [*made.notes, *_pools(model, choices.get("pooling", "prepool"))]
+
+
+def _pools(model, pooling: str):
+    """What became of average pools, what that costs, and how to compare with other tools."""
+    averages = [
+        name
+        for name, layer in model.layers.items()
+        if layer.kind == "pool" and layer.operation == "average"
+    ]
+    if averages and pooling == "prepool":
+        yield (
+            f"average pools ({', '.join(averages)}) are part of the weights behind them, which is "
+            "exact but lets each spike go over all synapses behind the pool; `pooling=neurons` "
+            "takes fewer synops and more neurons, as other tools count"
+        )
+    elif averages:
+        yield (
+            f"average pools ({', '.join(averages)}) are neurons, as in other tools; "
+            "`pooling=prepool` makes them part of the weights behind them: exact, with more synops"
+        )
+
+
+def described(model, made: Conversion, data, some: slice, choices: dict) -> dict:
     """What the command `convert` says of a calibrated network, beside its size."""
     populations = made.network.populations
     rows = [
@@ -156,7 +181,8 @@ def described(made: Conversion, data, some: slice) -> dict:
         for unit in made.units
     ]
     calibrated_with = f"{some.start}:{some.stop} of {data.path}"
-    return {"calibrated with": calibrated_with, "notes": list(made.notes), "units": rows}
+    notes = notes_on(model, made, choices)
+    return {"calibrated with": calibrated_with, "notes": notes, "units": rows}
 
 
 def diagnosed(model, network, units, data, some: slice, *, jobs, quiet) -> Diagnosis:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from evsim.base.errors import EvsimError, Parameter, mismatch
+from evsim.base.screen import course
 from evsim.chip.profile import Profile
 from evsim.chip.restrict import widths_of
 from evsim.conversion.integers import KINDS, Quantized, bounded, graded_input, quantize, rebuilt
@@ -28,13 +29,18 @@ def fixed_point(
     coding: str | None = None,
     graded: bool | None = None,
     overflow: str = "saturate",
+    compare: str | None = None,
+    most_threshold: int | None = None,
     **widths,
 ) -> Quantized:
     """The network with weights of `bits` (None: it has whole ones), and with widths if given.
 
     `graded`: whether the input sends values; None: as under the coding. `widths`: current_bits,
-    readout_bits, overflow_at.
+    readout_bits, overflow_at. `compare`: where neurons fire, v >= (ge) or > (gt) threshold; None:
+    as they did. `most_threshold`: the largest that a chip holds.
     """
+    if compare is not None:
+        network = comparing(network, compare)
     if bits is None:
         changed = {} if coding is None else {"coding": coding}
         parts = network.populations, network.synapses
@@ -42,11 +48,24 @@ def fixed_point(
         made = Quantized(network, {}, floats_of(network, graded))
     else:
         how = {"per_channel": per_channel, "potential_bits": potential_bits, "coding": coding}
-        made = quantize(network, bits, graded=graded, **how)
+        made = quantize(network, bits, graded=graded, most_threshold=most_threshold, **how)
     if potential_bits is None:
         return made
     narrow = bounded(made.network, potential_bits, overflow=overflow, graded=graded, **widths)
     return Quantized(narrow, made.units, made.floats)
+
+
+def comparing(network: Network, compare: str) -> Network:
+    """The network whose neurons fire where v >= (ge) or v > (gt) threshold."""
+    populations = {
+        name: replace(part, compare=compare)
+        if part.kind in KINDS and getattr(part, "compare", compare) != compare
+        else part
+        for name, part in network.populations.items()
+    }
+    made = rebuilt(network, populations, network.synapses)
+    made.path = getattr(network, "path", None)
+    return made
 
 
 def floats_of(network: Network, graded: bool | None) -> dict[str, str]:
@@ -75,8 +94,11 @@ def widest(network: Network) -> Network:
     return made
 
 
-def described(made: Quantized) -> dict:
-    """What is said of a network in fixed point: populations with their units and thresholds."""
+def described(made: Quantized, given: dict) -> dict:
+    """What is said of a network in fixed point: populations with their units and thresholds.
+
+    `given`: the choices it was made with, as `take_widths` completes them.
+    """
     network, rows = made.network, []
     for name, unit in made.units.items():
         part = network.populations[name]
@@ -92,12 +114,14 @@ def described(made: Quantized) -> dict:
                 "bits": part.potential_bits,
             }
         )
-    return {"coding": network.coding, "floats": made.floats, "units": rows}
+    said = {"coding": network.coding, "floats": made.floats, "units": rows}
+    return said | {"compare": given.get("compare"), "notes": given.get("notes", [])}
 
 
 def made_of(network: Network, data, given: dict) -> Quantized:
     """The network in fixed point; an error names the option that it comes from."""
     names = ("bits", "per_channel", "coding", "potential_bits", "potential_signed", *WIDTHS)
+    names += ("compare", "most_threshold")
     choices = {name: given[name] for name in names if given.get(name) is not None}
     if data is not None and data.images is None:
         choices["graded"] = data.events.graded
@@ -125,7 +149,22 @@ def take_widths(profile: Profile, given: dict) -> None:
     elif numeric.weight is not None and given["bits"] is None:
         found = f"weights of {numeric.weight.bits} bits without a sign in profile {profile.name!r}"
         raise mismatch(found, "`bits` beside it, with the sign", Parameter("chip"))
+    if numeric.threshold is not None:
+        widths["most_threshold"] = numeric.threshold.most
+    widths["compare"] = profile.schedule.compare
     given |= {name: value for name, value in widths.items() if given.get(name) is None}
+    given["notes"] = list(_left_broken(profile, given["bits"]))
+
+
+def _left_broken(profile: Profile, bits: int | None):
+    """What `evsim check` will call broken, as no integers of these widths settle it."""
+    width = profile.numeric.weight
+    if bits is not None and width is not None and not (width.signed and bits <= width.bits):
+        sign = "" if width.signed else ", unsigned"
+        yield (
+            f"weights of {bits} bits with a sign; {profile.name} has {width.bits} bits{sign}: "
+            f"evsim check calls weights beyond that broken"
+        )
 
 
 def check_given(given: dict) -> None:
@@ -158,18 +197,16 @@ class Comparison:
         self.jobs = {}
         wide = widest(made.network)  # itself, where nothing has a width
         bounded = any(part.bounded for part in made.network.populations.values())
-        for name, one in (
-            ("as it was", network),
-            ("integers without overflow", wide),
-            ("integers of these widths", made.network),
-        ):
-            if name == "integers of these widths" and not bounded:
-                continue
-            job = Job(one, data, record=("ranges",), **choices)
-            store = folder and job.folder_store(folder, quiet)
-            how = {"quiet": quiet, "cluster": cluster}
-            job.simulate(jobs, byte_count("512M"), store=store, **how)
-            self.jobs[name] = job
+        networks = {"as it was": network, "integers without overflow": wide}
+        if bounded:
+            networks["integers of these widths"] = made.network
+        with course([1] * len(networks)):
+            for name, one in networks.items():
+                job = Job(one, data, record=("ranges",), **choices)
+                store = folder and job.folder_store(folder, quiet)
+                how = {"quiet": quiet, "cluster": cluster}
+                job.simulate(jobs, byte_count("512M"), store=store, **how)
+                self.jobs[name] = job
 
     def as_dict(self) -> dict:
         """Accuracy, spikes and overflows of each, and of every population sums and widths."""

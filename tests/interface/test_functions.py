@@ -10,6 +10,7 @@ from support.places import ROOT
 from support.torch_files import TOPOLOGY, safetensors, small
 
 import evsim
+from evsim.cli import translate
 
 DIGITS = ROOT / "data" / "digits_test.h5"
 NETWORK = ROOT / "networks" / "digits-dense.h5"
@@ -81,7 +82,7 @@ def test_ann_and_convert(model, command):
     network = evsim.convert(read, calibrate="i.h5", out="ours.h5", **how)
     line = ["convert", "m.safetensors", "-o", "theirs.h5", *options, "--calibrate", "i.h5"]
     line += ["--method", "max", "-T", "16", "--per-channel"]
-    same(network.made | {"network": "theirs.h5"}, line, command)
+    same(translate.everywhere(network.made) | {"network": "theirs.h5"}, line, command)
     assert Path("ours.h5").read_bytes() == Path("theirs.h5").read_bytes()
     assert network.digest == evsim.load("theirs.h5").digest
     assert evsim.run(network, "i.h5").accuracy() == evsim.run("ours.h5", "i.h5").accuracy()
@@ -97,7 +98,7 @@ def test_a_diagnosis(model, command):
     network = evsim.convert("m.safetensors", out="n.h5", **how)
     line = ["convert", "m.safetensors", "-o", "n.h5", "--topology", "t.toml", "--overwrite"]
     line += ["--calibrate", "i.h5", "-T", "8", "--diagnose", "--picture", "d.png"]
-    same(network.made, line, command)
+    same(translate.everywhere(network.made), line, command)
 
 
 def test_quantize(command, inside):
@@ -115,7 +116,10 @@ def test_check(command):
     claims = ["accuracy >= 0.9", "samples == 6"]
     found = evsim.check(NETWORK, DIGITS, chip="loihi", samples=6, claims=claims)
     line = ["check", NETWORK, DIGITS, "--chip", "loihi", "--samples", "0:6"]
-    same(found, [*line, "--claim", claims[0], "--claim", claims[1]], command, status=1)
+    line += ["--claim", claims[0], "--claim", claims[1]]
+    same(translate.everywhere(found), line, command, status=1)
+    bare = evsim.check(NETWORK, chip="loihi")
+    same(translate.everywhere(bare), ["check", NETWORK, "--chip", "loihi"], command, status=1)
     assert found.holds is False
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import numpy as np
 
-import typer
-
-from evsim.base.screen import tell, tell_json
+from evsim.base.screen import say, tell, tell_json
+from evsim.cli import files
 from evsim.cli import model_options as model_options
 from evsim.cli import options as options
+from evsim.studies.chance import is_near_chance
 
-Passes = Annotated[
-    int | None, typer.Option(help="of a stochastic model [1]", **options.whole("--passes", 1))
-]
+EXAMPLES = ("evsim ann model.h5 test.h5 --mean 0.5 --std 0.25",)
+Passes = options.option(
+    int | None,
+    panel=options.SIMULATED,
+    help="of a stochastic model, summed",
+    default="1",
+    **options.whole("--passes", 1),
+)
 
 
 def ann(
@@ -38,19 +43,25 @@ def ann(
     drawn = {"seed": seed, "passes": passes}
     drawn = {name: value for name, value in drawn.items() if value is not None}
     from evsim.formats.data import open_data
-    from evsim.formats.guard import guarded
     from evsim.studies.artificial import decided, verdict
 
     silent = quiet or as_json
     reading = model_options.artificial(model, **asked)
-    with guarded(data, open_data) as opened:
+    with files.opened(data, open_data, "DATA") as opened:
         predictions, labels = decided(reading.content, opened, samples, silent, jobs=jobs, **drawn)
     model_options.tell(reading, silent)
     found = verdict(predictions, labels)
+    correct, count = found["correct"], found["samples"]
+    outputs = int(np.prod(reading.content.shapes[reading.content.output]))
+    if correct is not None and not silent and is_near_chance(correct, count, outputs):
+        say(
+            f"this is guessing one of {outputs} classes: were pixels scaled in training as here? "
+            "--scale, --mean, --std and --bgr say how (--flip-kernels: Theano wrote the file)"
+        )
     if as_json:
         tell_json(found)
     elif not quiet:
         right = "no labels"
         if labels is not None:
-            right = f"accuracy {100 * found['accuracy']:.2f} % ({found['correct']} right)"
-        tell(f"{model}: {found['samples']} samples, {right}")
+            right = f"accuracy {100 * found['accuracy']:.2f} % ({correct} right)"
+        tell(f"{model}: {count} samples, {right}")
