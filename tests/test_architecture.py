@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import os
 import re
 import subprocess
 import sys
@@ -130,8 +131,9 @@ def test_importing_evsim_imports_little():
 def test_a_command_can_end_before_anything_is_imported():
     """What comes before the handlers of signals takes milliseconds."""
     script = "import sys; import evsim.__main__; print(*sorted(sys.modules))"
+    plain = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}
     found = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=plain
     )
     loaded = set(found.stdout.split())
     assert {name for name in loaded if name.startswith("evsim")} == {
@@ -208,7 +210,8 @@ def own_names(module):
     names = set()
     for node in tree(module).body:
         if isinstance(node, ast.Assign):
-            names |= {t.id for t in node.targets if isinstance(t, ast.Name)}
+            targets = [t.elts if isinstance(t, ast.Tuple) else [t] for t in node.targets]
+            names |= {t.id for some in targets for t in some if isinstance(t, ast.Name)}
         if isinstance(node, ast.ImportFrom) and node.module == "evsim.base.kernel":
             names |= {alias.name for alias in node.names} - {"kernel"}  # stamped with each kernel
     return names | {kernel.name for m, kernel in EVERY_KERNEL if m == module}

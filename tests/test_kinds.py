@@ -1,7 +1,7 @@
 """The contract of a kind: what every file in neurons/, synapses/ and codings/ must keep.
 
-The kinds are those found in the folders. A new one needs an example in support/kinds.py, and
-nothing else.
+The kinds are those found in the folders. A new kind of neurons needs nothing here: it gives its
+examples itself; a new one of synapses, or a coding, needs an example in support/kinds.py.
 """
 
 import dataclasses
@@ -15,13 +15,15 @@ import pytest
 from numba.core.dispatcher import Dispatcher
 from oracles.naive import simulate
 from support import build
-from support.kinds import EVERY_STIMULUS, EXAMPLES, KINDS, T, case_of, cases, networks
+from support.kinds import EVERY_STIMULUS, KINDS, T, case_of, cases, examples, networks
 from support.law import MACHINES, assert_equal, assert_tallied
 
 import evsim
 
 SET_KEYS = {"kind", "source", "target", "delay", "synapses", "row_length", "weighted"}
 POPULATION_KEYS = {"kind", "neurons", "bias", "leak", "reset", "firing", "slope"}
+TEMPLATE = "evsim.neurons._template"  # a copy of it is run in tests/neurons/test_template.py
+POPULATION_KEYS |= {"role", "resets", "facts", "actions"}
 
 
 every_kind = pytest.mark.parametrize(
@@ -31,8 +33,8 @@ every_kind = pytest.mark.parametrize(
 
 @every_kind
 def test_a_kind_has_an_example(folder, kind):
-    missing = f"no example of {folder}/{kind}.py: add one to the tables of tests/support/kinds.py"
-    assert EXAMPLES[folder].get(kind), missing
+    missing = f"no example of {folder}/{kind}.py: neurons give their own, in EXAMPLES; "
+    assert examples(folder, kind), missing + "others stand in tests/support/kinds.py"
     assert list(cases(folder, kind)), "no arithmetic and no stimulus that the examples take"
 
 
@@ -122,13 +124,14 @@ def fields_of(part):
 VALUES = {"slope", "bias", "currents", "potential", "constants", "history", "weight", "data"}
 VALUES |= {"out", "values", "row_values", "signs", "matrix[0]", "sums", "kept", "out_values"}
 VALUES |= {"leak", "synaptic", "size", "row", "ahead"}
+VALUES |= {array for kind in KINDS["neurons"].values() for array in kind.STATE}
 
 
 def kernels():
     """Every kernel of evsim by module and name."""
     for module in pkgutil.walk_packages(evsim.__path__, "evsim."):
         if module.name.startswith(
-            ("evsim.__main__", "evsim.artificial.layers", "evsim.conversion")
+            ("evsim.__main__", "evsim.artificial.layers", "evsim.conversion", TEMPLATE)
         ):
             continue  # those of artificial networks have one dtype
         for name, value in vars(importlib.import_module(module.name)).items():

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from evsim.base.errors import EvsimError
-from evsim.counting.facts import GATE, is_set
+from evsim.counting.described import role_of
+from evsim.counting.facts import NEURON, is_set
 from evsim.interface._given import Path
 from evsim.reports.wording import drawn
 
@@ -48,9 +49,8 @@ def _rates(run: Run | Result, axes) -> None:  # type: ignore[no-untyped-def]
     """Spikes of a neuron and timestep, in percent, of every population that fires."""
     settings = run.settings
     timesteps = settings["timesteps"] if isinstance(settings, dict) else settings.timesteps
-    silent = ("input", "readout", GATE)
     names = [n for n in run.order if not is_set(run.parts[n])]
-    names = [name for name in names if run.parts[name]["kind"] not in silent]
+    names = [name for name in names if role_of(run.parts[name]) == NEURON]
     slots = run.count * timesteps
     rates = [
         100 * int(run.work[name]["spikes"].sum()) / (slots * run.parts[name]["neurons"])

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evsim.base.overview import Overview
-from evsim.counting.facts import GATE, is_set
+from evsim.counting.described import role_of
+from evsim.counting.facts import INPUT, NEURON, is_set
 from evsim.counting.machine import ADDITIONS, M3, SYNOPS
 from evsim.interface._record import Record
 
@@ -23,7 +24,7 @@ def overview_of(
         spikes = synops = None
         if is_set(parts[part]):
             synops = sum(actions[action] for action in SYNOPS) / samples
-        elif kind not in ("readout", GATE):
+        elif role_of(parts[part]) in (INPUT, NEURON):
             spikes = facts["spikes"] / samples
         sums = (
             sum(n for action, n in actions.items() if action in of) / samples

@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from evsim.chip.prices import Profile
-from evsim.counting.facts import GATE, is_set
+from evsim.counting.described import role_of
+from evsim.counting.facts import NEURON, READOUT, is_set
 from evsim.counting.machine import ACCUMULATOR, ADDITIONS, M3, SYNOPS
 from evsim.reports import broken, charts
 from evsim.reports.priced import of_profile
 from evsim.reports.recorded import Recorded
 from evsim.reports.wording import COUNTS, JOULES, OF_COUNTS, OF_JOULES, percent, unit_for
-
-NO_NEURONS = ("input", "readout", GATE)  # do not count as neurons that spike
 
 
 def view(recorded: Recorded, profiles: list[Profile], chosen: dict[str, str]) -> dict:
@@ -32,7 +31,7 @@ def view(recorded: Recorded, profiles: list[Profile], chosen: dict[str, str]) ->
         settings[which] = Path(path).name if path else "not in a file"
     settings["name"] = settings.get("name") or Path(settings["network"]).stem
     energies = [of_profile(run, counts, profile, chosen) for profile in profiles]
-    neurons = [n for n, p in run.parts.items() if not is_set(p) and p["kind"] not in NO_NEURONS]
+    neurons = [n for n, p in run.parts.items() if not is_set(p) and role_of(p) == NEURON]
     spikes = sum(int(run.work[name]["spikes"].sum()) for name in neurons)
     total = counts["total"]
     return {
@@ -64,7 +63,7 @@ def _populations(recorded: Recorded, samples: int) -> dict:
     """How much each population sends, and how firing rates are spread over its neurons."""
     run, timesteps, rows = recorded.run, recorded.run.settings["timesteps"], []
     names = [n for n in recorded.order if not is_set(run.parts[n])]
-    names = [n for n in names if run.parts[n]["kind"] != "readout"]
+    names = [n for n in names if role_of(run.parts[n]) != READOUT]
     spread = {name: run.histograms[name] for name in names if name in run.histograms}
     most = {name: int(np.flatnonzero(h)[-1]) if h.any() else 0 for name, h in spread.items()}
     top = max([n / timesteps for n in most.values()], default=0) or 1

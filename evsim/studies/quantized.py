@@ -10,7 +10,7 @@ from evsim.base.errors import EvsimError, Parameter, mismatch
 from evsim.base.screen import course
 from evsim.chip.profile import Profile
 from evsim.chip.restrict import widths_of
-from evsim.conversion.integers import KINDS, Quantized, bounded, graded_input, quantize, rebuilt
+from evsim.conversion.integers import Quantized, bounded, graded_input, quantize, rebuilt
 from evsim.counting.widths import sums_of
 from evsim.network.network import Network
 from evsim.studies.job import Job, byte_count
@@ -59,7 +59,7 @@ def comparing(network: Network, compare: str) -> Network:
     """The network whose neurons fire where v >= (ge) or v > (gt) threshold."""
     populations = {
         name: replace(part, compare=compare)
-        if part.kind in KINDS and getattr(part, "compare", compare) != compare
+        if part.takes_width and getattr(part, "compare", compare) != compare
         else part
         for name, part in network.populations.items()
     }
@@ -72,7 +72,7 @@ def floats_of(network: Network, graded: bool | None) -> dict[str, str]:
     """The populations with a potential that are none of integers, each with the reason."""
     graded = graded_input(network) if graded is None else graded
     integers = network.integer_populations(graded)
-    kinds = {name for name, part in network.populations.items() if part.kind in KINDS}
+    kinds = {name for name, part in network.populations.items() if part.takes_width}
     return dict.fromkeys(sorted(kinds - integers), "not all that reaches it is whole")
 
 
