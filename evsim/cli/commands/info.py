@@ -38,7 +38,7 @@ def info(
     from evsim.store.assemble import as_file
 
     chips = shipped()
-    if not file.exists() and str(file) in chips:
+    if str(file) in chips and not file.exists():
         found = describe(chips[str(file)])
     else:
         text = file.suffix == ".toml"
