@@ -35,7 +35,7 @@ class Neurons(Part):
     direct: ClassVar[bool] = False  # every weight is added to the potential itself
     draws: ClassVar[int] = 0  # random numbers per neuron and timestep
 
-    shape: tuple[int, ...] = wholes(None, least=1)
+    shape: tuple[int, ...] = wholes(None, least=1)  # [neurons] (height, width, channels) or (n,)
 
     @property
     def ends(self) -> int | None:

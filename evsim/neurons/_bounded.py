@@ -26,11 +26,11 @@ class OfWidth(Integrating):
     source. With `current_bits` the current is, whose sums are then bounded one by one.
     """
 
-    potential_bits: int | None = whole(None, least=2)
-    potential_signed: bool = flag(True)  # two's complement, or from 0 on
-    current_bits: int | None = whole(None, least=2)
-    overflow: str = choice("error", "saturate", "wrap")
-    overflow_at: str = choice("commit", "each_add")
+    potential_bits: int | None = whole(None, least=2)  # [bits] of the potential
+    potential_signed: bool = flag(True)  # two's complement, else from 0 on
+    current_bits: int | None = whole(None, least=2)  # [bits] of the sum of a timestep
+    overflow: str = choice("error", "saturate", "wrap")  # of what leaves its bits
+    overflow_at: str = choice("commit", "each_add")  # once a timestep, or at each weight
 
     def check(self) -> None:
         super().check()

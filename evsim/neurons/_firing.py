@@ -18,13 +18,13 @@ class Firing(Integrating):
 
     compares: ClassVar[bool] = True
 
-    threshold: np.ndarray = per_neuron(positive=True)
-    v_min: np.ndarray | None = per_neuron(None)  # the floor of the potential
-    v_reset: np.ndarray = per_neuron(0.0)
-    compare: str = choice("ge", "gt")
-    reset: str = choice("subtract", "zero")
-    start: int = whole(0)  # fires from this timestep on
-    refractory: int = whole(0)  # timesteps without a visit after firing
+    threshold: np.ndarray = per_neuron(positive=True)  # [potential] it fires here
+    v_min: np.ndarray | None = per_neuron(None)  # [potential] the floor; none where absent
+    v_reset: np.ndarray = per_neuron(0.0)  # [potential] after firing, with reset "zero"
+    compare: str = choice("ge", "gt")  # fires where v >= or > threshold
+    reset: str = choice("subtract", "zero")  # v -= threshold, or v = v_reset
+    start: int = whole(0)  # [timestep] fires from this one on
+    refractory: int = whole(0)  # [timesteps] without a visit after firing
 
     def check(self) -> None:
         if (self.grid(self.v_reset) >= self.grid(self.threshold)).any():

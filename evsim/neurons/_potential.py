@@ -18,7 +18,7 @@ INT32 = np.iinfo(np.int32)
 class Biased(Neurons):
     """Neurons to whose current a bias is added."""
 
-    bias: np.ndarray | None = per_neuron(None)  # added every timestep
+    bias: np.ndarray | None = per_neuron(None)  # [potential] added every timestep
 
     def constants(self, dtype, **fields) -> np.ndarray:
         """The given fields as one array (fields, 1 or positions, channels) of `dtype`.
@@ -46,7 +46,7 @@ class Biased(Neurons):
 class Integrating(Biased):
     """v = ((leak * v) + current) + bias."""
 
-    v_init: np.ndarray = per_neuron(0.0)  # before timestep 0
+    v_init: np.ndarray = per_neuron(0.0)  # [potential] before timestep 0
 
     def leak_factor(self, dtype) -> np.ndarray:
         """The leak; an absent one is 1, which multiplies exactly to the same value."""

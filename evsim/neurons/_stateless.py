@@ -24,7 +24,7 @@ class Stateless(Biased):
     compares: ClassVar[bool] = True
     always_active: ClassVar[bool] = False  # also where nothing arrives
 
-    pool: tuple[int, int] = wholes(2, (1, 1), least=1)  # places in front of a neuron
+    pool: tuple[int, int] = wholes(2, (1, 1), least=1)  # [places] in front of a neuron
 
     def check(self) -> None:
         if self.pool != (1, 1) and len(self.shape) != 3:

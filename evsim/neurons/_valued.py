@@ -20,8 +20,8 @@ class Valued(Integrating):
     valued: ClassVar[bool] = True
     reset: ClassVar[str] = "subtract"
 
-    threshold: np.ndarray = per_neuron(positive=True)
-    start: int = whole(0)  # sends from this timestep on
+    threshold: np.ndarray = per_neuron(positive=True)  # [potential] it sends here
+    start: int = whole(0)  # [timestep] sends from this one on
 
     def law(self, *arrays) -> tuple[int, int]:
         """The kernel: advances a window; returns (events, active neurons)."""

@@ -26,8 +26,8 @@ class Burst(Valued):
 
     graded: ClassVar[bool] = True
 
-    rule: str = choice("double", "count")
-    most: int | None = whole(None, least=1)
+    rule: str = choice("double", "count")  # how g grows
+    most: int | None = whole(None, least=1)  # [spikes] the largest g
 
     def rules(self) -> tuple[int, ...]:
         return (int(self.rule == "count"),)

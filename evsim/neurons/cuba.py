@@ -31,13 +31,13 @@ class Cuba(Neurons):
 
     compares: ClassVar[bool] = True
 
-    current_decay: np.ndarray = per_neuron()
-    potential_decay: np.ndarray = per_neuron()
-    threshold: np.ndarray = per_neuron(positive=True)
-    bias: np.ndarray | None = per_neuron(None)
-    refractory: int = whole(0)
-    compare: str = choice("gt", "ge")
-    bias_start: int = whole(1)
+    current_decay: np.ndarray = per_neuron()  # [1/4096 per timestep] of u
+    potential_decay: np.ndarray = per_neuron()  # [1/4096 per timestep] of v
+    threshold: np.ndarray = per_neuron(positive=True)  # [64 potential] it fires here
+    bias: np.ndarray | None = per_neuron(None)  # [64 potential] added every timestep
+    refractory: int = whole(0)  # [timesteps] in which only u is updated
+    compare: str = choice("gt", "ge")  # fires where v > or >= 64 threshold
+    bias_start: int = whole(1)  # [timestep] the first with a bias
 
     def check(self) -> None:
         for name in ("current_decay", "potential_decay"):

@@ -18,9 +18,9 @@ class CurrentBasedLeaky(Firing):
     u starts at 0 and goes on while a neuron is refractory.
     """
 
-    leak: np.ndarray = per_neuron(positive=True)  # in (0, 1]
-    current_leak: np.ndarray = per_neuron()  # in [0, 1]
-    current_bias: np.ndarray | None = per_neuron(None)  # added to u every timestep
+    leak: np.ndarray = per_neuron(positive=True)  # [per timestep] of v, in (0, 1]
+    current_leak: np.ndarray = per_neuron()  # [per timestep] of u, in [0, 1]
+    current_bias: np.ndarray | None = per_neuron(None)  # [current] added to u every timestep
 
     def check(self) -> None:
         super().check()

@@ -18,9 +18,9 @@ class Input(Neurons):
 
     listens: ClassVar[bool] = False
 
-    scale: np.ndarray = per_channel(255.0)
-    mean: np.ndarray = per_channel(0.0)
-    std: np.ndarray = per_channel(1.0)
+    scale: np.ndarray = per_channel(255.0)  # [raw value] divides images of whole numbers
+    mean: np.ndarray = per_channel(0.0)  # [scaled value] one, or one a channel
+    std: np.ndarray = per_channel(1.0)  # [scaled value] one, or one a channel
 
     def check(self) -> None:
         if self.scale.ndim:

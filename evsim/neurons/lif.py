@@ -22,11 +22,11 @@ class LeakyIntegrateAndFire(Bounded):
     integer, halves up. Integers may have a width: `potential_bits`, and what `Bounded` has.
     """
 
-    leak: np.ndarray | None = per_neuron(None, positive=True)  # in (0, 1]
-    leak_shift: int | None = whole(None, least=1)
-    leak_multiply: tuple[int, int] | None = wholes(2, None, least=1)
-    leak_subtract: int | None = whole(None, least=1)
-    leak_rounding: str = choice(*ROUNDINGS)
+    leak: np.ndarray | None = per_neuron(None, positive=True)  # [per timestep] in (0, 1]
+    leak_shift: int | None = whole(None, least=1)  # [bits] of integers: v - v / 2^k
+    leak_multiply: tuple[int, int] | None = wholes(2, None, least=1)  # n, k: v n / 2^k
+    leak_subtract: int | None = whole(None, least=1)  # [potential] towards 0
+    leak_rounding: str = choice(*ROUNDINGS)  # of leak_shift and leak_multiply
 
     def check(self) -> None:
         super().check()

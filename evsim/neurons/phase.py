@@ -24,7 +24,7 @@ class Phase(Valued):
 
     graded: ClassVar[bool] = True
 
-    period: int = whole(8, least=1)
+    period: int = whole(8, least=1)  # [timesteps] as many bits has a value
 
     def check(self) -> None:
         if self.period > 30:

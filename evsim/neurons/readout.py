@@ -26,12 +26,12 @@ class Readout(OfWidth):
 
     sends: ClassVar[bool] = False
 
-    leak: np.ndarray | None = per_neuron(None, positive=True)  # in (0, 1]
-    current_leak: np.ndarray | None = per_neuron(None)  # in [0, 1]
-    current_bias: np.ndarray | None = per_neuron(None)
-    slope: bool = flag(False)
-    window: int | None = whole(None, least=2)
-    start: int | None = whole(None)
+    leak: np.ndarray | None = per_neuron(None, positive=True)  # [per timestep] of v, in (0, 1]
+    current_leak: np.ndarray | None = per_neuron(None)  # [per timestep] of u, in [0, 1]
+    current_bias: np.ndarray | None = per_neuron(None)  # [current] added to u every timestep
+    slope: bool = flag(False)  # events add to a slope, the slope to v
+    window: int | None = whole(None, least=2)  # [timesteps] it listens, with slope
+    start: int | None = whole(None)  # [timestep] after the window, with slope
 
     @property
     def sloped(self) -> bool:

@@ -20,7 +20,7 @@ class Signed(Valued):
     memory, whose negative event is that threshold; here it is always -1.
     """
 
-    negative_threshold: np.ndarray | None = per_neuron(None, positive=True)
+    negative_threshold: np.ndarray | None = per_neuron(None, positive=True)  # [potential] of -1
 
     def fields(self) -> dict[str, np.ndarray]:
         lowest = self.threshold if self.negative_threshold is None else self.negative_threshold

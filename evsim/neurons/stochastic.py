@@ -24,9 +24,9 @@ class Stochastic(Stateless):
 
     always_active: ClassVar[bool] = True
 
-    probability: str = choice("sigmoid", "hardtanh")
-    output: str = choice("unipolar", "bipolar")
-    sampled: bool = flag(True)
+    probability: str = choice("sigmoid", "hardtanh")  # p(z)
+    output: str = choice("unipolar", "bipolar")  # +1 or nothing, or +1 or -1
+    sampled: bool = flag(True)  # draws; else fires where p > 1/2
 
     @property
     def valued(self) -> bool:

@@ -41,14 +41,14 @@ class Switch(Integrating):
     valued: ClassVar[bool] = True
     sloped: ClassVar[bool] = True
 
-    threshold: np.ndarray = per_neuron(positive=True)
-    window: int = whole(least=2)
-    start: int | None = whole(None)  # required with firing "window"
-    firing: str = choice("window", "online")
-    rounding: float = fraction(0.0)
-    onset: np.ndarray | None = per_neuron(None)  # online; the threshold, where absent
-    delta: int | None = whole(None, least=1)  # online: it fires so much later than its sources
-    prediction: float = fraction(0.0, closed=True)  # with a delta: share of what is still due
+    threshold: np.ndarray = per_neuron(positive=True)  # [potential] a timestep between events
+    window: int = whole(least=2)  # [timesteps] N, a duration is below it
+    start: int | None = whole(None)  # [timestep] it fires; required with firing "window"
+    firing: str = choice("window", "online")  # after all has arrived, or at once
+    rounding: float = fraction(0.0)  # [thresholds] added before rounding down
+    onset: np.ndarray | None = per_neuron(None)  # [potential] of on, online; absent: threshold
+    delta: int | None = whole(None, least=1)  # [timesteps] after its sources, online
+    prediction: float = fraction(0.0, closed=True)  # [share] of what is still due, delta
 
     @property
     def counts_arrivals(self) -> bool:

@@ -32,10 +32,10 @@ class TimeToFirstSpike(Integrating):
     compares: ClassVar[bool] = True
     slope: ClassVar[bool] = True
 
-    threshold: np.ndarray = per_neuron(positive=True)
-    window: int = whole(least=2)
-    start: int = whole()  # the first timestep of the window in which it sends
-    rounding: np.ndarray = per_neuron(0.5)  # from 0 to below 1
+    threshold: np.ndarray = per_neuron(positive=True)  # [potential] of a timestep earlier
+    window: int = whole(least=2)  # [timesteps] of listening, and of sending
+    start: int = whole()  # [timestep] the first of the window in which it sends
+    rounding: np.ndarray = per_neuron(0.5)  # [thresholds] from 0 to below 1
 
     def check(self) -> None:
         if self.start < self.window:
