@@ -88,9 +88,9 @@ def run(block: Block, scope: dict, place: str) -> str | None:
     """Run a block; returns what it printed, None where it was not run."""
     if block.note.startswith("not run:"):
         return None
-    if block.note.startswith("needs "):
-        if importlib.util.find_spec(block.note.removeprefix("needs ")) is None:
-            return None
+    needed = block.note.removeprefix("needs ")
+    if needed != block.note and importlib.util.find_spec(needed) is None:
+        return None
     if block.note.startswith("file "):
         Path(block.note.removeprefix("file ")).write_text(block.text, encoding="utf-8")
         return None

@@ -39,7 +39,7 @@ def whole(default=dataclasses.MISSING, least: int = 0, most: int = MOST):
             raise mismatch(shown(value), f"at most {'2^62' if most == MOST else most}")
         return int(value.item())
 
-    return _field(check, default, takes=f"whole, from {least}")
+    return _field(check, default, takes=f"whole number from {least}")
 
 
 def wholes(length: int | None, default=dataclasses.MISSING, least: int = 0):
@@ -60,7 +60,7 @@ def wholes(length: int | None, default=dataclasses.MISSING, least: int = 0):
             raise mismatch(f"{math.prod(found)} neurons", f"at most {NEURONS}")
         return found
 
-    return _field(check, default, takes=f"{length or '1 or 3'} whole")
+    return _field(check, default, takes=f"{length or '1 or 3'} whole numbers")
 
 
 def choice(*allowed: str):

@@ -48,7 +48,7 @@ def _taking(takes: str) -> Callable:
 def whole(least: int = 0, most: int = int(MOST)) -> Callable:
     """An integer from `least` to `most`."""
 
-    @_taking(f"whole, from {least}")
+    @_taking(f"whole number from {least}")
     def check(value):
         if type(value) is not int or value < least:
             raise mismatch(shown(value), f"a whole number of at least {least}")
