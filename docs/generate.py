@@ -8,6 +8,7 @@ costs, the actions of `evsim.counting.machine` with names in the place of number
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import sys
 import tempfile
@@ -128,7 +129,7 @@ RESULT = {  # what a result file holds; N samples, T timesteps
     "labels": ("(N,)", "where the data have some"),
     "predictions": ("(N,)", "the classes decided for"),
     "predictions_by_timestep": ("(N, T)", "and at the end of each timestep"),
-    "potential/OUTPUT": ("(N, classes)", "of the output at the end, or the sums of its events"),
+    "potential/OUTPUT": ("(N, classes)", "of the output at the end (in the arithmetic of its neurons)"),
     "work/PART/FACT": ("(N,)", "[facts](counting.md) of each population and set"),
     "accesses/PART": ("(N, k)", "how many synapses carried, or neurons sent, 0, 1, 2, ... events"),
     "spikes/POPULATION/sample": ("(events,)", "`record` spikes; readable as an event file"),
@@ -202,7 +203,8 @@ def written() -> tuple[dict[str, str], set[str], dict[str, set[str]]]:
             file.visititems(lambda name, item: places.update(_typed(name, item)))
             kinds = {"set": "in-hidden", "population": "hidden"}
             parts = {what: set(file["parts"][name].attrs) for what, name in kinds.items()}
-            return places, set(file.attrs), parts
+            settings = {*file.attrs, *json.loads(file.attrs["settings"])}
+            return places, settings, parts
 
 
 def _typed(name: str, item) -> dict[str, str]:
