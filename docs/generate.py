@@ -129,7 +129,10 @@ RESULT = {  # what a result file holds; N samples, T timesteps
     "labels": ("(N,)", "where the data have some"),
     "predictions": ("(N,)", "the classes decided for"),
     "predictions_by_timestep": ("(N, T)", "and at the end of each timestep"),
-    "potential/OUTPUT": ("(N, classes)", "of the output at the end (in the arithmetic of its neurons)"),
+    "potential/OUTPUT": (
+        "(N, classes)",
+        "of the output at the end (in the arithmetic of its neurons)",
+    ),
     "work/PART/FACT": ("(N,)", "[facts](counting.md) of each population and set"),
     "accesses/PART": ("(N, k)", "how many synapses carried, or neurons sent, 0, 1, 2, ... events"),
     "spikes/POPULATION/sample": ("(events,)", "`record` spikes; readable as an event file"),
@@ -306,7 +309,9 @@ def python() -> str:
     for name in sorted(evsim.__all__, key=str.lower):
         found = getattr(evsim, name)
         where = f"{found.__module__}.{found.__qualname__}"
-        page.append(f"## evsim.{name}\n\n::: {where}")
+        page.append(
+            f"::: {where}\n    options:\n      heading: evsim.{name}\n      toc_label: {name}"
+        )
     return "\n\n".join(part.rstrip() for part in page) + "\n"
 
 
