@@ -216,7 +216,7 @@ def run(
         dtype=dtype,
         first_sample=first_sample,
     )
-    limits = {"memory": memory, "record": tuple(record), "window": window, "queue": queue}
+    limits = {"memory": memory, "record": tuple(record), "span": window, "queue": queue}
     plan = Plan(network, settings, **limits)
     result = Run(network, settings, tuple(record))
     asked = plan, inputs, settings, jobs, threading.Event()

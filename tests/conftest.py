@@ -4,8 +4,10 @@ import random
 import time
 
 import pytest
-from files import events, images, network
 from hypothesis import HealthCheck, Phase, settings
+from support.files import events, images, network
+
+from evsim.cli.main import run_command
 
 SHARED = {
     "deadline": None,
@@ -39,11 +41,33 @@ def pytest_runtest_setup(item):
 
 
 @pytest.fixture
-def files(tmp_path, monkeypatch):
-    """A network and data in the working directory; no children, they would only take time."""
+def inside(tmp_path, monkeypatch):
+    """A test works in a folder of its own; no children, they would only take time."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EVSIM_NO_GUARD", "1")
+    return tmp_path
+
+
+@pytest.fixture
+def files(inside):
+    """A network and data in the working directory."""
     network("n.h5")
     images("d.h5")
     events("e.h5")
-    return tmp_path
+    return inside
+
+
+@pytest.fixture
+def command(capsys):
+    """Run a command in this process; returns (exit status, standard output, standard error).
+
+    One string is a line of words; several words are taken as they are.
+    """
+
+    def run(*words):
+        line = words[0].split() if len(words) == 1 else [str(word) for word in words]
+        capsys.readouterr()
+        status = run_command(line)
+        return status, *capsys.readouterr()
+
+    return run

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from support.places import TESTS
 
 import evsim
 from evsim.base import interruption
@@ -28,6 +29,8 @@ FLOORS = [  # bottom up, as the page says: imports only go down
     re.findall(r"`(\w+)`", line) for line in re.findall(r"^\d+\. (.*)$", PAGE.read_text(), re.M)
 ]
 DOORS = ["__init__", "__main__"]  # above all
+TEST_FILES = sorted(TESTS.rglob("test_*.py"))
+OTHER_TESTS = {"data", "oracles", "support"}  # of data/prepare.py, and of what the tests lean on
 FORBIDDEN = {"fastmath", "parallel", "prange", "jitclass", "objmode"}
 ALLOCATES = {"empty", "zeros", "ones", "full", "array", "arange", "copy", "append", "concatenate"}
 ALLOCATES |= {f"{name}_like" for name in ("empty", "zeros", "ones", "full")} | {"astype", "stack"}
@@ -69,6 +72,30 @@ def test_the_page_shows_every_folder():
     assert set(tree) == shown | {"__init__"}
 
 
+def test_the_tests_mirror_the_page():
+    """Every folder of evsim has its tests in a folder of the same name; there are few others."""
+    shown = {path.parent.relative_to(ROOT).as_posix() for path in ROOT.rglob("*/__init__.py")}
+    folders = {path.parent.relative_to(TESTS).as_posix() for path in TEST_FILES} - {"."}
+    assert folders - shown <= OTHER_TESTS
+    assert {name for name in shown if "/" not in name} <= folders
+    helpers = {path.name for path in TESTS.glob("*.py")} - {path.name for path in TEST_FILES}
+    assert helpers == {"conftest.py"}  # oracles and helpers have folders of their own
+
+
+def test_no_test_imports_a_test():
+    assert len({path.name for path in TEST_FILES}) == len(TEST_FILES) > 80
+    for path in TESTS.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or "", *(alias.name for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            parts = [part for name in names for part in name.split(".")]
+            found = [part for part in parts if f"{part}.py" in {p.name for p in TEST_FILES}]
+            assert not found, f"{path.relative_to(TESTS)} imports {found}"
+
+
 @pytest.mark.parametrize("module", FILES)
 def test_imports_go_down(module):
     folder, _, name = module.rpartition(".")
@@ -95,6 +122,7 @@ def test_importing_evsim_imports_little():
     loaded = set(found.stdout.split()) - sys.stdlib_module_names
     allowed = {"evsim", "numpy", "numba", "scipy", "h5py"}
     allowed |= {"llvmlite", "cython_runtime", "yaml"}  # of numba and h5py; yaml if it is there
+    allowed |= {"coverage", "colorama"}  # numba takes them where they are
     assert {name for name in loaded if not name.startswith("_")} <= allowed
 
 
@@ -180,6 +208,8 @@ def own_names(module):
     for node in tree(module).body:
         if isinstance(node, ast.Assign):
             names |= {t.id for t in node.targets if isinstance(t, ast.Name)}
+        if isinstance(node, ast.ImportFrom) and node.module == "evsim.base.kernel":
+            names |= {alias.name for alias in node.names} - {"kernel"}  # stamped with each kernel
     return names | {kernel.name for m, kernel in EVERY_KERNEL if m == module}
 
 

@@ -1,7 +1,7 @@
 """Every kind gives the bits that it gave, on this processor and on others."""
 
-import digests
 import pytest
+from support import digests
 
 FEW = ("neurons/cubalif", "neurons/stochastic")  # leaks, and the exponential function
 
@@ -17,7 +17,7 @@ def test_other_vectors_of_numpy_give_the_same_bits():
 
 @pytest.mark.slow
 def test_another_processor_gives_the_same_bits():
-    """Of few kinds: `python tests/digests.py --processors` compares all, with five processors."""
+    """Of few kinds: `python tests/support/digests.py --processors` compares all, with five."""
     assert digests.child(*FEW, **digests.PROCESSORS["haswell without FMA"]) == []
 
 

@@ -4,15 +4,14 @@ evsim wrote those itself, so they tell a change and not what is right; that is f
 """
 
 import runpy
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from support.places import ROOT
 
 import evsim
 
-ROOT = Path(__file__).parents[1]
 NETWORKS = sorted(p for p in (ROOT / "networks").glob("*.h5") if not p.stem.endswith(".golden"))
 
 

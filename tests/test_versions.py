@@ -1,12 +1,10 @@
 """The bounds of what is needed are those of the versions that were tried."""
 
 import tomllib
-from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.version import Version
-
-ROOT = Path(__file__).parents[1]
+from support.places import ROOT
 
 
 def pinned(name):

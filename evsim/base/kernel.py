@@ -39,8 +39,8 @@ class SeparateArrays(CompilerBase):
 def kernel(function):
     """Compile a function when it is called; how every kernel is made.
 
-    A kernel calls kernels of its own file only: the cache does not notice when a kernel of another
-    file changes. No array it writes to is passed twice.
+    A kernel calls kernels of its own file only, and reads constants of its own file and of this
+    one: the cache does not notice when another file changes. No array it writes to is passed twice.
     """
     compiled = njit(nogil=True, error_model="numpy", pipeline_class=SeparateArrays)(function)
     if isinstance(compiled, Dispatcher):  # else NUMBA_DISABLE_JIT is set
@@ -147,7 +147,8 @@ class KernelCache(FunctionCache):
 
     def __init__(self, function):
         super().__init__(function)
-        stamp = self._impl.locator.get_source_stamp()
+        own = os.stat(__file__)  # kernels may read SPARE
+        stamp = self._impl.locator.get_source_stamp(), (own.st_mtime, own.st_size)
         self._cache_file = Entries(self.cache_path, f"{self._impl.filename_base}.evsim", stamp)
 
     def load_overload(self, sig, target_context):

@@ -177,7 +177,8 @@ def _fan_out(network: Network) -> dict[str, int]:
 
 def _fan_in(network: Network) -> dict[str, int]:
     """By population: the most synapses onto one of its neurons."""
-    from evsim.engine.stream import Window
+    from evsim.base.kernel import SPARE
+    from evsim.engine.stream import Slice
     from evsim.engine.weights import Weights
     from evsim.engine.workspace import Workspace
 
@@ -193,8 +194,8 @@ def _fan_in(network: Network) -> dict[str, int]:
             counts = np.zeros((1, target.positions, target.channels), np.int32)
             width = 1 if network.connections[set_name].whole_positions else target.channels
             marks = np.zeros((1, target.positions, width), np.uint8)
-            window = Window(np.concatenate([channels, np.zeros(16, np.int32)]), None, offsets)
-            deliver(window, counts, marks, Workspace())
+            events = Slice(np.concatenate([channels, np.zeros(SPARE, np.int32)]), None, offsets)
+            deliver(events, counts, marks, Workspace())
             total = total + counts
         if network.incoming(name):
             found[name] = int(np.max(total))

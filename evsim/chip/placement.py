@@ -8,8 +8,9 @@ from functools import cached_property
 import numpy as np
 
 from evsim.base.errors import mismatch, nearest
+from evsim.base.kernel import SPARE
 from evsim.engine.sample import Sample
-from evsim.engine.stream import Window
+from evsim.engine.stream import Slice
 from evsim.engine.weights import Weights
 from evsim.engine.workspace import Workspace
 from evsim.network.network import Network
@@ -94,7 +95,7 @@ class Placement:
         network, part = self.network, self.network.synapses[name]
         source, target = network.ends(part)
         connections = part.counting().connect(source, target)
-        deliver, space = connections.start(Weights()), Workspace()
+        deliver, workspace = connections.start(Weights()), Workspace()
         cores = self._places(part.target, target)
         whole = connections.whole_positions  # all channels of a position reach the same targets
         rows = source.positions if whole else source.neurons
@@ -107,10 +108,10 @@ class Placement:
             offsets = np.zeros((some.size, source.positions), np.int64)
             offsets[np.arange(some.size), positions] = 1
             offsets = np.concatenate([[0], offsets.ravel().cumsum()])
-            events = np.concatenate([channels, np.zeros(16)]).astype(np.int32)
+            events = np.concatenate([channels, np.zeros(SPARE)]).astype(np.int32)
             counts = np.zeros((some.size, target.positions, target.channels), np.int32)
             marks = np.zeros((some.size, target.positions, width), np.uint8)
-            deliver(Window(events, None, offsets), counts, marks, space)
+            deliver(Slice(events, None, offsets), counts, marks, workspace)
             reached = csr_array(counts.reshape(some.size, -1))
             on_core = (np.ones(cores.size, np.int64), (np.arange(cores.size), cores))
             found.append(reached @ csr_array(on_core, (cores.size, self.count)))

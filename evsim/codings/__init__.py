@@ -24,9 +24,12 @@ def codings() -> dict[str, ModuleType]:
     """The codings by name.
 
     A coding is a file with GRADED and REPEATS (its events are graded; the same at every
-    timestep), DRAWS (random numbers per neuron and timestep), `signed(values)` (whether any event
-    is not +1) and `encode(values, first, steps, key, stream)`, which appends the events of `steps`
-    timesteps.
+    timestep), DRAWS (random numbers per neuron and timestep), IN_WINDOW (the time between two
+    events is the value), FACTS (of the input, beside those of every population),
+    `signed(values)` (whether any event is not +1) and `encode(values, first, steps, key, stream)`,
+    which appends the events of `steps` timesteps. Graded ones have `largest(values)`; those that
+    can fill a window have `charges_of(values, neurons, window)`, which gives charges (neurons,)
+    and facts.
     """
     return {
         module.name: importlib.import_module(f"{__name__}.{module.name}")

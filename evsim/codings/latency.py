@@ -6,6 +6,7 @@ T is the timesteps of the run; where populations send first spikes in windows, o
 import numpy as np
 
 GRADED, REPEATS, DRAWS = False, False, 0
+IN_WINDOW, FACTS = False, {}
 
 
 def signed(values):

@@ -5,6 +5,7 @@ import numpy as np
 from evsim.base.kernel import kernel
 
 GRADED, REPEATS, DRAWS = False, False, 1
+IN_WINDOW, FACTS = False, {}
 
 
 def signed(values):

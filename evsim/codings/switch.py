@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from evsim.base.errors import EvsimError, mismatch
+from evsim.base.errors import EvsimError
 
 GRADED, REPEATS, DRAWS = False, False, 0
+IN_WINDOW = True
+FACTS = {"clipped": "inputs beyond [-1, 1]"}
 
 
 def charges(values: np.ndarray, window: int) -> tuple[np.ndarray, int]:
@@ -14,29 +16,10 @@ def charges(values: np.ndarray, window: int) -> tuple[np.ndarray, int]:
     return (np.sign(values) * steps).astype(np.int32), int(np.count_nonzero(size > 1))
 
 
-def charges_of_events(events: tuple, neurons: int, window: int) -> np.ndarray:
-    """The charges that these (timesteps, neurons, values) are the events of.
-
-    Raises EvsimError where a neuron sends anything but on at timestep 0 and off in the window.
-    """
-    timesteps, sources, values = events
-    first = timesteps == 0
-    found = np.zeros(neurons, np.int32)
-    off, on = np.zeros(neurons, np.int64), np.zeros(neurons, np.int64)
-    np.add.at(on, sources[first], values[first].astype(np.int64))
-    np.add.at(off, sources[~first], values[~first].astype(np.int64))
-    found[sources[~first]] = timesteps[~first]
-    found *= on.astype(np.int32)
-    counts = np.bincount(sources, minlength=neurons)
-    wrong = (counts != 0) & (counts != 2) | (on != -off) | (np.abs(found) >= window)
-    if wrong.any():
-        neuron = int(np.flatnonzero(wrong)[0])
-        times = timesteps[sources == neuron][:3].tolist()
-        raise mismatch(
-            f"{counts[neuron]} events of neuron {neuron}, at timesteps {times}",
-            f"an event at timestep 0 and its opposite within the window of {window}, or none",
-        )
-    return found
+def charges_of(values, neurons, window):
+    """The charges (neurons,) of an image, and the input's own facts."""
+    found, clipped = charges(values, window)
+    return found, {"clipped": clipped}
 
 
 def signed(values):

@@ -132,7 +132,7 @@ class Walk:
 
         Only one is used at a time.
         """
-        graph, space = self.graph, Workspace()
+        graph, workspace = self.graph, Workspace()
         named = {delivery.part.source for delivery in plan.incoming[plan.network.output]}
         sources = {}
         for name in named - {INPUT}:
@@ -147,9 +147,9 @@ class Walk:
                 with self.reading:  # files are read by one thread at a time
                     values = values_of(self.input, images, index - first, np.float32)
             number = self.settings.first_sample + index
-            found = Simulation(plan, number, values, space, self.work.stop)
+            found = Simulation(plan, number, values, workspace, self.work.stop)
             if INPUT in named:
-                found.encode(0, plan.timesteps)
+                found.advance(INPUT, 0, plan.timesteps)
             own = {name: events.stream(index - some.start) for name, events in sources.items()}
             found.streams.update(own)
             yield found
@@ -207,7 +207,8 @@ def _largest(plan: Plan, simulation: Simulation) -> np.ndarray:
     for first in range(0, plan.timesteps, plan.block(name)):
         last = min(first + plan.block(name), plan.timesteps)
         currents = np.zeros((last - first, part.positions, part.channels), np.float32)
-        simulation.arrive(name, first, last, currents)
+        arrivals = simulation.inbox.take(name, first, last)
+        simulation.inbox.deliver(name, arrivals, first, last, currents)
         largest = np.maximum(largest, (currents + bias).max(axis=(0, 1)))
     return largest
 

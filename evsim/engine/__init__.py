@@ -1,1 +1,1 @@
-"""A network and data in, events and facts out: one sample at a time, in windows of timesteps."""
+"""A network and data in, events and facts out: sample by sample, a span of timesteps at a time."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from evsim.base.errors import EvsimError, mismatch
-from evsim.base.fields import rounded
 from evsim.codings import codings
+from evsim.engine.delivery import INT32_MAX, Delivery, magnitude
 from evsim.engine.queue import Queue
 from evsim.engine.settings import Settings
 from evsim.engine.weights import Weights
@@ -16,11 +16,14 @@ from evsim.network.network import Network
 
 BLOCK = 4 << 20  # bytes of currents computed in one go: they stay in the cache
 MEMORY = 512 << 20  # bytes of events held per thread, unless asked otherwise
-INT32_MAX = np.iinfo(np.int32).max
 
 
 class Plan:
-    """A network made ready to run: arithmetic, order, windows, prepared parts."""
+    """A network made ready to run: arithmetic, order, prepared parts.
+
+    `span`: timesteps that all populations are advanced by before any goes on, as `memory` (bytes of
+    events held per thread) allows; no result depends on it.
+    """
 
     def __init__(
         self,
@@ -29,7 +32,7 @@ class Plan:
         *,
         memory: int = MEMORY,
         record: tuple[str, ...] = (),
-        window: int | None = None,
+        span: int | None = None,
         queue: Queue | None = None,
         scratch=None,
     ):
@@ -70,13 +73,13 @@ class Plan:
             for name, part in network.populations.items()
             if name not in self.starts
         )
-        self.window = window or max(1, memory // max(per_timestep, 1))
+        self.span = span or max(1, memory // max(per_timestep, 1))
 
     def _starts(self) -> dict[str, int]:
         """The first timestep of the one window in which a population sends pairs of events."""
         network = self.network
         starts = dict(network.schedule.starts) if network.schedule else {}
-        if self.coding is codings()["switch"]:
+        if self.coding.IN_WINDOW:
             starts[network.input] = 0
             for name, part in network.populations.items():
                 if part.passes and network.origin(name) == network.input:
@@ -158,6 +161,13 @@ class Plan:
         part = self.network.populations[name]
         return part.window if part.sloped and part.sends and name in self.starts else 1
 
+    def unsafe(self, name: str, largest: Mapping[str, float]) -> bool:
+        """Whether sums of floats in a population have to be checked, timestep by timestep.
+
+        `largest`: of the values that graded populations sent until now.
+        """
+        return name not in self.safe and not self.reach(name, largest) < self.most
+
     def block(self, name: str) -> int:
         """Timesteps whose currents are computed in one go."""
         part = self.network.populations[name]
@@ -165,55 +175,3 @@ class Plan:
             return 1
         places = part.listening.neurons
         return max(1, BLOCK // (places * self.currents_dtype[name].itemsize))
-
-
-def magnitude(part, name: str) -> float:
-    """The largest magnitude of a field, 0 without one."""
-    value = getattr(part, name, None)
-    return 0.0 if value is None else float(np.abs(np.float64(value)).max())
-
-
-class Delivery:
-    """A set in a run: its weights in the run's arithmetic and what it adds to."""
-
-    def __init__(self, plan: Plan, name: str):
-        network = plan.network
-        self.name, self.part = name, network.synapses[name]
-        self.connections = network.connections[name]
-        _, target = network.ends(self.part)
-        self.graded = network.graded(self.part.source, plan.graded_input)
-        whole = self.part.target in plan.integer or (self.part.scaled and not self.graded)
-        self.dtype = plan.dtype  # of the currents it adds to
-        if whole:
-            largest = self.connections.fan_in * plan.largest_weight(self.part)
-            largest *= plan.largest_value(self.part.target)
-            self.dtype = np.dtype(np.int32 if largest <= INT32_MAX else np.int64)
-        self.width = target.arriving if self.part.target in plan.integer else None
-        if self.width is not None:
-            self.dtype = plan.lane(self.part.target)
-        scale = self.part.scale_of(target)
-        self.scale = None if scale is None else rounded(scale, plan.dtype, f"synapses/{name}/scale")
-        factor = 1.0 if scale is None else max(1.0, magnitude(self.part, "scale"))
-        # Of the current that events of magnitude 1 make, rounded sums of sums included.
-        self.bound = 4.0 * self.connections.fan_in * plan.largest_weight(self.part) * factor
-        signs = self.connections.start_signs
-        if self.width is not None:
-            self.deliver = self.connections.start(plan.integers, self.width)
-        elif whole and signs and getattr(self.part, "bits", None) == 1 and self._all_send(plan):
-            self.deliver = signs()
-        else:
-            self.deliver = self.connections.start(plan.integers if whole else plan.floats)
-        self.count = None
-        if network.populations[self.part.target].counts_arrivals:
-            self.count = self._counting(plan)
-
-    def _all_send(self, plan: Plan) -> bool:
-        """Whether every source delivers +1 or -1 at every timestep: none may be lost."""
-        source, queue = self.part.source, plan.queue
-        lossy = queue is not None and queue.drops(source)
-        return plan.network.populations[source].sends_signs and not lossy
-
-    def _counting(self, plan: Plan):
-        """What delivers 1 for every synapse, as the weights do."""
-        ends = plan.network.ends(self.part)
-        return self.part.counting().connect(*ends).start(plan.integers)

@@ -9,7 +9,7 @@ import numpy as np
 
 from evsim.base.errors import mismatch, nearest
 from evsim.base.kernel import SPARE
-from evsim.engine.stream import Window
+from evsim.engine.stream import Slice
 
 POLICIES = ("drop_new", "drop_old", "stall", "error")
 
@@ -63,10 +63,10 @@ class Queue:
         """Whether the events of a population queue."""
         return self.source in (None, source)
 
-    def cut(self, window: Window, source: str, positions: int, room: np.ndarray) -> Window:
+    def cut(self, events: Slice, source: str, positions: int, room: np.ndarray) -> Slice:
         """The events of a population that are delivered: of each timestep, as `room` says."""
-        first, last = int(window.offsets[0]), int(window.offsets[-1])
-        ends = window.offsets[::positions]
+        first, last = int(events.offsets[0]), int(events.offsets[-1])
+        ends = events.offsets[::positions]
         arrived = np.diff(ends)
         room = room[: arrived.size]  # what repeats has one timestep for all
         place = np.arange(first, last) - np.repeat(ends[:-1], arrived)
@@ -74,9 +74,9 @@ class Queue:
             kept = place >= np.repeat(arrived - room, arrived)
         else:
             kept = place < np.repeat(room, arrived)
-        offsets = np.concatenate([[0], kept.cumsum()])[window.offsets - first]
+        offsets = np.concatenate([[0], kept.cumsum()])[events.offsets - first]
         columns = (
             None if c is None else np.append(c[first:last][kept], np.zeros(SPARE, c.dtype))
-            for c in (window.channels, window.values)
+            for c in (events.channels, events.values)
         )
-        return Window(*columns, offsets)
+        return Slice(*columns, offsets)

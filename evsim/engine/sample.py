@@ -31,5 +31,5 @@ class Sample:
     measured: dict[str, np.ndarray] = field(default_factory=dict)
 
     def without_recordings(self) -> Sample:
-        """The same without what only a result file takes."""
+        """This sample without its recordings, which only a result file takes."""
         return replace(self, spikes={}, trace={}, queues={}, arrivals={})

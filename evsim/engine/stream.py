@@ -1,4 +1,4 @@
-"""The event queue: what one population sent in one sample, ordered by (timestep, neuron)."""
+"""The stream of a population: what it sent in one sample, ordered by (timestep, neuron)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 from evsim.base.kernel import SPARE, kernel
 
 
-class Window(NamedTuple):
+class Slice(NamedTuple):
     """The events of some consecutive timesteps.
 
-    Event k is at channel `channels[k]`; those of timestep i of the window and position p are
+    Event k is at channel `channels[k]`; those of timestep i of the slice and position p are
     `offsets[i * positions + p]` up to, not including, the next offset. `values` is None where
     every value is +1.
     """
@@ -23,7 +23,7 @@ class Window(NamedTuple):
 
 
 class Stream:
-    """An event queue that is appended to at one end and read by windows, each with its delay.
+    """Events that are appended at one end and read in slices, each set with its delay.
 
     `positions` x `channels` neurons; `valued`: the dtype of event values, None where all are +1.
     With `repeats` the stream holds one timestep, which stands for every timestep.
@@ -105,28 +105,28 @@ class Stream:
         """The part of start .. stop - 1 in which there may be events."""
         return start, stop
 
-    def window(self, start: int, stop: int) -> Window:
+    def slice(self, start: int, stop: int) -> Slice:
         """The events of timesteps start .. stop - 1."""
         if self.repeats:
             start, stop = 0, 1
         a, b = (start - self.first) * self.positions, (stop - self.first) * self.positions
-        return Window(self.channels, self.values, self.offsets[a : b + 1])
+        return Slice(self.channels, self.values, self.offsets[a : b + 1])
 
     def per_timestep(self, start: int, stop: int) -> np.ndarray:
         """The number of events in each of the timesteps start .. stop - 1."""
-        ends = self.window(start, stop).offsets[:: self.positions]
+        ends = self.slice(start, stop).offsets[:: self.positions]
         counts = np.diff(ends)
         return np.repeat(counts, stop - start) if self.repeats else counts
 
     def events(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(timesteps, neurons, values) of the events of timesteps start .. stop - 1."""
-        window = self.window(start, stop)
-        counts = np.diff(window.offsets)
+        events = self.slice(start, stop)
+        counts = np.diff(events.offsets)
         cell = np.repeat(np.arange(counts.size), counts)
-        part = slice(window.offsets[0], window.offsets[-1])
-        neurons = cell % self.positions * self.width + window.channels[part]
+        part = np.s_[events.offsets[0] : events.offsets[-1]]
+        neurons = cell % self.positions * self.width + events.channels[part]
         values = (
-            np.ones(neurons.size, np.int8) if window.values is None else window.values[part].copy()
+            np.ones(neurons.size, np.int8) if events.values is None else events.values[part].copy()
         )
         return start + cell // self.positions, neurons, values
 
@@ -164,14 +164,14 @@ class Pairs(Stream):
     def forget(self, before: int) -> None:
         """Nothing: two events a neuron are little."""
 
-    def charged(self) -> Window:
+    def charged(self) -> Slice:
         """Every charge as the value of one event, all in one timestep."""
         neurons = np.flatnonzero(self.charges)
         per_position = np.bincount(neurons // self.width, minlength=self.positions)
         offsets = np.concatenate([[0], per_position.cumsum()])
         channels = np.zeros(neurons.size + SPARE, np.int32)
         channels[: neurons.size] = neurons % self.width
-        return Window(channels, self.charges[neurons], offsets)
+        return Slice(channels, self.charges[neurons], offsets)
 
 
 @kernel

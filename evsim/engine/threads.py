@@ -58,16 +58,16 @@ def simulate(
     it returns is in `measured`. When `stop` is set, what is finished is still yielded, then
     Stopped is raised.
     """
-    spaces: dict[int, Workspace] = {}
+    workspaces: dict[int, Workspace] = {}
 
     def one(index: int, values) -> Sample:
-        space = spaces.setdefault(threading.get_ident(), Workspace())
+        workspace = workspaces.setdefault(threading.get_ident(), Workspace())
         try:
-            sample = Simulation(plan, index, values, space, stop).run()
+            sample = Simulation(plan, index, values, workspace, stop).run()
         except EvsimError:  # of all mistakes the first, whatever was advanced in one go
             stepwise = copy.copy(plan)
-            stepwise.window = 1
-            Simulation(stepwise, index, values, space, stop).run()
+            stepwise.span = 1
+            Simulation(stepwise, index, values, workspace, stop).run()
             raise
         if measure is not None:
             measured = measure(sample)

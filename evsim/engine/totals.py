@@ -132,7 +132,7 @@ class Totals:
 
     @property
     def accuracy_by_timestep(self) -> np.ndarray:
-        """The same at the end of each timestep."""
+        """(timesteps,): the fraction of samples decided as labelled at the end of each timestep."""
         return self.decisions.accuracy()
 
     def counts(self, accumulate="direct", update="clock", input="recompute") -> dict:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
-from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
 
 import numpy as np
@@ -15,6 +12,7 @@ import numpy as np
 from evsim.base.arrays import address
 from evsim.base.errors import EvsimError, mismatch, nearest
 from evsim.codings import codings
+from evsim.network.graph import origin, stages
 from evsim.network.schedule import schedule
 from evsim.neurons import Neurons
 from evsim.synapses import Synapses
@@ -23,14 +21,6 @@ WORDS = ("coding", "name", "description", "source")
 COUNTS = {"timesteps": 1, "window": 2, "seed": 0}
 POSITIONS = ("indices", "indptr")  # of sparse weights: no parameters
 ATTRIBUTES = (*WORDS, *COUNTS, "classes", "ann_accuracy")
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Populations advanced together, `window` timesteps at a time (None: any number)."""
-
-    populations: tuple[str, ...]
-    window: int | None = None
 
 
 class Network:
@@ -58,12 +48,13 @@ class Network:
         self.attributes = MappingProxyType(_checked(attributes))
         self._check_names()
         self._check_ends()
-        self._check_window()
         self._check_passing()
         parts = self.populations, self.synapses
         self.schedule = schedule(*parts, self.input, self.attributes.get("window"))
+        if self.last_window_end is not None:
+            self.attributes = MappingProxyType(self.attributes | {"window": self.schedule.window})
         self.connections = MappingProxyType(dict(self._connect()))
-        self.stages = _stages(self.populations, self.synapses)
+        self.stages = stages(self.populations, self.synapses)
 
     def __reduce__(self):
         """What makes the same network in another process."""
@@ -123,21 +114,6 @@ class Network:
                 target.check_source(source, part.delay)
             except EvsimError as error:
                 raise error.within(f"synapses/{name}") from None
-
-    def _check_window(self) -> None:
-        """All windows are those of the network, which takes them where it has none."""
-        for name, part in self.populations.items():
-            if part.ends is not None and (self.window or part.window) != part.window:
-                raise mismatch(
-                    part.window, f"{self.window}, as elsewhere", f"populations/{name}/window"
-                )
-            if part.ends is not None:
-                self.attributes = MappingProxyType({**self.attributes, "window": part.window})
-
-    @property
-    def last_window_end(self) -> int | None:
-        """The timesteps of a run, where populations send their first spikes in windows."""
-        return max((p.ends for p in self.populations.values() if p.ends is not None), default=None)
 
     def _check_passing(self) -> None:
         for name, part in self.populations.items():
@@ -201,21 +177,18 @@ class Network:
         name = self.origin(name)
         return graded_input if name == self.input else self.populations[name].graded
 
+    @property
+    def last_window_end(self) -> int | None:
+        """The timesteps of a run, where populations send their first spikes in windows."""
+        return self.schedule and self.schedule.first_spikes_end
+
     def origin(self, name: str) -> str:
         """The population whose events these are: what a max pool hands on are its source's."""
-        for _ in self.populations:  # a ring of max pools has no origin, and no events
-            if name == self.input or not self.populations[name].passes:
-                break
-            name = self.synapses[self.incoming(name)[0]].source
-        return name
+        return origin(name, self.populations, self.synapses)[0]
 
     def delay_from_origin(self, name: str) -> int:
         """The delays of the sets between a max pool and the population whose events these are."""
-        delay = 0
-        while self.populations[name].passes:
-            into = self.synapses[self.incoming(name)[0]]
-            name, delay = into.source, delay + into.delay
-        return delay
+        return origin(name, self.populations, self.synapses)[1]
 
     def integer_populations(self, graded_input: bool) -> set[str]:
         """The populations whose currents and potentials are int32."""
@@ -290,62 +263,3 @@ def _checked(attributes: dict) -> dict:
             value = float(number.item())
         kept[name] = value
     return kept
-
-
-def _order(names: Iterable[str], sets: Iterable[Synapses], below: float) -> list[str]:
-    """The names, sources first along the sets whose delay is below `below`."""
-    sorter = TopologicalSorter(dict.fromkeys(sorted(names), ()))
-    for part in sets:
-        if part.delay < below:
-            sorter.add(part.target, part.source)
-    return list(sorter.static_order())
-
-
-def _stages(populations, synapses) -> list[Stage]:
-    """The populations upstream first; each cycle is one stage.
-
-    A stage's window is the largest for which the sets inside it that are shorter form no cycle:
-    then every event of a window is decided by earlier windows or by populations before it.
-    """
-    try:
-        for below in (1, np.inf):
-            order = _order(populations, synapses.values(), below)
-    except CycleError as error:
-        if below == 1:
-            raise EvsimError(
-                f"a cycle without delay, {' -> '.join(error.args[1])}, expected a delay of at "
-                f"least 1 in a cycle",
-                "synapses",
-            ) from None
-        return _stages_with_cycles(populations, synapses)
-    return [Stage((name,)) for name in order]
-
-
-def _stages_with_cycles(populations, synapses) -> list[Stage]:
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    names = list(populations)
-    ends = [(names.index(s.source), names.index(s.target)) for s in synapses.values()]
-    rows, columns = np.array(ends).T
-    graph = coo_array((np.ones(len(ends)), (rows, columns)), (len(names), len(names)))
-    _, labels = connected_components(graph, connection="strong")
-    component = dict(zip(names, labels.tolist(), strict=True))
-    between = TopologicalSorter(dict.fromkeys(component.values(), ()))
-    for part in synapses.values():
-        if component[part.source] != component[part.target]:
-            between.add(component[part.target], component[part.source])
-    stages = []
-    for label in between.static_order():
-        members = [name for name in names if component[name] == label]
-        inside = [
-            s for s in synapses.values() if component[s.source] == component[s.target] == label
-        ]
-        order, window = members, None
-        for below in sorted({s.delay for s in inside}):
-            try:
-                order, window = _order(members, inside, below), below
-            except CycleError:
-                break
-        stages.append(Stage(tuple(order), window))
-    return stages

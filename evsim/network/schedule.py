@@ -1,11 +1,12 @@
-"""The windows of temporal switch coding: who listens when, and who sends when."""
+"""Who listens and who sends when, where the time of an event within a window is its value."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from evsim.base.errors import mismatch
+from evsim.network.graph import origin
 from evsim.neurons import Neurons
 from evsim.synapses import Synapses
 
@@ -25,6 +26,7 @@ class Schedule:
     starts: Mapping[str, int] = field(default_factory=dict)
     coded: bool = False
     period: int | None = None
+    first_spikes_end: int | None = None
 
 
 def schedule(
@@ -38,9 +40,27 @@ def schedule(
     Raises EvsimError where windows differ, do not follow each other, or a source is of a kind
     that sends no switch events.
     """
+    window, end = _first_spikes(populations, window)
     sloping = {name: part for name, part in populations.items() if part.sloped}
     if not sloping:
-        return None if window is None else Schedule(window)
+        return None if window is None else Schedule(window, first_spikes_end=end)
+    made = _switches(populations, synapses, input, window, sloping)
+    return replace(made, first_spikes_end=end)
+
+
+def _first_spikes(populations, window: int | None) -> tuple[int | None, int | None]:
+    """The one window of populations that send first spikes, and the end of the last of them."""
+    ends = {name: part.ends for name, part in populations.items() if part.ends is not None}
+    for name in ends:
+        own = populations[name].window
+        if (window or own) != own:
+            raise mismatch(own, f"{window}, as elsewhere", f"populations/{name}/window")
+        window = own
+    return window, max(ends.values(), default=None)
+
+
+def _switches(populations, synapses, input: str, window: int | None, sloping) -> Schedule:
+    """The schedule of populations of switch events."""
     switches = {name: part for name, part in sloping.items() if part.sends}
     firing = {part.firing for part in switches.values()} or {"window"}
     if len(firing) > 1:
@@ -54,7 +74,7 @@ def schedule(
             raise mismatch(part.window, f"{window}, as elsewhere", f"populations/{name}/window")
     for name, part in synapses.items():
         if part.target in sloping:
-            source = _origin(part.source, populations, synapses)
+            source, _ = origin(part.source, populations, synapses)
             if source != input and source not in switches:
                 expected = "the input, a population of kind 'switch' or a max pool of them"
                 found = f"kind {populations[part.source].kind!r}"
@@ -68,8 +88,9 @@ def schedule(
         return Schedule(window, coded=True)
     starts = {name: part.start for name, part in switches.items()} | {input: 0}
     for name, part in populations.items():
-        if part.passes and _origin(name, populations, synapses) in starts:
-            starts[name] = _passed(name, populations, synapses, starts)
+        source, delay = origin(name, populations, synapses)
+        if part.passes and source in starts:
+            starts[name] = starts[source] + delay
     for name, part in sloping.items():
         later = offset if part.sends else window
         expected = {
@@ -85,20 +106,3 @@ def schedule(
     if firing != {"window"}:  # their events come one by one, and they drain while they send
         return Schedule(window, timesteps, coded=True, period=window + offset)
     return Schedule(window, timesteps, starts, coded=True, period=window)
-
-
-def _origin(name: str, populations, synapses) -> str:
-    """The population whose events these are: what a max pool hands on are its source's."""
-    for _ in populations:  # a ring of max pools has no origin
-        if not populations[name].passes:
-            break
-        name = next(s.source for s in synapses.values() if s.target == name)
-    return name
-
-
-def _passed(name: str, populations, synapses, starts) -> int:
-    """When a max pool sends: with its source, after the delay of its set."""
-    if not populations[name].passes:
-        return starts[name]
-    into = next(s for s in synapses.values() if s.target == name)
-    return _passed(into.source, populations, synapses, starts) + into.delay

@@ -85,7 +85,7 @@ def _content(network: Network) -> dict:
         }
         for name, part in network.synapses.items()
     ]
-    windows = {stage.populations: stage.window for stage in network.stages if stage.window}
+    windows = {stage.populations: stage.span for stage in network.stages if stage.span}
     return {
         **{k: v if isinstance(v, int | float) else str(v) for k, v in network.attributes.items()},
         "input": network.input,

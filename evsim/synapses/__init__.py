@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -18,12 +18,18 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 
-class Turns(NamedTuple):
-    """How many turns the loops of a delivery made."""
+class Added(NamedTuple):
+    """What a delivery did; two of them add up."""
 
     rows: int = 0  # weight rows read
     additions: int = 0  # synaptic additions, or multiply-accumulates
     zeros: int = 0  # those with a weight of 0
+
+    def __add__(self, other: Added) -> Added:
+        return Added(self[0] + other[0], self[1] + other[1], self[2] + other[2])
+
+
+NOTHING_ADDED = Added()
 
 
 class WeightRows(NamedTuple):
@@ -34,27 +40,38 @@ class WeightRows(NamedTuple):
     lengths: np.ndarray  # (rows,) int64: its elements
 
 
+class Deliverer(Protocol):
+    """Turns the events of a slice of consecutive timesteps into currents of the target.
+
+    | argument | what, shape, dtype | owner |
+    |---|---|---|
+    | `events` | a slice of the source's stream: `channels` (events,) int32; `values` (events,) or None where all are +1; `offsets` (timesteps * source positions + 1,) int64: where each (timestep, position) begins | the stream; read only |
+    | `currents` | (timesteps, positions, channels) of the target, in the dtype of the delivery; weights are added to what is there. None where only marks and counts are asked for, with `whole_positions` alone | the inbox; written |
+    | `reached` | (timesteps, positions, 1 or channels) uint8: 1 is written where an event arrives; one mark a position where all its channels are reached together (`whole_positions`) | the inbox; written |
+    | `workspace` | scratch arrays of the thread, by name | the thread |
+    | `report` | where sums have a width only, (5,) int64 of `evsim.base.width`: what left it | the target's state; written |
+
+    Returns what was added. Events are taken in ascending order of timestep and source.
+    """  # noqa: E501
+
+    def __call__(self, events, currents, reached, workspace, report=None) -> Added: ...
+
+
 @dataclass(frozen=True)
 class Connections:
     """A set between two populations that it fits.
 
-    `start(weights)` gives what a run calls; `weights(array)` is an array in its arithmetic:
-    `deliver(window, currents, reached, space) -> Turns` turns the events of a window into
-    currents. It adds to `currents` (timesteps, positions, channels) of the target and marks
-    `reached` (timesteps, positions, 1 or channels): 1 where `whole_positions`, as then all
-    channels of a position are reached together. There `currents` may be None: nothing is added.
-
-    `start(weights, width)` gives `deliver(window, currents, reached, space, report)`: weights are
-    added one by one in the order of their sources, and each sum is brought into the width. Only
-    kinds with weights and unweighted identities take a width.
+    `start(weights)` makes the deliverer of a run; `weights(array)` is an array in its arithmetic.
+    `start(weights, width)` makes one that adds weights one by one, in the order of their sources,
+    and brings each sum into the width: kinds with weights and unweighted identities only.
     """
 
-    start: Callable[..., Callable[..., Turns]]
+    start: Callable[..., Deliverer]
     fan_out: np.ndarray  # int64, of each source neuron
     fan_in: int  # at most so many events reach a target in one timestep
-    whole_positions: bool
+    whole_positions: bool  # an event that reaches a position reaches all its channels
     row_length: int  # 0: rows differ in length, or there are none
-    start_signs: Callable | None = None  # the same for bits, where every source sends +1 or -1
+    start_signs: Callable[[], Deliverer] | None = None  # 1-bit weights, all sources send +1 or -1
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -81,7 +98,7 @@ class Synapses(Part):
         return getattr(self, "scale", None) is not None
 
     def counting(self) -> Synapses:
-        """The same connections with weights of 1."""
+        """These connections with weights of 1, to count what arrives."""
         weights = {
             field: np.ones(value.shape, np.int8)
             for field in ("weight", "data")

@@ -15,14 +15,14 @@ def add_saturating(rows, starts, weight, column, bounds, kept, report, first, ou
 
     `kept` (3, columns): room for what happens in each column. `first`: the place of out[0].
     """
-    lane = out.dtype.type
-    low, high = lane(bounds[0]), lane(bounds[1])
+    cast = out.dtype.type
+    low, high = cast(bounds[0]), cast(bounds[1])
     for i in range(starts.shape[0] - 1):
         k, last = starts[i], starts[i + 1]
         v = out[i, column : column + weight.shape[1]]
         over, least, most = kept[0], kept[1], kept[2]
         while k < last:
-            end = min(k + 8192, last)  # so many overflows fit the narrowest lane
+            end = min(k + 8192, last)  # so many overflows fit the narrowest accumulator
             for c in range(v.shape[0]):
                 over[c], least[c], most[c] = 0, high, low
             while k + 4 <= end:
@@ -31,25 +31,25 @@ def add_saturating(rows, starts, weight, column, bounds, kept, report, first, ou
                 w2 = weight[rows[k + 2]]
                 w3 = weight[rows[k + 3]]
                 for c in range(v.shape[0]):
-                    x0 = lane(v[c] + w0[c])
+                    x0 = cast(v[c] + w0[c])
                     y0 = min(max(x0, low), high)
-                    x1 = lane(y0 + w1[c])
+                    x1 = cast(y0 + w1[c])
                     y1 = min(max(x1, low), high)
-                    x2 = lane(y1 + w2[c])
+                    x2 = cast(y1 + w2[c])
                     y2 = min(max(x2, low), high)
-                    x3 = lane(y2 + w3[c])
+                    x3 = cast(y2 + w3[c])
                     y3 = min(max(x3, low), high)
                     v[c] = y3
-                    over[c] += lane(x0 != y0) + lane(x1 != y1) + lane(x2 != y2) + lane(x3 != y3)
+                    over[c] += cast(x0 != y0) + cast(x1 != y1) + cast(x2 != y2) + cast(x3 != y3)
                     least[c] = min(least[c], min(min(x0, x1), min(x2, x3)))
                     most[c] = max(most[c], max(max(x0, x1), max(x2, x3)))
                 k += 4
             while k < end:
                 w0 = weight[rows[k]]
                 for c in range(v.shape[0]):
-                    x0 = lane(v[c] + w0[c])
+                    x0 = cast(v[c] + w0[c])
                     v[c] = min(max(x0, low), high)
-                    over[c] += lane(x0 != v[c])
+                    over[c] += cast(x0 != v[c])
                     least[c], most[c] = min(least[c], x0), max(most[c], x0)
                 k += 1
             _take(kept, report, first + i * out.shape[1] + column)
@@ -57,10 +57,10 @@ def add_saturating(rows, starts, weight, column, bounds, kept, report, first, ou
 
 @kernel
 def add_wrapping(rows, starts, weight, column, bounds, kept, report, first, out):
-    """The same where what leaves the width wraps; a weight is less than the width's range."""
-    lane = out.dtype.type
-    low, high = lane(bounds[0]), lane(bounds[1])
-    mask = lane(high - low)
+    """`add_saturating` where sums wrap; a weight is less than the range of the width."""
+    cast = out.dtype.type
+    low, high = cast(bounds[0]), cast(bounds[1])
+    mask = cast(high - low)
     for i in range(starts.shape[0] - 1):
         k, last = starts[i], starts[i + 1]
         v = out[i, column : column + weight.shape[1]]
@@ -75,25 +75,25 @@ def add_wrapping(rows, starts, weight, column, bounds, kept, report, first, out)
                 w2 = weight[rows[k + 2]]
                 w3 = weight[rows[k + 3]]
                 for c in range(v.shape[0]):
-                    x0 = lane(v[c] + w0[c])
-                    y0 = lane(lane(lane(x0 - low) & mask) + low)
-                    x1 = lane(y0 + w1[c])
-                    y1 = lane(lane(lane(x1 - low) & mask) + low)
-                    x2 = lane(y1 + w2[c])
-                    y2 = lane(lane(lane(x2 - low) & mask) + low)
-                    x3 = lane(y2 + w3[c])
-                    y3 = lane(lane(lane(x3 - low) & mask) + low)
+                    x0 = cast(v[c] + w0[c])
+                    y0 = cast(cast(cast(x0 - low) & mask) + low)
+                    x1 = cast(y0 + w1[c])
+                    y1 = cast(cast(cast(x1 - low) & mask) + low)
+                    x2 = cast(y1 + w2[c])
+                    y2 = cast(cast(cast(x2 - low) & mask) + low)
+                    x3 = cast(y2 + w3[c])
+                    y3 = cast(cast(cast(x3 - low) & mask) + low)
                     v[c] = y3
-                    over[c] += lane(x0 != y0) + lane(x1 != y1) + lane(x2 != y2) + lane(x3 != y3)
+                    over[c] += cast(x0 != y0) + cast(x1 != y1) + cast(x2 != y2) + cast(x3 != y3)
                     least[c] = min(least[c], min(min(x0, x1), min(x2, x3)))
                     most[c] = max(most[c], max(max(x0, x1), max(x2, x3)))
                 k += 4
             while k < end:
                 w0 = weight[rows[k]]
                 for c in range(v.shape[0]):
-                    x0 = lane(v[c] + w0[c])
-                    v[c] = lane(lane(lane(x0 - low) & mask) + low)
-                    over[c] += lane(x0 != v[c])
+                    x0 = cast(v[c] + w0[c])
+                    v[c] = cast(cast(cast(x0 - low) & mask) + low)
+                    over[c] += cast(x0 != v[c])
                     least[c], most[c] = min(least[c], x0), max(most[c], x0)
                 k += 1
             _take(kept, report, first + i * out.shape[1] + column)
@@ -132,7 +132,7 @@ def _bounded(x, bounds, report, place):
 
 @kernel
 def add_valued(rows, values, starts, weight, column, bounds, report, first, out):
-    """The same for values of +1 and -1, with saturation or wrapping."""
+    """Add rows times values of +1 and -1, one by one, with saturation or wrapping."""
     for i in range(starts.shape[0] - 1):
         v = out[i, column : column + weight.shape[1]]
         for k in range(starts[i], starts[i + 1]):

@@ -1,16 +1,18 @@
 """Sums of weight rows: what dense and convolutional sets share.
 
-A row is the weights of one source at one place of the kernel. The rows that arrive at a target
-are listed first, by a kernel of the set's own, and added here, eight at a time.
+A row is the weights of one source at one place of the kernel. A set lists the rows that arrive at
+its targets, with a kernel of its own, and has them added here, eight at a time.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
 from evsim.base.kernel import SPARE, kernel
 from evsim.base.width import BASE
-from evsim.synapses import Turns, _bounded
+from evsim.synapses import Added, _bounded
 
 LIST = 1 << 17  # rows listed before they are added
 
@@ -18,15 +20,27 @@ LIST = 1 << 17  # rows listed before they are added
 NOTHING = np.empty(0, np.float32)
 
 
-def values_of(window, currents) -> np.ndarray:
-    """The values of a window's events, of no length where all are +1."""
-    if window.values is not None:
-        return window.values
+def values_of(events, currents) -> np.ndarray:
+    """The values of `events`, of no length where all are +1."""
+    if events.values is not None:
+        return events.values
     return NOTHING if currents is None else currents[:0, 0, 0]
 
 
+class Lists(NamedTuple):
+    """Rows that arrive, target by target, and the values of the events that bring them."""
+
+    rows: np.ndarray  # uint32, numbers of rows
+    values: np.ndarray  # one for each row; of no length where all are +1
+    starts: np.ndarray  # int64: where the list of each target begins, and the last one ends
+
+
 class Rows:
-    """The rows (rows, columns) of a set in the run's arithmetic; `width`: of every sum."""
+    """The weight rows of a set (rows, columns) in the run's arithmetic.
+
+    `weights` casts and tiles arrays for the run (evsim/engine/weights.py); `width`: that of every
+    sum, where the target's potential has one.
+    """
 
     def __init__(self, weight: np.ndarray, weights, width=None):
         self.length, self.width = weight.shape[1], width
@@ -34,35 +48,30 @@ class Rows:
         zeros = self.length - np.count_nonzero(weights(weight), axis=1)
         self.zeros = zeros if zeros.any() else None
 
-    def deliver(self, lister, window, targets: int, longest: int, out, space, report=None) -> Turns:
-        """Add to out[i] the rows that `lister` lists for target i, for all targets; unless None.
+    def lists(self, events, currents, targets: int, longest: int, workspace) -> Lists:
+        """Empty lists for the rows that `events` bring to `targets`, at most `longest` to one."""
+        rows = workspace.array("rows", LIST + longest + SPARE, np.uint32)
+        kind = np.float32 if currents is None else currents.dtype
+        valued = rows.size if events.values is not None else 0
+        values = workspace.array("row values", valued, kind)
+        return Lists(rows, values, workspace.array("starts", targets + 1, np.int64))
 
-        `lister(first, rows, values, starts)` lists targets from `first` on until `rows` is full,
-        marks those it lists something for, and returns the next target; `longest` is the longest
-        list of one target.
+    def add_listed(self, lists, first: int, last: int, out, workspace, report=None) -> Added:
+        """Add to out[first:last] the rows listed for these targets; to nothing if `out` is None.
+
+        `report`: where sums have a width, what leaves it; its place is that of out[0].
         """
-        valued = window.values is not None
-        rows = space.array("rows", LIST + longest + SPARE, np.uint32)
-        values = space.array(
-            "row values", rows.size if valued else 0, np.float32 if out is None else out.dtype
-        )
-        starts = space.array("starts", targets + 1, np.int64)
-        first = count = zeros = 0
-        while first < targets:
-            last = lister(first, rows, values, starts)
-            some = starts[: last - first + 1]
-            if self.width is not None:
-                place = int(report[BASE]) + first * self.length
-                self.add_bounded(rows, values, some, out[first:last], space, report, place)
-            elif out is not None:
-                self.add(rows, values, some, out[first:last], space)
-            count += int(some[-1])
-            if self.zeros is not None:
-                zeros += sum_of(self.zeros, rows, some[-1])
-            first = last
-        return Turns(count, count * self.length, int(zeros))
+        starts = lists.starts[: last - first + 1]
+        if self.width is not None:
+            place = int(report[BASE]) + first * self.length
+            self.add_bounded(*lists[:2], starts, out[first:last], workspace, report, place)
+        elif out is not None:
+            self.add(*lists[:2], starts, out[first:last], workspace)
+        count = int(starts[-1])
+        zeros = 0 if self.zeros is None else int(sum_of(self.zeros, lists.rows, count))
+        return Added(count, count * self.length, zeros)
 
-    def add(self, rows, values, starts, out, space) -> None:
+    def add(self, rows, values, starts, out, workspace) -> None:
         """out[i] += the rows listed from starts[i] to starts[i + 1], times `values` if any."""
         for column, tile in self.tiles:
             if values.size:
@@ -70,21 +79,21 @@ class Rows:
             elif tile.shape[1] != 64:
                 add_rows(rows, starts, tile, column, out)
             elif tile.dtype == np.int8:
-                short = space.array("short", 64, np.int16)
+                short = workspace.array("short", 64, np.int16)
                 add_byte_tiles(rows, starts, tile, column, short, out)
             else:
                 add_tiles(rows, starts, tile, column, out)
 
-    def add_bounded(self, rows, values, starts, out, space, report, first: int) -> None:
-        """The same one by one, each sum brought into the width; `first`: the place of out[0]."""
+    def add_bounded(self, rows, values, starts, out, workspace, report, first: int) -> None:
+        """Add row by row and bring each sum into the width; `first`: the place of out[0]."""
         bounds = self.width.bounds
         add = _bounded.add_wrapping if self.width.wraps else _bounded.add_saturating
         for column, tile in self.tiles:
             if values.size:
-                some = rows, values, starts, tile, column, bounds
-                _bounded.add_valued(*some, report, first, out)
+                listed = rows, values, starts, tile, column, bounds
+                _bounded.add_valued(*listed, report, first, out)
             else:
-                kept = space.array("kept", (3, tile.shape[1]), out.dtype)
+                kept = workspace.array("kept", (3, tile.shape[1]), out.dtype)
                 add(rows, starts, tile, column, bounds, kept, report, first, out)
 
 
@@ -117,7 +126,7 @@ def add_rows(rows, starts, weight, column, out):
 
 @kernel
 def add_tiles(rows, starts, weight, column, out):
-    """The same for tiles of 64 columns: with a fixed length the sum stays in registers."""
+    """`add_rows` for tiles of 64 columns: with a fixed length the sum stays in registers."""
     for i in range(starts.shape[0] - 1):
         total = out[i, column : column + 64]
         k = starts[i]
@@ -144,7 +153,7 @@ def add_tiles(rows, starts, weight, column, out):
 
 @kernel
 def add_byte_tiles(rows, starts, weight, column, short, out):
-    """The same for int8: up to 128 rows are summed in int16 (`short`) and widened once."""
+    """`add_tiles` for int8: up to 128 rows are summed in int16 (`short`) and widened once."""
     for i in range(starts.shape[0] - 1):
         total = out[i, column : column + 64]
         k = starts[i]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from evsim.base.kernel import kernel
-from evsim.synapses import Turns
+from evsim.synapses import Added
 
 
 def start(weight: np.ndarray, geometry: np.ndarray):
@@ -24,18 +24,18 @@ def start(weight: np.ndarray, geometry: np.ndarray):
     places = np.arange(64, dtype=np.uint64)[:, None]
     words = np.ascontiguousarray(np.bitwise_or.reduce(filled << places, axis=2))
 
-    def deliver(window, currents, reached, space):
-        shape = (len(window.offsets) - 1, words.shape[1])
+    def deliver(events, currents, reached, workspace):
+        shape = (len(events.offsets) - 1, words.shape[1])
         if geometry[0] == geometry[1] == 1:  # all sources at one place
             shape = (len(currents), words.shape[1])
-        signs = space.array("signs", shape, np.uint64)
-        pack(window.values[window.offsets[0] :], depth, signs)
-        differ = space.array("differing signs", out, np.int64)
+        signs = workspace.array("signs", shape, np.uint64)
+        pack(events.values[events.offsets[0] :], depth, signs)
+        differ = workspace.array("differing signs", out, np.int64)
         flat = currents.reshape(-1, out)
         marks = reached.reshape(len(flat), -1)
         seen = compare(signs, words, depth, geometry, differ, flat, marks)
         rows = seen * depth
-        return Turns(rows, rows * out, 0)
+        return Added(rows, rows * out, 0)
 
     return deliver
 

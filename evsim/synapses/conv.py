@@ -9,10 +9,11 @@ import numpy as np
 from evsim.base.errors import mismatch
 from evsim.base.fields import array, whole, wholes
 from evsim.base.geometry import fan_out, output_size, over_cells, reaches
-from evsim.base.kernel import kernel
+from evsim.base.kernel import SPARE, kernel
 from evsim.synapses import (
+    NOTHING_ADDED,
+    Added,
     Connections,
-    Turns,
     Weighted,
     WeightRows,
     _bounded,
@@ -125,18 +126,16 @@ def _by_rows(weight, weights, geometry, width):
     rows = Rows(weight.reshape(taps * depth, out), weights, width)
     longest = taps * depth * int(geometry[13] * geometry[14])
 
-    def deliver(window, currents, reached, space, report=None):
-        values = values_of(window, currents)
-        channels, offsets = window.channels, window.offsets
-
-        def lister(first, listed, listed_values, starts):
-            return list_rows(
-                channels, values, offsets, geometry, first, listed, listed_values, starts, marks
-            )
-
-        flat = None if currents is None else currents.reshape(-1, out)
-        marks = reached.reshape(reached.shape[0] * reached.shape[1], -1)
-        return rows.deliver(lister, window, len(marks), longest, flat, space, report)
+    def deliver(events, currents, reached, workspace, report=None):
+        targets, first, added = reached.shape[0] * reached.shape[1], 0, NOTHING_ADDED
+        flat = None if currents is None else currents.reshape(targets, out)
+        sent = events.channels, values_of(events, currents), events.offsets, geometry
+        lists = rows.lists(events, currents, targets, longest, workspace)
+        while first < targets:
+            last = list_rows(*sent, first, *lists, reached.reshape(targets, -1))
+            added += rows.add_listed(lists, first, last, flat, workspace, report)
+            first = last
+        return added
 
     return deliver
 
@@ -147,14 +146,14 @@ def _by_groups(weight, geometry, width):
         weight.reshape(*weight.shape[:2], geometry[15], -1) == 0, axis=3
     ).astype(np.int64)
 
-    def deliver(window, currents, reached, space, report=None):
-        values = window.values if window.values is not None else currents[:0, 0, 0]
-        some = window.channels, values, window.offsets, geometry, weight, zeros
+    def deliver(events, currents, reached, workspace, report=None):
+        values = events.values if events.values is not None else currents[:0, 0, 0]
+        some = events.channels, values, events.offsets, geometry, weight, zeros
         if width is None:
             rows, none = spread(*some, currents, reached)
         else:
             rows, none = _bounded.spread(*some, reached, width.bounds, report, currents)
-        return Turns(rows, rows * (weight.shape[2] // int(geometry[15])), none)
+        return Added(rows, rows * (weight.shape[2] // int(geometry[15])), none)
 
     return deliver
 
@@ -173,7 +172,7 @@ def list_rows(channels, values, offsets, geometry, first, rows, row_values, star
     kernel_height, kernel_width = geometry[5], geometry[6]
     stride_y, stride_x, top, left = geometry[7], geometry[8], geometry[9], geometry[10]
     dilation_y, dilation_x, cell_y, cell_x = geometry[11], geometry[12], geometry[13], geometry[14]
-    room = rows.shape[0] - 16 - kernel_height * kernel_width * cell_y * cell_x * depth
+    room = rows.shape[0] - SPARE - kernel_height * kernel_width * cell_y * cell_x * depth
     targets = (offsets.shape[0] - 1) // (height * width) * (out_height * out_width)
     lines, columns = height // cell_y, width // cell_x
     valued = row_values.shape[0] > 0

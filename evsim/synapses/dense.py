@@ -10,7 +10,7 @@ from evsim.base.errors import mismatch
 from evsim.base.fields import array, wholes
 from evsim.base.geometry import over_cells
 from evsim.base.kernel import kernel
-from evsim.synapses import Connections, Weighted, WeightRows, _signs, row_reads
+from evsim.synapses import NOTHING_ADDED, Connections, Weighted, WeightRows, _signs, row_reads
 from evsim.synapses._rows import Rows, values_of
 
 
@@ -43,20 +43,16 @@ class Dense(Weighted):
         def start(weights, width=None):
             rows = Rows(self.weight, weights, width)
 
-            def deliver(window, currents, reached, space, report=None):
-                steps = len(reached)
-                channels, offsets = window.channels, window.offsets
-                values = values_of(window, currents)
-
-                def lister(first, listed, listed_values, starts):
-                    return list_rows(
-                        channels, values, offsets, base, first, listed, listed_values, starts, marks
-                    )
-
+            def deliver(events, currents, reached, workspace, report=None):
+                steps, first, added = len(reached), 0, NOTHING_ADDED
                 flat = None if currents is None else currents.reshape(steps, -1)
-                longest = source.neurons
-                marks = reached.reshape(steps, -1)
-                return rows.deliver(lister, window, steps, longest, flat, space, report)
+                sent = events.channels, values_of(events, currents), events.offsets, base
+                lists = rows.lists(events, currents, steps, source.neurons, workspace)
+                while first < steps:
+                    last = list_rows(*sent, first, *lists, reached.reshape(steps, -1))
+                    added += rows.add_listed(lists, first, last, flat, workspace, report)
+                    first = last
+                return added
 
             return deliver
 

@@ -10,7 +10,7 @@ from evsim.base.errors import mismatch
 from evsim.base.fields import array, whole, wholes
 from evsim.base.kernel import kernel
 from evsim.base.width import BASE
-from evsim.synapses import Connections, Turns, Weighted, WeightRows, _bounded, row_reads
+from evsim.synapses import Added, Connections, Weighted, WeightRows, _bounded, row_reads
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -53,16 +53,16 @@ class Identity(Weighted):
             )
             zero = np.asarray(weight == 0)
 
-            def deliver(window, currents, reached, space, report=None):
+            def deliver(events, currents, reached, workspace, report=None):
                 out = currents
                 if width is not None:  # at most one event of a set reaches a neuron at a time
-                    currents = space.array("one each", out.shape, out.dtype)
+                    currents = workspace.array("one each", out.shape, out.dtype)
                     currents.fill(0)
-                values = window.values if window.values is not None else currents[:0, 0, 0]
-                turns, zeros = shift(
-                    window.channels,
+                values = events.values if events.values is not None else currents[:0, 0, 0]
+                additions, zeros = shift(
+                    events.channels,
                     values,
-                    window.offsets,
+                    events.offsets,
                     place,
                     weight,
                     zero,
@@ -75,7 +75,7 @@ class Identity(Weighted):
                     whole = out.reshape(-1, target.channels)
                     first = int(report[BASE])
                     _bounded.add_currents(*some, width.bounds, report, first, whole)
-                return Turns(turns if weighted else 0, turns, zeros)
+                return Added(additions if weighted else 0, additions, zeros)
 
             return deliver
 

@@ -10,12 +10,12 @@ from evsim.base.errors import mismatch
 from evsim.base.fields import wholes
 from evsim.base.geometry import fan_out, output_size
 from evsim.base.kernel import kernel as compiled
-from evsim.synapses import Connections, Synapses, Turns, require_rank3, require_shape
+from evsim.synapses import Added, Connections, Synapses, require_rank3, require_shape
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Pool(Synapses):
-    """current[y, x, c] += value / (kernel_h kernel_w), also where the window is over the border."""
+    """current[y, x, c] += value / (kernel_h kernel_w), also where the kernel is over the border."""
 
     kernel: tuple[int, int] = wholes(2, least=1)  # [places] rows, columns
     stride: tuple[int, int] | None = wholes(2, None, least=1)  # [places] absent: kernel
@@ -46,12 +46,12 @@ class Pool(Synapses):
         def start(weights):
             weight = weights(np.array(self.constant))[()]
 
-            def deliver(window, currents, reached, space):
-                values = window.values if window.values is not None else currents[:0, 0, 0]
-                turns = spread(
-                    window.channels, values, window.offsets, geometry, weight, currents, reached
+            def deliver(events, currents, reached, workspace):
+                values = events.values if events.values is not None else currents[:0, 0, 0]
+                additions = spread(
+                    events.channels, values, events.offsets, geometry, weight, currents, reached
                 )
-                return Turns(0, turns, 0)
+                return Added(0, additions, 0)
 
             return deliver
 
@@ -59,7 +59,7 @@ class Pool(Synapses):
         return Connections(start, fan, self.kernel[0] * self.kernel[1], False, 0)
 
     def geometry(self, source, target) -> np.ndarray:
-        """Heights and widths of source, target and window, strides, top and left padding."""
+        """Heights and widths of source, target and kernel, strides, top and left padding."""
         sizes = (*source.shape[:2], *target.shape[:2], *self.kernel)
         stride = self.stride or self.kernel
         return np.array([*sizes, *stride, self.padding[0], self.padding[2]], np.int64)
@@ -70,14 +70,14 @@ class Pool(Synapses):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Counting(Pool):
-    """The same connections with weights of 1."""
+    """The connections of a pool with weights of 1, to count what arrives."""
 
     constant = 1
 
 
 @compiled
 def spread(channels, values, offsets, geometry, weight, currents, reached):
-    """Add value * weight to the windows that hold each event's source; returns the additions."""
+    """Add value * weight to all cells whose kernel holds a source; returns the additions."""
     height, width, out_height, out_width = geometry[0], geometry[1], geometry[2], geometry[3]
     kernel_height, kernel_width, stride_y, stride_x = (
         geometry[4],

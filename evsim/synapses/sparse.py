@@ -9,7 +9,7 @@ import numpy as np
 from evsim.base.errors import mismatch
 from evsim.base.fields import array
 from evsim.base.kernel import kernel
-from evsim.synapses import Connections, Turns, Weighted, WeightRows, _bounded, row_reads
+from evsim.synapses import Added, Connections, Weighted, WeightRows, _bounded, row_reads
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -46,15 +46,15 @@ class Sparse(Weighted):
             data = weights(self.data)
             zero = np.asarray(data == 0)
 
-            def deliver(window, currents, reached, space, report=None):
-                values = window.values if window.values is not None else currents[:0, 0, 0]
+            def deliver(events, currents, reached, workspace, report=None):
+                values = events.values if events.values is not None else currents[:0, 0, 0]
                 flat = currents.reshape(len(currents), -1)
                 marks = reached.reshape(len(currents), -1)
                 matrix = (data, zero, indices, indptr)
-                some = window.channels, values, window.offsets, source.channels, matrix
+                some = events.channels, values, events.offsets, source.channels, matrix
                 if width is None:
-                    return Turns(*scatter(*some, flat, marks))
-                return Turns(*_bounded.scatter(*some, marks, width.bounds, report, flat))
+                    return Added(*scatter(*some, flat, marks))
+                return Added(*_bounded.scatter(*some, marks, width.bounds, report, flat))
 
             return deliver
 

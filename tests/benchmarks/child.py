@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-import topologies
+from support import topologies
 
 import evsim
 from benchmarks import workload

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from topologies import vgg16
+from support.topologies import vgg16
 
 from benchmarks.imagenet import LARGE, STEPS
 from benchmarks.table import Row

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from unittest.mock import patch
 
-from topologies import vgg16
+from support.topologies import vgg16
 
 import evsim
 from benchmarks.table import Row

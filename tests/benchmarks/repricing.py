@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from topologies import vgg16
+from support.topologies import vgg16
 
 import evsim
 from benchmarks.table import Row, at_most

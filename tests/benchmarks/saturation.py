@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-from topologies import vgg16
+from support.topologies import vgg16
 
 import evsim
 from benchmarks.table import Row

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from numba import njit
-from topologies import vgg16
+from support.topologies import vgg16
 
 import evsim
 from benchmarks.table import Row, at_least

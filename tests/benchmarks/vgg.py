@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
-from topologies import vgg16
+from support.topologies import vgg16
 
 import evsim
 from benchmarks import peers

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
-from topologies import STEP, vgg16
+from support.topologies import STEP, vgg16
 
 import evsim
 

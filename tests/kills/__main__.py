@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from files import content, images, network
+from support.files import content, images, network
 
 from evsim import store
 from evsim.cli.main import run_command

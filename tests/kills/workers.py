@@ -10,9 +10,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from files import content, network
-from loopback import Loopback, kill
-from test_cluster import data
+from support.files import content, network
+from support.loopback import Loopback, data, kill
 
 from evsim.cli.main import run_command
 from evsim.cluster import slices
