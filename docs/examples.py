@@ -33,7 +33,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"(?:<!-- ([^\n]*) -->\n)?^```(\w+)\n(.*?)^```$", re.M | re.S)
-TIMES = re.compile(r"\d[\d,.]* (?:s|ms|samples/s)\b")
+TIMES = re.compile(r"\d[\d,.]* (?:s|ms|samples/s)\b|^[│ ]*seconds .*$", re.M)
 RUN = ("sh", "python", "toml")
 
 
