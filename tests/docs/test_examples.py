@@ -58,3 +58,12 @@ def test_the_table_of_another_tool_is_the_committed_one():
     rows = [line for line in page.splitlines() if line.startswith("| ")]
     assert len(rows) > 10
     assert set(rows) <= set(committed.splitlines())
+
+
+@pytest.mark.slow
+def test_another_tool_counts_what_the_page_shows():
+    pytest.importorskip("spikingjelly", reason="its own counter is asked: evsim[bench]")
+    path = ROOT / "docs/tutorials/other-tools.md"
+    page = path.read_text(encoding="utf-8")
+    with examples.folder():
+        assert examples.checked(page, path.name) == page
