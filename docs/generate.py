@@ -14,7 +14,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-from records import default_of, fields_table, population_cost, prose, set_cost, table, told
+from records import (
+    default_of,
+    fields_table,
+    population_cost,
+    prose,
+    set_cost,
+    state_of,
+    table,
+    told,
+)
 
 DOCS = Path(__file__).resolve().parent
 
@@ -52,13 +61,13 @@ def networks() -> str:
         page.append(f"### {kind}\n\n{prose(cls.__doc__)}")
         if own:
             page.append(fields_table(cls, own))
-        page.append(population_cost(cls))
+        page += [state_of(cls), population_cost(cls)]
     page.append("## Sets of synapses\n\nEvery kind has\n\n" + fields_table(Synapses))
     shared = [f.name for f in dataclasses.fields(Synapses)]
     for kind, cls in synapse_kinds().items():
         own = [f.name for f in dataclasses.fields(cls) if f.name not in shared]
         page += [f"### {kind}\n\n{prose(cls.__doc__)}", fields_table(cls, own), set_cost(cls)]
-    return "\n\n".join(part.rstrip() for part in page) + "\n"
+    return "\n\n".join(part.rstrip() for part in page if part) + "\n"
 
 
 def codings_page() -> str:
@@ -74,18 +83,23 @@ def codings_page() -> str:
         page += [prose(rest)] if rest else []
     head = ("coding", "what", "graded", "random numbers per neuron and timestep")
     page.insert(2, table(head, rows))
-    return "\n\n".join(part.rstrip() for part in page) + "\n"
+    return "\n\n".join(part.rstrip() for part in page if part) + "\n"
 
 
 def counting() -> str:
     """Facts, actions and machines."""
     from evsim.counting import facts, machine
+    from evsim.neurons import neuron_kinds
 
     page = [(DOCS / "reference" / "_counting.txt").read_text(encoding="utf-8")]
     lists = [
         ("Facts of a set", facts.SET_FACTS),
         ("Facts of a population", facts.POPULATION_FACTS),
-        *((f"Facts of kind {kind} beside these", own) for kind, own in facts.OWN_FACTS.items()),
+        *(
+            (f"Facts of kind {k} beside these", c.FACTS)
+            for k, c in neuron_kinds().items()
+            if c.FACTS
+        ),
         ("Facts of neurons that predict", facts.PREDICTION_FACTS),
         ("Facts of a set whose queue has a depth", facts.QUEUE_FACTS),
         ("Facts of a set of a constant input behind such a queue", facts.FIRST_FACTS),
@@ -101,7 +115,7 @@ def counting() -> str:
     words = " + ".join(f"`{name}`" for name in machine.ADDITIONS)
     m3 = " + ".join(f"`{name}`" for name in machine.M3)
     page.append(f"`additions` = {words}. `M3` = {m3}.")
-    return "\n\n".join(part.rstrip() for part in page) + "\n"
+    return "\n\n".join(part.rstrip() for part in page if part) + "\n"
 
 
 def data() -> str:
@@ -121,7 +135,7 @@ def data() -> str:
         unit, text = told(Options, field.name)
         rows.append((f"`{field.name.replace('_', '-')}`", default_of(field), unit, prose(text)))
     page.append("## Options\n\n" + table(("option", "default", "unit", "what"), rows))
-    return "\n\n".join(part.rstrip() for part in page) + "\n"
+    return "\n\n".join(part.rstrip() for part in page if part) + "\n"
 
 
 RESULT = {  # what a result file holds; N samples, T timesteps
@@ -168,7 +182,7 @@ def results() -> str:
     page.append("## Datasets\n\n" + table(("place", "shape", "type", "what"), rows))
     page.append("## Attributes\n\n" + _listed("The file", settings))
     page += [_listed(f"`/parts/NAME` of a {what}", names) for what, names in parts.items()]
-    return "\n\n".join(part.rstrip() for part in page) + "\n"
+    return "\n\n".join(part.rstrip() for part in page if part) + "\n"
 
 
 def _listed(what: str, names) -> str:
@@ -238,7 +252,7 @@ def chips() -> str:
     for record, names in todo.items():
         page.append(f"## {', '.join(names) or 'The file itself'}\n\n{prose(record.__doc__)}")
         page.append(fields_table(record, key=lambda field: field.metadata["key"] or field.name))
-    return "\n\n".join(part.rstrip() for part in page) + "\n"
+    return "\n\n".join(part.rstrip() for part in page if part) + "\n"
 
 
 def _record_of(field: dataclasses.Field, module, record: type):
@@ -266,7 +280,7 @@ def commands() -> str:
         page.append(f"```text\nevsim {name} {words} [OPTIONS]\n```".replace("  ", " "))
         rows = [_option(parameter) for parameter in command.params if parameter.name != "help"]
         page.append(table(("", "takes", "default", "what"), rows))
-    return "\n\n".join(part.rstrip() for part in page) + "\n"
+    return "\n\n".join(part.rstrip() for part in page if part) + "\n"
 
 
 def _is_argument(parameter) -> bool:
@@ -312,7 +326,7 @@ def python() -> str:
         page.append(
             f"::: {where}\n    options:\n      heading: evsim.{name}\n      toc_label: {name}"
         )
-    return "\n\n".join(part.rstrip() for part in page) + "\n"
+    return "\n\n".join(part.rstrip() for part in page if part) + "\n"
 
 
 PAGES = {

@@ -138,25 +138,32 @@ def actions_of(part: dict, target: dict | None, facts) -> dict[str, tuple[str, .
 
 
 def built(cls: type, **given):
-    """A part of a kind with these fields; what it requires is made up. None where that is wrong."""
+    """Neurons of a kind with these fields, the others of an example; None if they do not fit."""
     from evsim.base.errors import EvsimError
 
-    required = {f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING}
-    for extra in ((), ("leak",), ("start",), ("window", "start"), ("current_leak",)):
+    example = cls.EXAMPLES[0] if cls.EXAMPLES else {}
+    more = ((), ("start",), ("window", "start"), ("current_leak",))  # what a field may ask for
+    for names in more:
+        fields = {"shape": TRIED["shape"], **{n: TRIED[n] for n in names}, **example, **given}
         try:
-            return cls(**{n: TRIED[n] for n in {*required, *extra} if n not in given} | given)
-        except (EvsimError, KeyError, TypeError):
+            return cls(**fields)
+        except (EvsimError, TypeError):
             continue
     return None
 
 
+def state_of(cls: type) -> str:
+    """The arrays of a kind's state, and what they cost where that is not the rule of their name."""
+    costs = {"memory": " (read and written at every update)", "circuit": " (free)"}
+    arrays = [f"`{n}`{costs.get(where, '')}" for n, where in cls.STATE.items() if where != "room"]
+    return f"State: {', '.join(arrays)}." if arrays else ""
+
+
 def population_cost(cls: type) -> str:
     """The actions of a kind of neurons, and what its fields change in them."""
-    from evsim.counting.facts import facts_of
 
     def cost(neurons):
-        facts = facts_of(neurons.kind, False, neurons.bounded, neurons.predicts)
-        done = actions_of(neurons.describe(), None, facts)
+        done = actions_of(neurons.describe(), None, neurons.facts)
         return done if neurons.draws else {a: n for a, n in done.items() if a != "random_draw"}
 
     plain = cost(built(cls))

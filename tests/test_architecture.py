@@ -207,7 +207,8 @@ def own_names(module):
     names = set()
     for node in tree(module).body:
         if isinstance(node, ast.Assign):
-            names |= {t.id for t in node.targets if isinstance(t, ast.Name)}
+            targets = [t.elts if isinstance(t, ast.Tuple) else [t] for t in node.targets]
+            names |= {t.id for some in targets for t in some if isinstance(t, ast.Name)}
         if isinstance(node, ast.ImportFrom) and node.module == "evsim.base.kernel":
             names |= {alias.name for alias in node.names} - {"kernel"}  # stamped with each kernel
     return names | {kernel.name for m, kernel in EVERY_KERNEL if m == module}

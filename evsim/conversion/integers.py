@@ -10,10 +10,9 @@ from evsim.base.arrays import address
 from evsim.base.errors import EvsimError, mismatch, nearest
 from evsim.codings import codings
 from evsim.network.network import Network
-from evsim.neurons import Neurons
+from evsim.neurons import Neurons, neuron_kinds
 from evsim.synapses import Synapses, synapse_kinds
 
-KINDS = ("iaf", "lif", "readout")  # whose potential may be an integer of a width
 MOST = 16  # bits of a weight
 LEAK_BITS = 12  # of a leak n / 2^k, at most
 
@@ -62,11 +61,11 @@ def bounded(
     for name in found:
         part = populations[name]
         check_kind(name, part)
-        bits = readout_bits if part.kind == "readout" else potential_bits
+        bits = potential_bits if part.sends else readout_bits
         if bits is None:
             continue
         own = {"potential_bits": bits, "overflow": overflow, "overflow_at": overflow_at}
-        if part.kind != "readout":
+        if part.sends:
             own |= {"potential_signed": potential_signed, "current_bits": current_bits}
         try:
             populations[name] = replace(part, **own)
@@ -77,8 +76,9 @@ def bounded(
 
 def check_kind(name: str, part: Neurons) -> None:
     """Raise an error for a population whose potential cannot be an integer of a width."""
-    if part.kind not in KINDS:
-        known = f"one of {', '.join(KINDS)}{nearest(part.kind, KINDS)}"
+    if not part.takes_width:
+        kinds = [name for name, kind in neuron_kinds().items() if kind.takes_width]
+        known = f"one of {', '.join(kinds)}{nearest(part.kind, kinds)}"
         raise mismatch(f"kind {part.kind!r}, which cannot be bounded", known, f"populations/{name}")
 
 
@@ -150,7 +150,7 @@ class Rounding:
             return
         sets = {s: as_weights(self.synapses[s], self.source(s), part) for s in sets}
         largest = np.max([largest_into(s, part) for s in sets.values()], axis=0)[None]
-        if not self.per_channel or part.kind == "readout":
+        if not self.per_channel or not part.sends:
             largest = largest.max(keepdims=True)
         unit = self.unit(part, largest)
         for s, own in sets.items():
@@ -169,14 +169,14 @@ class Rounding:
         if getattr(part, "slope", False) or getattr(part, "current_leak", None) is not None:
             return "it has a slope or a current that stays"
         leak = getattr(part, "leak", None)
-        if leak is not None and part.kind == "readout" and (leak != 1).any():
+        if leak is not None and not part.sends and (leak != 1).any():
             return "its readout leaks"
         return "its neurons leak differently" if np.unique(leak).size > 1 else ""
 
     def unit(self, part: Neurons, largest: np.ndarray) -> np.ndarray:
         """What an integer stands for, (1, 1 or channels)."""
         unit = largest / (2 ** (self.bits - 1) - 1)
-        if part.kind == "readout":
+        if not part.sends:
             return np.where(unit > 0, unit, 1.0)
         threshold = part.grid(np.float64(part.threshold))
         axis = 0 if unit.size > 1 else (0, 1)
@@ -274,7 +274,7 @@ def whole_fields(part: Neurons, unit: np.ndarray) -> Neurons:
         made["v_reset"] = whole("v_reset", most=limit)
         if "v_min" in given:
             made["v_min"] = whole("v_min", least=-(2**31), most=limit)
-    if part.kind == "lif" and part.leak is not None and (part.leak != 1).any():
+    if "leak_multiply" in known and part.leak is not None and (part.leak != 1).any():
         made |= {"leak": None, "leak_rounding": "nearest"}
         made["leak_multiply"] = whole_leak(float(np.ravel(part.leak)[0]))
     return replace(part, **made)

@@ -22,15 +22,10 @@ POPULATION_FACTS = {
     "draws": "random numbers drawn",
     "peak": "most events in one timestep",
 }
-GATE = "maxpool"  # the kind that compares events instead of integrating them
-OWN_FACTS = {  # of a kind
-    GATE: {"gate_updates": "events compared with the running sums of a window"},
-    "switch": {
-        "drains": "thresholds subtracted (online)",
-        "lost_synops": "synaptic operations on neurons that are off for good (online)",
-        "near": "v / threshold + rounding so near a duration that rounding may decide (window)",
-    },
-}
+INPUT, NEURON, READOUT, POOL = "input", "neuron", "readout", "pool"  # roles of populations
+# Where the arrays of a population's state are: POTENTIAL, "current" and "slope" have rules of their
+# own in a machine; what is in MEMORY is read and written at every update; the CIRCUIT is free.
+POTENTIAL, MEMORY, CIRCUIT, ROOM = "potential", "memory", "circuit", "room"
 PREDICTION_FACTS = {  # of populations that decide on what their potential will be
     "predictions": "updates with a prediction",
     "active_predictions": "those that a lazy machine cannot skip",
@@ -52,17 +47,3 @@ Facts = dict[str, dict[str, np.ndarray]]  # part, fact: int64, one per sample
 def is_set(part: dict) -> bool:
     """Whether a described part is a set of synapses."""
     return "source" in part
-
-
-def facts_of(
-    kind: str, of_set: bool, bounded: bool = False, predicts: bool = False
-) -> dict[str, str]:
-    """The facts that a part of a kind records, and what they mean.
-
-    `bounded`: a population of a declared width; `predicts`: one that decides on what its potential
-    will be.
-    """
-    if of_set:
-        return SET_FACTS
-    found = POPULATION_FACTS | OWN_FACTS.get(kind, {})
-    return found | (WIDTH_FACTS if bounded else {}) | (PREDICTION_FACTS if predicts else {})

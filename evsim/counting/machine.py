@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from evsim.base.errors import mismatch
-from evsim.counting.facts import GATE, Facts, is_set
+from evsim.counting.described import own_actions, resets_of, role_of, sloped
+from evsim.counting.facts import POOL, Facts, is_set
 
 ACTIONS = {
     "event_pop": "an event is taken from a queue",
@@ -36,18 +37,23 @@ ACTIONS = {
     "slope_add": "a slope is added to a potential",
     "prediction_multiply": "slope and bias are multiplied by what is left of the time to listen",
     "prediction_add": "the product is added to a potential, for a decision",
+    "state_read": "a number that a kind keeps in memory beside its potential is read",
+    "state_write": "such a number is written",
+    "state_multiply": "such a number is multiplied",
+    "state_add": "something is added to such a number, or it to something",
 }
 UPDATES = {  # what a machine updates: no actions, but what several actions belong to
     "active_update": "an active neuron is updated",
     "idle_update": "a neuron that is not active is updated",
 }
 ADDITIONS = ("synaptic_add", "commit_add", "bias_add", "reset_subtract", "slope_add")
-ADDITIONS += ("prediction_add",)  # 0 wherever the five above are all there is
+ADDITIONS += ("prediction_add", "state_add")  # 0 wherever the five above are all there is
 SYNOPS = ("synaptic_add", "synaptic_mac")
 ACCUMULATOR = tuple(
     f"{where}_{what}" for where in ("current", "potential", "slope") for what in ("read", "write")
 )
-M3 = ("weight_read", "index_read", "bias_read", *ACCUMULATOR, "event_pop", "event_push")
+M3 = ("weight_read", "index_read", "bias_read", *ACCUMULATOR, "state_read", "state_write")
+M3 += ("event_pop", "event_push")
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,7 @@ def set_actions(part: dict, facts: dict, machine: Machine, target: dict) -> dict
     if part["kind"] == "sparse":
         done["index_read"] = 2 * facts["arrivals"] + additions
     where = {"direct": "potential", "buffer": "current"}.get(machine.accumulate)
-    if target["kind"] == GATE:  # the running sums, whatever the machine
+    if role_of(target) == POOL:  # the running sums, whatever the machine
         where = "potential"
     elif target.get("current_leak"):  # the synaptic current takes the potential's place
         where = where and "current"
@@ -96,14 +102,9 @@ def set_actions(part: dict, facts: dict, machine: Machine, target: dict) -> dict
     return done
 
 
-def sloped(part: dict) -> bool:
-    """Whether events add to a slope of this population."""
-    return part["kind"] == "switch" or part["slope"]
-
-
 def population_actions(part: dict, facts: dict, machine: Machine) -> dict[str, np.ndarray]:
     """The actions of a population, per sample."""
-    if part["kind"] == GATE:
+    if role_of(part) == POOL:
         return {"event_push": facts["pushes"], "compare": facts["gate_updates"]}
     updates = facts["updates" if machine.update == "clock" else "active_updates"]
     done = {
@@ -138,8 +139,10 @@ def population_actions(part: dict, facts: dict, machine: Machine) -> dict[str, n
     if part["leak"]:
         done["leak"] = done.get("leak", 0) + updates
     if part["reset"]:
-        resets = facts["drains" if part["kind"] == "switch" else "spikes"]
+        resets = facts[resets_of(part)]
         done["reset_subtract" if part["reset"] == "subtract" else "reset_write"] = resets
+    for action, fact in own_actions(part):
+        done[action] = done.get(action, 0) + (updates if fact == "updates" else facts[fact])
     return done
 
 
@@ -288,7 +291,7 @@ def _histograms(parts, machine: Machine, histograms) -> dict:
         each = {}
         for name in filter(lambda name: is_set(parts[name]), histograms):
             each[name] = int(parts[name]["weighted"])
-            gate = parts[parts[name]["target"]]["kind"] == GATE
+            gate = role_of(parts[parts[name]["target"]]) == POOL
             if view == "M2" and (gate or machine.accumulate != "register"):
                 each[name] += 2
         views[view] = _distribution(histograms, each)

@@ -122,9 +122,9 @@ class Plan:
         if name in self.integer and part.arriving:
             self.currents_dtype[name] = self.lane(name)
         try:
-            self.neurons[name] = part.prepare(dtype, bound)
+            self.neurons[name] = part.runner(dtype, bound)
             if part.direct:
-                self.neurons[name].lane = self.lane(name)
+                self.neurons[name].accumulator_dtype = self.lane(name)
         except EvsimError as error:
             raise error.within(f"populations/{name}") from None
 

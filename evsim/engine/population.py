@@ -11,8 +11,8 @@ from evsim.base.errors import EvsimError
 from evsim.codings import Key
 from evsim.engine.inbox import Inbox
 from evsim.engine.plan import Plan
-from evsim.neurons._potential import check_range
-from evsim.neurons._slope import check_slope, listening
+from evsim.neurons._runner import check_range
+from evsim.neurons._slope import listening
 
 
 class Stopped(Exception):
@@ -69,14 +69,14 @@ class Population:
         reached = inbox.deliver(self.name, arrivals, first, last, currents)
         if part.counts_arrivals:
             reached = inbox.count(self.name, arrivals, first, last)
-        elif runner.all_restless:  # nobody asks who was reached
+        elif runner.always_active:  # nobody asks who was reached
             reached = reached[:, :0]
         if unsafe:
             runner.check(state, currents[0], first)
         done = runner.advance(state, currents, reached, first, self.out)
         self.facts["updates"] += part.updates(first, last) * part.listening.neurons
         self.facts["draws"] += (last - first) * part.neurons * part.draws
-        for fact, count in (done if isinstance(done, dict) else {"active_updates": done}).items():
+        for fact, count in done.items():
             self.facts[fact] += count
         if part.graded:
             sent = self.out.slice(first, last)
@@ -131,7 +131,7 @@ class Gate(Population):
     def update(self, first: int, last: int, unsafe: bool) -> None:
         """Let the events that arrive in the block through."""
         [(delivery, stream, events, begin, _)] = self.inbox.take(self.name, first, last)
-        compared, touched = self.runner.advance(
+        compared, touched = self.runner.pass_on(
             self.state, events, stream.repeats, last - first, begin - first, self.out
         )
         if unsafe:
@@ -174,7 +174,7 @@ class Deciding(Population):
         """Listen in timesteps first .. last - 1, and decide where the window ends in them."""
         unsafe = self.plan.unsafe(self.name, self.largest)
         traced = self.name in self.recorder.trace
-        stepwise = self.drops or traced or not self.runner.all_restless or unsafe
+        stepwise = self.drops or traced or not self.runner.always_active or unsafe
         block = self.plan.block(self.name) if stepwise else self.window
         block = 1 if unsafe else block
         begin, end = listening(first, last, self.start, self.window)
@@ -193,8 +193,7 @@ class Deciding(Population):
             self.facts["active_updates"] += (last - first) * self.part.neurons
             return
         if unsafe:
-            when = first, self.start, self.window
-            check_slope(self.state, currents[0], self.runner.bias, self.runner.dtype, *when)
+            self.runner.check(self.state, currents[0], first)
         left = self.start - first
         self.facts["active_updates"] += self.runner.listen(self.state, currents, reached, left)
         self.trace(first)

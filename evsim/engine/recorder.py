@@ -10,7 +10,7 @@ from evsim.base.errors import EvsimError
 from evsim.engine.plan import Plan
 from evsim.engine.recording import Events, let_go, room
 from evsim.engine.stream import Stream
-from evsim.neurons._potential import check_range
+from evsim.neurons._runner import check_range
 
 if TYPE_CHECKING:
     from evsim.engine.inbox import Arrival

@@ -8,7 +8,7 @@ import numpy as np
 
 from evsim.base.errors import EvsimError
 from evsim.codings import Key
-from evsim.counting.facts import FIRST_FACTS, QUEUE_FACTS, facts_of
+from evsim.counting.facts import FIRST_FACTS, QUEUE_FACTS, SET_FACTS
 from evsim.engine.inbox import Inbox
 from evsim.engine.plan import Plan
 from evsim.engine.population import Encoded, Population, Stopped, kind_of
@@ -54,11 +54,8 @@ class Simulation:
 
     def _facts(self) -> dict[str, dict[str, int]]:
         plan, network = self.plan, self.network
-        facts = {
-            name: dict.fromkeys(facts_of(part.kind, False, part.bounded, part.predicts), 0)
-            for name, part in network.populations.items()
-        }
-        facts |= {n: dict.fromkeys(facts_of(s.kind, True), 0) for n, s in network.synapses.items()}
+        facts = {n: dict.fromkeys(part.facts, 0) for n, part in network.populations.items()}
+        facts |= {name: dict.fromkeys(SET_FACTS, 0) for name in network.synapses}
         facts[network.input] |= dict.fromkeys(plan.coding.FACTS, 0)
         if plan.queue is not None:
             for name, part in network.synapses.items():

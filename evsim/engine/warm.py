@@ -7,25 +7,15 @@ from itertools import product
 
 import numpy as np
 
+from evsim.codings import codings
+from evsim.counting.facts import NEURON
 from evsim.engine.events import Events
 from evsim.engine.plan import Plan
 from evsim.engine.settings import settle
 from evsim.engine.threads import simulate
 from evsim.network.network import Network
-from evsim.neurons import neuron_kinds
+from evsim.neurons import Neurons, neuron_kinds
 from evsim.synapses import synapse_kinds
-
-RATES = {  # kinds that `_network` lacks, and what makes others call another kernel
-    "burst": ("burst", {"threshold": 1}),
-    "phase": ("phase", {"threshold": 2, "period": 1}),
-    "rests": ("iaf", {"threshold": 1, "refractory": 1}),
-    "signed": ("signed", {"threshold": 1}),
-}
-FLOATS = RATES | {"lingers": ("cubalif", {"threshold": 1, "leak": 0.5, "current_leak": 0.5})}
-INTEGERS = RATES | {"fixed": ("cuba", {"current_decay": 1, "potential_decay": 1, "threshold": 1})}
-PAIRS = {"switch": ("switch", {"threshold": 1, "window": 2, "start": 2})}
-ONLINE = {"switch": ("switch", {"threshold": 1, "window": 2, "firing": "online"})}
-FIRST = {"ttfs": ("ttfs", {"threshold": 1, "window": 2, "start": 2})}
 
 
 def warm_up() -> None:
@@ -36,8 +26,8 @@ def warm_up() -> None:
         for sign in (image, np.abs(image)):
             for coding in ("constant", "poisson"):
                 _run(_network(np.float64), sign, timesteps=2, coding=coding, **rule)
-            _run(_fan(FLOATS, np.float64, "rests"), sign, timesteps=2, **rule)
-        _run_windows(np.float64, np.abs(image), ("switch", "latency"), rule)
+            _run(_fan(_examples("float"), np.float64), sign, timesteps=2, **rule)
+        _run_windows(np.float64, np.abs(image), True, rule)
     for value in ([1.0, 1.0], [1.0, -1.0]):
         events = Events(
             *np.array([[0, 0], [0, 1], [0, 0]]),
@@ -49,12 +39,12 @@ def warm_up() -> None:
         for weights in (np.int16, np.int32):
             _run(_network(weights), events, timesteps=2)
         for dtype in ("float32", "float64"):  # of the values of events
-            for network in (_network(np.int8), _fan(INTEGERS, np.int8, "rests")):
+            for network in (_network(np.int8), _fan(_examples("int"), np.int8)):
                 _run(network, events, timesteps=2, dtype=dtype)
             for weights, bits in product((np.int8, np.int16, np.int32), (3, 32)):
                 _run(_widths(weights, bits), events, timesteps=2, dtype=dtype)
     for dtype in ("float32", "float64"):
-        _run_windows(np.int8, events, (None, None), {"dtype": dtype})
+        _run_windows(np.int8, events, False, {"dtype": dtype})
 
 
 def _run(network: Network, inputs, **given) -> None:
@@ -64,32 +54,45 @@ def _run(network: Network, inputs, **given) -> None:
         pass
 
 
-def _run_windows(weights, inputs, codings, rule: dict) -> None:
-    """Run the networks in which an event means its time."""
-    slope = {"slope": True, "window": 2}
-    for kinds, start in ((PAIRS, 4), (ONLINE, 2)):
-        network = _fan(kinds, weights, "switch", slope | {"start": start}, window=2)
-        _run(network, inputs, coding=codings[0], **rule)
-    _run(_fan(FIRST, weights), inputs, coding=codings[1], timesteps=4, **rule)
+def _examples(number: str, fed_by: str = "") -> dict[str, Neurons]:
+    """Small populations of the kinds that take an arithmetic and a coding, as their files say."""
+    return {
+        f"{name} {index}": kind(shape=(2, 2, 2), **fields)
+        for name, kind in neuron_kinds().items()
+        if number in kind.numbers and kind.fed_by == fed_by and kind.role == NEURON
+        for index, fields in enumerate(kind.EXAMPLES)
+    }
 
 
-def _fan(kinds: dict, dtype, pooled: str = "", output: dict | None = None, **rule) -> Network:
+def _run_windows(weights, inputs, images: bool, rule: dict) -> None:
+    """Run the networks in which an event means its time; `inputs` are images or events."""
+    number = "float" if weights == np.float64 else "int"
+    for coding in codings():
+        for name, part in _examples(number, coding).items():
+            rules = {"pooled": False}
+            if part.sloped:  # its events, and those of a max pool of them, mean slopes
+                end = (part.start or 0) + part.window
+                output = {"slope": True, "window": part.window, "start": end}
+                rules = {"output": output, "window": part.window}
+            network = _fan({name: part}, weights, **rules)
+            _run(network, inputs, coding=coding if images else None, **rule)
+
+
+def _fan(parts: dict[str, Neurons], dtype, pooled=True, output=None, **rule) -> Network:
     """The input into every population, and all of them into the output, by dense sets.
 
-    The maxima of the population `pooled` go to the output, too.
+    Where `pooled` the maxima of the last population whose events are +1 or -1 go there, too.
     """
-    fires, dense = neuron_kinds(), synapse_kinds()["dense"]
-    populations = {
-        name: fires[kind](shape=(2, 2, 2), **fields) for name, (kind, fields) in kinds.items()
-    }
+    fires, sets = neuron_kinds(), synapse_kinds()
+    dense, populations = sets["dense"], dict(parts)
     into, out = np.ones((8, 8), dtype), np.ones((8, 3), dtype)
     into[0, 0] = 0  # weights of 0 are counted
-    synapses = {f"input-{n}": dense(source="input", target=n, weight=into) for n in kinds}
-    synapses |= {f"{n}-output": dense(source=n, target="output", weight=out) for n in kinds}
+    synapses = {f"input-{n}": dense(source="input", target=n, weight=into) for n in parts}
+    synapses |= {f"{n}-output": dense(source=n, target="output", weight=out) for n in parts}
     if pooled:
+        last = [name for name, part in parts.items() if not part.graded][-1]
         populations["maxima"] = fires["maxpool"](shape=(1, 1, 2))
-        pool, ends = synapse_kinds()["pool"], {"source": pooled, "target": "maxima"}
-        synapses["pool"] = pool(**ends, kernel=(2, 2))
+        synapses["pool"] = sets["pool"](source=last, target="maxima", kernel=(2, 2))
         synapses["maxima-output"] = dense(source="maxima", target="output", weight=out[:2])
     populations["input"] = fires["input"](shape=(2, 2, 2))
     populations["output"] = fires["readout"](shape=(3,), **(output or {}))

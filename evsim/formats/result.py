@@ -9,7 +9,7 @@ import numpy as np
 
 from evsim.base.errors import mismatch
 from evsim.counting import machine as counting
-from evsim.counting.facts import facts_of, is_set
+from evsim.counting.described import facts_of
 from evsim.counting.machine import later_timesteps
 from evsim.formats import _hdf5 as hdf5
 
@@ -147,7 +147,7 @@ def _stored(file, histograms: bool = True) -> StoredRun:
     }
     work, concerned, firsts = {}, {}, {}
     for name, part in parts.items():
-        facts = dict(facts_of(part["kind"], is_set(part), "potential_bits" in part))
+        facts = dict.fromkeys(facts_of(part))
         facts |= dict.fromkeys(rows.names(f"work/{name}"))  # of a coding or of queues, too
         work[name], concerned[name] = {}, {}
         for fact in facts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from evsim.base.kernel import kernel
-from evsim.neurons._potential import check_range
+from evsim.neurons._runner import check_range
 
 
 def listening(first: int, last: int, start: int, window: int) -> tuple[int, int]:
@@ -15,7 +15,7 @@ def listening(first: int, last: int, start: int, window: int) -> tuple[int, int]
 
 
 def check_slope(state, current, bias, dtype, timestep: int, start: int, window: int) -> None:
-    """Raise an error where a sum of a listening timestep leaves int32, or is not finite."""
+    """Raise EvsimError where a sum of a listening timestep leaves int32, or is not finite."""
     if start - window <= timestep < start:
         wide = np.int64 if dtype == np.int32 else dtype
         slope = state["slope"].astype(wide) + current

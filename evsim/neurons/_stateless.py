@@ -9,21 +9,23 @@ from typing import ClassVar
 import numpy as np
 
 from evsim.base.errors import mismatch
-from evsim.base.fields import NEURONS, wholes
-from evsim.neurons import Neurons
-from evsim.neurons._potential import INT32, Biased, check_range
+from evsim.base.fields import NEURONS, per_neuron, wholes
+from evsim.neurons import Neurons, Runner
+from evsim.neurons._runner import INT32, check_range
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Stateless(Biased):
+class Stateless(Neurons):
     """z = current + bias; with `pool` the largest current of the neuron's places, + bias.
 
     Sets see one place per current: (height * pool_y, width * pool_x, channels).
     """
 
     compares: ClassVar[bool] = True
-    always_active: ClassVar[bool] = False  # also where nothing arrives
+    STATE: ClassVar[dict[str, str]] = {}
+    EXAMPLES: ClassVar[tuple[dict, ...]] = ({},)
 
+    bias: np.ndarray | None = per_neuron(None)  # [potential] added every timestep
     pool: tuple[int, int] = wholes(2, (1, 1), least=1)  # [places] in front of a neuron
 
     def check(self) -> None:
@@ -69,18 +71,15 @@ class Stateless(Biased):
         )
 
 
-class StatelessWindow:
-    """Advances a population without a potential by windows.
-
-    `current_bound` is the largest current the weights of an integer population allow.
-    """
+class StatelessRunner(Runner):
+    """Holds what a population without a potential needs; a kind says what it sends."""
 
     def __init__(self, neurons: Stateless, dtype, current_bound: int = 0):
         self.neurons, self.dtype = neurons, np.dtype(dtype)
-        self.bias = neurons.constants(dtype, bias=neurons.added_bias(dtype))[0]
-        restless = np.ones_like(self.bias, bool) if neurons.always_active else self.bias != 0
-        self.restless = neurons.at_places(restless)
-        self.all_restless = bool(restless.all())
+        self.bias = neurons.constants(dtype, bias=neurons.added_bias)[0]
+        active = np.ones_like(self.bias, bool) if neurons.always_active else self.bias != 0
+        self.active = neurons.at_places(active)
+        self.always_active = bool(active.all())
         largest = int(np.abs(self.bias.astype(np.int64)).max()) if dtype == np.int32 else 0
         self.may_overflow = current_bound + largest > INT32.max
 
@@ -88,31 +87,29 @@ class StatelessWindow:
         """The state at rest: there is none."""
         return {}
 
-    def advance(self, state, currents, reached, first: int, stream) -> int:
-        """Append the events of the window that begins at timestep `first`.
-
-        `currents` (timesteps, places, channels); `reached` (timesteps, places, 1 or channels), or
-        without places where all neurons are restless. Returns the active updates.
-        """
-        steps = len(currents)
+    def largest(self, state: dict, currents: np.ndarray, first: int) -> np.ndarray:
+        """The largest current of each neuron's places, (timesteps, positions, channels), checked
+        where a sum of integers might leave int32."""
         if self.may_overflow:
             for step, current in enumerate(currents):
                 self.check(state, current, first + step)
-        z = self.neurons.largest(currents).astype(self.dtype, copy=False)
-        channels, offsets, values = stream.reserve(steps)
+        return self.neurons.largest(currents).astype(self.dtype, copy=False)
+
+    def room(self, out, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Channels, offsets and values of so many timesteps; no values where all are +1."""
+        channels, offsets, values = out.reserve(steps)
         if values is None:
             values = np.empty(0, np.float32 if self.dtype == np.int32 else self.dtype)
-        stream.commit(steps, self.send(state, z, first, channels, values, offsets))
+        return channels, offsets, values
+
+    def active_updates(self, currents: np.ndarray, reached: np.ndarray) -> int:
+        """How many places no lazy machine can skip."""
         if not reached.shape[1]:
             return currents.size
-        return int(np.count_nonzero((reached != 0) | self.restless))
+        return int(np.count_nonzero((reached != 0) | self.active))
 
-    def send(self, state, currents, first: int, channels, values, offsets) -> int:
-        """Write the events of the largest currents of the neurons; returns how many."""
-        raise NotImplementedError
-
-    def check(self, state, current: np.ndarray, timestep: int) -> None:
-        """Raise an error where the current of a place, or the sum of a neuron, leaves its dtype."""
+    def check(self, state: dict, current: np.ndarray, timestep: int) -> None:
+        """Raise EvsimError where the current of a place, or a neuron's sum, leaves its dtype."""
         wide = np.int64 if self.dtype == np.int32 else self.dtype
         sums = self.neurons.largest(current[None])[0].astype(wide) + self.bias
         check_range("current", current, self.dtype, timestep, "place")

@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from evsim.base.kernel import kernel
-from evsim.neurons._stateless import Stateless, StatelessWindow
+from evsim.neurons import Runner
+from evsim.neurons._stateless import Stateless, StatelessRunner
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -21,20 +22,23 @@ class Analog(Stateless):
     graded: ClassVar[bool] = True
     valued: ClassVar[bool] = True
 
-    def prepare(self, dtype, current_bound: int = 0) -> AnalogWindow:
-        """What runs this population in arithmetic of `dtype`."""
-        return AnalogWindow(self, dtype, current_bound)
+    def runner(self, dtype, current_bound: int = 0) -> Runner:
+        return AnalogRunner(self, dtype, current_bound)
 
 
-class AnalogWindow(StatelessWindow):
+class AnalogRunner(StatelessRunner):
     """Advances neurons that send their value."""
 
-    def send(self, state, currents, first: int, channels, values, offsets) -> int:
-        return rectify(currents, self.bias, channels, values, offsets)
+    def advance(self, state: dict, currents, reached, first: int, out) -> dict[str, int]:
+        """Send current + bias where it is above 0."""
+        largest = self.largest(state, currents, first)
+        room = self.room(out, len(currents))
+        out.commit(len(currents), rectify(largest, self.bias, *room))
+        return {"active_updates": self.active_updates(currents, reached)}
 
 
 @kernel
-def rectify(currents, constants, channels, values, offsets):
+def rectify(currents, constants, channels, offsets, values):
     """Append current + bias (`constants`) where it is above 0; returns the events."""
     events, cell = np.int64(0), 0
     for t in range(currents.shape[0]):

@@ -9,9 +9,12 @@ import numpy as np
 
 from evsim.base.fields import choice, whole
 from evsim.base.kernel import kernel
-from evsim.neurons._valued import Valued
+from evsim.neurons import CIRCUIT, POTENTIAL, Runner
+from evsim.neurons._valued import Valued, ValuedRunner
 
 LIMIT = (1 << 31) - 1
+LEAK, BIAS, THRESHOLD, MOST = range(4)  # of the constants of the kernel
+FIRST, START, COUNTS = range(3)  # of its rules
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -25,22 +28,23 @@ class Burst(Valued):
     """
 
     graded: ClassVar[bool] = True
+    STATE: ClassVar[dict[str, str]] = {"potential": POTENTIAL, "size": CIRCUIT}
+    EXAMPLES: ClassVar[tuple[dict, ...]] = ({"threshold": 1},)
 
     rule: str = choice("double", "count")  # how g grows
     most: int | None = whole(None, least=1)  # [spikes] the largest g
 
-    def rules(self) -> tuple[int, ...]:
-        return (int(self.rule == "count"),)
-
-    def fields(self) -> dict[str, np.ndarray]:
-        return {"most": np.asarray(LIMIT if self.most is None else self.most)}
-
-    def memory(self, potential: np.ndarray) -> dict[str, np.ndarray]:
-        dtype = np.float64 if potential.dtype == np.int32 else potential.dtype
-        return {"size": np.ones(potential.shape, dtype)}
-
-    def law(self, *arrays) -> tuple[int, int]:
-        return fire_bursts(*arrays)
+    def runner(self, dtype, current_bound: int = 0) -> Runner:
+        size = np.ones((), np.float64 if dtype == np.int32 else dtype)
+        return ValuedRunner(
+            self,
+            dtype,
+            current_bound,
+            fire_bursts,
+            fields={"most": np.asarray(LIMIT if self.most is None else self.most)},
+            rules=(int(self.rule == "count"),),
+            memory={"size": size},
+        )
 
 
 @kernel
@@ -50,17 +54,17 @@ def fire_bursts(
     potential,
     size,
     constants,
-    restless,
+    always_active,
     rules,
     channels,
     out_values,
     offsets,
 ):
-    """The law for a window; returns (events, active neurons).
+    """Advance by a block of timesteps; returns (events, active neurons).
 
     `size`: the value of the next event; where it is not 1, the neuron fired just before.
     `constants`: leak, bias, threshold, the largest value. `reached` is (timesteps, positions, 1
-    or channels), or without positions where all neurons are restless. `rules`: first timestep,
+    or channels), or without positions where all neurons are always active. `rules`: first timestep,
     start, 1 for rule "count".
     """
     events, active, cell = np.int64(0), 0, 0
@@ -68,17 +72,17 @@ def fire_bursts(
         for p in range(currents.shape[1]):
             q = p if constants.shape[1] > 1 else 0
             for c in range(currents.shape[2]):
-                least, v = constants[2, q, c], potential[p, c]
+                least, v = constants[THRESHOLD, q, c], potential[p, c]
                 if reached.shape[1] > 0:
                     hit = reached[t, p, c if reached.shape[2] > 1 else 0]
                     ready = v >= least or size[p, c] != 1
-                    active += hit != 0 or restless[q, c] != 0 or ready
-                x = v + currents[t, p, c] + constants[1, q, c]
+                    active += hit != 0 or always_active[q, c] != 0 or ready
+                x = v + currents[t, p, c] + constants[BIAS, q, c]
                 potential[p, c] = x
-                g, most = size[p, c], constants[3, q, c]
+                g, most = size[p, c], constants[MOST, q, c]
                 size[p, c] = 1
-                if rules[0] + t >= rules[1] and x >= least * g:
-                    if rules[2] == 1:
+                if rules[FIRST] + t >= rules[START] and x >= least * g:
+                    if rules[COUNTS] == 1:
                         g = min(np.floor(x / least), most)
                     else:
                         size[p, c] = g + g if g + g <= most else g

@@ -7,14 +7,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from evsim.base.errors import EvsimError, mismatch
+from evsim.base.errors import mismatch
 from evsim.base.fields import choice, per_neuron, whole
 from evsim.base.kernel import kernel
-from evsim.neurons import Neurons
+from evsim.neurons import CIRCUIT, POTENTIAL, Neurons, Runner
 
 UNIT = 64  # what one stands for in the fixed-point current and potential
 ONE = 4096  # of a decay: 4096 forgets everything, 0 nothing
 LIMIT = (1 << 23) - 1  # of current and potential
+FIRST, REFRACTORY, MOST, BIASED = range(4)  # of rules
+KEPT_CURRENT, KEPT_POTENTIAL, ABOVE, BIAS = range(4)  # of constants
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -29,7 +31,17 @@ class Cuba(Neurons):
     cuba; checked with its own fixtures.
     """
 
+    numbers: ClassVar[tuple[str, ...]] = ("int",)
     compares: ClassVar[bool] = True
+    always_active: ClassVar[bool] = True
+    STATE: ClassVar[dict[str, str]] = {
+        "potential": POTENTIAL,
+        "synaptic_current": "current",
+        "refractory_until": CIRCUIT,
+    }
+    EXAMPLES: ClassVar[tuple[dict, ...]] = (
+        {"current_decay": 1, "potential_decay": 1, "threshold": 1},
+    )
 
     current_decay: np.ndarray = per_neuron()  # [1/4096 per timestep] of u
     potential_decay: np.ndarray = per_neuron()  # [1/4096 per timestep] of v
@@ -53,20 +65,16 @@ class Cuba(Neurons):
     def describe(self) -> dict:
         return super().describe() | {"leak": True, "current_leak": True, "reset": "zero"}
 
-    def prepare(self, dtype, current_bound: int = 0) -> CubaWindow:
-        """What runs this population; its arithmetic is int32."""
-        if dtype != np.int32:
-            raise EvsimError(
-                "found sets with real weights or a graded source, expected integer weights and a "
-                "spiking source"
-            )
-        return CubaWindow(self)
+    def runner(self, dtype, current_bound: int = 0) -> Runner:
+        """What advances this population; its arithmetic is int32."""
+        self.check_arithmetic(dtype)
+        return CubaRunner(self)
 
 
-class CubaWindow:
-    """Advances fixed-point neurons by windows."""
+class CubaRunner(Runner):
+    """Advances fixed-point neurons."""
 
-    all_restless = True  # both states decay at every timestep
+    always_active = True  # both states decay at every timestep
 
     def __init__(self, neurons: Cuba):
         self.neurons = neurons
@@ -81,17 +89,17 @@ class CubaWindow:
         self.constants = np.ascontiguousarray(constants)
 
     def begin(self) -> dict[str, np.ndarray]:
-        """The state at rest."""
+        """Potential and synaptic current of 0, and until when each neuron rests."""
         shape = (self.neurons.positions, self.neurons.channels)
         return {
             "potential": np.zeros(shape, np.int32),
             "synaptic_current": np.zeros(shape, np.int32),
-            "quiet": np.zeros(shape, np.int64),
+            "refractory_until": np.zeros(shape, np.int64),
         }
 
-    def advance(self, state, currents, reached, first: int, stream) -> int:
-        """Advance `state` by the window that begins at timestep `first`; returns the updates."""
-        channels, offsets, _ = stream.reserve(len(currents))
+    def advance(self, state: dict, currents, reached, first: int, out) -> dict[str, int]:
+        """Decay, integrate, fire and reset; the events are appended to `out`."""
+        channels, offsets, _ = out.reserve(len(currents))
         rules = [first, self.neurons.refractory, LIMIT, self.neurons.bias_start]
         rules = np.array(rules, np.int64)
         wide = currents.astype(np.int64, copy=False)
@@ -100,41 +108,43 @@ class CubaWindow:
             step, neuron = divmod(wrong, self.neurons.neurons)
             found = f"a current beyond 2^23 at timestep {first + step}"
             raise mismatch(f"{found}, neuron {neuron}", f"values up to {LIMIT}")
-        stream.commit(len(currents), events)
-        return len(currents) * self.neurons.neurons
+        out.commit(len(currents), events)
+        return {"active_updates": len(currents) * self.neurons.neurons}
 
 
 @kernel
-def fire_fixed(currents, potential, synaptic, quiet, constants, rules, channels, offsets):
-    """The law for a window; returns (events, the first current beyond the limit or -1).
+def fire_fixed(
+    currents, potential, synaptic, refractory_until, constants, rules, channels, offsets
+):
+    """Advance by a block; returns (events, the first current beyond the limit or -1).
 
     `constants`: 4096 - current decay, 4096 - potential decay, what v must exceed and bias, both
-    times 64. `rules`: first timestep, refractory, limit, first timestep with a bias.
+    times 64. `rules`: FIRST timestep, REFRACTORY, MOST, BIASED: first timestep with a bias.
     """
     events, cell = np.int64(0), 0
     for t in range(currents.shape[0]):
-        now = rules[0] + t
+        now = rules[FIRST] + t
         for p in range(currents.shape[1]):
             q = p if constants.shape[1] > 1 else 0
             for c in range(currents.shape[2]):
                 u = (
-                    _decayed(np.int64(synaptic[p, c]), constants[0, q, c])
+                    _decayed(np.int64(synaptic[p, c]), constants[KEPT_CURRENT, q, c])
                     + UNIT * currents[t, p, c]
                 )
-                if abs(u) > rules[2]:
+                if abs(u) > rules[MOST]:
                     return events, np.int64((t * currents.shape[1] + p) * currents.shape[2] + c)
                 synaptic[p, c] = u
-                if now < quiet[p, c]:
+                if now < refractory_until[p, c]:
                     continue
-                v = _decayed(np.int64(potential[p, c]), constants[1, q, c]) + u
-                if now >= rules[3]:
-                    v += constants[3, q, c]
-                v = min(max(v, -rules[2]), rules[2])
-                if v > constants[2, q, c]:
+                v = _decayed(np.int64(potential[p, c]), constants[KEPT_POTENTIAL, q, c]) + u
+                if now >= rules[BIASED]:
+                    v += constants[BIAS, q, c]
+                v = min(max(v, -rules[MOST]), rules[MOST])
+                if v > constants[ABOVE, q, c]:
                     channels[events] = c
                     events += 1
                     v = np.int64(0)
-                    quiet[p, c] = now + rules[1] + 1
+                    refractory_until[p, c] = now + rules[REFRACTORY] + 1
                 potential[p, c] = v
             cell += 1
             offsets[cell] = offsets[0] + events

@@ -9,6 +9,7 @@ import numpy as np
 
 from evsim.base.errors import mismatch
 from evsim.base.fields import per_channel
+from evsim.counting.facts import INPUT
 from evsim.neurons import Neurons
 
 
@@ -16,7 +17,10 @@ from evsim.neurons import Neurons
 class Input(Neurons):
     """x = (raw / scale - mean) / std; floats are not divided by scale."""
 
+    role: ClassVar[str] = INPUT
     listens: ClassVar[bool] = False
+    STATE: ClassVar[dict[str, str]] = {}
+    EXAMPLES: ClassVar[tuple[dict, ...]] = ({},)
 
     scale: np.ndarray = per_channel(255.0)  # [raw value] divides images of whole numbers
     mean: np.ndarray = per_channel(0.0)  # [scaled value] one, or one a channel

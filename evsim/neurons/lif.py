@@ -1,26 +1,45 @@
 """Leaky integrate-and-fire neurons."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from evsim.base.errors import EvsimError, mismatch
 from evsim.base.fields import choice, per_neuron, whole, wholes
-from evsim.neurons._bounded import NO_LEAK, Bounded
+from evsim.neurons import Runner
+from evsim.neurons._firing import FiringRunner, check_firing, firing_constants
+from evsim.neurons._width import NO_LEAK, OfWidth, WidthRunner
 
 LEAKS = ("leak", "leak_shift", "leak_multiply", "leak_subtract")
 ROUNDINGS = ("down", "zero", "nearest")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class LeakyIntegrateAndFire(Bounded):
+class LeakyIntegrateAndFire(OfWidth):
     """v = ((leak * v) + current) + bias; v = max(v, v_min); where v >= threshold: fire, reset.
 
     Integers leak by one of `leak_shift` k: v - v / 2^k, `leak_multiply` n, k: v n / 2^k with
     n < 2^k, `leak_subtract` n: v moves by n towards 0, at most to it. What a division leaves is
     rounded as `leak_rounding` says: down (towards minus infinity), towards zero, or to the nearest
-    integer, halves up. Integers may have a width: `potential_bits`, and what `Bounded` has.
+    integer, halves up. Integers may have a width: `potential_bits`, and what `OfWidth` has.
     """
+
+    compares: ClassVar[bool] = True
+    common: ClassVar[bool] = True
+    EXAMPLES: ClassVar[tuple[dict, ...]] = ({"threshold": 1, "leak": 1},)
+
+    bias: np.ndarray | None = per_neuron(None)  # [potential] added every timestep
+    v_init: np.ndarray = per_neuron(0.0)  # [potential] before timestep 0
+    threshold: np.ndarray = per_neuron(positive=True)  # [potential] it fires here
+    v_min: np.ndarray | None = per_neuron(None)  # [potential] the floor; none where absent
+    v_reset: np.ndarray = per_neuron(0.0)  # [potential] after firing, with reset "zero"
+    compare: str = choice("ge", "gt")  # fires where v >= or > threshold
+    reset: str = choice("subtract", "zero")  # v -= threshold, or v = v_reset
+    start: int = whole(0)  # [timestep] fires from this one on
+    refractory: int = whole(0)  # [timesteps] without a visit after firing
 
     leak: np.ndarray | None = per_neuron(None, positive=True)  # [per timestep] in (0, 1]
     leak_shift: int | None = whole(None, least=1)  # [bits] of integers: v - v / 2^k
@@ -29,6 +48,7 @@ class LeakyIntegrateAndFire(Bounded):
     leak_rounding: str = choice(*ROUNDINGS)  # of leak_shift and leak_multiply
 
     def check(self) -> None:
+        check_firing(self)
         super().check()
         given = [name for name in LEAKS if getattr(self, name) is not None]
         if not given:
@@ -58,9 +78,10 @@ class LeakyIntegrateAndFire(Bounded):
             return 2, *self.leak_multiply, rounding
         return NO_LEAK if self.leak is not None else (3, self.leak_subtract, 0, 0)
 
-    def restless(self, constants) -> np.ndarray:
-        found = super().restless(constants)
-        return np.ones_like(found) if self.leak_rule[0] else found
-
     def describe(self) -> dict:
         return super().describe() | {"leak": True}
+
+    def runner(self, dtype, current_bound: int = 0) -> Runner:
+        if self.bounded or self.leak_rule[0]:
+            return WidthRunner(self, dtype, firing_constants(self, dtype), current_bound)
+        return FiringRunner(self, dtype, current_bound)

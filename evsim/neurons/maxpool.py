@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from evsim.base.kernel import kernel
-from evsim.neurons import Neurons
+from evsim.counting.facts import POOL
+from evsim.neurons import POTENTIAL, ROOM, Neurons
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -20,7 +21,15 @@ class Maxpool(Neurons):
     set of kind pool, whose geometry it takes.
     """
 
+    role: ClassVar[str] = POOL
     passes: ClassVar[bool] = True
+    STATE: ClassVar[dict[str, str]] = {"sums": POTENTIAL} | dict.fromkeys(
+        ("reached", "passed", "values"), ROOM
+    )
+    FACTS: ClassVar[dict[str, str]] = {
+        "gate_updates": "events compared with the running sums of a window"
+    }
+    EXAMPLES: ClassVar[tuple[dict, ...]] = ({},)
 
     def updates(self, first: int, last: int) -> int:
         return 0
@@ -31,7 +40,7 @@ class Maxpool(Neurons):
 
 
 class Gate:
-    """Lets events through; knows the running sum of every source, nothing else."""
+    """Lets events through, in the place of a runner; knows the running sum of every source."""
 
     def __init__(self, neurons: Maxpool, geometry: np.ndarray, source: Neurons, dtype):
         self.neurons, self.source, self.dtype = neurons, source, dtype
@@ -47,7 +56,7 @@ class Gate:
             "values": np.zeros(shape, self.dtype),
         }
 
-    def advance(self, state, window, repeats: bool, steps: int, late: int, out):
+    def pass_on(self, state: dict, window, repeats: bool, steps: int, late: int, out):
         """Advance by `steps` timesteps, of which the first `late` are before any event.
 
         Returns how many events were compared with a window, and how many pooled neurons were

@@ -10,7 +10,11 @@ import numpy as np
 from evsim.base.errors import mismatch
 from evsim.base.fields import whole
 from evsim.base.kernel import kernel
-from evsim.neurons._valued import Valued
+from evsim.neurons import Runner
+from evsim.neurons._valued import Valued, ValuedRunner
+
+BIAS, PHASES = 1, 3  # of the constants of the kernel: the bias, the threshold of phase 0
+FIRST, START, PERIOD = range(3)  # of its rules
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -23,6 +27,7 @@ class Phase(Valued):
     """
 
     graded: ClassVar[bool] = True
+    EXAMPLES: ClassVar[tuple[dict, ...]] = ({"threshold": 2, "period": 1},)
 
     period: int = whole(8, least=1)  # [timesteps] as many bits has a value
 
@@ -30,15 +35,11 @@ class Phase(Valued):
         if self.period > 30:
             raise mismatch(self.period, "a whole number from 1 to 30", "period")
 
-    def fields(self) -> dict[str, np.ndarray]:
+    def runner(self, dtype, current_bound: int = 0) -> Runner:
         phases = range(1, self.period + 1)
-        return {f"threshold at g = 2^-{k}": np.asarray(self.threshold / 2**k) for k in phases}
-
-    def rules(self) -> tuple[int, ...]:
-        return (self.period,)
-
-    def law(self, *arrays) -> tuple[int, int]:
-        return fire_by_phase(*arrays)
+        levels = {f"threshold at g = 2^-{k}": np.asarray(self.threshold / 2**k) for k in phases}
+        rules = (self.period,)
+        return ValuedRunner(self, dtype, current_bound, fire_by_phase, fields=levels, rules=rules)
 
 
 @kernel
@@ -47,30 +48,29 @@ def fire_by_phase(
     reached,
     potential,
     constants,
-    restless,
+    always_active,
     rules,
     channels,
     out_values,
     offsets,
 ):
-    """The law for a window; returns (events, active neurons).
+    """Advance by a block of timesteps; returns (events, active neurons).
 
     `constants`: leak, bias, threshold, then the threshold of each phase. `reached` is (timesteps,
-    positions, 1 or channels), or without positions where all neurons are restless. `rules`: first
-    timestep, start, period.
+    positions, 1 or channels), or without positions where all neurons are always active.
     """
     events, active, cell = np.int64(0), 0, 0
     for t in range(currents.shape[0]):
-        phase = (rules[0] + t) % rules[2]
+        phase = (rules[FIRST] + t) % rules[PERIOD]
         for p in range(currents.shape[1]):
             q = p if constants.shape[1] > 1 else 0
             for c in range(currents.shape[2]):
-                least, v = constants[3 + phase, q, c], potential[p, c]
+                least, v = constants[PHASES + phase, q, c], potential[p, c]
                 if reached.shape[1] > 0:
                     hit = reached[t, p, c if reached.shape[2] > 1 else 0]
-                    active += hit != 0 or restless[q, c] != 0 or v >= least
-                x = v + currents[t, p, c] + constants[1, q, c]
-                if rules[0] + t >= rules[1] and x >= least:
+                    active += hit != 0 or always_active[q, c] != 0 or v >= least
+                x = v + currents[t, p, c] + constants[BIAS, q, c]
+                if rules[FIRST] + t >= rules[START] and x >= least:
                     channels[events] = c
                     out_values[events] = 0.5 ** (1 + phase)
                     events += 1

@@ -9,9 +9,12 @@ import numpy as np
 
 from evsim.base.errors import EvsimError, mismatch
 from evsim.base.fields import flag, per_neuron, whole
-from evsim.neurons._bounded import OfWidth, WidthWindow
-from evsim.neurons._potential import PotentialWindow, integrate
+from evsim.counting.facts import READOUT
+from evsim.neurons import Runner
+from evsim.neurons._integrate import decay_current, integrate
+from evsim.neurons._runner import INT32, PotentialRunner
 from evsim.neurons._slope import check_slope, listening, ramp
+from evsim.neurons._width import OfWidth, WidthRunner
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -24,8 +27,12 @@ class Readout(OfWidth):
     `OfWidth` has beside it.
     """
 
+    role: ClassVar[str] = READOUT
     sends: ClassVar[bool] = False
+    EXAMPLES: ClassVar[tuple[dict, ...]] = ({},)
 
+    bias: np.ndarray | None = per_neuron(None)  # [potential] added every timestep
+    v_init: np.ndarray = per_neuron(0.0)  # [potential] before timestep 0
     leak: np.ndarray | None = per_neuron(None, positive=True)  # [per timestep] of v, in (0, 1]
     current_leak: np.ndarray | None = per_neuron(None)  # [per timestep] of u, in [0, 1]
     current_bias: np.ndarray | None = per_neuron(None)  # [current] added to u every timestep
@@ -63,75 +70,72 @@ class Readout(OfWidth):
     def reporting(self) -> Readout:
         return self if self.slope else super().reporting()
 
-    def prepare(self, dtype, current_bound: int = 0) -> PotentialWindow:
-        """What runs this population in arithmetic of `dtype`."""
+    def runner(self, dtype, current_bound: int = 0) -> Runner:
         if self.bounded:
-            return self.prepared_of_width(dtype, current_bound)
-        constants = self.constants(dtype, leak=self.leak_factor(dtype), bias=self.added_bias(dtype))
-        kind = SlopeWindow if self.slope else ReadoutWindow
-        return kind(self, dtype, constants, current_bound)
+            self.check_integer(dtype)
+            return WidthRunner(self, dtype, self._never_firing(dtype), current_bound)
+        kind = SlopeRunner if self.slope else ReadoutRunner
+        return kind(self, dtype, self._constants(dtype), current_bound)
 
-    def prepared_of_width(self, dtype, current_bound: int) -> BoundedReadoutWindow:
-        """The same for a potential of a declared width."""
-        self.check_integer(dtype)
-        limits = np.iinfo(np.int32)
-        fields = {"v_min": np.array(limits.min), "threshold": np.array(limits.max)}
-        own = {"leak": self.leak_factor(dtype), "bias": self.added_bias(dtype)}
-        constants = self.constants(dtype, **own, **fields, v_reset=np.zeros(()))
-        return BoundedReadoutWindow(self, dtype, constants, current_bound)
+    def _constants(self, dtype, **fields) -> np.ndarray:
+        """Leak, bias and more fields, (fields, 1 or positions, channels) of `dtype`."""
+        own = {"leak": self.leak_factor(dtype), "bias": self.added_bias}
+        return self.constants(dtype, **own, **fields)
+
+    def _never_firing(self, dtype) -> np.ndarray:
+        """The constants of the kernel that fires, with a threshold that none reaches."""
+        limits = {"v_min": np.array(INT32.min), "threshold": np.array(INT32.max)}
+        return self._constants(dtype, **limits, v_reset=np.zeros(()))
 
 
-class ReadoutWindow(PotentialWindow):
+class ReadoutRunner(PotentialRunner):
     """Advances a readout; keeps the potential of every timestep."""
 
-    def step(self, state, currents, reached, first: int, history) -> int:
-        """Advance without checks; `history` (timesteps, neurons) takes the potentials."""
-        steps, (positions, channels) = len(currents), state["potential"].shape
-        kept = history[first : first + steps].reshape(steps, positions, channels)
-        integrate(currents, state["potential"], self.constants, kept)
+    def advance(self, state: dict, currents, reached, first: int, out) -> dict[str, int]:
+        """Integrate; `out` (timesteps of the run, neurons) takes the potentials."""
+        if self.synaptic is not None:
+            decay_current(currents, state["synaptic_current"], self.synaptic)
+        shape, potential = currents.shape, state["potential"]
+        kept = out[first : first + len(currents)].reshape(shape)
+        for span in self.spans(state, currents, first):
+            some = currents[span].astype(self.dtype, copy=False)
+            integrate(some, potential, self.constants, kept[span])
         if not reached.shape[1]:
-            return steps * self.neurons.neurons
-        return int(np.count_nonzero((reached != 0) | (self.restless != 0)))
+            return {"active_updates": len(currents) * self.neurons.neurons}
+        return {"active_updates": int(np.count_nonzero((reached != 0) | (self.active != 0)))}
 
 
-class BoundedReadoutWindow(WidthWindow):
-    """Advances a readout of a declared width; keeps the potential of every timestep."""
-
-    def step(self, state, currents, reached, first: int, history) -> int:
-        """Advance by currents of int32; `history` (timesteps, neurons) takes the potentials."""
-        room = np.zeros(1, np.int32), np.zeros(self.neurons.positions + 1, np.int64)
-        for t in range(len(currents)):
-            one = currents[t : t + 1], reached[t : t + 1]
-            self.bounded_step(state, *one, first + t, *room)
-            history[first + t] = state["potential"].ravel()
-        if not reached.shape[1]:
-            return len(currents) * self.neurons.neurons
-        return int(np.count_nonzero((reached != 0) | (self.restless != 0)))
-
-
-class SlopeWindow(PotentialWindow):
+class SlopeRunner(PotentialRunner):
     """Advances a readout with a slope; keeps the potential of every timestep."""
 
     def __init__(self, neurons: Readout, dtype, constants: np.ndarray, current_bound: int):
         super().__init__(neurons, dtype, constants, current_bound)
         self.step_bound *= neurons.window  # a slope is the sum of so many currents
-        self.all_restless = False
+        self.always_active = False
         self.bias = np.ascontiguousarray(constants[1] + np.zeros((), dtype))
 
     def begin(self) -> dict[str, np.ndarray]:
-        """The state at rest."""
+        """The potential at rest, and a slope of 0."""
         state = super().begin()
         return state | {"slope": np.zeros_like(state["potential"])}
 
-    def check(self, state, current, timestep: int) -> None:
-        """Raise an error where the slope or the potential of a timestep leaves its dtype."""
+    def check(self, state: dict, current: np.ndarray, timestep: int) -> None:
+        """Raise EvsimError where slope or potential of the timestep to come leaves its dtype."""
         when = timestep, self.neurons.start, self.neurons.window
         check_slope(state, current, self.bias, self.dtype, *when)
 
-    def step(self, state, currents, reached, first: int, history) -> int:
-        """Advance without checks; `history` (timesteps, neurons) takes the potentials."""
+    def advance(self, state: dict, currents, reached, first: int, out) -> dict[str, int]:
+        """Integrate where it listens; `out` (timesteps of the run, neurons) takes v."""
+        active = 0
+        for span in self.spans(state, currents, first):
+            some = currents[span].astype(self.dtype, copy=False), reached[span]
+            active += self._ramp(state, *some, first + span.start, out)
+        return {"active_updates": active}
+
+    def _ramp(self, state: dict, currents, reached, first: int, out) -> int:
+        """Advance a span that leaves no dtype; returns the active updates."""
         neurons, potential = self.neurons, state["potential"]
-        kept = history[first : first + len(currents)].reshape(currents.shape)
+        kept = out[first : first + len(currents)].reshape(currents.shape)
         a, b = listening(first, first + len(currents), neurons.start, neurons.window)
         a, b = a - first, b - first
         kept[:a] = potential

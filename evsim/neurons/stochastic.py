@@ -10,7 +10,8 @@ import numpy as np
 from evsim.base.exponential import probability
 from evsim.base.fields import choice, flag
 from evsim.base.kernel import kernel
-from evsim.neurons._stateless import Stateless, StatelessWindow
+from evsim.neurons import Runner
+from evsim.neurons._stateless import Stateless, StatelessRunner
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -23,6 +24,7 @@ class Stochastic(Stateless):
     """
 
     always_active: ClassVar[bool] = True
+    EXAMPLES: ClassVar[tuple[dict, ...]] = ({}, {"output": "bipolar"})
 
     probability: str = choice("sigmoid", "hardtanh")  # p(z)
     output: str = choice("unipolar", "bipolar")  # +1 or nothing, or +1 or -1
@@ -40,25 +42,30 @@ class Stochastic(Stateless):
     def draws(self) -> int:
         return int(self.sampled)
 
-    def prepare(self, dtype, current_bound: int = 0) -> StochasticWindow:
-        """What runs this population in arithmetic of `dtype`."""
-        return StochasticWindow(self, dtype, current_bound)
+    def runner(self, dtype, current_bound: int = 0) -> Runner:
+        return StochasticRunner(self, dtype, current_bound)
 
 
-class StochasticWindow(StatelessWindow):
+class StochasticRunner(StatelessRunner):
     """Advances neurons that draw."""
 
-    def send(self, state, currents, first: int, channels, values, offsets) -> int:
-        neurons = self.neurons
+    def advance(self, state: dict, currents, reached, first: int, out) -> dict[str, int]:
+        """Send +1 with the probability of current + bias, else nothing or -1.
+
+        `state["key"]`, which the engine adds: seed, sample, population of the random numbers.
+        """
+        neurons, largest = self.neurons, self.largest(state, currents, first)
         seed, sample, population = state.get("key", (0, 0, 0))[:3]
         words = np.array([seed & 0xFFFFFFFF, seed >> 32, first, sample, population], np.uint32)
-        p = probability(currents + self.bias, neurons.probability)
+        p = probability(largest + self.bias, neurons.probability)
         uniform = np.full(neurons.channels, 0.5)
-        return draw(p, neurons.sampled, words, uniform, channels, values, offsets)
+        room = self.room(out, len(currents))
+        out.commit(len(currents), draw(p, neurons.sampled, words, uniform, *room))
+        return {"active_updates": self.active_updates(currents, reached)}
 
 
 @kernel
-def draw(probabilities, sampled, words, uniform, channels, signs, offsets):
+def draw(probabilities, sampled, words, uniform, channels, offsets, signs):
     """Append +1 where a uniform number is below the probability, else -1 if there are signs.
 
     `probabilities`: (timesteps, positions, channels). `words`: seed (low, high), first timestep,

@@ -10,16 +10,21 @@ import numpy as np
 from evsim.base.errors import EvsimError, mismatch
 from evsim.base.fields import choice, fraction, per_neuron, whole
 from evsim.base.kernel import kernel
-from evsim.neurons._potential import INT32, Integrating, check_range
-from evsim.neurons._slope import listening, ramp
+from evsim.counting.facts import PREDICTION_FACTS
+from evsim.neurons import CIRCUIT, POTENTIAL, Neurons, Runner
+from evsim.neurons._runner import INT32, check_range
+from evsim.neurons._slope import check_slope, listening, ramp
 
 NEAR = 1e-9  # of an integer: there another order of summation may give another duration
 ROUNDINGS = 32  # so many units in the last place of the longest duration are near it, too
 ENDLESS = 2**62  # a timestep that never comes
+FIRST, START, SETTLED, LAST = range(4)  # of the rules of the kernel
+BIAS, THRESHOLD, ONSET = range(3)  # of its constants
+NEVER_ON, ON, OFF = range(3)  # phases of a neuron
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Switch(Integrating):
+class Switch(Neurons):
     """An event adds value * weight to the slope; v += slope.
 
     firing "window": in the `window` N timesteps before `start` it listens, adding the bias in the
@@ -40,7 +45,27 @@ class Switch(Integrating):
     compares: ClassVar[bool] = True
     valued: ClassVar[bool] = True
     sloped: ClassVar[bool] = True
+    slope: ClassVar[bool] = True
+    resets: ClassVar[str] = "drains"
+    fed_by: ClassVar[str] = "switch"
+    STATE: ClassVar[dict[str, str]] = {
+        "potential": POTENTIAL,
+        "slope": "slope",
+        "phase": CIRCUIT,
+        "durations": CIRCUIT,
+    }
+    FACTS: ClassVar[dict[str, str]] = {
+        "drains": "thresholds subtracted (online)",
+        "lost_synops": "synaptic operations on neurons that are off for good (online)",
+        "near": "v / threshold + rounding so near a duration that rounding may decide (window)",
+    }
+    EXAMPLES: ClassVar[tuple[dict, ...]] = (
+        {"threshold": 1, "window": 2, "start": 2},
+        {"threshold": 1, "window": 2, "firing": "online"},
+    )
 
+    bias: np.ndarray | None = per_neuron(None)  # [potential] added every timestep but the last
+    v_init: np.ndarray = per_neuron(0.0)  # [potential] before timestep 0
     threshold: np.ndarray = per_neuron(positive=True)  # [potential] a timestep between events
     window: int = whole(least=2)  # [timesteps] N, a duration is below it
     start: int | None = whole(None)  # [timestep] it fires; required with firing "window"
@@ -87,6 +112,10 @@ class Switch(Integrating):
         elif self.delta > self.window:
             raise mismatch(self.delta, f"at most the window, {self.window}", "delta")
 
+    @property
+    def facts(self) -> dict[str, str]:
+        return super().facts | (PREDICTION_FACTS if self.predicts else {})
+
     def describe(self) -> dict:
         return super().describe() | {"reset": "subtract" if self.firing == "online" else ""}
 
@@ -97,17 +126,20 @@ class Switch(Integrating):
             first, last = listening(first, last, self.start, self.window)
         return last - first
 
-    def prepare(self, dtype, current_bound: int = 0) -> SwitchWindow | OnlineWindow:
-        """What runs this population in arithmetic of `dtype`."""
-        kind = OnlineWindow if self.firing == "online" else SwitchWindow
+    def runner(self, dtype, current_bound: int = 0) -> Runner:
+        kind = OnlineRunner if self.firing == "online" else WindowRunner
         made = kind(self, dtype, current_bound)
         if (made.threshold <= 0).any():
             raise mismatch(self.threshold.min(), f"a threshold above 0 in {dtype}", "threshold")
         return made
 
 
-class SwitchWindow:
-    """Decides once, at the end of the window in which a population listens."""
+class WindowRunner(Runner):
+    """Decides once, at the end of the window in which a population listens.
+
+    In the place of `advance` it has `listen` for the timesteps of that window and `decide` at its
+    end: all that it sends follows from one number.
+    """
 
     def __init__(self, neurons: Switch, dtype, current_bound: int = 0):
         self.neurons, self.dtype = neurons, np.dtype(dtype)
@@ -116,15 +148,20 @@ class SwitchWindow:
         self.bias, self.initial, self.threshold = neurons.constants(dtype, **fields)
         last_place = 0.0 if self.dtype == np.int32 else float(np.finfo(self.dtype).eps)
         self.tolerance = max(NEAR, ROUNDINGS * last_place * (neurons.window - 1))
-        self.all_restless = bool((self.bias != 0).all())
+        self.always_active = bool((self.bias != 0).all())
 
     def begin(self) -> dict[str, np.ndarray]:
-        """The state at rest."""
+        """The potential at rest, and a slope of 0."""
         shape = (self.neurons.positions, self.neurons.channels)
         initial = np.array(np.broadcast_to(self.initial, shape), self.dtype, order="C")
         return {"potential": initial, "slope": np.zeros(shape, self.dtype)}
 
-    def listen(self, state, currents, reached, left: int) -> int:
+    def check(self, state: dict, current: np.ndarray, timestep: int) -> None:
+        """Raise EvsimError where slope or potential of the timestep to come leaves its dtype."""
+        when = timestep, self.neurons.start, self.neurons.window
+        check_slope(state, current, self.bias, self.dtype, *when)
+
+    def listen(self, state: dict, currents, reached, left: int) -> int:
         """Advance by timesteps in the window, of which so many are left; returns active updates.
 
         Only what is counted and traced needs this: the decision has a closed form.
@@ -166,10 +203,8 @@ class SwitchWindow:
         return v
 
 
-class OnlineWindow:
+class OnlineRunner(Runner):
     """Advances neurons that switch on and off while they listen."""
-
-    all_restless = False
 
     def __init__(self, neurons: Switch, dtype, current_bound: int):
         self.neurons, self.dtype = neurons, np.dtype(dtype)
@@ -207,29 +242,25 @@ class OnlineWindow:
             "durations": np.zeros(shape, np.int32),
         }
 
-    def advance(self, state, currents, arrivals, first: int, stream) -> dict[str, int]:
-        """Advance `state` by the window from timestep `first`; returns facts.
-
-        `arrivals`: how many events reached each neuron, like `currents`.
-        """
+    def advance(self, state: dict, currents, reached, first: int, out) -> dict[str, int]:
+        """Integrate and switch; `reached`: how many events reached each neuron."""
         steps = len(currents)
         if self.dtype == np.int32 and self.may_overflow(state, steps):
             if steps > 1:
                 ones = [slice(i, i + 1) for i in range(steps)]
                 done = [
-                    self.advance(state, currents[i], arrivals[i], first + i.start, stream)
-                    for i in ones
+                    self.advance(state, currents[i], reached[i], first + i.start, out) for i in ones
                 ]
                 return {fact: sum(facts[fact] for facts in done) for fact in done[0]}
             self.check(state, currents[0], first)
-        channels, offsets, values = stream.reserve(steps)
+        channels, offsets, values = out.reserve(steps)
         rules, ahead = np.array([first, *self.times], np.int64), self.ahead(first, steps)
         currents = currents.astype(self.dtype, copy=False)
         own = *state.values(), self.constants, ahead
         before = int(state["durations"].sum())
         room = rules, channels, values, offsets
-        events, active, lost, predicted = toggle(currents, arrivals, *own, *room)
-        stream.commit(steps, events)
+        events, active, lost, predicted = toggle(currents, reached, *own, *room)
+        out.commit(steps, events)
         drains = int(state["durations"].sum()) - before
         facts = {"active_updates": active, "drains": drains, "lost_synops": lost}
         if self.neurons.predicts:
@@ -243,8 +274,8 @@ class OnlineWindow:
         potential, slope = (int(np.abs(np.int64(state[n])).max()) for n in ("potential", "slope"))
         return potential + (slope + self.bound * steps) * steps > INT32.max
 
-    def check(self, state, current, timestep: int) -> None:
-        """Raise an error where the slope or the potential of a timestep leaves its dtype."""
+    def check(self, state: dict, current: np.ndarray, timestep: int) -> None:
+        """Raise EvsimError where slope or potential of the timestep to come leaves its dtype."""
         wide = np.int64 if self.dtype == np.int32 else self.dtype
         slope = state["slope"].astype(wide) + current
         growth = slope + self.constants[0].astype(wide) if timestep < self.times[1] else slope
@@ -277,17 +308,23 @@ def toggle(
     """
     events, active, lost, predicted, cell = np.int64(0), 0, 0, 0, 0
     for t in range(currents.shape[0]):
-        now = rules[0] + t
-        biased, deciding, last = now < rules[2], now >= rules[1], now >= rules[3]
+        now = rules[FIRST] + t
+        biased, deciding, last = now < rules[SETTLED], now >= rules[START], now >= rules[LAST]
         predicting = deciding and ahead[t] != 0
         for p in range(currents.shape[1]):
             q = p if constants.shape[1] > 1 else 0
-            bias, threshold, onset = constants[0, q], constants[1, q], constants[2, q]
+            bias, threshold, onset = (
+                constants[BIAS, q],
+                constants[THRESHOLD, q],
+                constants[ONSET, q],
+            )
             for c in range(currents.shape[2]):
                 arrived = arrivals[t, p, c]
-                if phase[p, c] == 2:
+                if phase[p, c] == OFF:
                     lost += arrived
-                moving = phase[p, c] == 1 or (phase[p, c] == 0 and potential[p, c] >= onset[c])
+                moving = phase[p, c] == ON or (
+                    phase[p, c] == NEVER_ON and potential[p, c] >= onset[c]
+                )
                 slope[p, c] += currents[t, p, c]
                 growth = slope[p, c]
                 if biased:
@@ -300,17 +337,17 @@ def toggle(
                 if predicting:
                     x = v + ahead[t] * growth
                     predicted += moving
-                if phase[p, c] == 0 and x >= onset[c] and deciding and not last:
-                    phase[p, c] = 1
+                if phase[p, c] == NEVER_ON and x >= onset[c] and deciding and not last:
+                    phase[p, c] = ON
                     channels[events], values[events] = c, 1
                     events += 1
                     v -= threshold[c]
                     durations[p, c] += 1
-                elif phase[p, c] == 1 and x >= threshold[c] and not last:
+                elif phase[p, c] == ON and x >= threshold[c] and not last:
                     v -= threshold[c]
                     durations[p, c] += 1
-                elif phase[p, c] == 1:
-                    phase[p, c] = 2
+                elif phase[p, c] == ON:
+                    phase[p, c] = OFF
                     channels[events], values[events] = c, -1
                     events += 1
                 potential[p, c] = v

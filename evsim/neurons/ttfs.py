@@ -10,13 +10,16 @@ import numpy as np
 from evsim.base.errors import mismatch
 from evsim.base.fields import per_neuron, rounded, whole
 from evsim.base.kernel import kernel
-from evsim.neurons import Neurons
-from evsim.neurons._potential import INT32, Integrating
+from evsim.neurons import POTENTIAL, Neurons, Runner
+from evsim.neurons._runner import INT32
 from evsim.neurons._slope import check_slope, listening
+
+BIAS = 0  # of the constants of the kernel
+LAST, LIMIT = range(2)  # of its rules
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class TimeToFirstSpike(Integrating):
+class TimeToFirstSpike(Neurons):
     """In the `window` timesteps before `start`: slope = slope + current; v = (v + slope) + bias, in
     the last of them without bias. D = clip(floor(v / threshold + rounding), 0, window - 1); where
     D >= 1 the one event, +1, goes out at start + window - D.
@@ -31,7 +34,12 @@ class TimeToFirstSpike(Integrating):
 
     compares: ClassVar[bool] = True
     slope: ClassVar[bool] = True
+    fed_by: ClassVar[str] = "latency"
+    STATE: ClassVar[dict[str, str]] = {"potential": POTENTIAL, "slope": "slope"}
+    EXAMPLES: ClassVar[tuple[dict, ...]] = ({"threshold": 1, "window": 2, "start": 2},)
 
+    bias: np.ndarray | None = per_neuron(None)  # [potential] added every timestep but the last
+    v_init: np.ndarray = per_neuron(0.0)  # [potential] before timestep 0
     threshold: np.ndarray = per_neuron(positive=True)  # [potential] of a timestep earlier
     window: int = whole(least=2)  # [timesteps] of listening, and of sending
     start: int = whole()  # [timestep] the first of the window in which it sends
@@ -64,19 +72,16 @@ class TimeToFirstSpike(Integrating):
             found = f"a window that arrives in timesteps {arrives} to {source.ends + delay - 1}"
             raise mismatch(found, listens)
 
-    def prepare(self, dtype, current_bound: int = 0) -> TtfsWindow:
-        """What runs this population in arithmetic of `dtype`."""
-        return TtfsWindow(self, np.dtype(dtype))
+    def runner(self, dtype, current_bound: int = 0) -> Runner:
+        return FirstSpikeRunner(self, np.dtype(dtype))
 
 
-class TtfsWindow:
+class FirstSpikeRunner(Runner):
     """Advances neurons that listen in one window and send in the next."""
-
-    all_restless = False
 
     def __init__(self, neurons: TimeToFirstSpike, dtype: np.dtype):
         self.neurons, self.dtype = neurons, dtype
-        fields = {"bias": neurons.added_bias(dtype), "threshold": neurons.threshold}
+        fields = {"bias": neurons.added_bias, "threshold": neurons.threshold}
         self.constants = neurons.constants(dtype, **fields)
         if (self.constants[1] <= 0).any():
             found = neurons.threshold.min()
@@ -85,15 +90,14 @@ class TtfsWindow:
         self.rounding = neurons.grid(rounded(neurons.rounding, np.float64))
 
     def begin(self) -> dict[str, np.ndarray]:
-        """The state at rest."""
+        """The potential at rest, and a slope of 0."""
         shape = (self.neurons.positions, self.neurons.channels)
         initial = np.array(np.broadcast_to(self.initial, shape), self.dtype, order="C")
         wide = np.int64 if self.dtype == np.int32 else self.dtype
         return {"potential": initial, "slope": np.zeros(shape, wide)}
 
-    def advance(self, state, currents, reached, first: int, stream) -> int:
-        """Advance `state` by the window that begins at timestep `first`; returns the active
-        updates."""
+    def advance(self, state: dict, currents, reached, first: int, out) -> dict[str, int]:
+        """Listen in the window before `start`, send in that from `start` on."""
         neurons, last = self.neurons, first + len(currents)
         a, b = listening(first, last, neurons.start, neurons.window)
         active = 0
@@ -107,26 +111,26 @@ class TtfsWindow:
                 step, neuron = divmod(wrong, neurons.neurons)
                 found = f"a current, slope or potential beyond 2^31 at timestep {a + step}"
                 raise mismatch(f"{found}, neuron {neuron}", "values within int32")
-        self.send(state["potential"], first, last, stream)
-        return active
+        self.send(state["potential"], first, last, out)
+        return {"active_updates": active}
 
-    def check(self, state, current, timestep: int) -> None:
-        """Raise an error where the slope or the potential of a timestep is not finite."""
+    def check(self, state: dict, current: np.ndarray, timestep: int) -> None:
+        """Raise EvsimError where slope or potential of the timestep to come is not finite."""
         when = timestep, self.neurons.start, self.neurons.window
         check_slope(state, current, self.constants[0], self.dtype, *when)
 
-    def send(self, potential, first: int, last: int, stream) -> None:
+    def send(self, potential: np.ndarray, first: int, last: int, out) -> None:
         """Append the events of timesteps `first` to before `last`."""
         empty = np.zeros(0, np.int64)
         if last <= self.neurons.start:
-            stream.extend(empty, empty, last - first)
+            out.extend(empty, empty, last - first)
             return
         ratio = potential.astype(np.float64) / self.constants[1].astype(np.float64)
         left = np.clip(np.floor(ratio + self.rounding), 0, self.neurons.window - 1).ravel()
         times = self.neurons.ends - left.astype(np.int64)
         due = np.flatnonzero((left >= 1) & (times >= first) & (times < last))
         due = due[np.argsort(times[due], kind="stable")]
-        stream.extend(due, times[due] - first, last - first)
+        out.extend(due, times[due] - first, last - first)
 
 
 @kernel
@@ -137,18 +141,18 @@ def ramp(currents, reached, potential, slope, constants, rules):
     last timestep in which the population listens, counted from these; the largest whole number,
     0 for floats.
     """
-    active, limit = 0, rules[1]
+    active, limit = 0, rules[LIMIT]
     for t in range(currents.shape[0]):
         for p in range(currents.shape[1]):
             q = p if constants.shape[1] > 1 else 0
             for c in range(currents.shape[2]):
                 hit = reached[t, p, c if reached.shape[2] > 1 else 0]
-                current, bias = currents[t, p, c], constants[0, q, c]
+                current, bias = currents[t, p, c], constants[BIAS, q, c]
                 s = slope[p, c] + current
                 x = potential[p, c] + s
-                if t < rules[0]:
+                if t < rules[LAST]:
                     x = x + bias
-                active += hit != 0 or s != 0 or bias != 0 or t == rules[0]
+                active += hit != 0 or s != 0 or bias != 0 or t == rules[LAST]
                 if limit > 0 and (max(current, s, x) > limit or min(current, s, x) < -limit - 1):
                     return active, np.int64((t * currents.shape[1] + p) * currents.shape[2] + c)
                 slope[p, c] = s

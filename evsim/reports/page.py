@@ -17,14 +17,13 @@ import numpy as np
 from evsim.base.errors import EvsimError
 from evsim.chip.prices import Profile, done_by_part, price
 from evsim.chip.profile.amounts import high
-from evsim.counting.facts import GATE, is_set
+from evsim.counting.described import role_of
+from evsim.counting.facts import NEURON, READOUT, is_set
 from evsim.counting.machine import ACCUMULATOR, ADDITIONS, M3, SYNOPS
 from evsim.formats import _hdf5 as hdf5
 from evsim.reports import broken, charts
 from evsim.reports.recorded import Recorded
 from evsim.reports.wording import amount, breakable, count, percent, seen
-
-NO_NEURONS = ("input", "readout", GATE)  # do not count as neurons that spike
 
 
 def render(
@@ -114,7 +113,7 @@ def _view(recorded: Recorded, profile: Profile, machine: dict[str, str]) -> dict
     settings["name"] = settings.get("name") or Path(settings["network"]).stem
     work = _work(recorded, counts, samples)
     energy = _energy(counts, priced, profile, samples)
-    neurons = [n for n, p in run.parts.items() if not is_set(p) and p["kind"] not in NO_NEURONS]
+    neurons = [n for n, p in run.parts.items() if not is_set(p) and role_of(p) == NEURON]
     spikes = sum(int(run.work[name]["spikes"].sum()) for name in neurons)
     return {
         "settings": settings,
@@ -143,7 +142,7 @@ def _populations(recorded: Recorded, samples: int) -> list[dict]:
     """How much each population sends, and how firing rates are spread over its neurons."""
     run, timesteps, rows = recorded.run, recorded.run.settings["timesteps"], []
     names = [n for n in recorded.order if not is_set(run.parts[n])]
-    names = [n for n in names if run.parts[n]["kind"] != "readout"]
+    names = [n for n in names if role_of(run.parts[n]) != READOUT]
     spread = {name: run.histograms[name] for name in names if name in run.histograms}
     most = {name: int(np.flatnonzero(h)[-1]) if h.any() else 0 for name, h in spread.items()}
     top = max([n / timesteps for n in most.values()], default=0) or 1

@@ -6,7 +6,8 @@ import numpy as np
 
 from evsim.base.screen import Output, Table
 from evsim.chip.profile.amounts import Amount
-from evsim.counting.facts import GATE, is_set
+from evsim.counting.described import role_of
+from evsim.counting.facts import NEURON, READOUT, is_set
 from evsim.counting.machine import ADDITIONS, M3, SYNOPS
 
 
@@ -75,10 +76,10 @@ def layer_table(
         spikes = rate = synops = ""
         if is_set(part):
             synops = f"{sum(actions[action] for action in SYNOPS) / samples:,.1f}"
-        elif part["kind"] != "readout":
+        elif role_of(part) != READOUT:
             total = int(work[name]["spikes"].sum())
             spikes = f"{total / samples:,.1f}"
-            if part["kind"] not in ("input", GATE):
+            if role_of(part) == NEURON:
                 rate = percent(total / (samples * part["neurons"] * timesteps))
         shown = f"{additions / samples:,.1f}", f"{accesses / samples:,.1f}"
         rows.append([name, part["kind"], spikes, rate, synops, *shown])

@@ -167,7 +167,7 @@ class Check:
             else:
                 range_of = f"{row['lowest']:,} to {row['highest']:,}"
                 fits = membrane.least <= row["lowest"] and row["highest"] <= membrane.most
-                if self.network.populations[name].kind == "readout":  # outside, as wide as it needs
+                if not self.network.populations[name].sends:  # outside, as wide as it needs
                     rows.append(
                         Finding("potentials", None, range_of, limit, None, f"readout {name}")
                     )

@@ -10,6 +10,8 @@ from evsim.base.errors import mismatch
 from evsim.chip.prices import Profile, microjoule, price
 from evsim.chip.profile.amounts import high, quotient
 from evsim.conversion.units import stored
+from evsim.counting.described import role_of
+from evsim.counting.facts import NEURON
 from evsim.engine.totals import Decisions, Totals
 from evsim.network.network import Network
 from evsim.studies.diagnosis import Diagnosis, agreement
@@ -18,7 +20,6 @@ from evsim.studies.job import Job, sample_range
 COSTS = ("timesteps", "additions", "M1", "M2", "M3", "energy_uj")  # less is better
 POINTS = 0.005  # half a point of accuracy: what counts as the same
 ROUNDING = 1e-9
-NOT_NEURONS = ("input", "readout", "maxpool")  # for spikes per neuron
 
 
 def settled(by_timestep: np.ndarray) -> int:
@@ -133,7 +134,7 @@ class Comparison:
         counts, samples = run.counts(**self.machine), run.count
         total, work = counts["total"], run.work
         spikes = {name: int(f["spikes"].sum()) for name, f in work.items() if "spikes" in f}
-        neurons = [name for name in spikes if run.parts[name]["kind"] not in NOT_NEURONS]
+        neurons = [name for name in spikes if role_of(run.parts[name]) == NEURON]
         count = sum(run.parts[name]["neurons"] for name in neurons)
         each = {"spikes": sum(spikes.values()), "synops": total["synaptic_add"]}
         each |= {"macs": total["synaptic_mac"], "additions": total["additions"]}

@@ -10,7 +10,8 @@ from evsim.chip.prices import done_by_part, microjoule, price
 from evsim.chip.profile import EVIDENCE, Profile
 from evsim.chip.profile.amounts import Amount, between, high, low, quotient, times
 from evsim.chip.profile.artificial import COUNTED, artificial, connections, nominal_work
-from evsim.counting.facts import GATE, is_set
+from evsim.counting.described import role_of
+from evsim.counting.facts import POOL, is_set
 from evsim.counting.machine import UPDATES, Machine
 from evsim.formats.result import StoredRun
 
@@ -189,7 +190,7 @@ class Cost:
         for name in {parts[name]["source"] for name in spiking}:
             total.update({action: run["parts"][name][action] for action in OF_SPIKES})
         for name in {parts[name]["target"] for name in spiking}:
-            if parts[name]["kind"] == GATE:
+            if role_of(parts[name]) == POOL:
                 total["compare"] += run["parts"][name]["compare"]
         return total
 

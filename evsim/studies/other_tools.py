@@ -13,7 +13,8 @@ from math import prod
 import numpy as np
 
 from evsim.base.errors import mismatch, nearest
-from evsim.counting.facts import is_set
+from evsim.counting.described import role_of
+from evsim.counting.facts import INPUT, READOUT, is_set
 from evsim.engine.settings import values_of
 
 SPIKES, SIGNS, GRADED = "+1", "+1 and -1", "graded"  # what the events of a source may be
@@ -80,7 +81,7 @@ def convention(name: str, run, inputs) -> dict:
             seen = _seen(run, part, events)
             what, number, reason = ("", None, branches) if branches else tool.count(seen)
             exact = seen.exact
-        elif tool.neurons and run.parts[part]["kind"] not in ("input", "readout"):
+        elif tool.neurons and role_of(run.parts[part]) not in (INPUT, READOUT):
             exact, (what, number, reason) = 0, _updates(run, part)
         else:
             continue
@@ -270,7 +271,7 @@ def _syops(seen: Seen) -> Counted:
 
 def _updates(run, name: str) -> Counted:
     """What syops counts of neurons."""
-    if run.parts[name]["kind"] not in ("iaf", "lif"):
+    if not run.network.populations[name].common:
         return "", None, f"the tool has no neuron of kind {run.parts[name]['kind']!r}"
     updates = int(run.work[name]["updates"].sum())
     return "AC", updates, "an AC per neuron and timestep, which is no synaptic operation"

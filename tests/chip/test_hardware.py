@@ -24,6 +24,7 @@ COUNTED = {  # the actions of the page on counting
     "slope_read", "slope_write", "slope_add",
 }  # fmt: skip
 PREDICTED = {"prediction_multiply", "prediction_add"}  # ours
+PREDICTED |= {"state_read", "state_write", "state_multiply", "state_add"}  # of a kind of its own
 NEURON = {"potential_read", "potential_write", "compare", "bias_read", "bias_add", "commit_add"}
 NEURON |= {"current_read", "current_write", "leak"}
 GOOD = """schema = "evsim-hw/1"

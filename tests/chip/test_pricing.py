@@ -81,11 +81,12 @@ def test_shipped_profiles_price_all_but_random_numbers(name, addition, mac, mult
     one_each = price(counted(p=dict.fromkeys(ACTIONS, 1)), profile)
     assert one_each["unpriced"] == {"random_draw": 1}
     additions = {"synaptic_add", "commit_add", "bias_add", "reset_subtract", "slope_add", "compare"}
-    additions.add("prediction_add")
+    additions |= {"prediction_add", "state_add"}
     expected = dict.fromkeys(additions, addition) | dict.fromkeys(M3, 5.0)
-    expected |= {"synaptic_mac": mac, "leak": multiply, "prediction_multiply": multiply}
+    multiplications = ("leak", "prediction_multiply", "state_multiply")
+    expected |= {"synaptic_mac": mac} | dict.fromkeys(multiplications, multiply)
     assert one_each["actions"] == expected  # reset_write is part of the write of the potential
-    assert one_each["total"] == pytest.approx(7 * addition + mac + 2 * multiply + 5 * len(M3))
+    assert one_each["total"] == pytest.approx(8 * addition + mac + 3 * multiply + 5 * len(M3))
 
 
 def test_profiles_are_found_by_name_or_path(tmp_path):

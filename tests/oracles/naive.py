@@ -15,6 +15,7 @@ from oracles.geometry import (
     places_of,
     weights_of,
 )
+from oracles.kinds import own as of_file
 from oracles.naive_bounded import Sums, is_bounded, leaked, leaks
 from oracles.naive_exponential import power
 from oracles.naive_switch import PairPool, Slope
@@ -454,7 +455,10 @@ def origin(network, population):
 def sends_values(network, population, graded):
     """Whether the events of a population may have any value; `graded`: those of the input."""
     source = origin(network, population)
-    return graded if source == network["input"] else kind_of(network, source) in GRADED
+    if source == network["input"]:
+        return graded
+    kind = kind_of(network, source)
+    return kind in GRADED or getattr(of_file(kind, "Law"), "graded", False)
 
 
 def kind_of(network, population):
@@ -553,6 +557,8 @@ def spike_facts(network, population, events):
 
 def law_of(fields):
     """What a population of these fields does."""
+    if law := of_file(fields["kind"], "Law"):
+        return law
     if fields["kind"] == "switch" or fields.get("slope"):
         return Slope
     if is_bounded(fields):
@@ -781,6 +787,7 @@ class Sample:
                 if own.delta is not None:
                     facts[name]["predictions"] = own.predictions
                     facts[name]["active_predictions"] = own.active_predictions
+            facts[name] |= getattr(own, "facts", {})  # of the kind alone
             facts[name]["active_updates"] = self.active[name]
             if "potential_bits" in self.populations[name]:
                 facts[name]["overflows"] = sum(s.overflows for s in sums[name])

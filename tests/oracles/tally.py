@@ -11,6 +11,7 @@ from math import floor
 from typing import NamedTuple
 
 from oracles.geometry import connections, listening, neurons, weights_of
+from oracles.kinds import own as of_file
 from oracles.naive import (
     LAWS,
     STATELESS,
@@ -37,6 +38,7 @@ ACTIONS = (
     *("bias_read", "bias_add", "compare", "leak", "reset_subtract", "reset_write"),
     *("random_draw", "slope_read", "slope_write", "slope_add"),
     *("prediction_multiply", "prediction_add"),
+    *("state_read", "state_write", "state_multiply", "state_add"),
 )
 # What an addition is called after the role of what is added.
 ADDITIONS = {
@@ -46,6 +48,7 @@ ADDITIONS = {
     "bias": "bias_add",
     "slope": "slope_add",
     "prediction": "prediction_add",
+    "state": "state_add",
 }
 
 
@@ -77,7 +80,7 @@ class Number:
         return Number(self.ledger, value, self.role)
 
     def __add__(self, other):
-        self.ledger.book(ADDITIONS[other.role])
+        self.ledger.book(ADDITIONS["state" if self.role == "state" else other.role])
         return self.like(self.value + other.value)
 
     def __sub__(self, threshold):
@@ -85,7 +88,7 @@ class Number:
         return self.like(self.value - threshold.value)
 
     def __mul__(self, leak):
-        self.ledger.book("leak")
+        self.ledger.book("state_multiply" if self.role == "state" else "leak")
         return self.like(self.value * leak.value)
 
     def __ge__(self, threshold):
@@ -828,6 +831,8 @@ KINDS |= dict.fromkeys(STATELESS, Sender) | dict.fromkeys(("signed", "burst", "p
 
 def kind_of(fields):
     """What a population of these fields is made of."""
+    if tally := of_file(fields["kind"], "Tally"):
+        return tally
     if fields["kind"] in KINDS:
         return KINDS[fields["kind"]]
     if fields.get("slope"):

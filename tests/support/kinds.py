@@ -1,6 +1,7 @@
 """An example of every kind in neurons/, synapses/ and codings/, in every arithmetic.
 
-A new kind needs an example in these tables, and nothing else here.
+A kind of neurons gives its examples itself (`Neurons.EXAMPLES`); more of them may stand here. A
+new kind of synapses or a coding needs an example in these tables, and nothing else here.
 """
 
 from itertools import product
@@ -237,7 +238,7 @@ def neuron_network(kind, fields, form):
         synapses |= {"n-out": ("dense", {"weight": (8, 3)})}
     elif once:  # listens to others only
         synapses["n-out"] = ("dense", {"weight": (8, 3)})
-    elif KINDS["neurons"][populations["n"]["kind"]].sends:
+    elif evsim.neuron_kinds()[populations["n"]["kind"]].sends:
         synapses |= {"n-n": ("identity", {"delay": 2}), "n-out": ("dense", {"weight": (8, 3)})}
     else:
         del populations["out"]
@@ -283,7 +284,7 @@ def described(populations, synapses, form):
 
 def is_whole(kind, fields):
     """Whether a population takes small integers only."""
-    return kind == "cuba" or is_bounded(fields)
+    return "float" not in evsim.neuron_kinds()[kind].numbers or is_bounded(fields)
 
 
 def takes(kind, fields, form):
@@ -291,14 +292,20 @@ def takes(kind, fields, form):
     whole = form.weights != np.float32 and not form.scale
     if is_whole(kind, fields):
         return whole and form.weights == np.int8
-    if "current_leak" in fields and whole:
+    if whole and ("current_leak" in fields or "int" not in evsim.neuron_kinds()[kind].numbers):
         return False
     return form.weights == np.float32 or form.scale or np.all(np.equal(fields.get("leak", 1), 1))
 
 
+def examples(folder, kind):
+    """The examples of a kind: those of these tables, else those that it gives itself."""
+    given = EXAMPLES[folder].get(kind, ())
+    return given or (evsim.neuron_kinds()[kind].EXAMPLES if folder == "neurons" else ())
+
+
 def networks(folder, kind):
     """(form, description) of every example of a kind in every arithmetic."""
-    for form, example in product(FORMS, EXAMPLES[folder].get(kind, ())):
+    for form, example in product(FORMS, examples(folder, kind)):
         if folder == "neurons" and takes(kind, example, form):
             yield form, neuron_network(kind, example, form)
         elif folder == "synapses" and (form.weights == np.int8 or "bits" not in example[2]):

@@ -11,7 +11,8 @@ from graphlib import CycleError, TopologicalSorter
 import numpy as np
 
 from evsim.counting import machine as counting
-from evsim.counting.facts import GATE, Facts, facts_of, is_set
+from evsim.counting.described import facts_of, own_facts, role_of
+from evsim.counting.facts import INPUT, NEURON, POOL, Facts, is_set
 from evsim.counting.machine import Machine
 
 COUNTED = ("exact", "nominal")
@@ -33,18 +34,18 @@ def artificial(parts: dict[str, dict], counted: str, machine: Machine) -> dict |
     except CycleError:
         return None
     changed = {name: part if name in sets else _rectified(part) for name, part in parts.items()}
-    facts = {name: dict.fromkeys(facts_of(p["kind"], is_set(p)), 0) for name, p in changed.items()}
+    facts = {name: dict.fromkeys(facts_of(part), 0) for name, part in changed.items()}
     for name, part in sets.items():
         source, target = parts[part["source"]], parts[part["target"]]
         facts[name]["arrivals"] = source["neurons"]
         facts[part["source"]]["pushes"] += source["neurons"]
-        if target["kind"] == GATE:
+        if role_of(target) == POOL:
             facts[part["target"]]["gate_updates"] += part["synapses"]
         else:
             kind = "macs" if part["weighted"] else "synops"
             facts[name][kind] = connections(parts, name, counted) // part.get("cell", 1)
     for name, part in changed.items():
-        if name not in sets and part["kind"] not in ("input", GATE):
+        if name not in sets and role_of(part) not in (INPUT, POOL):
             updates = part.get("places", part["neurons"])
             facts[name] |= dict.fromkeys(("updates", "active_updates", "touched"), updates)
             facts[name]["spikes"] = part["neurons"]
@@ -77,5 +78,7 @@ def _rectified(part: dict) -> dict:
     """A population that takes the sum and its bias and rectifies it."""
     bias = part["bias"] or part.get("current_bias", False)
     plain = {"leak": False, "current_leak": False, "current_bias": False, "slope": False}
-    kind = part["kind"] if part["kind"] in ("input", "readout", GATE) else "analog"
-    return part | plain | {"kind": kind, "bias": bias, "reset": ""}
+    role, words = role_of(part), {"reset": "", "facts": own_facts(part), "actions": ""}
+    if role == NEURON:
+        words |= {"kind": "analog", "facts": ""}
+    return part | plain | words | {"role": role, "bias": bias}

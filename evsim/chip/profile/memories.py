@@ -10,7 +10,7 @@ from evsim.chip.profile.charges import Charge
 from evsim.chip.profile.records import Sourced, amount, field, number, text, whole, words
 from evsim.counting.machine import ACTIONS
 
-HOLDS = ("weight", "index", "bias", "current", "potential", "slope", "event")
+HOLDS = ("weight", "index", "bias", "current", "potential", "slope", "state", "event")
 
 
 @dataclass(frozen=True, kw_only=True)
