@@ -13,6 +13,7 @@ puts what they print into the page. A comment in the line above a block says wha
     <!-- shown from "A" until "B" -->  of a text block: only these lines (either may be missing)
 
 The value of an expression in the last line of a `python` block is printed, as a notebook does.
+Tables are those of a terminal of 100 columns.
 """
 
 from __future__ import annotations
@@ -35,6 +36,17 @@ ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"(?:<!-- ([^\n]*) -->\n)?^```(\w+)\n(.*?)^```$", re.M | re.S)
 TIMES = re.compile(r"\d[\d,.]* (?:s|ms|samples/s)\b|^[│ ]*seconds .*$", re.M)
 RUN = ("sh", "python", "toml")
+
+
+SCREEN = {"COLUMNS": "100", "LINES": "50", "TERM": "dumb"}
+
+
+class Terminal(io.StringIO):
+    """Keeps what is printed as on a terminal."""
+
+    def isatty(self) -> bool:
+        """It is taken for one."""
+        return True
 
 
 class Wrong(Exception):
@@ -96,7 +108,7 @@ def run(block: Block, scope: dict, place: str) -> str | None:
         return None
     if block.language == "toml":
         raise Wrong(f"{place}: a toml block needs <!-- file NAME --> or <!-- not run: WHY -->")
-    with contextlib.redirect_stdout(io.StringIO()) as screen:
+    with contextlib.redirect_stdout(Terminal()) as screen:
         if block.language == "python":
             _execute(block.text, scope, place)
         else:
@@ -160,15 +172,18 @@ def masked(text: str) -> str:
 @contextlib.contextmanager
 def folder():
     """A working folder with what is shipped."""
-    before = Path.cwd()
+    before, environment = Path.cwd(), dict(os.environ)
     with tempfile.TemporaryDirectory() as made:
         for name in ("networks", "data"):
             (Path(made) / name).symlink_to(ROOT / name)
         os.chdir(made)
+        os.environ.update(SCREEN)
         try:
             yield Path(made)
         finally:
             os.chdir(before)
+            os.environ.clear()
+            os.environ.update(environment)
 
 
 def main() -> int:

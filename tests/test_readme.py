@@ -8,11 +8,11 @@ from support.places import ROOT
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_demo_prints_what_the_readme_shows(inside, command):
+def test_the_demo_prints_what_the_readme_shows():
     blocks = examples.blocks(README)
     demo = next(i for i, block in enumerate(blocks) if block.text == "evsim demo\n")
-    status, printed, _ = command("demo")
-    assert status == 0
+    with examples.folder():
+        printed = examples.run(blocks[demo], {}, "README.md")
     shown = examples.shown(printed, "", "README.md")
     assert examples.masked(blocks[demo + 1].text) == examples.masked(shown)
 
