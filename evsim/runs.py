@@ -60,18 +60,22 @@ class Run:
 
     @property
     def predictions(self) -> np.ndarray:
+        """The class that each sample is taken for in the end: int64, (samples,)."""
         return self.predictions_by_timestep[:, -1]
 
     @property
     def predictions_by_timestep(self) -> np.ndarray:
+        """The class that each sample is taken for after each timestep: (samples, timesteps)."""
         return np.array(self._decisions).reshape(len(self.samples), -1)
 
     @property
     def potential(self) -> np.ndarray:
+        """The potentials of the output population in the end: (samples, neurons)."""
         return np.array(self._potential)
 
     @property
     def work(self) -> counting.Facts:
+        """By part and fact: the counts of each sample, int64, (samples,)."""
         return {
             name: {fact: np.array(n, np.int64) for fact, n in facts.items()}
             for name, facts in self._facts.items()
@@ -129,7 +133,7 @@ class Run:
         return float((self.predictions == self._labels(labels)).mean())
 
     def accuracy_by_timestep(self, labels) -> np.ndarray:
-        """The same at the end of each timestep."""
+        """Which share of samples is taken for its label after each timestep: (timesteps,)."""
         return (self.predictions_by_timestep == self._labels(labels)[:, None]).mean(axis=0)
 
     def _labels(self, labels) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The rules of the architecture, held in place over the source."""
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -275,3 +276,44 @@ def test_what_is_public_is_explained(module):
     for node in tree(module).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
             assert ast.get_docstring(node), f"{module}.{node.name} has no docstring"
+
+
+def overrides(module, names):
+    """Whether what `names` lead to in a module, a class and one of its methods, overrides another.
+
+    What a method of a base class is, its docstring says once.
+    """
+    *outer, name = names
+    found = importlib.import_module(f"evsim.{module}".removesuffix(".__init__"))
+    for part in outer:
+        found = getattr(found, part)
+    return any(name in vars(base) for base in found.__mro__[1:])
+
+
+def public(module):
+    """(path of names, node) of every public function, class and method of a file."""
+
+    def inside(body, names):
+        for node in body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                path = (*names, node.name)
+                if not node.name.startswith("_"):
+                    yield path, node
+                if isinstance(node, ast.ClassDef):
+                    yield from inside(node.body, path)
+
+    return inside(tree(module).body, ())
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_docstrings_say_what_a_thing_is(module):
+    for names, node in public(module):
+        text, place = ast.get_docstring(node), f"{module}.{'.'.join(names)}"
+        if text is None:
+            inherited = len(names) > 1 and overrides(module, names)
+            assert inherited, f"{place} has no docstring"
+        else:
+            assert len(text.split()) > 2, f"{place} is not explained by {text!r}"
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
+            assert not (ast.get_docstring(node) or "").startswith("The same"), ast.unparse(node)

@@ -1,4 +1,4 @@
-"""Two linear maps in a row as one map."""
+"""Two linear maps, one after the other, as one map."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ WAYS = 8  # through the middle, for each synapse of two layers as one: so many a
 
 
 def then(first: Linear, second: Linear) -> Linear:
-    """first, then second, as one map, in the form with the fewest synapses that is exact."""
+    """`first`, then `second`, as one map: exact, in the form with the fewest synapses.
+
+    Raises EvsimError where it has no form but a list of too many synapses.
+    """
     if isinstance(first, Shift) and first.plain and first.gain is None:
         return second
     if isinstance(second, Shift) and second.before == second.after:
@@ -29,16 +32,16 @@ def then(first: Linear, second: Linear) -> Linear:
         return _shifted_twice(first, second)
     if isinstance(first, Average) and isinstance(second, Average) and first.cells and second.cells:
         kernel = tuple(a * b for a, b in zip(first.kernel, second.kernel, strict=True))
-        both = replace(first, after=second.after, kernel=kernel, stride=kernel)
-        return both if second.gain is None else both.scaled(second.gain)
+        merged = replace(first, after=second.after, kernel=kernel, stride=kernel)
+        return merged if second.gain is None else merged.scaled(second.gain)
     if isinstance(first, Shift) and first.plain and isinstance(second, Taps):
         return _scaled_inputs(second, first.gain)
     if isinstance(first, Average) and first.cells and isinstance(second, Taps):
         gain = np.float64(1.0 if first.gain is None else first.gain) / prod(first.kernel)
         return replace(_scaled_inputs(second, gain), before=first.before, prepool=first.kernel)
-    both = as_taps(first), as_taps(second)
-    if both[0] is not None and both[1] is not None:
-        together = _convolved(*both)
+    taps = as_taps(first), as_taps(second)
+    if taps[0] is not None and taps[1] is not None:
+        together = _convolved(*taps)
         if together is not None:
             return together
     inner, outer = first.matrix(), second.matrix()
@@ -50,7 +53,7 @@ def then(first: Linear, second: Linear) -> Linear:
 
 
 def as_taps(map: Linear) -> Taps | None:
-    """The map as a convolution, where it is one."""
+    """A map in the form of a convolution; None where it is none."""
     if isinstance(map, Average):
         return map.taps()
     if isinstance(map, Shift) and len(map.before) == 3 and not map.per_neuron:
@@ -88,10 +91,10 @@ def _then_matrix(first: Linear, second: Matrix) -> Matrix:
 def _shifted_twice(first: Shift, second: Shift) -> Shift:
     gain = first.gain
     if second.gain is not None:
-        own = second.gain
-        if own.ndim:
-            own = own[first.offset : first.offset + first.before[-1]]
-        gain = own if gain is None else gain * own
+        second_gain = second.gain
+        if second_gain.ndim:
+            second_gain = second_gain[first.offset : first.offset + first.before[-1]]
+        gain = second_gain if gain is None else gain * second_gain
     return Shift(
         before=first.before,
         after=second.after,
@@ -107,8 +110,8 @@ def _scaled_inputs(map: Taps, gain: np.ndarray) -> Taps:
     if gain.ndim == 0:
         return replace(map, weight=weight * gain)
     groups = gain.reshape(map.groups, -1)  # (groups, in / groups)
-    each = np.repeat(groups, weight.shape[3] // map.groups, axis=0).T  # (in / groups, out)
-    return replace(map, weight=weight * each)
+    gains = np.repeat(groups, weight.shape[3] // map.groups, axis=0).T  # (in / groups, out)
+    return replace(map, weight=weight * gains)
 
 
 def _convolved(first: Taps, second: Taps) -> Taps | None:
@@ -132,16 +135,16 @@ def _convolved(first: Taps, second: Taps) -> Taps | None:
         dilation.append(step)
         padding += [lead, max(0, reach - length - lead)]
     a, b = np.float64(first.weight), np.float64(second.weight)
-    groups = first.groups if second.own else 1
-    if not second.own:
+    groups = first.groups if second.depthwise else 1
+    if not second.depthwise:
         a, b = ungrouped(a, first.groups), ungrouped(b, second.groups)
     size = [int(at.max()) + 1 for at in places]
     weight = np.zeros((*size, a.shape[2], b.shape[3]))
     for i, j in np.ndindex(kernels[0]):
         for k, m in np.ndindex(kernels[1]):
-            product = a[i, j] * b[k, m] if second.own else a[i, j] @ b[k, m]
+            product = a[i, j] * b[k, m] if second.depthwise else a[i, j] @ b[k, m]
             weight[places[0][i, k], places[1][j, m]] += product
-    found = Taps(
+    joined = Taps(
         before=first.before,
         after=second.after,
         weight=weight,
@@ -153,41 +156,47 @@ def _convolved(first: Taps, second: Taps) -> Taps | None:
     )
     sizes = [
         output_size(
-            found.before[axis] // found.prepool[axis],
+            joined.before[axis] // joined.prepool[axis],
             size[axis],
-            found.stride[axis],
+            joined.stride[axis],
             *padding[2 * axis :][:2],
             dilation[axis],
         )
         for axis in (0, 1)
     ]
-    return found if tuple(sizes) == second.after[:2] else None
+    return joined if tuple(sizes) == second.after[:2] else None
 
 
 def ungrouped(weight: np.ndarray, groups: int) -> np.ndarray:
-    """The weights of a grouped convolution with zeros between the groups."""
+    """A grouped convolution's weights without groups: (kernel_h, kernel_w, in, out).
+
+    `weight` is (kernel_h, kernel_w, in / groups, out); between the groups are zeros.
+    """
     if groups == 1:
         return weight
     kernel_h, kernel_w, per_group, out = weight.shape
     full = np.zeros((kernel_h, kernel_w, per_group * groups, out))
-    each = out // groups
+    outputs = out // groups
     for g in range(groups):
-        some = slice(g * each, (g + 1) * each)
-        full[:, :, g * per_group : (g + 1) * per_group, some] = weight[..., some]
+        group = slice(g * outputs, (g + 1) * outputs)
+        full[:, :, g * per_group : (g + 1) * per_group, group] = weight[..., group]
     return full
 
 
 def average(layer: Pool, before: Shape, after: Shape) -> Average:
-    """The map of an average pool."""
-    found = windows(layer, before, after)
+    """The map of an average pool from a map of shape `before` to one of shape `after`."""
+    map = pool_map(layer, before, after)
     if not layer.ceil and (layer.count_padding or not any(layer.padding)):
-        return found
+        return map
     counts = [_counted(layer, before[axis], after[axis], axis) for axis in (0, 1)]
-    return replace(found, counts=np.multiply.outer(*counts))
+    return replace(map, counts=np.multiply.outer(*counts))
 
 
-def windows(layer: Pool, before: Shape, after: Shape) -> Average:
-    """The windows of a pool, padded so that all fit, also the last one of `ceil`."""
+def pool_map(layer: Pool, before: Shape, after: Shape) -> Average:
+    """The places that a pool's kernel has, as an average over each, padded so that all fit.
+
+    With `ceil` the last one reaches past the map. `before`, `after`: the shapes of both maps.
+    """
     padding = []
     for axis in (0, 1):
         lead, trail = layer.padding[2 * axis : 2 * axis + 2]

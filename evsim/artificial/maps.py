@@ -15,14 +15,17 @@ MOST = 1 << 24  # synapses of a map that has no other form than a list of them
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Linear:
-    """y = a linear map of x; arrays are float64 unless they are a layer's own, untouched."""
+    """y = a linear map of x; arrays are float64 unless they are a layer's own, untouched.
+
+    `before`, `after`: the shapes of x and y, channels last.
+    """
 
     before: Shape
     after: Shape
 
     @property
     def weighted(self) -> bool:
-        """Whether its synapses have weights of layers, not factors of channels."""
+        """Whether the factors of its synapses are weights of layers, not gains of channels."""
         return isinstance(self, Taps | Matrix | Sparse)
 
     def apply(self, x: np.ndarray) -> np.ndarray:
@@ -30,11 +33,11 @@ class Linear:
         raise NotImplementedError
 
     def matrix(self):
-        """The same as a sparse matrix (inputs, outputs)."""
+        """The map as a sparse matrix of SciPy, (inputs, outputs), neurons in C order."""
         raise NotImplementedError
 
     def scaled(self, gain: np.ndarray) -> Linear:
-        """The map, then times `gain`: a scalar, one per channel of y, or of the shape of y."""
+        """This map, then a `gain`: a scalar, one per channel of y, or of the shape of y."""
         raise NotImplementedError
 
 
@@ -86,7 +89,7 @@ class Shift(Linear):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Average(Linear):
-    """y = gain times the average of x over windows, what lies over the border counting as 0."""
+    """y = gain times the average of x where the kernel lies; beyond the border x counts as 0."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
@@ -96,11 +99,11 @@ class Average(Linear):
 
     @property
     def cells(self) -> bool:
-        """Whether the windows are cells side by side, as `prepool` has them."""
+        """Whether the kernel's places are cells side by side, as `prepool` of a set needs them."""
         return self.kernel == self.stride and not any(self.padding) and self.counts is None
 
     def sums(self, weight: float = 1.0) -> Taps:
-        """Weighted sums instead of averages: a convolution of each channel with itself."""
+        """Sums, times `weight`, instead of averages: a convolution of each channel by itself."""
         every = np.full((*self.kernel, 1, self.after[-1]), weight)
         return Taps(
             before=self.before,
@@ -112,7 +115,7 @@ class Average(Linear):
         )
 
     def taps(self) -> Taps | None:
-        """The same as a convolution, where it is one."""
+        """The map in the form of a convolution; None where its divisor differs between places."""
         return self.sums(1 / prod(self.kernel)) if self.counts is None else None
 
     def apply(self, x):
@@ -144,11 +147,11 @@ class Taps(Linear):
     prepool: tuple[int, int] = (1, 1)
 
     @property
-    def own(self) -> bool:
-        """Whether every channel reaches itself only."""
+    def depthwise(self) -> bool:
+        """Whether every channel reaches only itself."""
         return self.groups == self.weight.shape[3] and self.weight.shape[2] == 1
 
-    def _windows(self, x: np.ndarray):
+    def _seen(self, x: np.ndarray):
         """For every tap (i, j) what it sees: (samples, out_h, out_w, in)."""
         n, (cell_y, cell_x) = len(x), self.prepool
         rows, columns = x.shape[1] // cell_y, x.shape[2] // cell_x
@@ -165,7 +168,7 @@ class Taps(Linear):
     def apply(self, x):
         shape = (len(x), *self.after[:2], self.groups, -1)
         y = np.zeros((len(x), *self.after)).reshape(shape)
-        for i, j, seen in self._windows(np.float64(x)):
+        for i, j, seen in self._seen(np.float64(x)):
             weight = np.float64(self.weight[i, j]).reshape(self.weight.shape[2], self.groups, -1)
             y += np.einsum("nyxgi,igo->nyxgo", seen.reshape(shape), weight, optimize=True)
         return y.reshape(len(x), *self.after)
@@ -177,14 +180,14 @@ class Taps(Linear):
         check_size(full.weight.size * prod(self.after[:2]) * prod(self.prepool))
         index = np.arange(1, prod(self.before) + 1).reshape(self.before)
         targets = np.arange(prod(self.after)).reshape(self.after)
-        (cell_y, cell_x), found = self.prepool, []
+        (cell_y, cell_x), entries = self.prepool, []
         for inner_y in range(cell_y):
             for inner_x in range(cell_x):
                 rows, columns = self.before[0] // cell_y, self.before[1] // cell_x
-                one = index[inner_y::cell_y, inner_x::cell_x][:rows, :columns]
-                seen = replace(self, prepool=(1, 1))._windows(one[None])
-                found += [self._entries(i, j, at[0], targets) for i, j, at in seen]
-        data, sources, reached = (np.concatenate(column) for column in zip(*found, strict=True))
+                plane = index[inner_y::cell_y, inner_x::cell_x][:rows, :columns]
+                seen = replace(self, prepool=(1, 1))._seen(plane[None])
+                entries += [self._entries(i, j, at[0], targets) for i, j, at in seen]
+        data, sources, reached = (np.concatenate(column) for column in zip(*entries, strict=True))
         shape = (prod(self.before), prod(self.after))
         return coo_array((data, (sources, reached)), shape).tocsr()
 
@@ -207,7 +210,7 @@ class Taps(Linear):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Matrix(Linear):
-    """y = x @ weight, x flattened; with `prepool` the sums of its cells are."""
+    """y = x @ weight, x flattened in C order; with `prepool` x is the sums of its cells."""
 
     weight: np.ndarray  # (in, out)
     prepool: tuple[int, int] = (1, 1)
@@ -215,12 +218,12 @@ class Matrix(Linear):
     def apply(self, x):
         if self.prepool != (1, 1):
             cells = (self.before[0] // self.prepool[0], self.before[1] // self.prepool[1])
-            own = np.ones((1, 1, 1, self.before[2]))
+            ones = np.ones((1, 1, 1, self.before[2]))
             after = (*cells, self.before[2])
             x = Taps(
                 before=self.before,
                 after=after,
-                weight=own,
+                weight=ones,
                 groups=self.before[2],
                 prepool=self.prepool,
             ).apply(x)
@@ -238,13 +241,13 @@ class Matrix(Linear):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Sparse(Linear):
-    """Any map, as a list of its synapses."""
+    """Any linear map, as a list of its synapses: a sparse matrix (inputs, outputs)."""
 
     entries: object  # scipy.sparse.csr_array (in, out)
 
     @classmethod
     def of(cls, map: Linear) -> Sparse:
-        """The same map in this form; an error where it has too many synapses."""
+        """Any map in this form; EvsimError where it has too many synapses."""
         return cls(before=map.before, after=map.after, entries=map.matrix())
 
     def apply(self, x):
@@ -261,7 +264,7 @@ class Sparse(Linear):
 
 
 def check_size(synapses: int) -> None:
-    """Raise an error where a list of synapses would be too long."""
+    """Raise EvsimError where a list of so many `synapses` would be too long."""
     if synapses > MOST:
         raise EvsimError(
             f"follows another linear layer with no activation between, and as one layer both would "

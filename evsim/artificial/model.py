@@ -1,4 +1,4 @@
-"""Artificial networks as plain records: what is converted from and compared with."""
+"""Artificial networks as plain records: what networks are converted from and compared with."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Block:
     inject: str = "replace"
 
     def layers(self, number: int) -> tuple[str, ...]:
-        """The layers of a turn (from 0 on) that have a counterpart in every other."""
+        """The layers of the turn `number` (from 0 on) that every other turn has, too."""
         joined = number > 0 and self.inject == "add_input"
         return self.turns[number][1 if joined else 0 :]
 
     def check_ends(self, shapes: dict[str, Shape]) -> None:
-        """Raise an error unless the result of the block can be its input."""
+        """Raise EvsimError unless the result of the block can be its input."""
         if len(self.turns) == 1:
             return
         ends = shapes[self.source], shapes[self.turns[0][-1]]
@@ -54,7 +54,7 @@ class Block:
             raise mismatch(found, expected, f"layers/{self.name}")
 
     def check_weights(self, layers: dict[str, Layer]) -> None:
-        """Raise an error unless every turn has the very arrays of the first."""
+        """Raise EvsimError unless every turn has the very arrays of the first."""
         for number in range(1, len(self.turns)):
             for name, other in zip(self.layers(0), self.layers(number), strict=True):
                 if _arrays(layers[name]) != _arrays(layers[other]):
@@ -100,13 +100,13 @@ class Model:
 
     @property
     def parameters(self) -> int:
-        """The numbers in the arrays of all layers; an array that turns share is counted once."""
+        """How many numbers the arrays of all layers hold; an array that turns share counts once."""
         every = set().union(*(_arrays(layer) for layer in self.layers.values()))
         return sum(prod(shape) for _, shape, _ in every)
 
     @property
     def outline(self) -> str:
-        """A digest of all but the content of its arrays: layers, their fields and the scaling."""
+        """A digest of the layers, their fields and the scaling, but not of the arrays' content."""
         words = [_outlined(self.input), self.output, *map(repr, self.blocks)]
         words += [f"{name} {_outlined(layer)}" for name, layer in self.layers.items()]
         return hashlib.sha256("\n".join(words).encode()).hexdigest()
@@ -158,14 +158,14 @@ class Model:
         edges = np.linspace(0, len(values), jobs + 1).astype(int)
 
         def part(k: int) -> dict[str, np.ndarray]:
-            some = slice(edges[k], edges[k + 1])
-            mine = {name: value[some] for name, value in held.items()}
+            rows = slice(edges[k], edges[k + 1])
+            mine = {name: value[rows] for name, value in held.items()}
             with np.errstate(over="ignore", invalid="ignore"):  # said below, once
-                return self._forward(mine, wanted, Key(seed, samples[some], repetition, 0), check)
+                return self._forward(mine, wanted, Key(seed, samples[rows], repetition, 0), check)
 
         with ThreadPoolExecutor(jobs) as pool:
             parts = list(pool.map(part, range(jobs)))
-        return {name: np.concatenate([found[name] for found in parts]) for name in wanted}
+        return {name: np.concatenate([results[name] for results in parts]) for name in wanted}
 
     def _forward(self, held: dict, wanted: tuple[str, ...], key: Key, check) -> dict:
         names, index = self._needed(wanted, held), sorted(self.layers)
@@ -193,13 +193,13 @@ class Model:
         wanted = tuple(wanted) or (self.output,)
         first = choices.pop("first_sample", 0)
         self._check_images(images)
-        for some in self.batches(len(images)):
-            if some.stop <= done:
+        for batch in self.batches(len(images)):
+            if batch.stop <= done:
                 continue
-            samples = np.arange(first + some.start, first + some.stop)
-            values = self.scaled(images[some])
+            samples = np.arange(first + batch.start, first + batch.stop)
+            values = self.scaled(images[batch])
             _require_finite(values, samples, "")
-            yield some, self.forward(values, wanted, samples=samples, jobs=jobs, **choices)
+            yield batch, self.forward(values, wanted, samples=samples, jobs=jobs, **choices)
 
     def _check_images(self, images) -> None:
         shape = tuple(images.shape[1:])
@@ -231,13 +231,13 @@ class Model:
         predicted = np.zeros(len(images), np.int64)
         for repetition in range(passes):
             choices = {"first_sample": first_sample, "seed": seed, "repetition": repetition}
-            for some, found in self.activations(images, jobs=jobs, **choices):
-                sums = found[self.output].reshape(-1, classes).astype(np.float64)
+            for batch, results in self.activations(images, jobs=jobs, **choices):
+                sums = results[self.output].reshape(-1, classes).astype(np.float64)
                 if passes > 1:
-                    sums = totals[some] = totals[some] + sums
+                    sums = totals[batch] = totals[batch] + sums
                 if repetition == passes - 1:
-                    predicted[some] = sums.argmax(axis=1)
-                    finished(some.stop - some.start)
+                    predicted[batch] = sums.argmax(axis=1)
+                    finished(batch.stop - batch.start)
         return predicted
 
     def _needed(self, wanted: Iterable[str], held: dict) -> list[str]:
@@ -250,7 +250,7 @@ class Model:
         return [name for name in self.layers if name in needed]
 
     def batches(self, samples: int) -> Iterator[slice]:
-        """Slices of samples whose largest value takes some megabytes."""
+        """Slices of so many samples; the largest result of a layer for one takes some megabytes."""
         largest = 4 * max(prod(shape) for shape in self.shapes.values())
         size = max(1, BATCH // largest)
         for first in range(0, samples, size):
@@ -289,16 +289,16 @@ def _ordered(layers: dict[str, Layer]) -> dict[str, Layer]:
         sorter.prepare()
     except CycleError as error:
         raise EvsimError(f"a cycle, {' -> '.join(error.args[1])}", "layers") from None
-    names, found = list(layers), {}
+    names, ordered = list(layers), {}
     place = {name: i for i, name in enumerate(names)}
     ready = sorted(place[name] for name in sorter.get_ready())  # a heap
     while ready:
         name = names[heappop(ready)]
-        found[name] = layers[name]
+        ordered[name] = layers[name]
         sorter.done(name)
         for after in sorter.get_ready():
             heappush(ready, place[after])
-    return found
+    return ordered
 
 
 def _require_finite(value: np.ndarray, samples: np.ndarray, place: str) -> None:

@@ -1,4 +1,4 @@
-"""What is asked of arrays everywhere: where they lie, which integers hold them."""
+"""Questions about arrays that several folders ask: where one lies, which integers hold it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ import numpy as np
 
 
 def address(value: np.ndarray) -> tuple:
-    """What two views of one array in memory have in common."""
+    """Start, shape and dtype of an array: equal for two arrays that are one array in memory.
+
+    Sets of synapses whose weights have one address read the same weights.
+    """
     return value.__array_interface__["data"][0], value.shape, value.dtype.str
 
 
 def narrowest(weights: np.ndarray) -> np.dtype:
-    """The smallest integer type that holds the weights, for the fastest additions."""
+    """The smallest of int8, int16, int32 and int64 that holds all of these whole numbers.
+
+    Additions of narrower numbers are faster.
+    """
     low, high = int(weights.min(initial=0)), int(weights.max(initial=0))
     fits = (
         t

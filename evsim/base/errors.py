@@ -9,15 +9,27 @@ from typing import Any
 import numpy as np
 
 
+class Parameter(str):
+    """The name of a parameter of the Python interface, where it is the place of an error.
+
+    The command line shows it as the option that it is there.
+    """
+
+
 class EvsimError(Exception):
-    """A mistake in a file or a command: one line with file, place, found and expected."""
+    """A user's mistake in a file or a call, told in one line.
+
+    `problem` says what was found and expected; a parameter is named in it between backquotes, with
+    a value as in `scheme=ttfs`. `place`: where in the file, or a `Parameter`; "" where it is not
+    known. `file`: a path, or "".
+    """
 
     def __init__(self, problem: str, place: str = "", file: str = ""):
         self.problem, self.place, self.file = problem, place, str(file)
         super().__init__(problem)
 
     def within(self, place: str = "", file: str = "") -> EvsimError:
-        """The same error, with the place or file filled in by somebody who knows it."""
+        """This error at a place inside `place`, and with `file` where it does not name one yet."""
         joined = f"{place}/{self.place}" if place and self.place else place or self.place
         return EvsimError(self.problem, joined, self.file or file)
 
@@ -30,7 +42,10 @@ LONGEST = 1000  # characters of a name that may be meant for another
 
 
 def mismatch(found: Any, expected: Any, place: str = "") -> EvsimError:
-    """The error of a value that is not what it should be."""
+    """The error "found ..., expected ..." of a value that is not what it should be.
+
+    `place`: where in the file, or a `Parameter`; "" where it is not known.
+    """
     return EvsimError(f"found {found}, expected {expected}", place)
 
 

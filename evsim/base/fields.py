@@ -27,7 +27,7 @@ def _field(check, default=dataclasses.MISSING, array=False, takes=""):
 
 
 def whole(default=dataclasses.MISSING, least: int = 0, most: int = MOST):
-    """An integer from `least` to `most`."""
+    """A field: an integer from `least` to `most`; None only where that is the default."""
 
     def check(part, value):
         if value is None and default is None:
@@ -43,7 +43,10 @@ def whole(default=dataclasses.MISSING, least: int = 0, most: int = MOST):
 
 
 def wholes(length: int | None, default=dataclasses.MISSING, least: int = 0):
-    """A tuple of integers of at least `least`; `length` None: a shape, of one or three."""
+    """A field: a tuple of `length` integers of at least `least`.
+
+    `length` None: a shape, of one axis or three, with at most 2^31 - 1 neurons in all.
+    """
 
     def check(part, value):
         if value is None:
@@ -55,16 +58,16 @@ def wholes(length: int | None, default=dataclasses.MISSING, least: int = 0):
             raise mismatch(shown(value), expected)
         if (value > MOST).any():
             raise mismatch(shown(value), "at most 2^62")
-        found = tuple(int(v) for v in value)
-        if length is None and math.prod(found) > NEURONS:
-            raise mismatch(f"{math.prod(found)} neurons", f"at most {NEURONS}")
-        return found
+        sizes = tuple(int(v) for v in value)
+        if length is None and math.prod(sizes) > NEURONS:
+            raise mismatch(f"{math.prod(sizes)} neurons", f"at most {NEURONS}")
+        return sizes
 
     return _field(check, default, takes=f"{length or '1 or 3'} whole numbers")
 
 
 def choice(*allowed: str):
-    """One of a few words; the first is the default."""
+    """A field: one of the `allowed` words, the first of which is the default."""
 
     def check(part, value):
         if not isinstance(value, str) or value not in allowed:
@@ -76,7 +79,7 @@ def choice(*allowed: str):
 
 
 def word():
-    """A name."""
+    """A field: a name, a text that is not empty."""
 
     def check(part, value):
         if not isinstance(value, str) or not value:
@@ -87,20 +90,20 @@ def word():
 
 
 def words(count: int | None = None):
-    """A tuple of names; `count` None: at least one."""
+    """A field: a tuple of `count` names, or where it is None of one or more; a text is one name."""
 
     def check(part, value):
-        found = (value,) if isinstance(value, str) else tuple(value)
-        fits = len(found) == count if count else found
-        if not fits or not all(isinstance(name, str) and name for name in found):
+        names = (value,) if isinstance(value, str) else tuple(value)
+        fits = len(names) == count if count else names
+        if not fits or not all(isinstance(name, str) and name for name in names):
             raise mismatch(shown(value), f"{count or 'one or more'} names")
-        return found
+        return names
 
     return _field(check, takes="names")
 
 
 def flag(default: bool):
-    """True or false."""
+    """A field: true or false, also as 0 or 1, as files hold it."""
 
     def check(part, value):
         value = np.asarray(value)
@@ -112,7 +115,7 @@ def flag(default: bool):
 
 
 def fraction(default: float, closed: bool = False):
-    """A number from 0 to below 1, or to 1 where `closed`."""
+    """A field: a number from 0 to below 1, or to 1 where `closed`."""
 
     def check(part, value):
         value = numbers(value)
@@ -124,7 +127,10 @@ def fraction(default: float, closed: bool = False):
 
 
 def per_neuron(default=dataclasses.MISSING, positive: bool = False):
-    """A scalar, one value per channel, the population's shape, or that shape flattened."""
+    """A field: a scalar, one value per channel, the population's shape, or that shape flattened.
+
+    `positive`: all values are above 0.
+    """
 
     def check(part, value):
         if value is None:
@@ -145,7 +151,7 @@ def per_neuron(default=dataclasses.MISSING, positive: bool = False):
 
 
 def per_channel(default=None):
-    """A scalar or a vector; the part or the network checks its length."""
+    """A field: a scalar or a vector of a value per channel; the part checks its length."""
 
     def check(part, value):
         if value is None:
@@ -159,7 +165,7 @@ def per_channel(default=None):
 
 
 def array(rank: int, kinds: str = "fi", default=dataclasses.MISSING):
-    """An array of `rank` axes whose dtype is of one of NumPy's `kinds`."""
+    """A field: an array of `rank` axes whose dtype is of one of NumPy's `kinds` (f, i, u)."""
 
     def check(part, value):
         if value is None:
@@ -173,7 +179,7 @@ def array(rank: int, kinds: str = "fi", default=dataclasses.MISSING):
 
 
 def numbers(value: Any, kinds: str = "fiu") -> np.ndarray:
-    """`value` as an array of finite real numbers."""
+    """`value` as an array of finite numbers, its dtype of one of `kinds`; else EvsimError."""
     value = np.asarray(value)
     if value.dtype.kind not in kinds or value.dtype.itemsize > 8:
         names = {"f": "float16/32/64", "i": "signed integers", "u": "unsigned integers"}
@@ -185,14 +191,14 @@ def numbers(value: Any, kinds: str = "fiu") -> np.ndarray:
 
 
 def rounded(value: np.ndarray, dtype, place: str = "") -> np.ndarray:
-    """`value` rounded once to `dtype`; an error where that makes a finite number infinite."""
+    """`value` rounded once to `dtype`; EvsimError where that makes a finite number infinite."""
     with np.errstate(over="ignore"):
-        found = value.astype(dtype)
-    if found.dtype.kind == "f" and value.dtype.itemsize > found.dtype.itemsize:
-        lost = np.isinf(found) & np.isfinite(value)
+        result = value.astype(dtype)
+    if result.dtype.kind == "f" and value.dtype.itemsize > result.dtype.itemsize:
+        lost = np.isinf(result) & np.isfinite(value)
         if lost.any():
-            raise mismatch(value[lost].flat[0], f"values within {found.dtype}", place)
-    return found
+            raise mismatch(value[lost].flat[0], f"values within {result.dtype}", place)
+    return result
 
 
 def frozen(value: np.ndarray) -> np.ndarray:
@@ -225,11 +231,11 @@ class Part:
         self.check()
 
     def check(self) -> None:
-        """Raise an error if the fields do not fit each other."""
+        """Raise EvsimError if the fields do not fit each other; each was checked by itself."""
 
     @classmethod
     def build(cls, fields: dict[str, Any]) -> Part:
-        """The part with these fields; a missing or unknown one is an error."""
+        """The part with these fields by name; EvsimError for a missing or an unknown one."""
         known = {field.name: field for field in dataclasses.fields(cls)}
         for name in fields:
             if name not in known:
@@ -245,16 +251,19 @@ class Part:
 
 
 def kinds(package: ModuleType, base: type) -> dict[str, type]:
-    """What a folder holds, by file name: the class of each file that derives from `base`."""
-    found = {}
+    """The kinds that a folder holds, by file name: of each file the class that derives from `base`.
+
+    Files whose names begin with _ are shared by the others and are no kinds.
+    """
+    classes = {}
     for module in pkgutil.iter_modules(package.__path__):
         if not module.name.startswith("_"):
             content = vars(importlib.import_module(f"{package.__name__}.{module.name}"))
-            found[module.name] = next(
+            classes[module.name] = next(
                 c
                 for c in content.values()
                 if isinstance(c, type)
                 and issubclass(c, base)
                 and c.__module__.endswith(f".{module.name}")
             )
-    return found
+    return classes

@@ -27,13 +27,13 @@ class Interruption(KeyboardInterrupt):
 
 
 def forget() -> None:
-    """A command begins."""
+    """Forget signals that came before: a command begins."""
     global _asked, _raised
     _asked, _raised = None, False
 
 
 def status() -> int:
-    """The exit status of an interrupted command."""
+    """The exit status of an interrupted command: 128 + the number of the first signal."""
     return 128 + (_asked[0] if _asked else signal.SIGINT)
 
 
@@ -92,10 +92,9 @@ class Handling:
 
 
 def fork():
-    """os.fork; the child ends on a signal like any other process.
+    """os.fork, as (pid, release); the child ends on a signal like any other process.
 
-    Returns (pid, release): signals wait until the parent calls `release`, where it is ready to end
-    its child.
+    Signals wait until the parent calls `release`, where it is ready to end its child.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 

@@ -33,6 +33,7 @@ class SeparateArrays(CompilerBase):
         super().__init__(typingctx, targetctx, library, args, return_type, flags, locals)
 
     def define_pipelines(self):
+        """Numba's pipeline without Python objects, and no other."""
         return [DefaultPassBuilder.define_nopython_pipeline(self.state)]
 
 
@@ -57,11 +58,13 @@ class Entries(IndexDataCacheFile):
     """
 
     def save(self, key, data):
+        """Keep machine code under a key, with the stamp of the source that it was compiled from."""
         super().save(key, (self._source_stamp, key, data))
 
     def load(self, key):
-        found = super().load(key)
-        return found[2] if found and found[:2] == (self._source_stamp, key) else None
+        """The machine code of a key; None where there is none, or it is of another source."""
+        kept = super().load(key)
+        return kept[2] if kept and kept[:2] == (self._source_stamp, key) else None
 
     def _load_index(self):
         if is_whole(self._index_path):
@@ -109,16 +112,21 @@ def is_whole(path: str) -> bool:
 
 
 class Installed(_SourceFileBackedLocatorMixin, _CacheLocator):
-    """Beside the source, also where nothing can be written: kernels kept there are read."""
+    """The folder __pycache__ beside a kernel's source, also where it is read-only.
+
+    There an installed package may bring compiled kernels.
+    """
 
     def __init__(self, function, file):
         self._py_file, self._lineno = file, function.__code__.co_firstlineno
 
     @classmethod
     def from_function(cls, function, file):
+        """The place for kernels of a function of `file`; Numba asks this of every place."""
         return cls(function, file)
 
     def get_cache_path(self):
+        """The path of the folder that kernels are kept in."""
         return os.path.join(os.path.dirname(self._py_file), "__pycache__")
 
 
@@ -133,7 +141,7 @@ def places() -> list[type]:
 
 
 class Kept(CompileResultCacheImpl):
-    """What is kept of a kernel, and where."""
+    """Numba's cache of compiled code, with our order of `places`."""
 
     _locator_classes = places()
 
@@ -147,15 +155,17 @@ class KernelCache(FunctionCache):
 
     def __init__(self, function):
         super().__init__(function)
-        own = os.stat(__file__)  # kernels may read SPARE
-        stamp = self._impl.locator.get_source_stamp(), (own.st_mtime, own.st_size)
+        file = os.stat(__file__)  # kernels may read SPARE
+        stamp = self._impl.locator.get_source_stamp(), (file.st_mtime, file.st_size)
         self._cache_file = Entries(self.cache_path, f"{self._impl.filename_base}.evsim", stamp)
 
     def load_overload(self, sig, target_context):
+        """The compiled code for a signature; None where it is to be compiled (again)."""
         with contextlib.suppress(Exception):  # whatever unpickling may raise
             return super().load_overload(sig, target_context)
 
     def save_overload(self, sig, data):
+        """Keep the compiled code for a signature, or note in UNKEPT why that cannot be."""
         try:
             super().save_overload(sig, data)
         except OSError as error:

@@ -51,21 +51,21 @@ def tell(line: str) -> None:
     print(printable(line, LINE))
 
 
-def tell_json(found) -> None:
-    """Print what was found as one line of JSON; a number that is not finite is null."""
+def tell_json(content) -> None:
+    """Print `content` as one line of JSON on standard output; what is not finite is null."""
     try:
-        text = json.dumps(found, allow_nan=False)
+        text = json.dumps(content, allow_nan=False)
     except ValueError:
-        text = json.dumps(_finite(found), allow_nan=False)
+        text = json.dumps(_finite(content), allow_nan=False)
     print(text)
 
 
-def _finite(found):
-    if isinstance(found, dict):
-        return {name: _finite(value) for name, value in found.items()}
-    if isinstance(found, list | tuple):
-        return [_finite(value) for value in found]
-    return None if isinstance(found, float) and not math.isfinite(found) else found
+def _finite(content):
+    if isinstance(content, dict):
+        return {name: _finite(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def complain(line: str, status: int) -> int:
 
 
 def trace(error: BaseException) -> None:
-    """Say where in the source an error was raised."""
+    """Print on standard error where in the source an error was raised."""
     import traceback
 
     for line in "".join(traceback.format_exception(error)).splitlines():
@@ -207,13 +207,14 @@ def bar(what, quiet: bool, start: int = 0):
 
 
 class ReaderGone(Exception):
-    """Nobody reads standard output any more."""
+    """Nobody reads standard output any more, as in `evsim info FILE | head`."""
 
 
 class _StandardOutput(io.FileIO):
     """Standard output, whose errors are told from those of files."""
 
     def write(self, content):
+        """Write bytes; returns how many. Raises ReaderGone where nobody reads them any more."""
         try:
             return super().write(content)
         except BrokenPipeError:

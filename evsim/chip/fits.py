@@ -18,7 +18,7 @@ NOT_SIMULATED = "not simulated"
 
 @dataclass(frozen=True)
 class Finding:
-    """One assumption: what was measured beside its limit, and how far it is from breaking."""
+    """One assumption about a chip: what was measured, its limit, and the margin to it."""
 
     assumption: str
     holds: bool | None  # None: the chip says nothing, or it was not measured
@@ -29,17 +29,17 @@ class Finding:
 
 
 def within(assumption: str, measured: float, limit: float | None, place: str = "") -> Finding:
-    """Something that must be at most its limit."""
+    """The finding that what was `measured` is at most its `limit`, None: there is none."""
     holds = None if limit is None else bool(measured <= limit)
     margin = None if limit is None else limit - measured
     return Finding(assumption, holds, measured, limit, margin, place)
 
 
 def fit(profile: Profile, placement: Placement) -> list[Finding]:
-    """Capacity and formats of the parts of a network, then schedule and memories."""
+    """Whether a network fits a chip: capacity, formats of numbers, schedule and memories."""
     network = placement.network
-    found = [*_capacity(profile, placement), *_formats(profile, network)]
-    return [*found, *_schedule(profile, network), *_memories(profile, network)]
+    findings = [*_capacity(profile, placement), *_formats(profile, network)]
+    return [*findings, *_schedule(profile, network), *_memories(profile, network)]
 
 
 def _capacity(profile: Profile, placement: Placement) -> list[Finding]:
@@ -55,14 +55,14 @@ def _capacity(profile: Profile, placement: Placement) -> list[Finding]:
         into, out = np.zeros((2, placement.count), np.int64)
         width = profile.numeric.weight
         for name, part in network.synapses.items():
-            own = placement.synapses[name]
-            bits += own.sum(axis=0) * (width.bits if width else part.weight_bits)
-            into += np.asarray((own > 0).sum(axis=0)).ravel()
+            counted = placement.synapses[name]
+            bits += counted.sum(axis=0) * (width.bits if width else part.weight_bits)
+            into += np.asarray((counted > 0).sum(axis=0)).ravel()
             if part.source != network.input:
-                cores = np.asarray((own > 0).sum(axis=1)).ravel()
+                cores = np.asarray((counted > 0).sum(axis=1)).ravel()
                 np.add.at(out, placement.cores[part.source], cores)
-        each = {"synapse_bits": bits, "in_axons": into, "out_axons": out}
-        for what, measured in each.items():
+        fullest = {"synapse_bits": bits, "in_axons": into, "out_axons": out}
+        for what, measured in fullest.items():
             core = int(measured.argmax()) if measured.size else 0
             limit = getattr(capacity, f"{what}_per_core")
             name = f"{what.replace('_', ' ')} of a core"
@@ -153,26 +153,26 @@ def _bits(what: str, profile: Profile, network: Network) -> int | None:
                 bits = weights.size * (numeric.weight.bits if numeric.weight else part.weight_bits)
                 arrays[address(weights)] = max(bits, arrays.get(address(weights), 0))
         return sum(arrays.values())
-    own = {"current": numeric.accumulator, "potential": numeric.membrane}.get(what)
+    width = {"current": numeric.accumulator, "potential": numeric.membrane}.get(what)
     neurons = sum(p.neurons for n, p in network.populations.items() if n != network.input)
-    return neurons * own.bits if own else None
+    return neurons * width.bits if width else None
 
 
 def bits_of(format: Format) -> str:
-    """A width in words."""
+    """The width of a numeric format in words: "8 bits", or "8 bits, unsigned"."""
     return f"{format.bits} bits{'' if format.signed else ', unsigned'}"
 
 
 def _fan_out(network: Network) -> dict[str, int]:
     """By population: the most synapses of one of its neurons."""
-    found: dict[str, int] = {}
+    most: dict[str, int] = {}
     for name in network.populations:
         sets = [
             network.connections[s].fan_out for s, p in network.synapses.items() if p.source == name
         ]
         if sets:
-            found[name] = int(np.sum(sets, axis=0).max(initial=0))
-    return found
+            most[name] = int(np.sum(sets, axis=0).max(initial=0))
+    return most
 
 
 def _fan_in(network: Network) -> dict[str, int]:
@@ -182,7 +182,7 @@ def _fan_in(network: Network) -> dict[str, int]:
     from evsim.engine.weights import Weights
     from evsim.engine.workspace import Workspace
 
-    found: dict[str, int] = {}
+    most: dict[str, int] = {}
     for name in network.populations:
         total = 0
         for set_name in network.incoming(name):
@@ -198,5 +198,5 @@ def _fan_in(network: Network) -> dict[str, int]:
             deliver(events, counts, marks, Workspace())
             total = total + counts
         if network.incoming(name):
-            found[name] = int(np.max(total))
-    return found
+            most[name] = int(np.max(total))
+    return most

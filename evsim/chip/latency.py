@@ -55,7 +55,7 @@ class Timing:
         )
 
     def take(self, measured: np.ndarray) -> None:
-        """Take in the measures of the next sample."""
+        """Add the measures of the next sample, as `measure` gave them."""
         self.samples += 1
         self.latency += measured[:2]
         self.interval += measured[2:4]
@@ -66,30 +66,35 @@ class Timing:
 
     def _work(self, load: Load, end) -> dict[str, np.ndarray]:
         """By step: how long it takes each core in each timestep, (timesteps, cores)."""
-        turns = -(-load.synops // (self.time.lanes or 1))
-        counts = load.pops, load.pops, turns, load.updates, load.pushes
-        done = dict(zip(STEPS, counts, strict=True))
-        return {step: n * end(self.steps[step]) for step, n in done.items() if step in self.steps}
+        rounds = -(-load.synops // (self.time.lanes or 1))
+        counts = load.pops, load.pops, rounds, load.updates, load.pushes
+        times_done = dict(zip(STEPS, counts, strict=True))
+        return {
+            step: n * end(self.steps[step]) for step, n in times_done.items() if step in self.steps
+        }
 
     def _durations(self, load: Load) -> np.ndarray:
         """(2, timesteps): the least and the most that a timestep takes."""
-        found = []
+        ends = []
         for end in (low, high):
             work = self._work(load, end)
             if end is low and {"update", "idle_update"} <= set(self.steps):
                 work["update"] = load.updates * low(self.steps["idle_update"])
             cores = sum(work.values(), np.zeros(load.pops.shape))
-            found.append(cores.max(axis=1, initial=0) + end(self.steps.get("barrier", 0.0)))
-        return np.array(found)
+            ends.append(cores.max(axis=1, initial=0) + end(self.steps.get("barrier", 0.0)))
+        return np.array(ends)
 
     def as_dict(self) -> dict:
-        """Means per sample: latency, throughput, the bottleneck and what bounds it."""
+        """Latency, throughput, the bottleneck and what bounds it: means per sample, by name.
+
+        Times are in `unit`. Nothing where the chip does not say how long a step takes.
+        """
         if not self.known or not self.samples:
             return {}
         core = int(self.busy.argmax())
         least, most = self.latency / self.samples
         shortest, interval = self.interval / self.samples
-        found = {
+        means = {
             "unit": self.unit,
             "latency": float(most),
             "latency_low": float(least),
@@ -101,8 +106,8 @@ class Timing:
             "bound_by": max(self.bounds, key=self.bounds.get),
         }
         if self.unit == "ns" and interval:
-            found["inferences_per_second"] = 1e9 / float(interval)
-        return found
+            means["inferences_per_second"] = 1e9 / float(interval)
+        return means
 
 
 def folded(load: Load, period: int) -> Load:
@@ -118,5 +123,5 @@ def folded(load: Load, period: int) -> Load:
 def _steps(time: Time) -> dict[str, Amount]:
     """How long each step takes, of those that are known."""
     cycle = 1e9 / time.clock_hz if time.clock_hz else 1.0
-    found = {step: times(n, cycle) for step, n in vars(time.cycles).items() if n is not None}
-    return found | {step: ns for step, ns in vars(time.ns).items() if ns is not None}
+    steps = {step: times(n, cycle) for step, n in vars(time.cycles).items() if n is not None}
+    return steps | {step: ns for step, ns in vars(time.ns).items() if ns is not None}

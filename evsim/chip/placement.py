@@ -1,4 +1,4 @@
-"""Neurons on cores: who is where, and what a timestep brings each core to do."""
+"""Which neurons are on which core, and what a timestep brings each core to do."""
 
 from __future__ import annotations
 
@@ -65,28 +65,28 @@ class Placement:
 
     @cached_property
     def neurons(self) -> np.ndarray:
-        """The neurons on each core."""
-        each = [np.bincount(c, minlength=self.count) for c in self.cores.values()]
-        return np.sum(each, axis=0, initial=0) * np.ones(self.count, np.int64)
+        """How many neurons each core has: int64, (cores,)."""
+        of_populations = [np.bincount(c, minlength=self.count) for c in self.cores.values()]
+        return np.sum(of_populations, axis=0, initial=0) * np.ones(self.count, np.int64)
 
     @cached_property
     def synapses(self) -> dict:
-        """By set: how many synapses each source has on each core, sparse (sources, cores)."""
+        """By set: how many synapses each source has on each core; sparse, (sources, cores)."""
         return {name: self._of_set(name) for name in self.network.synapses}
 
     @cached_property
     def takers(self) -> dict:
-        """By set: 1 where a core takes the events of a source, sparse (sources, cores)."""
+        """By set: 1 where a core takes the events of a source; sparse, (sources, cores)."""
         from scipy.sparse import csr_array
 
-        found = {}
+        takers = {}
         for name, part in self.network.synapses.items():
             reached = (self.synapses[name] > 0).astype(np.int64)
             nowhere = np.flatnonzero(reached.sum(axis=1) == 0)
             first = np.full(nowhere.size, self.cores[part.target][0])
             ones = np.ones(nowhere.size, np.int64)
-            found[name] = reached + csr_array((ones, (nowhere, first)), reached.shape)
-        return found
+            takers[name] = reached + csr_array((ones, (nowhere, first)), reached.shape)
+        return takers
 
     def _of_set(self, name: str):
         """Every source sends one event, each in a timestep of its own; the targets are counted."""
@@ -101,21 +101,21 @@ class Placement:
         rows = source.positions if whole else source.neurons
         block = max(1, BLOCK // (4 * target.neurons))
         width = 1 if whole else target.channels
-        found = []
+        blocks = []
         for first in range(0, rows, block):
-            some = np.arange(first, min(first + block, rows))
-            positions, channels = (some, some * 0) if whole else divmod(some, source.channels)
-            offsets = np.zeros((some.size, source.positions), np.int64)
-            offsets[np.arange(some.size), positions] = 1
+            sent = np.arange(first, min(first + block, rows))
+            positions, channels = (sent, sent * 0) if whole else divmod(sent, source.channels)
+            offsets = np.zeros((sent.size, source.positions), np.int64)
+            offsets[np.arange(sent.size), positions] = 1
             offsets = np.concatenate([[0], offsets.ravel().cumsum()])
             events = np.concatenate([channels, np.zeros(SPARE)]).astype(np.int32)
-            counts = np.zeros((some.size, target.positions, target.channels), np.int32)
-            marks = np.zeros((some.size, target.positions, width), np.uint8)
+            counts = np.zeros((sent.size, target.positions, target.channels), np.int32)
+            marks = np.zeros((sent.size, target.positions, width), np.uint8)
             deliver(Slice(events, None, offsets), counts, marks, workspace)
-            reached = csr_array(counts.reshape(some.size, -1))
+            reached = csr_array(counts.reshape(sent.size, -1))
             on_core = (np.ones(cores.size, np.int64), (np.arange(cores.size), cores))
-            found.append(reached @ csr_array(on_core, (cores.size, self.count)))
-        per_row = vstack(found).tocsr()
+            blocks.append(reached @ csr_array(on_core, (cores.size, self.count)))
+        per_row = vstack(blocks).tocsr()
         return per_row[np.repeat(np.arange(rows), source.channels)] if whole else per_row
 
     def _places(self, name: str, target) -> np.ndarray:
@@ -127,7 +127,7 @@ class Placement:
         return cores.reshape(part.shape).repeat(pool[0], 0).repeat(pool[1], 1).ravel()
 
     def load(self, sample: Sample, timesteps: int) -> Load:
-        """What a sample brings; it was run with spikes and arrivals recorded."""
+        """What a sample gives each core to do; it was run with spikes and arrivals recorded."""
         network, shape = self.network, (timesteps, self.count)
         pops, synops, updates, pushes = (np.zeros(shape, np.int64) for _ in range(4))
         for name, part in network.synapses.items():
@@ -140,9 +140,9 @@ class Placement:
         for name in self.cores:
             part = network.populations[name]
             places = self._places(name, part.listening)
-            each = np.bincount(places, minlength=self.count)
+            listening = np.bincount(places, minlength=self.count)
             for t in range(timesteps):
-                updates[t] += each * part.updates(t, t + 1)
+                updates[t] += listening * part.updates(t, t + 1)
         return Load(pops, synops, updates, pushes)
 
 

@@ -22,12 +22,12 @@ def price(counts: dict, profile: Profile) -> dict:
     actions which their part does not do; where there are any, or where the profile leaves
     something out, the total is a lower bound.
     """
-    each = {action: charge for charge in profile.prices for action in charge.action}
+    charges = {action: charge for charge in profile.prices for action in charge.action}
     parts = done_by_part(counts)
     total = Counter()
-    for done in parts.values():
-        total.update(done)
-    by_action = {action: times(charge.pj, total[action]) for action, charge in each.items()}
+    for times_done in parts.values():
+        total.update(times_done)
+    by_action = {action: times(charge.pj, total[action]) for action, charge in charges.items()}
     unpriced = _unpriced(parts, profile)
     return {
         "profile": profile.name,
@@ -37,24 +37,29 @@ def price(counts: dict, profile: Profile) -> dict:
         "left_out": list(profile.left_out),
         "actions": by_action,
         "parts": {
-            part: added(times(each[action].pj, done.get(action, 0)) for action in each)
-            for part, done in parts.items()
+            part: added(times(charges[action].pj, times_done.get(action, 0)) for action in charges)
+            for part, times_done in parts.items()
         },
         "evidence": {
-            kind: added(by_action[a] for a, charge in each.items() if charge.evidence == kind)
+            kind: added(by_action[a] for a, charge in charges.items() if charge.evidence == kind)
             for kind in EVIDENCE
         },
     }
 
 
 def microjoule(pj: Amount, samples: int) -> Amount:
-    """Picojoule of some samples as microjoule an inference."""
+    """Energy of some `samples` in picojoule as microjoule per sample."""
     return between(low(pj) / samples / 1e6, high(pj) / samples / 1e6)
 
 
 def done_by_part(counts: dict) -> dict[str, dict[str, int]]:
-    """All that has a price, by part: actions, and updates of active and of idle neurons."""
-    return {part: done | counts["updates"].get(part, {}) for part, done in counts["parts"].items()}
+    """How often each action that may have a price was done, by part.
+
+    Updates of active and of idle neurons are among them.
+    """
+    return {
+        part: actions | counts["updates"].get(part, {}) for part, actions in counts["parts"].items()
+    }
 
 
 def _unpriced(parts: dict, profile: Profile) -> dict[str, int]:
@@ -66,16 +71,16 @@ def _unpriced(parts: dict, profile: Profile) -> dict[str, int]:
     payers: dict[str, list[str]] = {}
     everywhere = set()
     for charge in profile.prices:
-        done_at_all = any(done.get(a) for done in parts.values() for a in charge.action)
+        done_at_all = any(times_done.get(a) for times_done in parts.values() for a in charge.action)
         for name in charge.includes:
             payers.setdefault(name, []).extend(charge.action)
             if charge.scope == "all_in" and done_at_all:
                 everywhere.add(name)
     by_update = not UPDATES.keys().isdisjoint(priced | payers.keys())
-    found = Counter()
-    for done in parts.values():
+    unpaid = Counter()
+    for times_done in parts.values():
         for action in ACTIONS | UPDATES if by_update else ACTIONS:
             paid = action in priced or action in everywhere
-            if not paid and not any(done.get(payer) for payer in payers.get(action, ())):
-                found[action] += done.get(action, 0)
-    return {action: n for action, n in found.items() if n}
+            if not paid and not any(times_done.get(payer) for payer in payers.get(action, ())):
+                unpaid[action] += times_done.get(action, 0)
+    return {action: n for action, n in unpaid.items() if n}

@@ -38,39 +38,39 @@ def _simulated(queue, placement: Placement) -> Queue | None:
     network = placement.network
     if "error" in queue.policies:
         return None
-    own = {"policies": {network.input: queue.policies[0]}}
+    policies = {"policies": {network.input: queue.policies[0]}}
     if queue.scope in ("input", "layer"):
         source = network.input if queue.scope == "input" else None
-        return Queue(queue.depth, queue.policy, source, **own)
+        return Queue(queue.depth, queue.policy, source, **policies)
     cores = {name: set(on.tolist()) for name, on in placement.cores.items()}
     whole = queue.scope == "chip" or all(len(on) == 1 for on in cores.values())
     if not whole or "drop_old" in queue.policies:
         return None
     sets = network.synapses.items()
     of_sets = {n: min(cores[s.target]) for n, s in sets} if queue.scope == "core" else None
-    return Queue(queue.depth, queue.policy, shared=True, cores=of_sets, **own)
+    return Queue(queue.depth, queue.policy, shared=True, cores=of_sets, **policies)
 
 
 def widths_of(numeric: Numeric) -> dict:
-    """Arguments of `quantize.bounded` that say the same; none where potentials have no format.
+    """The widths and rules of a chip as arguments of `integers.bounded`; none without a format.
 
     Where an overflow is an error, potentials are as wide as they can be, so that a check measures
-    the width that they need instead of ending. Currents have a width only where the rule is the
-    same as that of potentials and holds for each addition, as `bounded` has one rule for both.
+    the width that they need instead of ending. Currents have a width only where their rule is that
+    of potentials and holds for each addition, as `bounded` has one rule for both.
     """
     membrane, accumulator = numeric.membrane, numeric.accumulator
     if membrane is None:
         return {}
-    found = {"overflow": membrane.overflow, "overflow_at": membrane.at}
+    widths = {"overflow": membrane.overflow, "overflow_at": membrane.at}
     if membrane.overflow == "error":
-        return found | {"potential_bits": WIDEST}
-    found |= {"potential_bits": membrane.bits, "potential_signed": membrane.signed}
+        return widths | {"potential_bits": WIDEST}
+    widths |= {"potential_bits": membrane.bits, "potential_signed": membrane.signed}
     if membrane.at == "commit" and accumulator is not None:
         # What wraps at the end of a timestep is what would have wrapped at every addition.
-        each = accumulator.at == "each_add" or accumulator.overflow == "wrap"
-        if each and accumulator.signed and accumulator.overflow == membrane.overflow:
-            found["current_bits"] = accumulator.bits
-    return found
+        at_each_addition = accumulator.at == "each_add" or accumulator.overflow == "wrap"
+        if at_each_addition and accumulator.signed and accumulator.overflow == membrane.overflow:
+            widths["current_bits"] = accumulator.bits
+    return widths
 
 
 def narrowed(network: Network, numeric: Numeric, graded: bool) -> tuple[Network, str]:

@@ -1,4 +1,4 @@
-"""What moves between the memory of the weights and the neurons, and how much of it is distinct."""
+"""How many weights a run reads from memory, in how many words, and how many are distinct."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from evsim.synapses import WeightRows
 
 @dataclass
 class Moved:
-    """Of a set, summed over samples."""
+    """How many weights a set reads, summed over samples."""
 
     weights: int = 0  # read
     words: int = 0  # that these reads move, one row of weights after the other
@@ -36,7 +36,7 @@ def words(lengths: np.ndarray, bits: int, word_bits: int) -> np.ndarray:
 
 
 def distinct(read, lengths: np.ndarray) -> tuple[int, int]:
-    """The distinct weights among those read, summed over timesteps, and of all timesteps.
+    """How many distinct weights are read: summed over timesteps, and in all timesteps together.
 
     `read` sparse (timesteps, rows): how often; `lengths` (rows,): the elements of each row.
     """
@@ -53,14 +53,17 @@ class Shared:
     def __init__(self, rows: dict[str, WeightRows], names: list[str]):
         self.names, self.lengths, self.pieces = names, rows[names[0]].lengths, {}
         if len(names) > 1:
-            own = [rows[name] for name in names]
-            bounds = [n for row in own for n in (row.starts, row.starts + row.lengths)]
+            read = [rows[name] for name in names]
+            bounds = [n for row in read for n in (row.starts, row.starts + row.lengths)]
             ends = np.unique(np.concatenate(bounds))
             self.lengths = np.diff(ends)
             self.pieces = {name: _pieces(rows[name], ends) for name in names}
 
     def distinct(self, read: dict) -> tuple[int, int]:
-        """Of what all sets read, by set sparse (timesteps, rows), as `distinct`."""
+        """How many distinct weights all its sets read, as the function `distinct` counts them.
+
+        `read`: by set sparse (timesteps, rows).
+        """
         if not self.pieces:
             return distinct(read[self.names[0]], self.lengths)
         return distinct(sum(read[name] @ self.pieces[name] for name in self.names), self.lengths)
@@ -93,9 +96,9 @@ class Traffic:
         self.bits, self.rows = {}, {}
         arrays: dict[tuple, list[str]] = {}
         for name, part in network.synapses.items():
-            found = part.rows(*network.ends(part))
-            if found is not None:
-                self.bits[name], self.rows[name] = bits or part.weight_bits, found
+            rows = part.rows(*network.ends(part))
+            if rows is not None:
+                self.bits[name], self.rows[name] = bits or part.weight_bits, rows
                 arrays.setdefault(address(part.weights()), []).append(name)
         self.moved = {name: Moved() for name in self.rows}
         self.arrays = [Shared(self.rows, names) for names in arrays.values()]
@@ -103,34 +106,36 @@ class Traffic:
 
     def measure(self, sample: Sample) -> np.ndarray:
         """What a sample run with arrivals recorded moves: (sets + 1, fields), the last in total."""
-        own, total = {}, Moved()
+        by_set, total = {}, Moved()
         for array in self.arrays:
             read = {}
             for name in array.names:
                 reads, _, lengths = self.rows[name]
                 read[name] = delivered(self.network, sample, name) @ reads
                 per_row = read[name].sum(axis=0)
-                own[name] = moved = Moved(
+                by_set[name] = moved = Moved(
                     int(per_row @ lengths),
                     int(per_row @ words(lengths, self.bits[name], self.word_bits)),
                     *distinct(read[name], lengths),
                 )
                 total += Moved(moved.weights, moved.words)
             total += Moved(0, 0, *array.distinct(read))
-        return np.array([astuple(moved) for moved in [*(own[name] for name in self.moved), total]])
+        return np.array(
+            [astuple(moved) for moved in [*(by_set[name] for name in self.moved), total]]
+        )
 
     def take(self, measured: np.ndarray) -> None:
-        """Take in the measures of the next sample."""
-        *own, total = (Moved(*map(int, row)) for row in measured)
-        for name, moved in zip(self.moved, own, strict=True):
+        """Add the measures of the next sample, as `measure` gave them."""
+        *by_set, total = (Moved(*map(int, row)) for row in measured)
+        for name, moved in zip(self.moved, by_set, strict=True):
             self.moved[name] += moved
         self.total += total
 
     def as_dict(self) -> dict:
         """By set, and in total: bits used of the bits moved, weights read for each distinct one."""
-        found = {name: self._figures(moved, self.bits[name]) for name, moved in self.moved.items()}
+        sets = {name: self._figures(moved, self.bits[name]) for name, moved in self.moved.items()}
         used = sum(moved.weights * self.bits[name] for name, moved in self.moved.items())
-        return {"word_bits": self.word_bits, "sets": found, "total": self._sums(self.total, used)}
+        return {"word_bits": self.word_bits, "sets": sets, "total": self._sums(self.total, used)}
 
     def _figures(self, moved: Moved, bits: int) -> dict:
         return {"weight_bits": bits, **self._sums(moved, moved.weights * bits)}

@@ -12,6 +12,7 @@ from evsim.base import interruption
 from evsim.base.errors import EvsimError, mismatch
 from evsim.base.kernel import UNKEPT
 from evsim.base.screen import ReaderGone, complain, trace
+from evsim.cli import translate as translate
 from evsim.studies.job import Interrupted
 
 COMMANDS = (
@@ -55,23 +56,24 @@ def _status_of(arguments: list[str]) -> int:
         with _command().make_context("evsim", arguments or ["--help"]) as context:
             _command().invoke(context)
     except (KeyboardInterrupt, typer.Abort, Interrupted) as error:
-        return complain(str(error) or "interrupted", interruption.status())
+        return complain(translate.in_options(str(error)) or "interrupted", interruption.status())
     except ReaderGone:
         raise
     except Exception as error:
         if not interruption.was_raised():
-            return _ended(error)
+            return _ended(error, arguments)
     if interruption.was_raised():  # and lost by a library
         return complain("interrupted", interruption.status())
     return 0
 
 
-def _ended(error: Exception) -> int:
+def _ended(error: Exception, arguments: list[str]) -> int:
     """The exit status of a command that ends on an exception; says what is wrong."""
     if isinstance(error, typer.Exit):
         return error.exit_code
     if isinstance(error, EvsimError):
-        return complain(str(error), 2)
+        command = _command().commands.get(arguments[0]) if arguments else None
+        return complain(str(translate.of_command(error, command)), 2)
     if isinstance(error, MemoryError):
         return complain("out of memory: fewer --jobs or a smaller --memory may help", 2)
     if hasattr(error, "format_message"):  # a usage error, whichever typer raised it

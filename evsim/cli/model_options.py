@@ -11,6 +11,7 @@ import typer
 from evsim.base.errors import EvsimError, mismatch
 from evsim.base.screen import say
 from evsim.cli import options as options
+from evsim.cli import translate as translate
 
 
 def number(option: str, fraction: bool = False, closed: bool = False):
@@ -88,7 +89,7 @@ def read(path: Path, **asked):
 
 
 def artificial(path: Path, **options):
-    """The same for an artificial network."""
+    """What the reader made of a file with an artificial network; EvsimError for a spiking one."""
     reading = read(path, **options)
     if hasattr(reading.content, "populations"):
         expected = "an artificial one (convert this one, then run it)"
@@ -99,7 +100,7 @@ def artificial(path: Path, **options):
 def tell(reading, silent: bool) -> None:
     """Say on standard error what the reader decided, when all went well."""
     for note in () if silent else reading.notes:
-        say(note)
+        say(translate.in_options(note))
 
 
 @contextlib.contextmanager

@@ -69,12 +69,12 @@ def check_writes(writes: bool, keep: Path | None) -> None:
         raise mismatch("no --keep", "the folder that workers write to", "--cluster-writes")
 
 
-def profile(name: str, option: str = "--prices"):
+def profile(name: str, parameter: str = "prices"):
     """The profile of a chip: one that comes with evsim, or a file, which may be anybody's."""
     from evsim.chip.profile import Profile, find
     from evsim.formats.guard import guarded
 
-    return guarded(find(name, option), Profile.read, text=True)
+    return guarded(find(name, parameter), Profile.read, text=True)
 
 
 def checked_machine(accumulate: str, update: str, input: str) -> dict[str, str]:

@@ -12,10 +12,10 @@ import threading
 from multiprocessing import resource_tracker
 from pathlib import Path
 
-from evsim.base.errors import EvsimError, mismatch
+from evsim.base.errors import EvsimError, Parameter, mismatch
 from evsim.base.processors import cores
 
-OPTION = "--cluster"
+PLACE = Parameter("cluster")
 QUICKLY = {  # instead of Dask's own, which gives memory back at once: twenty times the page faults
     "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1},
     "distributed.worker.profile.enabled": False,
@@ -52,10 +52,14 @@ def cluster_of(client) -> Cluster:
 
 @contextlib.contextmanager
 def opened(where: str | None, writes: bool = False):
-    """The cluster that the option --cluster names, None without one; it is closed in the end."""
+    """The cluster at `where`, closed in the end: local, local:N, a scheduler's address or its file.
+
+    None where `where` is None. `writes`: as of `Cluster`. Raises EvsimError where no scheduler
+    answers, or the packages of Dask are missing.
+    """
     if where is None:
         if writes:
-            raise mismatch(f"no {OPTION}", "it", "--cluster-writes")
+            raise mismatch("no `cluster`", "it", Parameter("cluster_writes"))
         yield None
         return
     connect = _connection(where)
@@ -63,7 +67,7 @@ def opened(where: str | None, writes: bool = False):
         import distributed
     except ImportError as error:
         needed = "needs dask and distributed: pip install 'evsim[cluster]'"
-        raise EvsimError(f"{needed} ({error})", OPTION) from None
+        raise EvsimError(f"{needed} ({error})", PLACE) from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)  # we say it in our own words
     with contextlib.ExitStack() as stack:
         client = connect(distributed, stack)
@@ -72,17 +76,17 @@ def opened(where: str | None, writes: bool = False):
 
 def _connection(where: str):
     """What makes a client of Dask's package and a stack that closes it."""
-    found = re.fullmatch(r"local(?::(\d+))?", where)
-    if found and found[1] != "0":
-        return lambda distributed, stack: _local(distributed, stack, int(found[1] or cores()))
+    local = re.fullmatch(r"local(?::(\d+))?", where)
+    if local and local[1] != "0":
+        return lambda distributed, stack: _local(distributed, stack, int(local[1] or cores()))
     if re.fullmatch(r"(tcp|tls)://\S+:\d+", where):
         return lambda distributed, stack: _remote(distributed, stack, where, address=where)
     if where.endswith(".json"):
         if not Path(where).is_file():
-            raise EvsimError("no such file, expected that of a Dask scheduler", OPTION, where)
+            raise EvsimError("no such file, expected that of a Dask scheduler", PLACE, where)
         return lambda distributed, stack: _remote(distributed, stack, where, scheduler_file=where)
     expected = "local, local:N, tcp://HOST:PORT, tls://HOST:PORT or a scheduler's .json file"
-    raise mismatch(repr(where), expected, OPTION)
+    raise mismatch(repr(where), expected, PLACE)
 
 
 def _remote(distributed, stack, where: str, **place):
@@ -90,7 +94,7 @@ def _remote(distributed, stack, where: str, **place):
         return stack.enter_context(distributed.Client(timeout=SECONDS, **place))
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise EvsimError(f"no scheduler answers: {reason}", OPTION, where) from None
+        raise EvsimError(f"no scheduler answers: {reason}", PLACE, where) from None
 
 
 def _local(distributed, stack, count: int):

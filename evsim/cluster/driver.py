@@ -80,12 +80,12 @@ class Driver:
         source = None if data is None else Source.of(data, settings)
         writes = store and cluster.writes
         folder = (os.path.abspath(store.folder), store.identity) if writes else None
-        own = uuid.uuid4().hex, settings, limits, jobs, measure, source, folder
-        self.assignment = Assignment(*own)
+        about = uuid.uuid4().hex, settings, limits, jobs, measure, source, folder
+        self.assignment = Assignment(*about)
         self.travelled: tuple | None = None  # network and assignment, on the cluster
 
     def samples(self) -> Iterator[Sample]:
-        """Finished samples, those of a slice in order."""
+        """Finished samples as they arrive; those of one slice are in order."""
         try:
             while not self.slices.finished and not self.stop.is_set():
                 self._look()
@@ -116,12 +116,12 @@ class Driver:
         now = time.monotonic()
         if now - self.looked < LOOK + LOOK_EACH * len(self.workers):
             return
-        self.looked, found = now, self.link.workers()
-        if found is None:
+        self.looked, present = now, self.link.workers()
+        if present is None:
             return
-        for address in [address for address in self.workers if address not in found]:
+        for address in [address for address in self.workers if address not in present]:
             self._gone(self.workers.pop(address))
-        for address, facts in found.items():
+        for address, facts in present.items():
             if address not in self.workers:
                 worker = self.workers[address] = Worker(address, facts["nthreads"])
                 self.link.ask(GREETING, worker, remote.greeting)
@@ -183,7 +183,9 @@ class Driver:
 
     def _sent(self) -> tuple:
         """The network and the assignment on the cluster, from where every worker gets them."""
-        if self.travelled is None or any(own.status in GONE for own in self.travelled):
+        if self.travelled is None or any(
+            assignment.status in GONE for assignment in self.travelled
+        ):
             networks, digest = self.cluster.networks, self.plan.network.digest
             network = networks.pop(digest, None)
             if network is None or network.status in GONE:
@@ -191,8 +193,8 @@ class Driver:
             networks[digest] = network
             while len(networks) > NETWORKS:
                 del networks[next(iter(networks))]
-            own = self.link.scatter(f"evsim-run-{self.assignment.name}", self.assignment)
-            self.travelled = network, own
+            assignment = self.link.scatter(f"evsim-run-{self.assignment.name}", self.assignment)
+            self.travelled = network, assignment
         return self.travelled
 
     def _prepare(self, worker: Worker) -> None:
@@ -204,7 +206,7 @@ class Driver:
 
     def _hand_out(self) -> None:
         """Give slices to workers that have room for them, first to those that have none."""
-        new = sum(some for _, some in self.early) < AHEAD
+        new = sum(waiting for _, waiting in self.early) < AHEAD
         ready = sum(worker.state == READY for worker in self.workers.values())
         for worker in sorted(self.workers.values(), key=lambda worker: len(worker.attempts)):
             if worker.free:
@@ -240,44 +242,44 @@ class Driver:
 
     def _late(self, worker: Worker) -> Slice | None:
         """A slice that an idle worker would be done with before the one that has it."""
-        pace, found = self.pace, []
+        pace, late = self.pace, []
         for part in self.slices.open:
             if len(part.attempts) == 1 and not part.attempts[0].ended:
                 [other] = part.attempts
                 left = other.worker.ends_in(other, pace)
-                own = worker.expected(len(part), pace)
-                if left is not None and own is not None and left > own:
-                    found.append((left - own, part))
-        return max(found, key=lambda row: row[0])[1] if found else None
+                here = worker.expected(len(part), pace)
+                if left is not None and here is not None and left > here:
+                    late.append((left - here, part))
+        return max(late, key=lambda row: row[0])[1] if late else None
 
     # What they answer
 
     def _arriving(self) -> Iterator[Sample]:
         """The samples that arrive in a while."""
-        for attempt, found in self.link.answers():
+        for attempt, answer in self.link.answers():
             if attempt.what == SLICE:
-                yield from self._slice_ended(attempt, found)
+                yield from self._slice_ended(attempt, answer)
             elif self.workers.get(attempt.worker.address) is attempt.worker:
-                self._greeted(attempt, found)
+                self._greeted(attempt, answer)
                 self._tell()
 
-    def _greeted(self, attempt: Attempt, found) -> None:
+    def _greeted(self, attempt: Attempt, answer) -> None:
         """A worker has greeted, or is ready."""
         worker = attempt.worker
-        if isinstance(found, Lost):  # what it was sent is lost; a worker that is gone is seen soon
+        if isinstance(answer, Lost):  # what it was sent is lost; a worker that is gone is seen soon
             worker.state = GREETING
             self.link.ask(GREETING, worker, remote.greeting)
-        elif isinstance(found, Raised):
-            expected = attempt.what == GREETING or isinstance(found.error, OSError | MemoryError)
+        elif isinstance(answer, Raised):
+            expected = attempt.what == GREETING or isinstance(answer.error, OSError | MemoryError)
             if not expected:
-                raise found.error
-            self._refuse(worker, str(found))
+                raise answer.error
+            self._refuse(worker, str(answer))
         elif attempt.what == PREPARING:
-            worker.state, worker.reads = READY, found
+            worker.state, worker.reads = READY, answer
         else:
-            other = [name for name, ours in self.versions.items() if found.get(name) != ours]
+            other = [name for name, ours in self.versions.items() if answer.get(name) != ours]
             if other:
-                ours, theirs = self.versions[other[0]], found.get(other[0])
+                ours, theirs = self.versions[other[0]], answer.get(other[0])
                 self._refuse(worker, f"{other[0]} {theirs}, expected {ours} as here")
             else:
                 self._prepare(worker)
@@ -287,52 +289,54 @@ class Driver:
         self.refused = EvsimError(f"refused as a worker: {reason}", file=worker.address)
         self.say(str(self.refused))
 
-    def _slice_ended(self, attempt: Attempt, found) -> Iterator[Sample]:
+    def _slice_ended(self, attempt: Attempt, outcome) -> Iterator[Sample]:
         """A slice has its outcome, or has to be begun again."""
         worker, part = attempt.worker, attempt.part
         if attempt not in worker.attempts:
             return  # it was given up
         self._drop(attempt)
         worker.hangs = False
-        if isinstance(found, Raised):
-            self._died(part, f"worker {worker.address}: {found}", found.error)
-        if isinstance(found, Raised | Lost) or part.done:
+        if isinstance(outcome, Raised):
+            self._died(part, f"worker {worker.address}: {outcome}", outcome.error)
+        if isinstance(outcome, Raised | Lost) or part.done:
             self._again(part)
             return
-        if found.count:
-            worker.pace, worker.last = found.seconds / found.count, found.count
-            self.bytes = found.size / found.count
-        whole = found.count == len(part) or found.error is not None or self.stop.is_set()
-        if not whole or not self._is_seen(worker, found):
+        if outcome.count:
+            worker.pace, worker.last = outcome.seconds / outcome.count, outcome.count
+            self.bytes = outcome.size / outcome.count
+        whole = outcome.count == len(part) or outcome.error is not None or self.stop.is_set()
+        if not whole or not self._is_seen(worker, outcome):
             part.brings = part.brings or whole
             self._again(part)
             return
-        if found.error is not None:
-            self._fail(part.first + found.count, found.error)
+        if outcome.error is not None:
+            self._fail(part.first + outcome.count, outcome.error)
         if not part.done:
             self.slices.finish(part)
         self._give_up(part)
-        yield from self._taken(found, part)
+        yield from self._taken(outcome, part)
 
-    def _is_seen(self, worker: Worker, found: Outcome) -> bool:
+    def _is_seen(self, worker: Worker, outcome: Outcome) -> bool:
         """Whether the shard that a worker wrote is there for the client, too."""
-        if found.unwritten:
-            self.say(f"{worker.address} writes no shard, its samples come here: {found.unwritten}")
-        if found.shard and not (self.store.folder / found.shard).exists():
+        if outcome.unwritten:
+            self.say(
+                f"{worker.address} writes no shard, its samples come here: {outcome.unwritten}"
+            )
+        if outcome.shard and not (self.store.folder / outcome.shard).exists():
             self.say(f"{worker.address} wrote a shard that is not seen here")
             return False
         return True
 
-    def _taken(self, found: Outcome, part: Slice) -> Iterator[Sample]:
+    def _taken(self, outcome: Outcome, part: Slice) -> Iterator[Sample]:
         """The samples of an outcome, which are in the store by then."""
-        if not found.count:
+        if not outcome.count:
             return
-        samples = found.samples
+        samples = outcome.samples
         if self.store:
-            self.store.adopt(found.arrays, found.took, found.shard is not None)
-        some = size(samples[0].without_recordings()) * len(samples)
+            self.store.adopt(outcome.arrays, outcome.took, outcome.shard is not None)
+        bytes_held = size(samples[0].without_recordings()) * len(samples)
         frontier = part.last if self.slices.finished else self.slices.frontier
-        self.early = [(p, n) for p, n in [*self.early, (part.first, some)] if p > frontier]
+        self.early = [(p, n) for p, n in [*self.early, (part.first, bytes_held)] if p > frontier]
         yield from samples
 
     def _fail(self, place: int, error: BaseException) -> None:
@@ -357,11 +361,11 @@ class Driver:
 
     def _drop(self, attempt: Attempt) -> None:
         """Forget an attempt."""
-        own = attempt.worker.attempts
-        first = own and own[0] is attempt
-        for attempts in (own, attempt.part.attempts):
+        of_worker = attempt.worker.attempts
+        first = of_worker and of_worker[0] is attempt
+        for attempts in (of_worker, attempt.part.attempts):
             if attempt in attempts:
                 attempts.remove(attempt)
-        if first and own:
-            own[0].since = time.monotonic()
+        if first and of_worker:
+            of_worker[0].since = time.monotonic()
         self.link.release(attempt)

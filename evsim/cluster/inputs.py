@@ -12,36 +12,36 @@ from evsim.engine.threads import input_of
 
 
 def held(plan: Plan, inputs, settings: Settings, first: int, last: int):
-    """(inputs from place `first` to before `last`, their bytes, None).
+    """The inputs from place `first` to before `last` in memory: (inputs, their bytes, None).
 
-    Where one cannot be read: those before it, their bytes, the error.
+    Where one cannot be read: (those before it, their bytes, the error).
     """
     events = isinstance(inputs, Events)
-    found, error = [], None
+    inputs_read, error = [], None
     try:
         for place in range(first, last):
-            one = inputs.of(place) if events else np.asarray(inputs[place])
-            if not events and one.dtype.kind == "f" and not np.isfinite(one).all():
+            values = inputs.of(place) if events else np.asarray(inputs[place])
+            if not events and values.dtype.kind == "f" and not np.isfinite(values).all():
                 input_of(plan, inputs, settings, place)  # says so
-            found.append(one)
+            inputs_read.append(values)
     except EvsimError as mistake:
         error = mistake
-    if not found:
+    if not inputs_read:
         return (), 0, error
     if events:
-        return *_events(inputs, found), error
-    images = np.stack(found)
+        return *_events(inputs, inputs_read), error
+    images = np.stack(inputs_read)
     return images, images.nbytes, error
 
 
-def _events(events: Events, found: list[tuple]) -> tuple[Events, int]:
-    """The same events of some samples, and their bytes."""
-    timestep, neuron, value = (np.concatenate(column) for column in zip(*found, strict=True))
+def _events(events: Events, samples: list[tuple]) -> tuple[Events, int]:
+    """The events of these samples as one `Events`, and their bytes."""
+    timestep, neuron, value = (np.concatenate(column) for column in zip(*samples, strict=True))
     columns = {"timestep": timestep, "neuron": neuron}
-    columns["sample"] = np.repeat(np.arange(len(found)), [len(one[0]) for one in found])
+    columns["sample"] = np.repeat(np.arange(len(samples)), [len(sample[0]) for sample in samples])
     if events.graded or (value != 1).any():
         columns["value"] = value
     timesteps = int(timestep.max(initial=0)) + 1
     about = {"shape": events.shape, "timesteps": timesteps, "graded": events.graded}
     size = sum(column.nbytes for column in columns.values())
-    return Events(**columns, samples=len(found), **about), size
+    return Events(**columns, samples=len(samples), **about), size

@@ -50,15 +50,15 @@ class Link:
         self.fetching = 0
 
     def workers(self) -> dict[str, dict] | None:
-        """What the scheduler knows of every worker, by address; None: it does not answer now.
+        """What the scheduler knows of every worker, by address; None where it does not answer now.
 
         Raises EvsimError if it has gone.
         """
         if self.client.status == "running":
             with contextlib.suppress(OSError, asyncio.TimeoutError, asyncio.CancelledError):
-                found = self.client.scheduler_info()["workers"]
+                workers = self.client.scheduler_info()["workers"]
                 self.answered = time.monotonic()
-                return found
+                return workers
         if self.closed or time.monotonic() - self.answered > SILENCE:
             raise self.gone
         return None
@@ -139,21 +139,22 @@ class Link:
         for attempt in attempts:
             names.setdefault(attempt.worker.address, []).append(attempt.name)
 
-        async def ask(address: str, own: list[str]):
+        async def ask(address: str):
             with contextlib.suppress(Exception):
-                await self.client.run(remote.halt, own, workers=[address], on_error="ignore")
+                halted = names[address]
+                await self.client.run(remote.halt, halted, workers=[address], on_error="ignore")
 
-        for address, own in names.items():
-            self._soon(ask(address, own))
+        for address in names:
+            self._soon(ask(address))
 
     def release(self, attempt: Attempt) -> None:
-        """Nobody waits for an attempt any more."""
+        """Forget an attempt: its result is not fetched, and the workers may drop it."""
         if attempt.fetch is not None:
             attempt.fetch.cancel()  # from a worker that is gone it would never come
         attempt.future.release()
 
     def cancel(self, attempts: list[Attempt]) -> None:
-        """Take attempts back."""
+        """Take attempts back: workers end those that run and drop those that wait."""
         self.halt(attempts)
         with contextlib.suppress(Exception):
             self.client.cancel([attempt.future for attempt in attempts], force=True)

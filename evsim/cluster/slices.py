@@ -96,7 +96,7 @@ class Slices:
             self.again.append(part)
 
     def finish(self, part: Slice) -> None:
-        """A slice is done."""
+        """Take a slice out of what is to be done."""
         part.done = True
         self.open.remove(part)
         if part in self.again:

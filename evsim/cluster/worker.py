@@ -48,11 +48,11 @@ class Source:
     @classmethod
     def of(cls, path: str, settings: Settings) -> Source | None:
         """The source at `path`; None where it is no file."""
-        found = _stamp(path)
-        if found is None:
+        stamp = _stamp(path)
+        if stamp is None:
             return None
         last = settings.first_sample + settings.samples
-        return cls(path, os.path.abspath(path), *found, settings.first_sample, last)
+        return cls(path, os.path.abspath(path), *stamp, settings.first_sample, last)
 
     def data(self) -> Data | None:
         """The file, opened, if there is the same one here."""
@@ -67,10 +67,10 @@ class Source:
 def _stamp(path: str) -> tuple[int, int] | None:
     """The size of a file and when it was last changed; None where there is none."""
     try:
-        found = os.stat(path)
+        state = os.stat(path)
     except OSError:
         return None
-    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+    return (state.st_size, state.st_mtime_ns) if stat.S_ISREG(state.st_mode) else None
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Outcome:
 
     @property
     def samples(self) -> list[Sample]:
-        """The samples."""
+        """The finished samples, made of the arrays of the outcome."""
         if not self.count:
             return []
         first = int(self.arrays["samples"][0])
@@ -121,11 +121,11 @@ class Outcome:
 
 
 class Arrays(dict):
-    """The arrays of a shard, in memory."""
+    """The arrays of a shard in memory, by place, with what `samples_of` asks of a `Shard`."""
 
     @property
     def places(self) -> list[str]:
-        """Their places."""
+        """The places of all arrays, in order."""
         return list(self)
 
 
@@ -156,8 +156,8 @@ class Ready:
         self.inputs, source = None, assignment.source
         self.data = source and source.data()
         if self.data is not None:
-            found, some = self.data.inputs, slice(source.first, source.last)
-            self.inputs = found[some] if isinstance(found, Events) else found.part(some)
+            inputs, samples = self.data.inputs, slice(source.first, source.last)
+            self.inputs = inputs[samples] if isinstance(inputs, Events) else inputs.part(samples)
 
 
 _lock = threading.Lock()  # one slice at a time: it takes all threads of the worker
@@ -210,16 +210,16 @@ def _work(network, assignment: Assignment, part: Part, threads: int, stop) -> Ou
     ready, settings = _made_ready(network, assignment), assignment.settings
     inputs, places = ready.inputs, range(part.first, part.first + part.count)
     if part.inputs is not None:
-        own = {"first_sample": settings.first_sample + part.first, "samples": part.count}
-        inputs, settings, places = part.inputs, replace(settings, **own), range(part.count)
+        place = {"first_sample": settings.first_sample + part.first, "samples": part.count}
+        inputs, settings, places = part.inputs, replace(settings, **place), range(part.count)
     elif inputs is None:
         raise OSError("the data file that was here is here no more")
     jobs = min(threads, assignment.jobs or threads)
     samples, error, begin = [], None, time.perf_counter()
     measure = assignment.measure
-    with closing(simulate(ready.plan, inputs, settings, jobs, stop, places, measure)) as found:
+    with closing(simulate(ready.plan, inputs, settings, jobs, stop, places, measure)) as simulated:
         try:
-            samples.extend(found)
+            samples.extend(simulated)
         except Stopped:
             pass
         except EvsimError as mistake:

@@ -53,16 +53,16 @@ class Worker:
     def ends_in(self, attempt: Attempt, pace: float | None) -> float | None:
         """Seconds until it should be done with one of its slices; None: not known."""
         left = 0.0
-        for own in self.attempts:
-            expected = self.expected(len(own.part), pace)
+        for waiting in self.attempts:
+            expected = self.expected(len(waiting.part), pace)
             if expected is None:
                 return None
-            if own is self.attempts[0]:
-                gone = time.monotonic() - own.since
+            if waiting is self.attempts[0]:
+                gone = time.monotonic() - waiting.since
                 left = max(expected - gone, 0.0) if gone < LATE * expected else float("inf")
             else:
                 left += expected
-            if own is attempt:
+            if waiting is attempt:
                 break
         return left
 

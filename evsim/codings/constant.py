@@ -7,12 +7,12 @@ IN_WINDOW, FACTS = False, {}
 
 
 def signed(values):
-    """Any value is sent."""
+    """Always: any value may be sent."""
     return True
 
 
 def encode(values, first, steps, key, stream):
-    """Append the one timestep that stands for all; `values` are the scaled inputs."""
+    """Append the one timestep that stands for all; `values` (neurons,) are the scaled inputs."""
     neurons = np.flatnonzero(values)
     stream.extend(neurons, np.zeros(neurons.size, np.int64), 1, values[neurons])
 

@@ -9,15 +9,18 @@ IN_WINDOW, FACTS = False, {}
 
 
 def signed(values):
-    """Whether any event is not +1."""
+    """Whether the value of any event is not +1."""
     return bool((values[2] != 1).any())
 
 
 def encode(values, first, steps, key, stream):
-    """Append `steps` timesteps from `first` on; `values` are (timesteps, neurons, values)."""
+    """Append the events of `steps` timesteps from `first` on to a stream.
+
+    `values` are the arrays (timesteps, neurons, values) of a sample's events, in order of time.
+    """
     timesteps, neurons, value = values
-    some = slice(*np.searchsorted(timesteps, (first, first + steps)))
-    stream.extend(neurons[some], timesteps[some] - first, steps, value[some])
+    span = slice(*np.searchsorted(timesteps, (first, first + steps)))
+    stream.extend(neurons[span], timesteps[span] - first, steps, value[span])
 
 
 def largest(values) -> float:
@@ -26,7 +29,7 @@ def largest(values) -> float:
 
 
 def charges_of(values, neurons, window):
-    """The charges (neurons,) that a sample's events mean, and no facts.
+    """Durations (neurons,), int32, signed, that a sample's events mean; and no facts.
 
     Raises EvsimError where a neuron sends anything but on at timestep 0 and off in the window.
     """
@@ -34,20 +37,20 @@ def charges_of(values, neurons, window):
 
 
 def charges_of_events(events: tuple, neurons: int, window: int) -> np.ndarray:
-    """The charges that these (timesteps, neurons, values) are the events of.
+    """Durations (neurons,), int32, signed, of events (timesteps, neurons, values).
 
     Raises EvsimError where a neuron sends anything but on at timestep 0 and off in the window.
     """
     timesteps, sources, values = events
     first = timesteps == 0
-    found = np.zeros(neurons, np.int32)
+    charges = np.zeros(neurons, np.int32)
     off, on = np.zeros(neurons, np.int64), np.zeros(neurons, np.int64)
     np.add.at(on, sources[first], values[first].astype(np.int64))
     np.add.at(off, sources[~first], values[~first].astype(np.int64))
-    found[sources[~first]] = timesteps[~first]
-    found *= on.astype(np.int32)
+    charges[sources[~first]] = timesteps[~first]
+    charges *= on.astype(np.int32)
     counts = np.bincount(sources, minlength=neurons)
-    wrong = (counts != 0) & (counts != 2) | (on != -off) | (np.abs(found) >= window)
+    wrong = (counts != 0) & (counts != 2) | (on != -off) | (np.abs(charges) >= window)
     if wrong.any():
         neuron = int(np.flatnonzero(wrong)[0])
         times = timesteps[sources == neuron][:3].tolist()
@@ -55,4 +58,4 @@ def charges_of_events(events: tuple, neurons: int, window: int) -> np.ndarray:
             f"{counts[neuron]} events of neuron {neuron}, at timesteps {times}",
             f"an event at timestep 0 and its opposite within the window of {window}, or none",
         )
-    return found
+    return charges

@@ -10,12 +10,15 @@ IN_WINDOW, FACTS = False, {}
 
 
 def signed(values):
-    """All events are +1."""
+    """Never: all events are +1."""
     return False
 
 
 def encode(values, first, steps, key, stream):
-    """Append `steps` timesteps from `first` on; computed in float64 from the run's values."""
+    """Append the events of `steps` timesteps from `first` on to a stream.
+
+    `values` (neurons,) are the scaled inputs; times are computed from them in float64.
+    """
     neurons = np.flatnonzero(values > 0)
     rest = 1 - np.minimum(values[neurons].astype(np.float64), 1)
     times = np.floor(rest * ((key.window or key.timesteps) - 1) + 0.5).astype(np.int64)

@@ -9,12 +9,15 @@ IN_WINDOW, FACTS = False, {}
 
 
 def signed(values):
-    """Whether any event may be -1."""
+    """Whether any event may be -1, as a value is below 0."""
     return bool((values < 0).any())
 
 
 def encode(values, first, steps, key, stream):
-    """Append `steps` timesteps from `first` on."""
+    """Append the events of `steps` timesteps from `first` on to a stream.
+
+    `values` (neurons,) are the scaled inputs, `key` says which random numbers are drawn.
+    """
     channels, offsets, signs = stream.reserve(steps)
     signs = np.empty(0, values.dtype) if signs is None else signs
     words = [key.seed & 0xFFFFFFFF, key.seed >> 32, first, key.sample, key.population]

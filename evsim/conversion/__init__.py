@@ -109,12 +109,12 @@ def convert(
     choices = Choices(*rules, graph.starts(stagger))
     if method == "spike-norm" and len(images):
         walk = Walk("norm", graph, model.input, images, choices, work)
-        found = spike_norm(walk, per_channel, Finish(graph))
+        measured = spike_norm(walk, per_channel, Finish(graph))
     else:
         rule = {"method": method, "percentile": percentile, "per_channel": per_channel}
         rule |= {"timesteps": timesteps, "v_init": v_init}
-        found = from_activations(graph, model, images, **rule, work=work)
-    graph, scales = unrolling.apply(graph, spread(graph, found, threshold_scale))
+        measured = from_activations(graph, model, images, **rule, work=work)
+    graph, scales = unrolling.apply(graph, spread(graph, measured, threshold_scale))
     if correct_bias and len(images):
         walk = Walk("bias", graph, model.input, images, choices, work)
         correct(walk, scales, model, images, work)
@@ -161,7 +161,7 @@ def convert_to_switches(
     unrolling.check(model, "switch")
     graph = fold(model, pooling)
     _check_images(graph, model, images)
-    found = from_activations(
+    measured = from_activations(
         graph,
         model,
         images,
@@ -172,7 +172,7 @@ def convert_to_switches(
         v_init=switching.lift,
         work=Work.of(jobs, progress=progress, kept=kept, stop=stop),
     )
-    graph, scales = unrolling.apply(graph, spread(graph, found, threshold_scale))
+    graph, scales = unrolling.apply(graph, spread(graph, measured, threshold_scale))
     description = model.description or None
     network = build_switching(
         graph, scales, model.input, switching, images, description=description

@@ -33,7 +33,7 @@ class Unrolling:
         return self.thresholds == "shared" or self.unroll == "recurrent"
 
     def check(self, model: Model, scheme: str, correct_bias: bool = False) -> None:
-        """Raise an error for words and numbers that do not fit each other or the model."""
+        """Raise EvsimError for choices that do not fit each other or the model."""
         given = {"unroll": self.unroll, "unroll_thresholds": self.thresholds or "own"}
         for name, value in given.items():
             if value not in WORDS[name]:
@@ -55,7 +55,7 @@ class Unrolling:
             raise mismatch("'recurrent'", "'copies' with scheme 'ttfs'", "unroll")
 
     def apply(self, graph: Graph, scales: dict) -> tuple[Graph, dict]:
-        """The graph to build and its scales."""
+        """The graph to build and its scales, its blocks unrolled or made recurrent."""
         scales = tied_scales(graph, scales, self.shared)
         if self.unroll == "copies":
             return graph, scales
@@ -63,20 +63,20 @@ class Unrolling:
 
 
 def mark(graph: Graph, model: Model) -> None:
-    """Say of every node that belongs to a block where it is in it."""
-    found, seen = {}, Counter()
+    """Note on every node of a block where in the block it is."""
+    places, seen = {}, Counter()
     graph.turns = {block.name: len(block.turns) for block in model.blocks}
     for block in model.blocks:
         for turn in range(len(block.turns)):
             layers = dict.fromkeys(block.turns[turn], "")
             layers |= dict(zip(block.layers(turn), block.layers(0), strict=True))
-            found |= {name: (block, turn, first) for name, first in layers.items()}
+            places |= {name: (block, turn, first) for name, first in layers.items()}
     for node in graph.nodes.values():
-        own = node.measured or node.layer or node.name
-        inside = own in found and node.kind != "readout"
-        if inside or node.name in found:
-            block, turn, first = found[own if inside else node.name]
-            key = (block.name, turn, first or own, node.kind)
+        layer = node.measured or node.layer or node.name
+        inside = layer in places and node.kind != "readout"
+        if inside or node.name in places:
+            block, turn, first = places[layer if inside else node.name]
+            key = (block.name, turn, first or layer, node.kind)
             place = (*key[2:], seen[key])
             seen[key] += 1
             mine = Place(block.name, block.inject, turn if inside else None, place)
@@ -105,22 +105,22 @@ def tied_scales(graph: Graph, scales: dict, shared: bool) -> dict:
         if node.place is None:
             continue
         sources = [s for s, map in node.terms if map.weighted and origins[s] != INPUT]
-        own = [node.name] if node.name in scales and origins[node.name] != INPUT else []
-        whole.update(sources, own)
-        for kind, names in (("sources", sources), ("own", own)):
+        population = [node.name] if node.name in scales and origins[node.name] != INPUT else []
+        whole.update(sources, population)
+        for kind, names in (("sources", sources), ("own", population)):
             key = node.place.block, node.place.position, kind
             earlier = firsts.setdefault(key, names)
             join(*names, *(earlier if shared and node.place.turn is not None else ()))
-    found = dict(scales)
+    tied = dict(scales)
     for name in scales:
         if groups[name] & whole:
             top = max(scales[other].max() for other in groups[name])
-            found[name] = np.asarray(top)
-    return found
+            tied[name] = np.asarray(top)
+    return tied
 
 
 def share(graph: Graph, populations: dict, synapses: dict) -> None:
-    """Let equal arrays of the parts of a block be one array."""
+    """Make equal arrays of the parts of a block one array in memory."""
     held: dict[tuple, np.ndarray] = {}
     for parts in (populations, synapses):
         for name, part in parts.items():
@@ -140,7 +140,7 @@ def _content(value: np.ndarray) -> tuple:
 
 
 def unshared(graph: Graph, network: Network, model: Model) -> list[str]:
-    """A note for every block of which the network has more arrays of weights than the model."""
+    """A note for each block of which the network has more arrays of weights than the model."""
     notes = []
     for block in model.blocks:
         layers = [model.layers[name] for name in block.turns[0]]
@@ -151,10 +151,10 @@ def unshared(graph: Graph, network: Network, model: Model) -> list[str]:
             if (place := graph.nodes[part.target].place) and place.block == block.name
             if part.kind in ("conv", "dense", "sparse")
         ]
-        found = len({weight.__array_interface__["data"][0] for weight in sets})
-        if found > expected:
+        arrays = len({weight.__array_interface__["data"][0] for weight in sets})
+        if arrays > expected:
             notes.append(
-                f"the populations of block {block.name!r} have {found} arrays of weights, its "
+                f"the populations of block {block.name!r} have {arrays} arrays of weights, its "
                 f"layers {expected}: what it takes or gives is no activation with one scale"
             )
     return notes
@@ -168,12 +168,14 @@ def _recurrent(graph: Graph, scales: dict, delay: int) -> tuple[Graph, dict]:
     turns: dict[tuple, dict] = {}  # (block, turn): nodes by position
     for node in graph.nodes.values():
         if node.place and node.place.turn is not None:
-            own = node.place.block, node.place.turn
-            turns.setdefault(own, {})[node.place.position] = node
+            nodes_of_turn = node.place.block, node.place.turn
+            turns.setdefault(nodes_of_turn, {})[node.place.position] = node
     for block, turn in ((b, t) for b, number in graph.turns.items() for t in range(number)):
-        own, first = turns.get((block, turn), {}), turns.get((block, 0), {})
-        if not own or own.keys() != first.keys():
-            found = f"turn {turn + 1} with {len(own)} populations, turn 1 with {len(first)}"
+        nodes_of_turn, first = turns.get((block, turn), {}), turns.get((block, 0), {})
+        if not nodes_of_turn or nodes_of_turn.keys() != first.keys():
+            found = (
+                f"turn {turn + 1} with {len(nodes_of_turn)} populations, turn 1 with {len(first)}"
+            )
             expected = "as many: a block that begins behind an activation and ends with one"
             raise mismatch(found, expected, f"layers/{block}")
     names = {name: name for name in graph.nodes}
@@ -199,7 +201,7 @@ def _recurrent(graph: Graph, scales: dict, delay: int) -> tuple[Graph, dict]:
         if place.inject == "replace" and number > 1:
             made.notes.append(
                 f"block {block!r} replaces its input from the second turn on; as a recurrent block "
-                f"it adds the input in every timestep (--unroll copies replaces it)"
+                f"it adds the input in every timestep (`unroll=copies` replaces it)"
             )
     return made, {names[name]: scales[name] for name in scales}
 

@@ -151,13 +151,13 @@ def _weights(weight, gain, inputs, unit) -> np.ndarray:
     if gain is None and np.all(inputs == 1) and np.all(unit == 1):
         return weight.astype(np.float32, order="C", copy=False)
     factors = weight, 1.0 if gain is None else gain, inputs, unit
-    found = np.empty(np.broadcast_shapes(*map(np.shape, factors)), np.float32)
-    factors = [np.broadcast_to(factor, found.shape) for factor in factors]
-    rows = max(1, ROOM // max(8 * prod(found.shape[1:]), 1))
-    for first in range(0, len(found), rows):  # in float64 a large matrix would be too much
+    scaled = np.empty(np.broadcast_shapes(*map(np.shape, factors)), np.float32)
+    factors = [np.broadcast_to(factor, scaled.shape) for factor in factors]
+    rows = max(1, ROOM // max(8 * prod(scaled.shape[1:]), 1))
+    for first in range(0, len(scaled), rows):  # in float64 a large matrix would be too much
         weight, gain, inputs, unit = (factor[first : first + rows] for factor in factors)
-        found[first : first + rows] = np.float64(weight) * gain * inputs / unit
-    return found
+        scaled[first : first + rows] = np.float64(weight) * gain * inputs / unit
+    return scaled
 
 
 def _of_sources(unit: np.ndarray, map: Shift) -> np.ndarray:

@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from evsim.artificial.composition import average, ungrouped, windows
+from evsim.artificial.composition import average, pool_map, ungrouped
 from evsim.artificial.layers import Layer
 from evsim.artificial.maps import Average, Matrix, Shift, Taps
 from evsim.artificial.model import INPUT, Model
@@ -16,7 +16,7 @@ from evsim.conversion._blocks import mark
 from evsim.conversion._graph import Graph
 from evsim.conversion._sums import Maximum, Part, Sum, Value, pool_before_rectifier
 
-WORKS = "ReLU (also clipped or quantised; --scheme stochastic takes plain and stochastic ones)"
+WORKS = "ReLU (also clipped or quantised; `scheme=stochastic` takes plain and stochastic ones)"
 
 
 def fold(model: Model, pooling: str = "prepool") -> Graph:
@@ -153,11 +153,11 @@ class Fold:
         if len(value.parts) > 1 and groups > 1:
             weight, groups = ungrouped(np.float64(weight), groups), 1
         total = Sum(shape=shape, terms=())
-        for part, some in zip(value.parts, value.channels(), strict=True):
+        for part, channels in zip(value.parts, value.channels(), strict=True):
             map = Taps(
                 before=part.content.shape,
                 after=shape,
-                weight=weight if groups > 1 or len(value.parts) == 1 else weight[:, :, some],
+                weight=weight if groups > 1 or len(value.parts) == 1 else weight[:, :, channels],
                 stride=layer.stride,
                 padding=layer.padding,
                 dilation=layer.dilation,
@@ -180,8 +180,8 @@ class Fold:
         gain, offset = layer.factor, layer.offset
         parts = []
         for part in value.parts:
-            own = value.own(part, np.asarray(gain)), value.own(part, np.asarray(offset))
-            parts.append(replace(part, content=part.content.scaled(*own)))
+            affine = value.of_part(part, np.asarray(gain)), value.of_part(part, np.asarray(offset))
+            parts.append(replace(part, content=part.content.scaled(*affine)))
         return replace(value, parts=tuple(parts))
 
     def _identity(self, name: str, layer) -> Value:
@@ -254,8 +254,8 @@ class Fold:
         parts, first = [], 0
         for value in values:
             for part in value.parts:
-                own = np.arange(prod(value.shape)) if part.places is None else part.places
-                parts.append(replace(part, places=own + first))
+                places = np.arange(prod(value.shape)) if part.places is None else part.places
+                parts.append(replace(part, places=places + first))
             first += prod(value.shape)
         return Value(shape=shape, parts=tuple(parts))
 
@@ -282,12 +282,12 @@ class Fold:
             layer="" if maximum else stands,
             measured=name,
             places=part.places,
-            ceiling=value.own(part, layer.ceiling),
+            ceiling=value.of_part(part, layer.ceiling),
             levels=layer.levels,
-            rounding=value.own(part, layer.rounding),
+            rounding=value.of_part(part, layer.rounding),
         )
         if maximum:
-            terms = ((node, content.windows),)
+            terms = ((node, content.pool_map),)
             node = self.graph.add(
                 content.layer, kind="maxpool", shape=content.shape, terms=terms, layer=stands
             )
@@ -312,13 +312,13 @@ class Fold:
             before = part.content.shape
             after = (*shape[:2], before[2])
             if layer.operation == "max":
-                contents.append(self._maxima(name, part.content, windows(layer, before, after)))
+                contents.append(self._maxima(name, part.content, pool_map(layer, before, after)))
                 continue
             map = average(layer, before, after)
             content = self._through(part.content, map)
-            for source, own in content.terms:
-                if isinstance(own, Average):
-                    self.pools.setdefault(_place(source, own), (None, name))
+            for source, map_of_term in content.terms:
+                if isinstance(map_of_term, Average):
+                    self.pools.setdefault(_place(source, map_of_term), (None, name))
             contents.append(content)
         return Value.side_by_side(shape, contents)
 
@@ -331,23 +331,23 @@ class Fold:
             before = self.model.layers.get(before.sources[0])
         return before is not None and before.kind == "relu"
 
-    def _maxima(self, name: str, content, windows: Average) -> Sum | Maximum:
+    def _maxima(self, name: str, content, pool_map: Average) -> Sum | Maximum:
         if isinstance(content, Maximum):
             raise pool_before_rectifier(content.layer)
         terms = tuple(self._ready(*term, foldable=False) for term in content.terms)
         content = replace(content, terms=terms)
         if not content.increasing:
-            return Maximum(sum=content, windows=windows, layer=name)
+            return Maximum(sum=content, pool_map=pool_map, layer=name)
         source, map = content.terms[0]
         node = self.graph.add(
             name,
             kind="maxpool",
-            shape=windows.after,
-            terms=((source, windows),),
-            layer=name if content.bare and windows.after == self.model.shapes[name] else "",
+            shape=pool_map.after,
+            terms=((source, pool_map),),
+            layer=name if content.bare and pool_map.after == self.model.shapes[name] else "",
         )
-        gain = replace(map, before=windows.after, after=windows.after)
-        return replace(content, shape=windows.after, terms=((node, gain),), label="")
+        gain = replace(map, before=pool_map.after, after=pool_map.after)
+        return replace(content, shape=pool_map.after, terms=((node, gain),), label="")
 
     def _read_out(self, end: str) -> None:
         """The last layer is read from sums that never fire."""
@@ -377,7 +377,7 @@ def _place(source: str, map: Average) -> tuple:
 
 def _biased(total: Sum, bias: np.ndarray | None, name: str) -> Sum:
     """A weighted layer's sum with its bias."""
-    own = None if bias is None else np.float64(bias)
+    offset = None if bias is None else np.float64(bias)
     if total.offset is not None:
-        own = total.offset if own is None else total.offset + own
-    return replace(total, offset=own, label=name)
+        offset = total.offset if offset is None else total.offset + offset
+    return replace(total, offset=offset, label=name)

@@ -35,35 +35,37 @@ def gather(
         for place, node in enumerate(nodes)
         if node.name in kind
     ]
-    done, since, cost = _restored(stage, every, work), time.monotonic(), 0.0
+    images_had, since, cost = _restored(stage, every, work), time.monotonic(), 0.0
     with ThreadPoolExecutor(thread_count(work.jobs)) as pool:
         try:
-            batches = model.activations(images, wanted, jobs=work.jobs, done=done, check=work.check)
-            for some, results in batches:
+            batches = model.activations(
+                images, wanted, jobs=work.jobs, done=images_had, check=work.check
+            )
+            for batch, results in batches:
                 values = [node.values(results[node.measured]) for _, _, node in every]
                 list(pool.map(_add, every, values))
                 del results, values  # before the next batch is there
-                done = some.stop
-                told(done)
+                images_had = batch.stop
+                told(images_had)
                 if work.kept.due(since, cost):
                     begin = time.monotonic()
-                    _keep(stage, every, done, work)
+                    _keep(stage, every, images_had, work)
                     since = time.monotonic()
                     cost = since - begin
                 work.check()
         except Stopped:
-            _keep(stage, every, done, work)
+            _keep(stage, every, images_had, work)
             raise
-    _keep(stage, every, done, work)
+    _keep(stage, every, images_had, work)
 
 
 def _add(one: tuple, values) -> None:
     one[1].add(values)
 
 
-def _keep(stage: str, every: list, done: int, work: Work) -> None:
-    label = f"{stage}-{done:08d}"
-    if not done or label in work.kept.names(f"{stage}-"):
+def _keep(stage: str, every: list, images_had: int, work: Work) -> None:
+    label = f"{stage}-{images_had:08d}"
+    if not images_had or label in work.kept.names(f"{stage}-"):
         return
     arrays = {}
     for start, statistic, _ in every:
@@ -80,7 +82,7 @@ def _restored(stage: str, every: list, work: Work) -> int:
         arrays = work.kept.get(label)
         if arrays is not None:
             for start, statistic, _ in every:
-                own = {p.removeprefix(start): a for p, a in arrays.items() if p.startswith(start)}
-                statistic.restore(own)
+                state = {p.removeprefix(start): a for p, a in arrays.items() if p.startswith(start)}
+                statistic.restore(state)
             return int(label.rpartition("-")[2])
     return 0

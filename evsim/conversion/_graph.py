@@ -48,15 +48,16 @@ class Node:
 
     @property
     def channels(self) -> int:
+        """How many channels it has: the last axis of its shape."""
         return self.shape[-1]
 
     @property
     def source(self) -> str:
-        """The node of its one term."""
+        """The name of the node that its only term comes from."""
         return self.terms[0][0]
 
     def values(self, result: np.ndarray) -> np.ndarray:
-        """Its part of the result of the layer measured: (samples, positions, channels)."""
+        """Its part of the result of the layer that is measured: (samples, positions, channels)."""
         flat = result.reshape(len(result), -1)
         if self.places is not None:
             flat = flat[:, self.places]
@@ -74,11 +75,12 @@ class Graph:
 
     @property
     def output(self) -> Node:
+        """The last node, the readout."""
         return list(self.nodes.values())[-1]
 
     @property
     def measured(self) -> list[Node]:
-        """The nodes with a scale of their own."""
+        """The nodes that have a scale of their own, sources first."""
         return [node for node in self.nodes.values() if node.measured]
 
     def depths(self) -> dict[str, int]:
@@ -97,7 +99,7 @@ class Graph:
         return {name: stagger * max(depth - 1, 0) for name, depth in self.depths().items()}
 
     def add(self, wish: str, **fields) -> str:
-        """A new node with a name like `wish`, which is returned."""
+        """Add a node with a name like `wish`; returns the name that it got."""
         wish = wish.replace("/", ".").strip(".") or fields["kind"]
         name, number = wish, 1
         while name in self.nodes:

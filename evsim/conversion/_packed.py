@@ -20,40 +20,40 @@ def packed(streams: list[Stream]) -> dict[str, np.ndarray]:
     cells = [stream.steps * stream.positions for stream in streams]
     counts = [np.diff(s.offsets[: n + 1]) for s, n in zip(streams, cells, strict=True)]
     channels = [stream.channels[: stream.count] for stream in streams]
-    found = {
+    arrays = {
         "counts": np.stack(counts).astype(np.min_scalar_type(width)),
         "channels": np.concatenate(channels).astype(np.min_scalar_type(width - 1)),
     }
     if streams[0].values is not None:
-        found["values"] = np.concatenate([stream.values[: stream.count] for stream in streams])
-    return found
+        arrays["values"] = np.concatenate([stream.values[: stream.count] for stream in streams])
+    return arrays
 
 
 def joined(parts: list[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays of several samples from those of each."""
+    """The arrays of several samples, made of those of each."""
     return {place: np.concatenate([part[place] for part in parts]) for place in parts[0]}
 
 
 class Packed:
-    """Streams that were packed, one after the other."""
+    """Streams of events as `packed` makes arrays of them, one after the other."""
 
     def __init__(self, arrays: Mapping[str, np.ndarray], positions: int, channels: int):
         self.arrays, self.positions, self.width = arrays, positions, channels
-        each = arrays["counts"].sum(axis=1, dtype=np.int64)
-        self.ends = np.concatenate([[0], each.cumsum()])
+        events = arrays["counts"].sum(axis=1, dtype=np.int64)
+        self.ends = np.concatenate([[0], events.cumsum()])
 
     def stream(self, index: int) -> Stream:
-        """The stream of a sample, for reading."""
+        """The stream of the sample `index`, for reading."""
         counts, values = self.arrays["counts"][index], self.arrays.get("values")
-        some = slice(*self.ends[index : index + 2].tolist())
+        events = slice(*self.ends[index : index + 2].tolist())
         valued = None if values is None else values.dtype
         stream = Stream(self.positions, self.width, valued)
-        stream.count, stream.steps = some.stop - some.start, counts.size // self.positions
+        stream.count, stream.steps = events.stop - events.start, counts.size // self.positions
         stream.channels = np.zeros(stream.count + SPARE, np.int32)
-        stream.channels[: stream.count] = self.arrays["channels"][some]
+        stream.channels[: stream.count] = self.arrays["channels"][events]
         stream.offsets = np.zeros(counts.size + 1, np.int64)
         np.cumsum(counts, out=stream.offsets[1:])
         if values is not None:
             stream.values = np.zeros(stream.channels.size, valued)
-            stream.values[: stream.count] = values[some]
+            stream.values[: stream.count] = values[events]
         return stream

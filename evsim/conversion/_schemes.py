@@ -17,7 +17,7 @@ ONLY_RATE = {"method": "spike-norm", "reset": "zero", "correct_bias": True}
 
 
 def settled(scheme: str, given: dict, timesteps: int | None, window: int | None) -> tuple:
-    """(coding, timesteps, window) of a scheme; an error for choices that do not fit it.
+    """(coding, timesteps, window) of a scheme; EvsimError for choices that do not fit it.
 
     For ttfs the timesteps are the levels that an activation has.
     """

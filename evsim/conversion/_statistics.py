@@ -16,22 +16,22 @@ CANDIDATES = 1 - 0.01 * np.arange(95)  # of the largest activation, for the leas
 
 
 class Statistic:
-    """What takes in activations, and is what the arrays named in `FIELDS` hold."""
+    """A statistic of activations; the arrays named in `FIELDS` hold all that it has seen so far."""
 
     FIELDS: ClassVar[tuple[str, ...]]
 
     def state(self) -> dict[str, np.ndarray]:
-        """What was found so far."""
+        """Its arrays so far, by name: what `restore` needs to go on."""
         return {name: getattr(self, name).copy() for name in self.FIELDS}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Go on from a state."""
+        """Go on from the arrays that `state` gave."""
         for name in self.FIELDS:
             setattr(self, name, state[name].copy())
 
 
 class Largest(Statistic):
-    """The largest activation, of every channel."""
+    """The largest activation of every channel."""
 
     FIELDS = ("found",)
 
@@ -60,19 +60,21 @@ class Percentile(Statistic):
     def add(self, values: np.ndarray) -> None:
         """Take in activations (samples, positions, channels)."""
         columns = values.reshape(-1, values.shape[2]).T if len(self.largest) > 1 else values
-        both = np.concatenate([self.largest, columns.reshape(len(self.largest), -1)], axis=1)
-        if both.shape[1] > self.kept:
-            both = np.partition(both, both.shape[1] - self.kept, axis=1)[:, -self.kept :].copy()
-        self.largest = both
+        joined = np.concatenate([self.largest, columns.reshape(len(self.largest), -1)], axis=1)
+        if joined.shape[1] > self.kept:
+            joined = np.partition(joined, joined.shape[1] - self.kept, axis=1)[
+                :, -self.kept :
+            ].copy()
+        self.largest = joined
 
     def result(self) -> np.ndarray:
-        """The percentile of every row, between two activations by linear interpolation."""
+        """The percentile of every row, by linear interpolation between two activations."""
         ordered = np.sort(np.float64(self.largest), axis=1)
         return between(ordered[:, 0], ordered[:, min(1, self.kept - 1)], self.share)
 
 
 class Selection(Statistic):
-    """The same of activations of at least 0, in memory that does not depend on how many there are.
+    """An exact percentile of activations of at least 0; how many there are takes no memory.
 
     They come in as many passes as `DIGITS` has digits of their bits, `turn` after each: the bits of
     floats are in the order of the floats, and a digit is known when all with the digits before it
@@ -97,38 +99,38 @@ class Selection(Statistic):
         count_digits(rows.view(np.int32), self.before, self.counts, shift, width)
 
     def turn(self) -> None:
-        """After a pass: take the digits that it was for."""
+        """After a pass: take over the digits that it has found, and begin to count the next."""
         ends = self.counts.cumsum(axis=2)
         digits = (ends <= self.ranks[:, :, None]).sum(axis=2)
-        each = np.take_along_axis(ends - self.counts, digits[:, :, None], axis=2)[:, :, 0]
-        self.ranks = self.ranks - each
+        below = np.take_along_axis(ends - self.counts, digits[:, :, None], axis=2)[:, :, 0]
+        self.ranks = self.ranks - below
         self.before = (self.before << self.DIGITS[self.turned]) | digits
         self.turned += 1
         if self.turned < len(self.DIGITS):
             self.counts = np.zeros((*self.before.shape, 1 << self.DIGITS[self.turned]), np.int64)
 
     def result(self) -> np.ndarray:
-        """The percentile of every row, between two activations by linear interpolation."""
-        found = np.float64(self.before.astype(np.int32).view(np.float32))
-        return between(found[:, 0], found[:, 1], self.share)
+        """The percentile of every row, by linear interpolation between two activations."""
+        activations = np.float64(self.before.astype(np.int32).view(np.float32))
+        return between(activations[:, 0], activations[:, 1], self.share)
 
 
 def place_of(percent: float, count: int) -> tuple[int, float]:
-    """How many of so many numbers are below a percentile, and its place to the next one."""
+    """How many of `count` numbers are below a percentile, and the share on the way to the next."""
     place = (count - 1) * (percent / 100)
     below = int(np.floor(place))
     return below, place - below
 
 
 def between(low: np.ndarray, high: np.ndarray, share: float) -> np.ndarray:
-    """Linear interpolation that is exact at both ends."""
+    """Linear interpolation between two numbers, exact at both ends."""
     if share < 0.5:
         return low + (high - low) * share
     return high - (high - low) * (1 - share)
 
 
 class Mean(Statistic):
-    """The mean activation of every channel, of what is at most a ceiling."""
+    """The mean activation of every channel, activations above a ceiling counted as the ceiling."""
 
     FIELDS = ("total",)
 
@@ -141,12 +143,12 @@ class Mean(Statistic):
         self.total += values.mean(axis=1, dtype=np.float64).sum(axis=0)
 
     def result(self, samples: int) -> np.ndarray:
-        """The mean of so many samples."""
+        """The mean over so many samples, (channels,)."""
         return self.total / samples
 
 
 class LeastError(Statistic):
-    """The candidate scale with the least squared error of rates of so many timesteps."""
+    """The scale with the least squared error of rates over so many timesteps, among candidates."""
 
     FIELDS = ("errors",)
 
@@ -164,7 +166,7 @@ class LeastError(Statistic):
         squared_errors(rows, self.steps, self.starts, self.timesteps, self.errors)
 
     def result(self) -> np.ndarray:
-        """The best scale of every channel, or of all together; of equals the largest."""
+        """The best scale of every channel, or of all channels together; of equals the largest."""
         if not self.per_channel:
             return self.scales[self.errors.sum(axis=1).argmin(), :1]
         return np.take_along_axis(self.scales, self.errors.argmin(axis=0)[None], axis=0)[0]

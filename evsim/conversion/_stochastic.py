@@ -54,7 +54,7 @@ def hybrid(model: Model, pooling: str, analog: Collection[str]) -> Graph:
 
 
 class Stateless(Fold):
-    """What networks with analog neurons share."""
+    """What `Passes` and `Hybrid` share: folding into networks with analog neurons."""
 
     def _pooled(self, content) -> tuple[Sum | Maximum, str]:
         """What a max pool takes, averages as neurons of their own, and the kind that it is of.
@@ -73,7 +73,7 @@ class Stateless(Fold):
 
 
 class Passes(Stateless):
-    """As for rates, but a neuron has the activation itself, and a max pool is on its current."""
+    """Folds for passes: a neuron sends the activation itself, a max pool acts on its current."""
 
     def _rectified(self, source: str) -> bool:
         node = self.graph.nodes[source]
@@ -81,7 +81,7 @@ class Passes(Stateless):
 
     def _rectify(self, name: str, layer, value: Value, part: Part) -> Part:
         if layer.ceiling is not None or layer.levels is not None:
-            raise mismatch("a clipped or quantised ReLU", "a plain one for --scheme stochastic")
+            raise mismatch("a clipped or quantised ReLU", "a plain one for `scheme=stochastic`")
         if self._never_negative(part.content):
             return part
         return stateless(self.graph, name, part, "analog", {})
@@ -92,18 +92,18 @@ class Passes(Stateless):
         parts = [stateless(self.graph, name, part, "stochastic", fields) for part in value.parts]
         return replace(value, parts=tuple(parts))
 
-    def _maxima(self, name: str, content, windows: Average) -> Sum | Maximum:
-        require_cells(windows)
+    def _maxima(self, name: str, content, pool_map: Average) -> Sum | Maximum:
+        require_cells(pool_map)
         content, kind = self._pooled(content)
         if kind in ("", "input") or not content.increasing:
-            return super()._maxima(name, content, windows)
+            return super()._maxima(name, content, pool_map)
         if kind == "stochastic":
             raise mismatch("a max pool behind stochastic neurons", "one in front of them")
-        return pooled_in_front(self.graph, name, content, windows)
+        return pooled_in_front(self.graph, name, content, pool_map)
 
 
 class Hybrid(Stateless):
-    """As for rates, but the ReLUs named have neurons that send their value at every timestep."""
+    """Folds for rates, but the ReLUs named have neurons that send their value at every timestep."""
 
     def __init__(self, model: Model, pooling: str, analog: Collection[str]):
         self.analog, self.relus = analog, []
@@ -123,23 +123,23 @@ class Hybrid(Stateless):
         if layer.ceiling is not None or layer.levels is not None:
             raise mismatch("a clipped or quantised ReLU", "a plain one for analog neurons")
         if isinstance(part.content, Maximum):
-            require_cells(part.content.windows)
+            require_cells(part.content.pool_map)
         return stateless(self.graph, name, part, "analog", {})
 
-    def _maxima(self, name: str, content, windows: Average) -> Sum | Maximum:
+    def _maxima(self, name: str, content, pool_map: Average) -> Sum | Maximum:
         content, kind = self._pooled(content)
         if kind != "analog" or not content.increasing:
-            return super()._maxima(name, content, windows)
-        require_cells(windows)
-        return pooled_in_front(self.graph, name, content, windows)
+            return super()._maxima(name, content, pool_map)
+        require_cells(pool_map)
+        return pooled_in_front(self.graph, name, content, pool_map)
 
 
 def stateless(graph: Graph, name: str, part: Part, kind: str, fields: dict) -> Part:
-    """A part as the activations of new neurons, with the max pool in front of them."""
+    """A part as the activations of new neurons, with the max pool in front of them, if any."""
     content, total = part.content, part.content
     if isinstance(content, Maximum):
         total = content.sum
-        fields = fields | {"pool": content.windows.kernel}
+        fields = fields | {"pool": content.pool_map.kernel}
         one_bias_a_channel(total.offset, content.layer)
     node = graph.add(
         total.label or name,
@@ -153,33 +153,33 @@ def stateless(graph: Graph, name: str, part: Part, kind: str, fields: dict) -> P
     return replace(part, content=Sum.of(node, content.shape))
 
 
-def pooled_in_front(graph: Graph, name: str, content: Sum, windows: Average) -> Sum:
+def pooled_in_front(graph: Graph, name: str, content: Sum, pool_map: Average) -> Sum:
     """The maxima of analog neurons: others like them, with the max pool in front."""
     source, map = content.terms[0]
     node = graph.nodes[source]
     one_bias_a_channel(node.offset, name)
     inner = node.fields.get("pool", (1, 1))
-    pool = tuple(a * b for a, b in zip(inner, windows.kernel, strict=True))
-    pooled = {"kind": "analog", "shape": windows.after, "fields": {"pool": pool}}
+    pool = tuple(a * b for a, b in zip(inner, pool_map.kernel, strict=True))
+    pooled = {"kind": "analog", "shape": pool_map.after, "fields": {"pool": pool}}
     pooled |= {"terms": node.terms, "offset": node.offset}
     made = graph.add(name, **pooled)
-    gain = replace(map, before=windows.after, after=windows.after)
-    return replace(content, shape=windows.after, terms=((made, gain),), label="")
+    gain = replace(map, before=pool_map.after, after=pool_map.after)
+    return replace(content, shape=pool_map.after, terms=((made, gain),), label="")
 
 
-def require_cells(windows: Average) -> None:
-    """Raise an error unless the windows of a max pool lie side by side and cover the map."""
-    sides = zip(windows.before, windows.after, windows.kernel, windows.stride, strict=False)
-    if any(n != m * k or (s != k and m > 1) for n, m, k, s in sides) or any(windows.padding):
+def require_cells(pool_map: Average) -> None:
+    """Raise EvsimError unless the places of a max pool lie side by side and cover the map."""
+    sides = zip(pool_map.before, pool_map.after, pool_map.kernel, pool_map.stride, strict=False)
+    if any(n != m * k or (s != k and m > 1) for n, m, k, s in sides) or any(pool_map.padding):
         raise mismatch(
-            f"windows of {windows.kernel} with stride {windows.stride} over {windows.before[:2]} "
-            f"places",
+            f"windows of {pool_map.kernel} with stride {pool_map.stride} over "
+            f"{pool_map.before[:2]} places",
             "windows side by side that cover the map exactly",
         )
 
 
 def one_bias_a_channel(offset: np.ndarray | None, pool: str) -> None:
-    """Raise an error where a bias differs between the places of a pooled current."""
+    """Raise EvsimError where a bias differs between the positions of a pooled current."""
     if offset is not None and offset.ndim > 1:
         found = f"sums in front of max pool {pool!r} with a bias for each position"
         raise mismatch(found, "one for each channel")

@@ -16,7 +16,7 @@ from evsim.conversion._graph import Terms
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Sum:
-    """The sum of maps of nodes, and an offset."""
+    """The sum of linear maps of nodes' rates, and an offset."""
 
     shape: Shape
     terms: Terms
@@ -25,12 +25,12 @@ class Sum:
 
     @classmethod
     def of(cls, node: str, shape: Shape) -> Sum:
-        """The rates of a node themselves."""
+        """The sum that is the rates of one node."""
         return cls(shape=shape, terms=((node, Shift(before=shape, after=shape)),))
 
     def through(self, map: Linear) -> Sum:
-        """A linear map of the sum."""
-        terms = tuple((node, then(own, map)) for node, own in self.terms)
+        """The sum that a linear map makes of this one."""
+        terms = tuple((node, then(inner, map)) for node, inner in self.terms)
         return replace(self, shape=map.after, terms=terms, offset=self._offset_through(map))
 
     def _offset_through(self, map: Linear) -> np.ndarray | None:
@@ -45,23 +45,23 @@ class Sum:
         return full[0, 0] if (full == full[0, 0]).all() else full
 
     def scaled(self, gain: np.ndarray, offset: np.ndarray) -> Sum:
-        """The sum times a gain, plus an offset: (channels,) or of its shape."""
+        """This sum times a gain, plus an offset; both (channels,) or of its shape."""
         terms = tuple((node, map.scaled(gain)) for node, map in self.terms)
-        own = 0.0 if self.offset is None else self.offset * gain
-        total = np.asarray(own + offset)
+        scaled = 0.0 if self.offset is None else self.offset * gain
+        total = np.asarray(scaled + offset)
         if total.ndim == 0:
             total = np.full(self.shape[-1], total)
         return replace(self, terms=terms, offset=total)
 
     def plus(self, other: Sum) -> Sum:
-        """The sum of two."""
+        """This sum plus another of the same shape."""
         offsets = [s.offset for s in (self, other) if s.offset is not None]
         offset = sum(offsets) if offsets else None
         return replace(self, terms=self.terms + other.terms, offset=offset)
 
     @property
     def increasing(self) -> bool:
-        """Whether it is one node, times factors of at least 0, plus offsets of the channels."""
+        """Whether it is one node's rates times factors of at least 0, plus offsets of channels."""
         if len(self.terms) != 1 or (self.offset is not None and self.offset.ndim > 1):
             return False
         map = self.terms[0][1]
@@ -69,24 +69,25 @@ class Sum:
 
     @property
     def bare(self) -> bool:
-        """Whether it is the rates of one node as they are."""
+        """Whether it is nothing but the rates of one node."""
         return self.increasing and self.offset is None and self.terms[0][1].gain is None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Maximum:
-    """The maximum of a sum over windows: no node has it until a rectifier follows."""
+    """The maximum of a sum at each place of a pool: no node has it until a rectifier follows."""
 
     sum: Sum
-    windows: Average
+    pool_map: Average
     layer: str  # the max pool
 
     @property
     def shape(self) -> Shape:
-        return self.windows.after
+        """The shape of the pool's result."""
+        return self.pool_map.after
 
     def scaled(self, gain: np.ndarray, offset: np.ndarray) -> Maximum:
-        """Factors of at least 0 come through a maximum."""
+        """This maximum times a gain of at least 0, plus an offset: those of its sum."""
         if gain.ndim > 1 or offset.ndim > 1:
             raise pool_before_rectifier(self.layer)
         if (gain < 0).any():
@@ -109,7 +110,7 @@ def pool_before_rectifier(layer: str) -> EvsimError:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Part:
-    """Some neurons of a layer's result."""
+    """Some neurons of a layer's result, as one sum or maximum."""
 
     content: Sum | Maximum
     places: np.ndarray | None = None  # where each lies in the flattened result; None: it is all
@@ -127,12 +128,12 @@ class Value:
 
     @classmethod
     def whole(cls, shape: Shape, content: Sum | Maximum) -> Value:
-        """A result of one part."""
+        """A result that is one part."""
         return cls(shape=shape, parts=(Part(content=content),))
 
     @classmethod
     def side_by_side(cls, shape: Shape, contents: list) -> Value:
-        """A map, from the contents of its parts."""
+        """A map whose parts lie side by side along the channels."""
         if len(contents) == 1:
             return cls.whole(shape, contents[0])
         index, parts, first = np.arange(prod(shape)).reshape(shape), [], 0
@@ -143,12 +144,12 @@ class Value:
         return cls(shape=shape, parts=tuple(parts))
 
     def channels(self) -> list[slice]:
-        """The channels of each part of a map."""
+        """The slice of channels that each part of a map has."""
         ends = np.cumsum([part.content.shape[-1] for part in self.parts]).tolist()
         return [slice(a, b) for a, b in zip([0, *ends], ends, strict=False)]
 
-    def own(self, part: Part, field: np.ndarray | None) -> np.ndarray | None:
-        """A field of a layer, a scalar or one per channel of the result, for a part's neurons."""
+    def of_part(self, part: Part, field: np.ndarray | None) -> np.ndarray | None:
+        """A part's values of a layer's field: a scalar, or one per channel of the whole result."""
         if field is None or field.ndim == 0:
             return field
         shape = part.content.shape
@@ -162,15 +163,15 @@ class Value:
 
     def same_parts(self, other: Value) -> bool:
         """Whether two results are cut into the same parts."""
-        both = list(zip(self.parts, other.parts, strict=False))
+        pairs = list(zip(self.parts, other.parts, strict=False))
         return len(self.parts) == len(other.parts) and all(
             a.content.shape == b.content.shape
             and (a.places is b.places is None or np.array_equal(a.places, b.places))
-            for a, b in both
+            for a, b in pairs
         )
 
     def single(self) -> Sum:
-        """The result as one sum of the result's shape."""
+        """The result as one sum of its shape, whatever its parts are."""
         total = None
         slices = self.channels() if len(self.shape) == 3 else [None] * len(self.parts)
         for part, channels in zip(self.parts, slices, strict=True):

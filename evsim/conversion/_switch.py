@@ -53,21 +53,21 @@ class Switching:
 
     @property
     def offset(self) -> int:
-        """How much later than its sources a layer fires."""
+        """How many timesteps later than its sources a layer fires."""
         if self.firing == "window":
             return self.window
         return (self.window + 1) // 2 if self.delta is None else self.delta
 
     @property
     def share(self) -> float:
-        """The prediction."""
+        """The share of what is still due that a neuron predicts; by default 1/2 online, else 0."""
         if self.prediction is None:
             return 0.5 if self.firing == "online" and self.offset else 0.0
         return self.prediction
 
     @property
     def lift(self) -> float:
-        """The rounding."""
+        """The part of a threshold that rounding begins with; by default 1/2, or 0 at offset 0."""
         if self.rounding is None:
             return 0.5 if self.offset else 0.0
         return self.rounding
@@ -78,13 +78,13 @@ def largest_inputs(input: Input, images) -> np.ndarray:
 
     That of any pixel value where images are integers, of all these images where they are floats.
     """
-    some = np.asarray(images[:1])
-    if some.dtype.kind in "iub":
-        ends = np.array([0, np.iinfo(some.dtype).max]) / np.float64(input.scale)
+    first = np.asarray(images[:1])
+    if first.dtype.kind in "iub":
+        ends = np.array([0, np.iinfo(first.dtype).max]) / np.float64(input.scale)
     else:
-        step = max(1, READ // max(some.nbytes, 1))
-        each = (np.asarray(images[i : i + step]) for i in range(0, len(images), step))
-        lows, highs = zip(*((e.min(), e.max()) for e in each), strict=True)
+        step = max(1, READ // max(first.nbytes, 1))
+        blocks = (np.asarray(images[i : i + step]) for i in range(0, len(images), step))
+        lows, highs = zip(*((e.min(), e.max()) for e in blocks), strict=True)
         ends = np.array([min(lows), max(highs)], np.float64)
     sizes = np.abs((ends[:, None] - np.atleast_1d(input.mean)) / np.atleast_1d(input.std))
     largest = np.maximum(sizes.max(axis=0), 1.0)
@@ -111,19 +111,19 @@ def build_switching(
     kinds, populations = neuron_kinds(), dict(rates.populations)
     for name, part in rates.populations.items():
         node = graph.nodes[name]
-        own = {"shape": part.shape, "bias": getattr(part, "bias", None), "window": window}
+        fields = {"shape": part.shape, "bias": getattr(part, "bias", None), "window": window}
         if part.kind == "readout":
-            populations[name] = kinds["readout"](**own, slope=True, start=starts[name])
+            populations[name] = kinds["readout"](**fields, slope=True, start=starts[name])
         elif isinstance(part, IntegrateAndFire):
-            own |= {"threshold": part.threshold, "firing": switching.firing}
-            own |= {"start": starts[name], "rounding": switching.lift}
+            fields |= {"threshold": part.threshold, "firing": switching.firing}
+            fields |= {"start": starts[name], "rounding": switching.lift}
             if online:
-                own |= {"delta": offset, "prediction": switching.share} if offset else {}
+                fields |= {"delta": offset, "prediction": switching.share} if offset else {}
             given = node.rounding if node.levels is not None else None  # it may have its own
             if online or given is not None:
                 lift = switching.lift if given is None else given
-                own |= {"rounding": 0.0, "v_init": np.float32(part.threshold * lift)}
-            populations[name] = kinds["switch"](**own)
+                fields |= {"rounding": 0.0, "v_init": np.float32(part.threshold * lift)}
+            populations[name] = kinds["switch"](**fields)
     synapses = dict(rates.synapses)
     for name, part in rates.synapses.items():
         # A max pool hands events on in the window in which they come.

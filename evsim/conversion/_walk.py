@@ -73,61 +73,67 @@ class Walk:
     def largest(self, node: Node, scales: Scales) -> np.ndarray:
         """The largest current, bias included, that arrives at a node, of each channel."""
         label, kept = self._label(node.name, "largest"), self.work.kept
-        found = kept.get(label)
-        if found is None:
+        largest = kept.get(label)
+        if largest is None:
             plan = self._plan(node, scales | {node.name: np.ones(())})
 
-            def measure(some: slice) -> np.ndarray:
-                place = f"{label}-{some.start:08d}"
-                found = kept.get(place)
-                if found is None:
-                    found = {"peak": np.max([_largest(plan, s) for s in self._each(plan, some)], 0)}
-                    kept.put(place, found)
-                return found["peak"]
+            def measure(samples: slice) -> np.ndarray:
+                place = f"{label}-{samples.start:08d}"
+                largest = kept.get(place)
+                if largest is None:
+                    largest = {
+                        "peak": np.max([_largest(plan, s) for s in self._each(plan, samples)], 0)
+                    }
+                    kept.put(place, largest)
+                return largest["peak"]
 
-            peaks = self.work.each(measure, self.groups, lambda done: self._tell(node, 0, done))
-            found = {"peak": reduce(np.maximum, peaks)}
-            kept.put(label, found)
+            peaks = self.work.each(
+                measure, self.groups, lambda finished: self._tell(node, 0, finished)
+            )
+            largest = {"peak": reduce(np.maximum, peaks)}
+            kept.put(label, largest)
             kept.drop(f"{label}-")
-        return found["peak"]
+        return largest["peak"]
 
     def advance(self, node: Node, scales: Scales) -> np.ndarray:
         """Let a node fire, whose sources must have; returns the mean rate of each channel."""
         self.fired[node.name] = node, dict(scales)
         label = self._label(node.name, "fired")
-        found = self.work.kept.get(label)
-        if found is None:
+        fired = self.work.kept.get(label)
+        if fired is None:
             plan = self._plan(node, scales)
 
-            def fire(some: slice) -> np.ndarray:
-                channels = self._kept(node.name, some, plan)["channels"]
+            def fire(samples: slice) -> np.ndarray:
+                channels = self._kept(node.name, samples, plan)["channels"]
                 return np.bincount(channels, minlength=node.channels)
 
-            events = self.work.each(fire, self.groups, lambda done: self._tell(node, 1, done))
-            found = {"events": reduce(np.add, events)}
-            self.work.kept.put(label, found)
+            events = self.work.each(
+                fire, self.groups, lambda finished: self._tell(node, 1, finished)
+            )
+            fired = {"events": reduce(np.add, events)}
+            self.work.kept.put(label, fired)
         neurons = int(np.prod(node.shape)) // node.channels
-        return found["events"] / (len(self.images) * self.settings.timesteps * neurons)
+        return fired["events"] / (len(self.images) * self.settings.timesteps * neurons)
 
     def leave(self, node: Node) -> None:
-        """Forget the events that only this node was waiting for."""
+        """Forget the events that no node after this one takes."""
         for source, _ in node.terms:
             self.uses[source] -= 1
             if not self.uses[source]:
                 self.work.kept.drop(self._label(source, "events"))
 
-    def _kept(self, name: str, some: slice, plan: Plan | None = None) -> dict[str, np.ndarray]:
+    def _kept(self, name: str, samples: slice, plan: Plan | None = None) -> dict[str, np.ndarray]:
         """The events of a node that has fired, in some samples; made (again) if they are lost."""
-        label = f"{self._label(name, 'events')}-{some.start:08d}"
-        found = self.work.kept.get(label)
-        if found is None:
+        label = f"{self._label(name, 'events')}-{samples.start:08d}"
+        events = self.work.kept.get(label)
+        if events is None:
             plan = plan or self._plan_again(name)
-            parts = [packed([_fired(plan, simulation)]) for simulation in self._each(plan, some)]
-            found = joined(parts)
-            self.work.kept.put(label, found)
-        return found
+            parts = [packed([_fired(plan, simulation)]) for simulation in self._each(plan, samples)]
+            events = joined(parts)
+            self.work.kept.put(label, events)
+        return events
 
-    def _each(self, plan: Plan, some: slice):
+    def _each(self, plan: Plan, samples: slice):
         """A simulation of each sample: of the last population of a plan, whose sources have fired.
 
         Only one is used at a time.
@@ -137,22 +143,26 @@ class Walk:
         sources = {}
         for name in named - {INPUT}:
             *place, channels = graph.nodes[name].shape
-            sources[name] = Packed(self._kept(name, some), prod(place), channels)
-        first = some.start if hasattr(self.images, "part") else 0  # of a file: read ahead by each
-        images = self.images.part(some) if hasattr(self.images, "part") else self.images
+            sources[name] = Packed(self._kept(name, samples), prod(place), channels)
+        first = (
+            samples.start if hasattr(self.images, "part") else 0
+        )  # of a file: read ahead by each
+        images = self.images.part(samples) if hasattr(self.images, "part") else self.images
         nothing = np.zeros(self.input.neurons, np.float32)
-        for index in range(some.start, some.stop):
+        for index in range(samples.start, samples.stop):
             values = nothing
             if INPUT in named:
                 with self.reading:  # files are read by one thread at a time
                     values = values_of(self.input, images, index - first, np.float32)
             number = self.settings.first_sample + index
-            found = Simulation(plan, number, values, workspace, self.work.stop)
+            simulation = Simulation(plan, number, values, workspace, self.work.stop)
             if INPUT in named:
-                found.advance(INPUT, 0, plan.timesteps)
-            own = {name: events.stream(index - some.start) for name, events in sources.items()}
-            found.streams.update(own)
-            yield found
+                simulation.advance(INPUT, 0, plan.timesteps)
+            streams = {
+                name: events.stream(index - samples.start) for name, events in sources.items()
+            }
+            simulation.streams.update(streams)
+            yield simulation
 
     def _plan(self, node: Node, scales: Scales) -> Plan:
         """What advances a node whose sources have spiked already."""
@@ -176,8 +186,8 @@ class Walk:
 
     def _tell(self, node: Node, half: int, groups: int) -> None:
         """Say how far the walk is: two turns a node, the first to measure, the second to fire."""
-        done = (2 * self.places[node.name] + half) * len(self.groups) + groups
-        self.work.progress(done, 2 * len(self.places) * len(self.groups))
+        finished = (2 * self.places[node.name] + half) * len(self.groups) + groups
+        self.work.progress(finished, 2 * len(self.places) * len(self.groups))
 
 
 def _groups(graph: Graph, samples: int, timesteps: int) -> list[slice]:

@@ -28,7 +28,7 @@ class Work:
 
     @classmethod
     def of(cls, jobs: int | None, **given) -> Work:
-        """The work of fields that are None where they are not given."""
+        """Work on so many threads (None: cores); fields given as None keep their defaults."""
         return cls(jobs, **{name: value for name, value in given.items() if value is not None})
 
     def check(self) -> None:
@@ -37,7 +37,7 @@ class Work:
             raise Stopped
 
     def each(self, action: Callable, things: Sequence, told=lambda done: None) -> Iterator:
-        """action(thing) of all things, on the threads, in order, not many of them ahead.
+        """action(thing) of all things, in order, computed on the threads, not many of them ahead.
 
         `told` is called with how many are done.
         """

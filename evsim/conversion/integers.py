@@ -54,28 +54,28 @@ def bounded(
     """
     populations = dict(network.populations)
     graded = graded_input(network) if graded is None else graded
-    found = sorted(network.integer_populations(graded))
-    if not found:
+    integers = sorted(network.integer_populations(graded))
+    if not integers:
         expected = "one of integers: all sets into it of whole weights, from spiking sources"
         raise mismatch("no population of integers", expected, "populations")
-    for name in found:
+    for name in integers:
         part = populations[name]
         check_kind(name, part)
         bits = potential_bits if part.sends else readout_bits
         if bits is None:
             continue
-        own = {"potential_bits": bits, "overflow": overflow, "overflow_at": overflow_at}
+        fields = {"potential_bits": bits, "overflow": overflow, "overflow_at": overflow_at}
         if part.sends:
-            own |= {"potential_signed": potential_signed, "current_bits": current_bits}
+            fields |= {"potential_signed": potential_signed, "current_bits": current_bits}
         try:
-            populations[name] = replace(part, **own)
+            populations[name] = replace(part, **fields)
         except EvsimError as error:
             raise error.within(f"populations/{name}") from None
     return rebuilt(network, populations, network.synapses)
 
 
 def check_kind(name: str, part: Neurons) -> None:
-    """Raise an error for a population whose potential cannot be an integer of a width."""
+    """Raise EvsimError for a population whose potential cannot be an integer of a width."""
     if not part.takes_width:
         kinds = [name for name, kind in neuron_kinds().items() if kind.takes_width]
         known = f"one of {', '.join(kinds)}{nearest(part.kind, kinds)}"
@@ -83,7 +83,7 @@ def check_kind(name: str, part: Neurons) -> None:
 
 
 def rebuilt(network: Network, populations, synapses, **attributes) -> Network:
-    """The network with other parts."""
+    """The network with these parts and attributes in place of its own."""
     ends = {"input": network.input, "output": network.output}
     return Network(populations, synapses, **ends, **{**network.attributes, **attributes})
 
@@ -110,14 +110,14 @@ def quantize(
     if coding is not None:
         network = rebuilt(network, network.populations, network.synapses, coding=coding)
     graded = graded_input(network) if graded is None else graded
-    done = Rounding(network, bits, per_channel, potential_bits, graded)
+    rounding = Rounding(network, bits, per_channel, potential_bits, graded)
     for name, part in network.populations.items():
         if name != network.input and not part.passes:
-            done.population(name)
-    if not done.units and not done.floats:
+            rounding.population(name)
+    if not rounding.units and not rounding.floats:
         raise mismatch("an integer network", "one with floating-point weights", "synapses")
-    made = rebuilt(network, done.populations, done.synapses)
-    return Quantized(made, done.units, done.floats)
+    made = rebuilt(network, rounding.populations, rounding.synapses)
+    return Quantized(made, rounding.units, rounding.floats)
 
 
 class Rounding:
@@ -153,17 +153,17 @@ class Rounding:
         if not self.per_channel or not part.sends:
             largest = largest.max(keepdims=True)
         unit = self.unit(part, largest)
-        for s, own in sets.items():
-            self.synapses[s] = self.whole(own, unit, part)
+        for s, weighted in sets.items():
+            self.synapses[s] = self.whole(weighted, unit, part)
         self.populations[name] = whole_fields(part, unit)
         self.units[name] = unit
 
     def source(self, name: str) -> Neurons:
-        """The source of a set."""
+        """The source population of a set."""
         return self.network.populations[self.synapses[name].source]
 
     def reason(self, part: Neurons, sets: list[str]) -> str:
-        """Why a population cannot be one of integers; nothing if it can."""
+        """Why a population cannot be one of integers; "" if it can."""
         if any(self.network.graded(self.synapses[s].source, self.graded) for s in sets):
             return "its input has values"
         if getattr(part, "slope", False) or getattr(part, "current_leak", None) is not None:
@@ -174,7 +174,7 @@ class Rounding:
         return "its neurons leak differently" if np.unique(leak).size > 1 else ""
 
     def unit(self, part: Neurons, largest: np.ndarray) -> np.ndarray:
-        """What an integer stands for, (1, 1 or channels)."""
+        """What an integer of a population stands for: (1, 1), or (1, channels)."""
         unit = largest / (2 ** (self.bits - 1) - 1)
         if not part.sends:
             return np.where(unit > 0, unit, 1.0)
@@ -192,7 +192,7 @@ class Rounding:
         return np.where(steps >= 1, highest / np.maximum(steps, 1), unit)
 
     def whole(self, part: Synapses, unit: np.ndarray, target: Neurons) -> Synapses:
-        """A set with whole weights in a unit."""
+        """A set whose weights are whole multiples of a unit."""
         field = "data" if part.kind == "sparse" else "weight"
         key = address(part.weights()), unit.tobytes(), part.kind, getattr(part, "channel_offset", 0)
         if part.kind == "sparse":
@@ -217,7 +217,7 @@ class Rounding:
 
 
 def as_weights(part: Synapses, source: Neurons, target: Neurons) -> Synapses:
-    """The same set with a weight at every synapse: pools and bare identities have none."""
+    """A set in a form with a weight at every synapse, which pools and bare identities lack."""
     ends = {"source": part.source, "target": part.target, "delay": part.delay}
     if part.kind == "pool":
         area = part.kernel[0] * part.kernel[1]
@@ -242,17 +242,17 @@ def channels_of(part: Synapses, target: Neurons) -> np.ndarray:
 
 
 def per_weight(part: Synapses, values: np.ndarray, target: Neurons) -> np.ndarray:
-    """One value, or one per channel of the target, for the weights it belongs to."""
+    """One value, or for each weight that of the channel it reaches, by the weights' last axis."""
     return values if values.size == 1 else values[channels_of(part, target)]
 
 
 def largest_into(part: Synapses, target: Neurons) -> np.ndarray:
     """The largest magnitude of the weights into each channel of the target, (channels,)."""
-    found = np.zeros(target.channels)
+    of_channels = np.zeros(target.channels)
     weights = np.abs(part.weights().astype(np.float64))
     largest = weights.max(axis=tuple(range(weights.ndim - 1)), initial=0)
-    np.maximum.at(found, channels_of(part, target), largest)
-    return found
+    np.maximum.at(of_channels, channels_of(part, target), largest)
+    return of_channels
 
 
 def whole_fields(part: Neurons, unit: np.ndarray) -> Neurons:
@@ -281,7 +281,7 @@ def whole_fields(part: Neurons, unit: np.ndarray) -> Neurons:
 
 
 def whole_leak(leak: float) -> tuple[int, int]:
-    """n, k of the nearest leak n / 2^k below 1, k at most LEAK_BITS."""
+    """n and k of the leak n / 2^k nearest to `leak`, below 1, with k at most LEAK_BITS."""
     n, k = int(np.clip(np.rint(leak * 2**LEAK_BITS), 1, 2**LEAK_BITS - 1)), LEAK_BITS
     while n % 2 == 0 and k > 1:
         n, k = n // 2, k - 1

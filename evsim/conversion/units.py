@@ -13,7 +13,7 @@ from evsim.formats import _hdf5 as hdf5
 
 @dataclass(frozen=True, eq=False)
 class Unit:
-    """activation of `layer` = firing rate of `population` * `scale`."""
+    """What a rate stands for: activation of `layer` = rate of `population` times `scale`."""
 
     population: str
     layer: str  # of the artificial network as it was read; "": none has this activation
@@ -30,7 +30,7 @@ def notes(units: Iterable[Unit]) -> dict[str, dict]:
 
 def stored(path) -> list[Unit]:
     """The units that a converted network file holds; none if it was not converted by evsim."""
-    found = []
+    units = []
     with hdf5.opened(path) as file:
         for name, group in file["populations"].items():
             if {"x-layer", "x-scale"} <= set(group.attrs):
@@ -38,5 +38,5 @@ def stored(path) -> list[Unit]:
                 if not isinstance(layer, str) or not isinstance(scale, np.ndarray):
                     expected = "a name and numbers"
                     raise mismatch(shown(layer), expected, f"populations/{name}/x-layer")
-                found.append(Unit(name, layer, scale))
-    return found
+                units.append(Unit(name, layer, scale))
+    return units

@@ -32,7 +32,7 @@ class Delivery:
             self.dtype = np.dtype(np.int32 if largest <= INT32_MAX else np.int64)
         self.width = target.arriving if self.part.target in plan.integer else None
         if self.width is not None:
-            self.dtype = plan.lane(self.part.target)
+            self.dtype = plan.accumulator_dtype(self.part.target)
         scale = self.part.scale_of(target)
         self.scale = None if scale is None else rounded(scale, plan.dtype, f"synapses/{name}/scale")
         factor = 1.0 if scale is None else max(1.0, magnitude(self.part, "scale"))

@@ -120,19 +120,19 @@ class Plan:
             for delivery in self.incoming[name]:
                 delivery.dtype = np.dtype(np.int64)
         if name in self.integer and part.arriving:
-            self.currents_dtype[name] = self.lane(name)
+            self.currents_dtype[name] = self.accumulator_dtype(name)
         try:
             self.neurons[name] = part.runner(dtype, bound)
             if part.direct:
-                self.neurons[name].accumulator_dtype = self.lane(name)
+                self.neurons[name].accumulator_dtype = self.accumulator_dtype(name)
         except EvsimError as error:
             raise error.within(f"populations/{name}") from None
 
-    def lane(self, name: str) -> np.dtype:
+    def accumulator_dtype(self, name: str) -> np.dtype:
         """The integers in which the weights into a population are added one by one."""
         sets = [self.network.synapses[s] for s in self.network.incoming(name)]
         largest = max(self.largest_weight(part) for part in sets)
-        return self.network.populations[name].arriving.lane(largest)
+        return self.network.populations[name].arriving.accumulator_dtype(largest)
 
     def largest_weight(self, part) -> int | float:
         """The largest magnitude among the weights of a set."""

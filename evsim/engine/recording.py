@@ -23,6 +23,7 @@ class _Column:
         self.waiting, self.file, self.count = 0, None, 0
 
     def append(self, values: np.ndarray) -> None:
+        """Add values at the end; they are not changed afterwards."""
         self.blocks.append(values)
         self.waiting += values.nbytes
         self.count += len(values)

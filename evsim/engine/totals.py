@@ -107,6 +107,7 @@ class Totals:
 
     @property
     def work(self) -> counting.Facts:
+        """By part and fact: the count summed over samples (peak: the largest), int64, (1,)."""
         return {
             name: {fact: np.array([n]) for fact, n in facts.items()}
             for name, facts in self._sums.items()
@@ -123,6 +124,7 @@ class Totals:
 
     @property
     def predictions(self) -> np.ndarray:
+        """The class that each sample is taken for in the end: int64, (samples,)."""
         return np.array(self._predictions, np.int64)
 
     @property

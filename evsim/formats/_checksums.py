@@ -15,7 +15,7 @@ CHUNK = 1 << 20  # bytes with one checksum, unless the caller says otherwise
 
 
 def create(path):
-    """A new HDF5 file, open; one of this name is replaced."""
+    """A new HDF5 file, open for writing; one of this name is replaced."""
     import h5py
 
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
@@ -37,7 +37,7 @@ def group(parent, name: str):
 
 
 def note(owner, **attributes) -> None:
-    """Write attributes; text, also in arrays, as UTF-8."""
+    """Write attributes on a file, group or dataset; text, also in arrays, as UTF-8."""
     import h5py
 
     for name, value in attributes.items():
@@ -58,7 +58,7 @@ def dataset(parent, name: str, data: np.ndarray, **options):
 
 
 def chunk_of(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """The largest chunk of whole rows of the last axes that has at most `CHUNK` bytes."""
+    """The shape of chunks for an array: whole rows of the last axes, at most `CHUNK` bytes."""
     chunk, left = [], max(1, CHUNK // itemsize)
     for length in reversed(shape):
         chunk.append(max(1, min(length, left)))

@@ -26,7 +26,10 @@ def opened(path) -> Iterator:
 
 
 def signed(path, expected: str = "a file") -> bool:
-    """Whether a regular file begins as HDF5 files do."""
+    """Whether a file has the signature of HDF5; EvsimError where it is no regular file.
+
+    `expected`: what it should be, for that error.
+    """
     import h5py
 
     if not stat.S_ISREG(os.stat(path).st_mode):
@@ -127,9 +130,9 @@ def hold(path, start: int, size: int) -> None:
 
 def check_format(file, name: str) -> None:
     """Raise an error unless the root says format `name`, version 1."""
-    found = attribute(file, "format") if "format" in file.attrs else None
-    if found != name:
-        raise mismatch(described(file, found), f"format {name!r}", "format")
+    format = attribute(file, "format") if "format" in file.attrs else None
+    if format != name:
+        raise mismatch(described(file, format), f"format {name!r}", "format")
     version = attribute(file, "version") if "version" in file.attrs else None
     whole = isinstance(version, np.ndarray) and version.size == 1 and version.dtype.kind in "iu"
     if not whole or version.item() < 1:
@@ -140,7 +143,7 @@ def check_format(file, name: str) -> None:
 
 
 def described(file, found) -> str:
-    """What a file seems to be that is not of the expected format."""
+    """What a file of another format seems to be, in words; `found` is its attribute format."""
     if isinstance(found, str):
         return f"format {found!r}"
     keras = {"keras_version", "model_config", "layer_names"} & set(file.attrs)
@@ -158,37 +161,37 @@ def described(file, found) -> str:
 
 
 def names(group, place: str = "") -> list[str]:
-    """The names in a group, which is at `place`; a soft or external link is an error."""
+    """The names in a group at `place`; EvsimError for a soft or external link among them."""
     import h5py
 
-    found = []
+    listed = []
     for name in group:
         if not name.isprintable():
             raise mismatch(f"the name {name!r}", "one of printable characters", place)
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             error = mismatch("a soft or external link", "the object itself", name)
             raise error.within(place)
-        found.append(name)
-    return found
+        listed.append(name)
+    return listed
 
 
 def group(parent, name: str, place: str):
-    """A group inside another; None if it is absent."""
+    """The group `name` inside another; None if it is absent, EvsimError if it is a dataset."""
     import h5py
 
-    found = parent.get(name)
-    if found is not None and not isinstance(found, h5py.Group):
+    member = parent.get(name)
+    if member is not None and not isinstance(member, h5py.Group):
         raise mismatch("a dataset", "a group", place)
-    return found
+    return member
 
 
 def ignored(name: str) -> bool:
-    """Whether an attribute is anybody's own."""
+    """Whether readers pass over an attribute: its name says that it is somebody's own."""
     return name.startswith(("_", "x-"))
 
 
 def attribute(owner, name: str):
-    """An attribute: str, or an array."""
+    """The value of an attribute: a str, or an array; EvsimError where it cannot be read."""
     import h5py
 
     value = owner.attrs[name]
@@ -198,7 +201,7 @@ def attribute(owner, name: str):
 
 
 def plain(value, place: str):
-    """A value as read, with text as str and anything else as an array."""
+    """A value as h5py reads it: text as str, anything else as an array."""
     value = np.asarray(value)
     if value.dtype.kind not in "OSU":
         return value
@@ -212,7 +215,7 @@ def plain(value, place: str):
 
 
 class Arrays:
-    """Reads datasets; one that is linked from several groups is one array in memory."""
+    """Reads datasets; one that several groups link to becomes one array in memory."""
 
     def __init__(self):
         self.read: dict[tuple, object] = {}
@@ -242,7 +245,10 @@ def address(thing) -> tuple:
 
 
 def checked(dataset, place: str = ""):
-    """The dataset, if it is one whose content is in this file, all that it declares."""
+    """The dataset itself, if it is one and its content is in this file; else EvsimError.
+
+    One that declares far more values than are stored is taken for damaged.
+    """
     import h5py
 
     if not isinstance(dataset, h5py.Dataset):

@@ -32,7 +32,7 @@ class Origin:
         self.folder = path if os.path.isdir(path) else os.path.dirname(path)
         self.here = os.getcwd()  # the paths stay those of now
         self.names, self.states = self._look()
-        self.found: str | Exception | None = None
+        self.digest: str | Exception | None = None
         self.thread: threading.Thread | None = None
         self.closed = threading.Event()
 
@@ -42,10 +42,10 @@ class Origin:
         states = np.empty((len(names), 3), np.uint64)
         for row, name in zip(states, names, strict=True):
             try:
-                found = os.stat(os.path.join(self.here, self._file(name)))
+                state = os.stat(os.path.join(self.here, self._file(name)))
             except OSError as error:
                 raise OSError(error.errno, error.strerror, self._file(name)) from None
-            row[:] = found.st_ino & WORD, found.st_size, found.st_mtime_ns & WORD
+            row[:] = state.st_ino & WORD, state.st_size, state.st_mtime_ns & WORD
         return names, states
 
     def _file(self, name: str) -> str:
@@ -75,7 +75,7 @@ class Origin:
 
     def begin(self) -> None:
         """Hash in a thread of its own from now on, so that nobody waits for it at the end."""
-        if self.thread is None and self.found is None:
+        if self.thread is None and self.digest is None:
             self.thread = threading.Thread(target=self._hash, daemon=True, name="digest")
             self.thread.start()
 
@@ -89,22 +89,22 @@ class Origin:
         """
         if self.thread is not None:
             self.thread.join()
-        if self.found is None:
+        if self.digest is None:
             self.closed.clear()
             self._hash()
-        if isinstance(self.found, OSError):
+        if isinstance(self.digest, OSError):
             self.verify()
-            reason = self.found.strerror or str(self.found)
+            reason = self.digest.strerror or str(self.digest)
             raise EvsimError(f"cannot be read: {reason}", file=self.path)
-        if isinstance(self.found, Exception):
-            raise self.found
+        if isinstance(self.digest, Exception):
+            raise self.digest
         self.verify()
-        return self.found
+        return self.digest
 
     def _hash(self) -> None:
         try:
             if self.names == [""] and not self.options:
-                self.found = self._one("")
+                self.digest = self._one("")
                 return
             text = hashlib.sha256()
             for name, value in sorted(self.options.items()):
@@ -112,26 +112,26 @@ class Origin:
             for name in self.names:
                 shown = name or os.path.basename(self.path)
                 text.update(f"{self._one(name)}  {shown}\n".encode(errors="surrogateescape"))
-            self.found = text.hexdigest()
+            self.digest = text.hexdigest()
         except InterruptedError:
             pass  # whoever asks for the digest nevertheless begins again
         except Exception as error:  # raised where the digest is asked for
-            self.found = error
+            self.digest = error
 
     def _one(self, name: str) -> str:
-        found = hashlib.sha256()
+        digest = hashlib.sha256()
         with open(os.path.join(self.here, self._file(name)), "rb", buffering=0) as file:
             while content := file.read(READ):
-                found.update(content)
+                digest.update(content)
                 if self.closed.is_set():
                     raise InterruptedError
-        return found.hexdigest()
+        return digest.hexdigest()
 
     def close(self) -> None:
-        """Stop hashing in the background."""
+        """Stop hashing in the background, if it goes on there."""
         self.closed.set()
 
 
-def _changed(found: str, file: str) -> EvsimError:
+def _changed(change: str, file: str) -> EvsimError:
     expected = "the file that was opened (what was read is not to be trusted)"
-    return EvsimError(f"changed while it was used: found {found}, expected {expected}", file=file)
+    return EvsimError(f"changed while it was used: found {change}, expected {expected}", file=file)

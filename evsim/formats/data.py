@@ -30,9 +30,9 @@ class Images:
     def __len__(self) -> int:
         return self.last - self.first
 
-    def part(self, some: slice) -> Images:
-        """A slice that is read when it is used, a few megabytes at a time."""
-        first, last, _ = some.indices(len(self))
+    def part(self, samples: slice) -> Images:
+        """Some of these images, a slice of them; they are read when they are used."""
+        first, last, _ = samples.indices(len(self))
         return Images(self.dataset, self.path, self.first + first, self.first + last)
 
     def __getitem__(self, index):
@@ -41,8 +41,8 @@ class Images:
             return self._read(self.first + first, self.first + max(first, last))[::step]
         begin, content = self.held
         if not begin <= index < begin + len(content):
-            each = max(1, math.prod(self.shape[1:]) * self.dtype.itemsize)
-            count = getattr(self.dataset, "batch", None) or max(1, READ // each)
+            image_bytes = max(1, math.prod(self.shape[1:]) * self.dtype.itemsize)
+            count = getattr(self.dataset, "batch", None) or max(1, READ // image_bytes)
             begin, last = index, min(index + count, len(self))
             content = self._read(self.first + begin, self.first + last)
             self.held = begin, content
@@ -75,7 +75,7 @@ class Data:
 
     @property
     def samples(self) -> int:
-        """The number of samples."""
+        """How many samples there are."""
         return len(self.events if self.images is None else self.images)
 
     @property
@@ -96,7 +96,7 @@ class Data:
 
     @property
     def inputs(self) -> Images | Events:
-        """The images or the events."""
+        """What is simulated: the images, or the events."""
         return self.events if self.images is None else self.images
 
     def close(self) -> None:
@@ -154,17 +154,17 @@ def source_of(path):
 def _source(path: str, place: str, kind, options) -> Data:
     with sources.reading(place):
         origin = Origin(place, lambda: kind.files(Path(place), options), options.given)
-    found = sources.opened(kind, place, options, origin.names)
+    content = sources.opened(kind, place, options, origin.names)
     try:
-        data = Data(path, kind.TITLE, origin, found.close)
-        if isinstance(found, sources.Pictures):
-            data.images = _checked(found.rows, place)
+        data = Data(path, kind.TITLE, origin, content.close)
+        if isinstance(content, sources.Pictures):
+            data.images = _checked(content.rows, place)
         else:
-            data.events = sources.RecordedEvents(found, options)
-        data.labels, data.classes = found.labels, found.classes
+            data.events = sources.RecordedEvents(content, options)
+        data.labels, data.classes = content.labels, content.classes
         return data
     except EvsimError as error:
-        found.close()
+        content.close()
         raise error.within(file=place) from None
 
 
@@ -218,10 +218,10 @@ def _events(group) -> Events:
             columns[name] = hdf5.checked(group[name], name)
         elif name != "value":
             raise EvsimError(f"missing dataset {name!r}")
-    found = {}
+    attributes = {}
     for name in ("shape", "samples", "timesteps", "graded"):
         if name in group.attrs:
-            found[name] = hdf5.attribute(group, name)
+            attributes[name] = hdf5.attribute(group, name)
         elif name != "graded":
             raise EvsimError(f"missing attribute {name!r}")
-    return Events(**columns, **found)
+    return Events(**columns, **attributes)

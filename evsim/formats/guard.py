@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from evsim.base.errors import EvsimError, mismatch
+from evsim.base.errors import EvsimError, Parameter, mismatch
 from evsim.base.interruption import fork
 from evsim.formats._hdf5 import format_of
 from evsim.formats.sources import split
@@ -72,7 +72,8 @@ def _try(path: Path, read: Callable, seconds: float, memory: int) -> None:
     elif said == b"memory":
         found = f"a file that takes more than {memory / 1e9:.1f} GB to read ({ANYWAY})"
     elif error := json.loads(said):
-        raise EvsimError(*error)
+        problem, place, file, is_parameter = error
+        raise EvsimError(problem, Parameter(place) if is_parameter else place, file)
     else:
         return
     raise mismatch(found, f"a whole {format_of(path)}").within(file=str(path))
@@ -91,7 +92,8 @@ def _be_the_child(path: Path, read: Callable, seconds: float, memory: int, write
         read(path)
     except EvsimError as error:
         out_of_memory = isinstance(error.__cause__, MemoryError)
-        reason = error.problem, error.place, error.file
+        place = error.place
+        reason = error.problem, place, error.file, isinstance(place, Parameter)
         said = b"memory" if out_of_memory else json.dumps(reason).encode()
     except MemoryError:
         said = b"memory"

@@ -18,7 +18,7 @@ ROWS = 4096  # samples that are read in one go
 
 
 def header_of(run, network, data_path=None, data_sha256=None) -> dict:
-    """The resolved settings of a run, as a result file keeps and `--resume` compares them."""
+    """The resolved settings of a run, as a result file keeps and `resume` compares them."""
     from evsim.base.version import __version__
 
     settings = run.settings
@@ -79,7 +79,10 @@ class StoredRun:
         return self.counted(self.work, machine, self.histograms)
 
     def counted(self, work: counting.Facts, machine: counting.Machine, histograms: dict) -> dict:
-        """The same of other facts in sum, or without histograms."""
+        """Actions as of `counts`, for other facts in sum and other histograms.
+
+        Without histograms ({}) there are no numbers by synapse.
+        """
         return counting.counts(
             self.parts,
             work,
@@ -93,7 +96,10 @@ class StoredRun:
 
 
 def load(path, histograms: bool = True) -> StoredRun:
-    """Read a result file; without `histograms` its facts, which are small."""
+    """Read a result file; `histograms`: with them, else only the facts, which are small.
+
+    Raises EvsimError with file, place, found and expected.
+    """
     with hdf5.opened(path) as file:
         hdf5.check_format(file, FORMAT)
         hdf5.names(file)
@@ -128,11 +134,11 @@ class _Rows:
                 raise hdf5.damaged(error, place) from None
 
     def whole(self, place: str) -> np.ndarray:
-        """All rows."""
+        """All rows of a dataset, read block by block."""
         return np.concatenate([rows for _, rows in self(place)])
 
     def names(self, place: str) -> list[str]:
-        """What a group holds; nothing where there is no such group."""
+        """The names in a group; nothing where there is no such group."""
         return hdf5.names(self.file[place], f"/{place}") if place in self.file else []
 
 
@@ -181,10 +187,10 @@ def _stored(file, histograms: bool = True) -> StoredRun:
 
 def _later(rows: _Rows, parts: dict, settings: dict) -> dict[str, np.ndarray]:
     """The sums of `later_timesteps`, which is not linear in the facts of a sample."""
-    found: dict[str, np.ndarray] = {}
+    left_over: dict[str, np.ndarray] = {}
     known = isinstance(settings, dict) and isinstance(settings.get("timesteps"), int)
     if not known or settings.get("coding") != "constant":
-        return found
+        return left_over
     constant = settings.get("input")
     sets = [name for name, part in parts.items() if part.get("source") == constant]
     columns = {}
@@ -192,17 +198,21 @@ def _later(rows: _Rows, parts: dict, settings: dict) -> dict[str, np.ndarray]:
         facts = {"arrivals"} | {"after_first"} & set(rows.names(f"work/{name}"))
         columns[name] = {fact: rows(f"/work/{name}/{fact}") for fact in facts}
     for _ in range(0, rows.count, ROWS):
-        facts = {name: {f: next(c)[1] for f, c in own.items()} for name, own in columns.items()}
-        own = {name: parts[name] for name in sets}
-        for target, left in later_timesteps(own, facts, settings["timesteps"], constant).items():
-            found[target] = found.get(target, 0) + left.sum(keepdims=True)
-    return found
+        facts = {
+            name: {f: next(c)[1] for f, c in measured.items()} for name, measured in columns.items()
+        }
+        measured = {name: parts[name] for name in sets}
+        for target, left in later_timesteps(
+            measured, facts, settings["timesteps"], constant
+        ).items():
+            left_over[target] = left_over.get(target, 0) + left.sum(keepdims=True)
+    return left_over
 
 
 def _range(blocks) -> np.ndarray:
     """Lowest and highest of all samples, (1, 2), or (1, 4) with those of currents."""
-    found = [np.concatenate([b.min(axis=0), b.max(axis=0)]) for _, b in blocks]
-    least, most = np.min(found, axis=0), np.max(found, axis=0)
+    extremes = [np.concatenate([b.min(axis=0), b.max(axis=0)]) for _, b in blocks]
+    least, most = np.min(extremes, axis=0), np.max(extremes, axis=0)
     half = len(least) // 2
     pairs = [(least[k], most[half + k + 1]) for k in range(0, half, 2)]
     return np.array([sum(pairs, ())])

@@ -56,7 +56,7 @@ def of_run(recorded: Recorded, energy: dict) -> list[str]:
 
 
 def assumptions(path: Path) -> dict:
-    """What `evsim check --json` printed into a file, broken assumptions first.
+    """What `evsim check` printed as JSON into a file, broken assumptions first.
 
     Raises EvsimError with the file and the place in it.
     """
@@ -67,7 +67,7 @@ def assumptions(path: Path) -> dict:
     except OSError as error:
         raise EvsimError(f"cannot be read: {error.strerror}", file=str(path)) from None
     except (ValueError, RecursionError):
-        raise mismatch("no JSON", "what evsim check --json prints").within(file=str(path)) from None
+        raise mismatch("no JSON", "what evsim check `json` prints").within(file=str(path)) from None
 
 
 def _assumptions(content, file: str) -> dict:
@@ -75,7 +75,7 @@ def _assumptions(content, file: str) -> dict:
     known = known and isinstance(content.get("chip"), str)
     network = content.get("network") if known else None
     if not isinstance(network, dict) or not isinstance(network.get("path"), str):
-        raise mismatch("other JSON", "what evsim check --json prints")
+        raise mismatch("other JSON", "what evsim check `json` prints")
     rows = content["findings"]
     for number, row in enumerate(rows):
         for key, types in FINDING.items():

@@ -1,6 +1,6 @@
 """Networks side by side: tables, and accuracy against cost as a picture.
 
-`found` is what `compare --json` prints.
+`found` is what `compare` prints as JSON.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A stored run on several chips, as tables. `found` is what `cost --json` prints."""
+"""A stored run on several chips, as tables. `found` is what `cost` prints as JSON."""
 
 from __future__ import annotations
 

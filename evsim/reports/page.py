@@ -74,7 +74,7 @@ def check_target(path: Path, sources: list[Path], overwrite: bool) -> None:
         problem = "is a folder" if path.is_dir() else "cannot be written: no such folder"
         raise EvsimError(problem, file=str(path))
     if path.exists() and not overwrite:
-        raise EvsimError("exists already (--overwrite replaces it)", file=str(path))
+        raise EvsimError("exists already (`overwrite` replaces it)", file=str(path))
     if path.exists() and any(s.exists() and path.samefile(s) for s in sources):
         raise EvsimError("is a file that the page is made of", file=str(path))
 

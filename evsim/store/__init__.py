@@ -1,4 +1,4 @@
-"""What is finished is kept: shards that are never opened for writing again, and who may write."""
+"""Samples that are finished are kept in shards, immutable files, so that no kill can lose them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LABELS = "labels"
 BYTES = 16 << 20  # of memory that waits to be a shard, unless one sample has more
 LEAST, MOST = 0.5, 60.0  # seconds between shards,
 SHARE = 0.01  # of the time that a run has taken may be lost, of its time goes to shards
-AGAIN = "--overwrite begins again"
+AGAIN = "`overwrite` begins again"
 
 
 class Store:
@@ -94,7 +94,7 @@ class Store:
 
     @property
     def identity(self) -> str:
-        """What tells the shards of this run from those of another."""
+        """A short text that the names of this run's shards end with, and those of no other run."""
         return identity(self.about)
 
     def _shards(self) -> list[tuple[Path, int, int]]:
@@ -104,11 +104,11 @@ class Store:
     again = "the same command goes on with them"
 
     def begin(self) -> None:
-        """The simulation begins."""
+        """Take the time from now on: the simulation begins."""
         self.begun = self.written = time.monotonic()
 
     def finish(self) -> None:
-        """All samples are there."""
+        """Write what is waiting, as all samples are there."""
         self.flush()
 
     def append(self, sample: Sample) -> None:
@@ -127,7 +127,11 @@ class Store:
         return bool(self.done[index - self.first])
 
     def adopt(self, arrays: Mapping[str, np.ndarray], seconds: float, written: bool) -> None:
-        """Take the arrays of a shard; `written`: another process has written it into the folder."""
+        """Take a shard of samples that were simulated elsewhere: its arrays, as of `arrays_of`.
+
+        `seconds`: the share of the run's time that they took. `written`: another process has
+        written the shard into the folder already.
+        """
         self.verify()
         self.lock.check()
         if not written:
@@ -163,11 +167,14 @@ class Store:
 
     @property
     def pieces(self) -> list[tuple[Path, int, int]]:
-        """(path of a shard, first sample, the one after the last), each sample once, in order."""
+        """What to read of every shard: (path, first sample, the one after the last), in order.
+
+        Each sample is there once, also where two shards have it.
+        """
         return pieces_of(self.folder, self.identity)
 
     def samples(self) -> Iterator[Sample]:
-        """All samples that shards have now, in order, without what only a result file takes."""
+        """All samples that shards have now, in order, without recordings."""
         return self._read(self.pieces)
 
     def _read(self, pieces) -> Iterator[Sample]:
@@ -198,79 +205,82 @@ class Store:
 
 
 def identity(about: dict) -> str:
-    """A short name for what was asked for, whatever the paths."""
+    """A digest of settings, 12 hexadecimal digits; paths in them do not matter."""
     asked = {name: value for name, value in about.items() if not name.endswith("_path")}
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def write(folder: Path, identity: str, samples: list[Sample], seconds: float) -> Path:
-    """Write samples that follow each other as a shard of a run, which took it so long.
+    """Write samples that follow each other as a shard; returns its path, raises OSError.
 
-    Raises OSError.
+    `identity`: of their run; `seconds`: how much of its time they took.
     """
     return write_arrays(folder, identity, arrays_of(samples), seconds)
 
 
 def write_arrays(folder: Path, identity: str, arrays, seconds: float) -> Path:
-    """The same of what `arrays_of` made of the samples."""
+    """Write a shard of the `arrays` that `arrays_of` made of samples; otherwise as `write`."""
     first, last = arrays["samples"][[0, -1]].tolist()
     name = f"{first:010d}-{last + 1:010d}.{identity}"
     return shards.write(folder, name, arrays | {"seconds": np.array(seconds)})
 
 
 def pieces_of(folder: Path, identity: str) -> list[tuple[Path, int, int]]:
-    """(path of a shard, first sample, the one after the last), each sample once, in order."""
-    found, following = [], 0
+    """What to read of a run's shards: (path of one, first sample, the one after the last).
+
+    In order, each sample once, also where two shards have it.
+    """
+    pieces, following = [], 0
     for path, first, last in shards_of(folder, identity):
         if last > following:
-            found.append((path, max(first, following), last))
+            pieces.append((path, max(first, following), last))
             following = last
-    return found
+    return pieces
 
 
 def shards_of(folder: Path, identity: str) -> list[tuple[Path, int, int]]:
-    """(path, first sample, the one after the last) of the shards of a run in a folder, in order."""
+    """The shards of a run in a folder, in order: (path, first sample, the one after the last)."""
     rows = []
-    for name, path in shards.found(folder):
-        some, _, run = name.partition(".")
-        first, _, last = some.partition("-")
+    for name, path in shards.listed(folder):
+        samples, _, run = name.partition(".")
+        first, _, last = samples.partition("-")
         if run == identity and first.isdecimal() and last.isdecimal():
             rows.append((path, int(first), int(last)))
     return sorted(rows, key=lambda row: row[1:])
 
 
 def read_about(folder: Path) -> dict:
-    """What the run was asked for whose samples are in a folder; raises EvsimError."""
+    """The settings of the run whose samples are in a folder; EvsimError if they are damaged."""
     try:
-        found = json.loads((folder / ABOUT).read_text())
+        about = json.loads((folder / ABOUT).read_text())
     except OSError as error:
         raise EvsimError(f"cannot be read: {error.strerror}", file=str(folder / ABOUT)) from None
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        about = None
+    if not isinstance(about, dict):
         expected = f"the settings of a run ({AGAIN})"
         raise mismatch("other content", expected).within(file=str(folder / ABOUT))
-    return found
+    return about
 
 
 def check_about(folder: Path, about: dict) -> None:
-    """Raise an error unless a folder is of a run that was asked for the same."""
-    found = read_about(folder)
+    """Raise EvsimError unless a folder is of a run with these settings; paths may differ."""
+    stored = read_about(folder)
     for name, value in about.items():
-        if found.get(name) != value and not name.endswith("_path"):
+        if stored.get(name) != value and not name.endswith("_path"):
             expected = f"{value!r}, as this run has ({AGAIN})"
-            raise mismatch(repr(found.get(name)), expected, name).within(file=str(folder))
+            raise mismatch(repr(stored.get(name)), expected, name).within(file=str(folder))
 
 
 def readable_pieces(folder: Path) -> tuple[list[tuple[Path, int, int]], dict]:
     """The pieces of the run whose samples are in a folder, and its labels, whoever writes there."""
-    own = identity(read_about(folder))
-    found = {}
-    for name, path in shards.found(folder):
-        if name == f"{LABELS}.{own}":
+    name_of_run = identity(read_about(folder))
+    labels = {}
+    for name, path in shards.listed(folder):
+        if name == f"{LABELS}.{name_of_run}":
             with contextlib.suppress(Damaged), Shard(path) as shard:
-                found[LABELS] = shard[LABELS]
-    return pieces_of(folder, own), found
+                labels[LABELS] = shard[LABELS]
+    return pieces_of(folder, name_of_run), labels
 
 
 def _plain(value):

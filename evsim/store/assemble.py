@@ -1,4 +1,4 @@
-"""One result file of all shards of a run."""
+"""One result file, made of all shards of a run."""
 
 from __future__ import annotations
 
@@ -121,8 +121,8 @@ def _describe(file, about: dict, parts: dict) -> None:
     checksums.note(file, versions=json.dumps(versions))
     group = checksums.group(file, "parts")
     for name, part in parts.items():
-        own = {k: v for k, v in part.items() if k != "shape"}
-        checksums.note(checksums.group(group, name), **own)
+        attributes = {k: v for k, v in part.items() if k != "shape"}
+        checksums.note(checksums.group(group, name), **attributes)
 
 
 def _describe_events(group, about: dict, part: dict) -> None:
@@ -140,12 +140,15 @@ def _rows(pieces, about: dict, labels) -> Iterator[tuple[str, np.ndarray, tuple[
             shard, a, b = rows
             (_, *row), dtype = shard.shape(place)
             piece = _chunk(row, dtype)[1] if row else None
-            for some in shard.blocks(place, a, b, piece):
-                yield place, some, tuple(row)
+            for block in shard.blocks(place, a, b, piece):
+                yield place, block, tuple(row)
 
 
 def _whole_rows(pieces, about: dict, labels) -> Iterator[tuple[str, object]]:
-    """The same with an array of whole rows, or with (shard, first row, last row) to read."""
+    """(place in the result file, rows), shard by shard; `_rows` says what of them to add.
+
+    `rows`: an array of whole rows, or (shard, first row, last row) to read.
+    """
     for path, first, last in pieces:
         with Shard(path) as shard:
             indices = shard["samples"]
@@ -234,7 +237,10 @@ def _chunk(row: tuple[int, ...], dtype) -> tuple[int, ...]:
 
 @contextlib.contextmanager
 def as_file(path):
-    """The path of a result file: `path` itself, or one made for a while of a part's folder."""
+    """The path of a result file: `path` itself, or a file made for a while of a folder *.part.
+
+    Raises EvsimError where no sample of the part is finished.
+    """
     from evsim.store import LABELS, read_about, readable_pieces
 
     folder = Path(path)
@@ -243,14 +249,14 @@ def as_file(path):
         return
     about = read_about(folder)
     parts = about.pop("parts", None)
-    pieces, found = readable_pieces(folder)
+    pieces, labels = readable_pieces(folder)
     if not isinstance(parts, dict) or not pieces:
         raise mismatch("no finished sample", "at least one").within(file=str(folder))
     with tempfile.TemporaryDirectory() as scratch:
         whole = Path(scratch) / folder.name
         try:
-            assemble(pieces, whole, whole.parent, about, parts, found.get(LABELS), 0.0)
+            assemble(pieces, whole, whole.parent, about, parts, labels.get(LABELS), 0.0)
             yield whole
         except EvsimError as error:
-            own = str(folder) if error.file == str(whole) else error.file
-            raise EvsimError(error.problem, error.place, own) from None
+            file = str(folder) if error.file == str(whole) else error.file
+            raise EvsimError(error.problem, error.place, file) from None

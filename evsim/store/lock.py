@@ -98,7 +98,7 @@ class Lock:
                 os.utime(self.path)
 
     def check(self) -> None:
-        """Raise an error if somebody has taken this process for dead and the lock over."""
+        """Raise EvsimError if another process has taken this one for dead, and its lock over."""
         if not self.path.exists() or max(map(_number, _locks(self.folder))) != _number(self.path):
             problem = "the lock of this process is gone: removed, or taken over by another one"
             raise EvsimError(problem, file=str(self.folder))
@@ -107,20 +107,20 @@ class Lock:
         """Give the lock back, and the folder if it is empty."""
         self._ended.set()
         with contextlib.suppress(OSError, ValueError):
-            own = _number(self.path)
-            if max(map(_number, _locks(self.folder))) == own:  # else it is somebody else's now
+            number = _number(self.path)
+            if max(map(_number, _locks(self.folder))) == number:  # else it is somebody else's now
                 for path in self.folder.glob("lock.*"):
                     path.unlink(missing_ok=True)
                 self.folder.rmdir()
 
 
 def owner(folder: Path) -> str | None:
-    """Who seems to write in a folder, in words; None where there is no lock."""
-    found = _locks(Path(folder))
-    if not found:
+    """Who writes in a folder, in words: process, host, since when; None where there is no lock."""
+    locks = _locks(Path(folder))
+    if not locks:
         return None
     with contextlib.suppress(OSError):
-        return _named(_read(found[-1].read_text()))
+        return _named(_read(locks[-1].read_text()))
     return None
 
 
@@ -144,8 +144,8 @@ def _make(path: Path) -> bool:
 
 
 def _locks(folder: Path) -> list[Path]:
-    found = [p for p in folder.glob("lock.*") if p.suffix[1:].isdecimal()]
-    return sorted(found, key=_number)
+    locks = [p for p in folder.glob("lock.*") if p.suffix[1:].isdecimal()]
+    return sorted(locks, key=_number)
 
 
 def _number(path: Path) -> int:
@@ -157,8 +157,8 @@ def _self() -> dict:
     began = _began(os.getpid())
     now = time.strftime("%Y-%m-%d %H:%M:%S")
     machine = f"{_content('/proc/sys/kernel/random/boot_id')} {_link('/proc/self/ns/pid')}"
-    found = {"process": os.getpid(), "host": socket.gethostname(), "start": now}
-    return found | {"machine": machine, "began": began}
+    names = {"process": os.getpid(), "host": socket.gethostname(), "start": now}
+    return names | {"machine": machine, "began": began}
 
 
 def _place(owner: dict) -> tuple:
@@ -175,9 +175,9 @@ def _named(owner: dict) -> str:
 def _read(content: str) -> dict:
     """What a lock says; nothing where that is damaged."""
     with contextlib.suppress(ValueError):
-        found = json.loads(content)
-        if isinstance(found, dict) and set(_self()) <= set(found):
-            return found
+        said = json.loads(content)
+        if isinstance(said, dict) and set(_self()) <= set(said):
+            return said
     return {}
 
 

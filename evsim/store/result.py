@@ -1,4 +1,4 @@
-"""The samples of a run on their way to a result file."""
+"""A result file on its way: its samples are kept until it can be made as a whole."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ResultStore(Store):
     `path` is replaced, and what an unfinished run left is dropped unless it is resumed.
     """
 
-    again = "--resume goes on with them"
+    again = "`resume` goes on with them"
 
     def __init__(self, path, run, paths: dict, say, labels=None, overwrite=False, resume=False):
         self.path, self.settings = Path(path), header_of(run, run.network, **paths)
@@ -46,25 +46,25 @@ class ResultStore(Store):
         if resume and not part.exists():
             raise EvsimError("no such folder, expected a part to resume", file=str(part))
         if path.exists() and not overwrite and not (resume and self._is_this(path)):
-            raise EvsimError("exists already (--overwrite replaces it)", file=str(path))
+            raise EvsimError("exists already (`overwrite` replaces it)", file=str(path))
         if begun and not (overwrite or resume):
-            problem = "exists already (--resume goes on with it, --overwrite replaces it)"
+            problem = "exists already (`resume` goes on with it, `overwrite` replaces it)"
             raise EvsimError(problem, file=str(part))
 
     def _is_this(self, path: Path) -> bool:
         """Whether a file is the result of this very run: killed as it had just got its name."""
         try:
-            found = settings_of(path)
+            stored = settings_of(path)
         except EvsimError:
             return False
         return all(
-            found.get(name) == value
+            stored.get(name) == value
             for name, value in self.settings.items()
             if not name.endswith("_path")
         )
 
     def finish(self) -> None:
-        """Make one file of all shards, then remove them."""
+        """Make the result file of all shards, then remove them and the folder."""
         self.flush()
         self.lock.check()
         labels, seconds = self.labels, self.seconds
@@ -80,13 +80,16 @@ class ResultStore(Store):
     def _unassembled(self, error: Exception) -> EvsimError:
         if isinstance(error, OSError) and error.errno:
             reason = hdf5.damaged(error).problem.replace("read", "written")
-            kept = f"{reason}; the samples are in {self.folder}, --resume goes on with them"
+            kept = f"{reason}; the samples are in {self.folder}, `resume` goes on with them"
             return EvsimError(kept, file=str(self.path))
         return hdf5.damaged(error).within(file=str(self.folder))
 
 
 def save(run, path, overwrite: bool = False, labels=None) -> None:
-    """Write a whole run that is in memory."""
+    """Write the result file of a run that is in memory; EvsimError where one is there already.
+
+    `overwrite`: it is replaced. `labels`: of its samples, or None.
+    """
     store = ResultStore(path, run, {}, lambda line: None, labels, overwrite)
     try:
         for sample in run.finished:

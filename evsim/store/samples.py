@@ -27,39 +27,39 @@ OBJECT = 128  # bytes of memory that a number or an array takes beside its conte
 
 
 def size(sample: Sample) -> int:
-    """Bytes of memory that a sample takes, about."""
-    arrays = [array for own in ROWS.values() for array in getattr(sample, own).values()]
-    arrays += [column for found in sample.spikes.values() for column in found]
+    """About how many bytes of memory a sample takes."""
+    arrays = [array for group in ROWS.values() for array in getattr(sample, group).values()]
+    arrays += [column for columns in sample.spikes.values() for column in columns]
     objects = len(arrays) + sum(map(len, sample.facts.values()))
     return OBJECT * objects + sum(array.nbytes for array in arrays)
 
 
 def arrays_of(samples: Sequence[Sample]) -> dict[str, np.ndarray]:
-    """The arrays of a shard of samples that follow each other."""
+    """The arrays of a shard, by place, of samples that follow each other."""
     first = samples[0]
     names = [(part, fact) for part, facts in first.facts.items() for fact in facts]
-    found = {
+    arrays = {
         "samples": np.array([sample.index for sample in samples]),
         "facts": np.array([[s.facts[part][fact] for part, fact in names] for s in samples]),
         "names": np.array([SEPARATOR.join(pair) for pair in names]),
         "decisions": np.stack([sample.decisions for sample in samples]),
         "potential": np.stack([sample.potential for sample in samples]),
     }
-    for place, own in ROWS.items():
-        for name in getattr(first, own):
-            rows = [getattr(sample, own)[name] for sample in samples]
-            found[f"{place}/{name}"] = np.stack(rows) if len(rows) > 1 else rows[0][None]
+    for place, group in ROWS.items():
+        for name in getattr(first, group):
+            rows = [getattr(sample, group)[name] for sample in samples]
+            arrays[f"{place}/{name}"] = np.stack(rows) if len(rows) > 1 else rows[0][None]
     for name in first.spikes:
         columns = [sample.spikes[name] for sample in samples]
-        found[f"spikes/{name}/count"] = np.array([len(c[0]) for c in columns])
+        arrays[f"spikes/{name}/count"] = np.array([len(c[0]) for c in columns])
         for k, field in enumerate(EVENTS):
             joined = [events[k] for events in columns]
-            found[f"spikes/{name}/{field}"] = np.concatenate(joined) if joined[1:] else joined[0]
-    return found
+            arrays[f"spikes/{name}/{field}"] = np.concatenate(joined) if joined[1:] else joined[0]
+    return arrays
 
 
 def samples_of(shard: Shard, first: int, last: int, recorded: bool = False) -> Iterator[Sample]:
-    """The samples from `first` to before `last`; `recorded`: with what only a result file takes."""
+    """The samples of a shard from `first` to before `last`; `recorded`: with their recordings."""
     indices, facts = shard["samples"].tolist(), shard["facts"].tolist()
     names = [name.split(SEPARATOR) for name in shard["names"].tolist()]
     decisions, potential = shard["decisions"], shard["potential"]
@@ -71,27 +71,27 @@ def samples_of(shard: Shard, first: int, last: int, recorded: bool = False) -> I
     events = _events_of(shard) if recorded else {}
     for i, index in enumerate(indices):
         if first <= index < last:
-            own: dict[str, dict[str, int]] = {}
+            counts: dict[str, dict[str, int]] = {}
             for (part, fact), count in zip(names, facts[i], strict=True):
-                own.setdefault(part, {})[fact] = count
+                counts.setdefault(part, {})[fact] = count
             yield Sample(
                 index,
-                own,
+                counts,
                 potential=potential[i],
                 decisions=decisions[i],
                 **{"histograms": {}}
-                | {group: {n: a[i] for n, a in found.items()} for group, found in rows.items()},
+                | {group: {n: a[i] for n, a in by_name.items()} for group, by_name in rows.items()},
                 spikes={name: columns[i] for name, columns in events.items()},
             )
 
 
 def _events_of(shard: Shard) -> dict[str, list[tuple]]:
     """By population: the events (timestep, neuron, value) of each sample."""
-    found = {}
+    events = {}
     for place in shard.places:
         if place.startswith("spikes/") and place.endswith("/count"):
             name = place[len("spikes/") : -len("/count")]
             ends = shard[place].cumsum()[:-1]
             columns = [np.split(shard[f"spikes/{name}/{field}"], ends) for field in EVENTS]
-            found[name] = list(zip(*columns, strict=True))
-    return found
+            events[name] = list(zip(*columns, strict=True))
+    return events

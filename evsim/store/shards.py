@@ -29,7 +29,7 @@ BLOCK = 8 << 20  # bytes that are read in one go
 
 
 class Damaged(Exception):
-    """A shard whose content is not what was written."""
+    """The content of a shard is not what was written."""
 
 
 class _Hashed(io.RawIOBase):
@@ -39,9 +39,11 @@ class _Hashed(io.RawIOBase):
         self.file, self.digest = file, hashlib.sha256()
 
     def writable(self) -> bool:
+        """Always: it is a file to write to."""
         return True
 
     def write(self, data) -> int:
+        """Append bytes; returns how many."""
         self.digest.update(data)
         return self.file.write(data)
 
@@ -111,8 +113,8 @@ def flush_names(folder: Path) -> None:
             os.close(descriptor)
 
 
-def found(folder: Path) -> Iterator[tuple[str, Path]]:
-    """(name, path) of all shards of a folder, by name."""
+def listed(folder: Path) -> Iterator[tuple[str, Path]]:
+    """(name, path) of all shards in a folder, in order of name."""
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         yield path.name.removesuffix(SUFFIX).rpartition(".")[0], path
 
@@ -144,12 +146,12 @@ class Shard:
             return np.frombuffer(content, dtype).reshape(shape)
 
     def shape(self, place: str) -> tuple[tuple[int, ...], np.dtype]:
-        """Shape and dtype of an array, which is not read for it."""
+        """The shape and dtype of an array, which is not read for it."""
         with self.archive.open(f"{place}.npy") as file:
             return _header(file)
 
     def empty(self, place: str) -> np.ndarray:
-        """No rows of an array."""
+        """An array with no rows, of the dtype and the row's shape of the one at `place`."""
         shape, dtype = self.shape(place)
         return np.empty((0, *shape[1:]), dtype)
 
@@ -175,7 +177,7 @@ class Shard:
                     yield np.frombuffer(content, dtype).reshape(block)
 
     def close(self) -> None:
-        """Read no more of it."""
+        """Close the file; no array can be read any more."""
         self.archive.close()
 
     def __enter__(self) -> Shard:

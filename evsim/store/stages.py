@@ -47,14 +47,17 @@ class Held:
         return sorted(name for name in self.held if name.startswith(start))
 
     def due(self, since: float, cost: float) -> bool:
-        """Whether to keep what took `cost` seconds to keep at time `since`: in memory, never."""
+        """Whether it is time to keep more: never, as what is in memory ends with the process.
+
+        `since`: when something was kept last, `cost`: the seconds that this took.
+        """
         return False
 
 
 class Stages(Held):
-    """The same in the folder `<out>.part`, for a command of these settings.
+    """Arrays by name in the folder `<out>.part`, for a command of these settings.
 
-    Entered, it is made, or with `resume` gone on with, where the settings are the same;
+    Entered, the folder is made, or with `resume` gone on with, where its settings are these;
     `lock(folder)` takes a Lock of it, which is given back when it is left. Left unfinished,
     it stays as it is, unless nothing is kept. Names hold letters, digits and -. Raises EvsimError
     where the system refuses.
@@ -74,12 +77,12 @@ class Stages(Held):
         if self.out.is_dir() or not self.out.parent.is_dir():
             problem = "is a folder" if self.out.is_dir() else "cannot be written: no such folder"
             raise EvsimError(problem, file=str(self.out))
-        found = self.folder.is_dir()
+        was_there = self.folder.is_dir()
         with contextlib.ExitStack() as stack, self._writing():
             lock = self.lock and self.lock(self.folder)
             if lock:
                 stack.callback(lock.release)
-            self._check_target(found)
+            self._check_target(was_there)
             self._open()
             if lock:
                 lock.tell()
@@ -97,9 +100,10 @@ class Stages(Held):
                     self._remove()
 
     def get(self, name: str) -> dict[str, np.ndarray] | None:
-        found, path = super().get(name), self.paths.get(name)
-        if found is not None or path is None:
-            return found
+        """The arrays of a name, from memory or disk; None if there are none, or damaged ones."""
+        arrays, path = super().get(name), self.paths.get(name)
+        if arrays is not None or path is None:
+            return arrays
         try:
             with shards.Shard(self.folder / path) as shard:
                 return {place: shard[place] for place in shard.places}
@@ -128,6 +132,7 @@ class Stages(Held):
             self.flushed = time.monotonic()
 
     def drop(self, start: str) -> None:
+        """Forget all names that begin so; what is newer is on disk before."""
         super().drop(start)
         gone = [name for name in self.paths if name.startswith(start)]
         if gone:
@@ -136,10 +141,14 @@ class Stages(Held):
             self._forget(name)
 
     def names(self, start: str) -> list[str]:
+        """The names that begin so, in memory or on disk, in order."""
         return sorted({name for name in (*self.held, *self.paths) if name.startswith(start)})
 
     def due(self, since: float, cost: float) -> bool:
-        """Whether to keep what took `cost` seconds to keep at time `since`: one part in twenty."""
+        """Whether it is time to keep more: keeping may take one part in twenty of the time.
+
+        `since`: when something was kept last, `cost`: the seconds that this took.
+        """
         return time.monotonic() - since >= max(PATIENCE, 20 * cost)
 
     def finish(self, write: Callable[[Path], None]) -> None:
@@ -150,7 +159,7 @@ class Stages(Held):
         made = self.folder / OUTPUT
         write(made)
         if self.out.exists() and not self.overwrite:
-            raise EvsimError("exists already (--overwrite replaces it)", file=str(self.out))
+            raise EvsimError("exists already (`overwrite` replaces it)", file=str(self.out))
         with self._writing():
             shards.flush(made)
             self._say(finished=True)
@@ -162,52 +171,52 @@ class Stages(Held):
     def _forget(self, name: str) -> None:
         (self.folder / self.paths.pop(name)).unlink(missing_ok=True)
 
-    def _check_target(self, found: bool) -> None:
+    def _check_target(self, was_there: bool) -> None:
         """Raise an error unless the output may be made; whether a folder was `found`."""
         known = self._known()
         if self.resume and known and known.get("finished"):
             self.overwrite = True
         if self.out.exists() and not self.overwrite:
-            raise EvsimError("exists already (--overwrite replaces it)", file=str(self.out))
+            raise EvsimError("exists already (`overwrite` replaces it)", file=str(self.out))
         if self.folder.exists() and not self.folder.is_dir():
             raise mismatch("a file", "a folder, or nothing").within(file=str(self.folder))
-        if self.resume and not found:
+        if self.resume and not was_there:
             raise EvsimError("no such folder, expected a part to resume", file=str(self.folder))
         if known is not None and not (self.overwrite or self.resume):
-            problem = "exists already (--resume goes on with it, --overwrite replaces it)"
+            problem = "exists already (`resume` goes on with it, `overwrite` replaces it)"
             raise EvsimError(problem, file=str(self.folder))
 
     def _known(self) -> dict | None:
         """What the folder says of itself; None where it was only just made."""
         try:
-            found = json.loads((self.folder / SETTINGS).read_text("utf-8"))
-            if isinstance(found, dict):
-                return found
+            settings = json.loads((self.folder / SETTINGS).read_text("utf-8"))
+            if isinstance(settings, dict):
+                return settings
         except (FileNotFoundError, NotADirectoryError):
-            if not list(shards.found(self.folder)):
+            if not list(shards.listed(self.folder)):
                 return None
         except (ValueError, OSError):
             pass
-        expected = f"the settings of a command (--overwrite begins again, if {SETTINGS} is removed)"
+        expected = f"the settings of a command (`overwrite` begins again, if {SETTINGS} is removed)"
         raise mismatch(f"a damaged {SETTINGS}, or none", expected).within(file=str(self.folder))
 
     def _open(self) -> None:
         self.folder.mkdir(exist_ok=True)
-        found = self._known()
-        if self.resume and found is not None:
-            self._compare(found)
-            self.paths = {name: path.name for name, path in shards.found(self.folder)}
+        known = self._known()
+        if self.resume and known is not None:
+            self._compare(known)
+            self.paths = {name: path.name for name, path in shards.listed(self.folder)}
             self._clean()
         else:
             self._remove(whole=False)
             self._say()
 
-    def _compare(self, found: dict) -> None:
+    def _compare(self, known: dict) -> None:
         """Raise an error unless the folder is of the same command."""
         for name, value in self.settings.items():
-            if found.get(name) != value and not name.endswith("_path"):
-                expected = f"{value!r}, as this command has (--overwrite begins again)"
-                error = mismatch(repr(found.get(name)), expected, name)
+            if known.get(name) != value and not name.endswith("_path"):
+                expected = f"{value!r}, as this command has (`overwrite` begins again)"
+                error = mismatch(repr(known.get(name)), expected, name)
                 raise error.within(file=str(self.folder))
 
     def _say(self, **more) -> None:
@@ -216,7 +225,7 @@ class Stages(Held):
 
     def _remove(self, whole: bool = True) -> None:
         """Remove what is ours in the folder: the settings last, then, if `whole`, itself."""
-        for _, path in shards.found(self.folder):
+        for _, path in shards.listed(self.folder):
             path.unlink(missing_ok=True)
         self._clean()
         (self.folder / SETTINGS).unlink(missing_ok=True)

@@ -25,7 +25,7 @@ RECORD = ("queues", "spikes", "arrivals", "ranges")
 
 
 class Check:
-    """A job under the limits of a chip: `simulate`, then `findings`; `free`: the same without."""
+    """A job under the limits of a chip: `simulate`, then `findings`; `free`: it without limits."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Check:
 
     @cached_property
     def lost(self) -> dict[str, int]:
-        """By set: events that found no room in its queue."""
+        """By set: how many events found no room in its queue."""
         work = self.job.run.work
         return {name: int(f["dropped"].sum()) for name, f in work.items() if "dropped" in f}
 
@@ -132,7 +132,7 @@ class Check:
 
     @cached_property
     def findings(self) -> list[Finding]:
-        """All assumptions, the claims last."""
+        """What became of every assumption about the chip, then of every claim."""
         found = fit(self.profile, self.placement)
         found += [*self._potentials(), *self._queues(), *self._timing()]
         for claim in self.claims:
@@ -202,7 +202,7 @@ class Check:
 
     @cached_property
     def values(self) -> dict:
-        """What claims may name."""
+        """The numbers that claims may name: nested mappings of the run's measures, by name."""
         job, run, network = self.job, self.job.run, self.network
         samples = run.count
         counts = run.counts(**self.profile.machine.choices)
@@ -251,7 +251,7 @@ class Check:
         }
 
     def as_dict(self) -> dict:
-        """What `check --json` prints."""
+        """What the command `check` prints as JSON."""
         left_out = ("parts", "work", "memory")
         return {
             "chip": self.profile.name,

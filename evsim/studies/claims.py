@@ -45,7 +45,7 @@ class Verdict:
 
 
 class Claim:
-    """A parsed claim; raises EvsimError where the text is none."""
+    """An expression over the numbers of a run, parsed; EvsimError where the text is none."""
 
     def __init__(self, text: str):
         self.text = " ".join(text.split())
@@ -113,7 +113,7 @@ class Claim:
         return tuple(word.strip("'") for word in re.findall(r"'[^']*'|\w+", token))
 
     def check(self, values: Mapping) -> Verdict:
-        """Compare with the numbers of a run: nested mappings whose leaves are numbers."""
+        """Whether the claim holds for a run's `values`: nested mappings that end in numbers."""
         left, right = self._number(self.left, values), self._number(self.right, values)
         holds = COMPARE[self.sign](left, right)
         margin = right - left if self.sign in ("<=", "<") else left - right

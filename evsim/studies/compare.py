@@ -228,7 +228,7 @@ class Comparison:
         return column.runs.setdefault(timesteps, self._costs(job.run))
 
     def as_dict(self) -> dict:
-        """What `compare --json` prints."""
+        """What the command `compare` prints as JSON."""
         data = {"path": self.data.path, "sha256": self.data.sha256}
         first, count = self.some.start, self.some.stop - self.some.start
         found = {"data": data, "samples": count, "first_sample": first, "ann": self.ann}

@@ -65,14 +65,17 @@ class Cost:
             raise mismatch(f"a run that does {done}", expected, profile.name)
 
     def counts(self, machine: Machine, counted: str = "exact") -> dict:
-        """The actions of the run, sums over samples."""
+        """The actions of the run under a machine, sums over samples.
+
+        `counted`: exact, or nominal for full kernels at borders.
+        """
         key = (machine, counted)
         if key not in self._counts:
             self._counts[key] = self.stored.counted(self.work[counted], machine, {})
         return self._counts[key]
 
     def artificial(self, machine: Machine, counted: str) -> dict | None:
-        """The actions of one inference of the artificial network."""
+        """The actions of one inference of the artificial network, None where it has a cycle."""
         key = (machine, counted)
         if key not in self._artificial:
             self._artificial[key] = artificial(self.stored.parts, counted, machine)

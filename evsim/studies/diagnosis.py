@@ -111,7 +111,7 @@ class Diagnosis:
             self._batch = next(self._batches, self._batch)
 
     def finish(self) -> None:
-        """Compare what is held."""
+        """Compare the samples that are still held."""
         if self._held:
             self._compare(slice(self._batch.start, self.samples))
             self._held = []
@@ -164,7 +164,7 @@ class Diagnosis:
         return [layer.row(int(self.right[0].sum()), self.samples) for layer in self.layers]
 
     def as_dict(self) -> dict:
-        """The diagnosis for `--json`."""
+        """The diagnosis as the commands print it in JSON."""
         first, ann = self.first_loss(), self.right[0]
         return {
             "samples": self.samples,
@@ -181,7 +181,7 @@ class Diagnosis:
 
 
 def agreement(artificial: np.ndarray, spiking: np.ndarray) -> dict[str, int]:
-    """How many samples both, one or neither of two networks decide as labelled."""
+    """How many samples both, one or none of two networks take for their labels."""
     return {
         "both right": int((artificial & spiking).sum()),
         "only the artificial network right": int((artificial & ~spiking).sum()),

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from evsim.base import screen
-from evsim.base.errors import EvsimError, mismatch
+from evsim.base.errors import EvsimError, Parameter, mismatch
 from evsim.base.interruption import Handling
 from evsim.cluster import cluster_of
 from evsim.counting.widths import sums_of
@@ -25,30 +25,35 @@ from evsim.store.result import ResultStore
 
 
 class Interrupted(Exception):
-    """Ctrl-C or SIGTERM, and what is kept."""
+    """A run that Ctrl-C or SIGTERM ended; its text says what is kept."""
 
 
 def byte_count(text: str) -> int:
-    """A number of bytes such as 512M or 2G."""
+    """The number of bytes that a text such as 512M or 2G means; EvsimError for another."""
     units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
     digits = text.upper().removesuffix("B")
     unit = units.get(digits[-1:], 1)
     digits = digits[:-1] if unit > 1 else digits
     if not digits.isdecimal() or not int(digits):
-        raise mismatch(repr(text), "a number of bytes such as 512M or 2G", "--memory")
+        raise mismatch(repr(text), "a number of bytes such as 512M or 2G", Parameter("memory"))
     return int(digits) * unit
 
 
 def sample_range(text: str | None, length: int) -> slice:
-    """A half-open range a:b; past the end is clipped, empty is an error."""
+    """The samples that a text a:b means of `length`, as a slice; None stands for all.
+
+    Past the end is clipped; raises EvsimError where none is left, or the text is no range.
+    """
     if text is None:
         return slice(0, length)
     first, colon, last = text.partition(":")
     if not colon or not all(end == "" or end.isdecimal() for end in (first, last)):
-        raise mismatch(repr(text), "a range such as 0:100, 100: or :100", "--samples")
+        raise mismatch(repr(text), "a range such as 0:100, 100: or :100", Parameter("samples"))
     start, stop = int(first or 0), min(int(last or length), length)
     if start >= stop:
-        raise mismatch(repr(text), f"a range that is not empty, within {length}", "--samples")
+        raise mismatch(
+            repr(text), f"a range that is not empty, within {length}", Parameter("samples")
+        )
     return slice(start, stop)
 
 
@@ -82,7 +87,7 @@ class Job:
             place = "/events/shape" if self.data.images is None else "/images"
             return EvsimError(error.problem, place, self.data.path)
         if choices.get(error.place) is not None:
-            return EvsimError(error.problem, f"--{error.place}")
+            return EvsimError(error.problem, Parameter(error.place))
         return EvsimError(error.problem, f"/{error.place}", self.network.path)
 
     def _labels(self, some: slice):
@@ -190,12 +195,12 @@ class Job:
 
     @property
     def latency(self) -> dict[str, int]:
-        """The timesteps of a sample, and after how many the next may follow it."""
+        """How many timesteps a sample takes, and after how many the next may follow it."""
         timesteps = self.settings.timesteps
         return {"timesteps": timesteps, "pipelined": self.network.period(timesteps)}
 
     def summary(self, machine: dict) -> dict:
-        """What `run --json` prints."""
+        """What the command `run` prints as JSON."""
         run, settings = self.run, self.settings
         labelled = self.labels is not None
         return {
@@ -225,12 +230,12 @@ class Job:
 
 
 def interrupting(stop: threading.Event):
-    """Ctrl-C and SIGTERM set `stop`, so that nothing is left half-written."""
+    """A context in which Ctrl-C and SIGTERM set `stop`, so that nothing is left half-written."""
     return Handling(stop.set)
 
 
 def silent(line: str) -> None:
-    """Say nothing."""
+    """Say nothing of a line."""
 
 
 def progress(finished, total: int, done: int, quiet: bool, store=None, what="samples"):

@@ -12,7 +12,7 @@ from math import prod
 
 import numpy as np
 
-from evsim.base.errors import mismatch, nearest
+from evsim.base.errors import Parameter, mismatch, nearest
 from evsim.counting.described import role_of
 from evsim.counting.facts import INPUT, READOUT, is_set
 from evsim.engine.settings import values_of
@@ -56,10 +56,10 @@ class Convention:
 
 
 def conventions(name: str) -> Convention:
-    """The convention of a tool; raises EvsimError with the nearest name."""
+    """The convention of a tool by its name; EvsimError with the nearest name."""
     if name not in CONVENTIONS:
         expected = f"one of {', '.join(CONVENTIONS)}{nearest(name, CONVENTIONS)}"
-        raise mismatch(repr(name), expected, "--convention")
+        raise mismatch(repr(name), expected, Parameter("convention"))
     return CONVENTIONS[name]
 
 

@@ -45,7 +45,7 @@ def fixed_point(
 
 
 def floats_of(network: Network, graded: bool | None) -> dict[str, str]:
-    """The populations with a potential that are none of integers, and that they are."""
+    """The populations with a potential that are none of integers, each with the reason."""
     graded = graded_input(network) if graded is None else graded
     integers = network.integer_populations(graded)
     kinds = {name for name, part in network.populations.items() if part.kind in KINDS}

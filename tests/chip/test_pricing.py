@@ -92,7 +92,7 @@ def test_shipped_profiles_price_all_but_random_numbers(name, addition, mac, mult
 def test_profiles_are_found_by_name_or_path(tmp_path):
     assert find(DEFAULT) == Path(profile.__file__).parent / f"{DEFAULT}.toml"
     assert find("a/b") == find("./a/b")
-    with pytest.raises(EvsimError, match=r"--prices: .*did you mean 'horowitz-45nm'"):
+    with pytest.raises(EvsimError, match=r"prices: .*did you mean 'horowitz-45nm'"):
         find("horowitz45nm")
     with pytest.raises(EvsimError, match=r"none\.toml: cannot be read"):
         Profile.read(find("none.toml"))

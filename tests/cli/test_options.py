@@ -281,7 +281,7 @@ def test_no_threads_are_refused(jobs, folder):
 def test_an_option_of_0_that_contradicts_a_file_is_refused():
     for choices in ({"scale": 0}, {"dt": 0.0}, {"scale": 1.0}):
         [name] = choices
-        with pytest.raises(EvsimError, match=f"--{name}: contradicts the file"):
+        with pytest.raises(EvsimError, match=rf"^{name}: contradicts the file"):
             Options(**choices).refuse(name, "it says 2")
     Options().refuse("bgr", "it says so")
 

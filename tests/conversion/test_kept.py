@@ -112,7 +112,7 @@ def test_killed_at_random_it_goes_on(capsys):
 
 def test_what_a_disk_has_spoilt_is_made_again(command):
     killed(LINE + LONGEST, call=70)
-    found = [path for _, path in shards.found(Path("n.h5.part"))]
+    found = [path for _, path in shards.listed(Path("n.h5.part"))]
     events = [path for path in found if "events" in path.name]
     assert 2 < len(events) < len(found)
     generator = random.Random(1)
@@ -225,7 +225,7 @@ def test_a_full_disk_keeps_what_is_finished(folder, command):
     with disk_of(1500):  # less than some events take
         found = command(LINE + LONGEST)
     assert found == (2, "", "evsim: n.h5.part: cannot be written: File too large\n")
-    kept = [name for name, _ in shards.found(folder / "n.h5.part")]
+    kept = [name for name, _ in shards.listed(folder / "n.h5.part")]
     assert "norm-00001-largest" in kept
     assert not list((folder / "n.h5.part").glob(f"*{shards.TEMPORARY}"))
     assert command(f"{LINE}{LONGEST} --resume") == (0, "", "")
@@ -243,7 +243,7 @@ def test_a_folder_that_goes_away_is_one_line(folder, command, monkeypatch):
     monkeypatch.setattr(Stages, "put", gone)
     found = command(LINE + LONGEST)
     assert found == (2, "", "evsim: n.h5.part: cannot be written: No such file or directory\n")
-    assert list(shards.found(folder / "away"))
+    assert list(shards.listed(folder / "away"))
 
 
 @pytest.mark.parametrize("percent", [50, 97, 99.9, 100])

@@ -41,7 +41,7 @@ def test_a_shard_is_read_as_it_was_written(tmp_path):
         "words": np.array(["a\tb", "c"]),
     }
     path = shards.write(tmp_path, "0-2.x", arrays)
-    assert list(shards.found(tmp_path)) == [("0-2.x", path)]
+    assert list(shards.listed(tmp_path)) == [("0-2.x", path)]
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
     with Shard(path) as shard:
         assert shard.places == list(arrays)

@@ -24,11 +24,17 @@ class Layer(Part):
     sources: tuple[str, ...] = words(1)
 
     def shape(self, *shapes: Shape) -> Shape:
-        """The shape of the result, without samples; EvsimError where `shapes` do not fit."""
+        """The shape of the result without the axis of samples, for sources of these `shapes`.
+
+        Raises EvsimError where they do not fit.
+        """
         raise NotImplementedError
 
     def forward(self, *values: np.ndarray, key: Key | None = None) -> np.ndarray:
-        """The result for a batch of values; `key` gives the random numbers where some are drawn."""
+        """The result, float32, for a batch of `values`: an array of each source, samples first.
+
+        `key` says which random numbers a layer draws that draws some.
+        """
         raise NotImplementedError
 
 
@@ -43,12 +49,12 @@ class Key:
 
 
 def require_map(shape: Shape, kind: str) -> None:
-    """Raise an error unless a shape is (height, width, channels)."""
+    """Raise EvsimError unless the shape of a layer's source is (height, width, channels)."""
     if len(shape) != 3:
         raise mismatch(f"an input of shape {shape}", f"(height, width, channels) for {kind}")
 
 
 @cache
 def layer_kinds() -> dict[str, type[Layer]]:
-    """The kinds of layers by name."""
+    """The kinds of layers: by name the class of each file in this folder."""
     return kinds(sys.modules[__name__], Layer)

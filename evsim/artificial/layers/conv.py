@@ -54,31 +54,35 @@ class Conv(Layer):
     def forward(self, x: np.ndarray, key: Key | None = None) -> np.ndarray:
         kernel_h, kernel_w, per_group, out = self.weight.shape
         height, width, _ = self.shape(x.shape[1:])
-        x, each = frozen(x), out // self.groups
+        x, outputs = frozen(x), out // self.groups
         geometry = (*x.shape[1:3], height, width, kernel_h, kernel_w, *self.stride)
         geometry = np.array([*geometry, self.padding[0], self.padding[2], *self.dilation], np.int64)
         positions = len(x) * height * width
         y = np.empty((positions, out), np.float32)
         depth = kernel_h * kernel_w * per_group
         weight = frozen(self.weight.astype(np.float32, copy=False).reshape(depth, out))
-        if per_group == each == 1:
+        if per_group == outputs == 1:
             y.fill(0)
             depthwise(x, weight, y, geometry)
-        step = positions if per_group == each == 1 else max(1, ROOM // (4 * depth))
-        for group in range(0 if per_group == each == 1 else self.groups):
-            columns = slice(group * each, (group + 1) * each)
-            own = weight[:, columns]
+        step = positions if per_group == outputs == 1 else max(1, ROOM // (4 * depth))
+        for group in range(0 if per_group == outputs == 1 else self.groups):
+            columns = slice(group * outputs, (group + 1) * outputs)
+            columns_of_group = weight[:, columns]
             for first in range(0, positions, step):
                 patches = np.zeros((min(step, positions - first), depth), np.float32)
                 gather(x, patches, geometry, first, group * per_group, per_group)
-                y[first : first + step, columns] = multiply(patches, own)
+                y[first : first + step, columns] = multiply(patches, columns_of_group)
         y = y.reshape(len(x), height, width, out)
         return y if self.bias is None else y + np.float32(self.bias)
 
 
 @kernel
 def gather(x, patches, geometry, first, channel, channels):
-    """Copy what each output position from `first` on sees into a row of `patches` (zeros else)."""
+    """Copy what each output position from `first` on sees into a row of `patches`, else zeros.
+
+    `geometry`: sizes of input and output, kernel, stride, padding, dilation; only `channels`
+    channels from `channel` on.
+    """
     height, width, out_h, out_w = geometry[0], geometry[1], geometry[2], geometry[3]
     kernel_h, kernel_w = geometry[4], geometry[5]
     for row in range(patches.shape[0]):

@@ -1,4 +1,4 @@
-"""Average and max pooling."""
+"""Average and max pools."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from evsim.base.kernel import kernel as compiled
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Pool(Layer):
-    """y[a, b, c] = the average or maximum of x over a window; a global pool is one window.
+    """y[a, b, c] = the average or maximum of x where the kernel lies; a global pool has one place.
 
     Padding counts as 0 in an average (`count_padding`) or not at all, never in a maximum. With
-    `ceil` the last window may begin inside and reach past the padding; what lies there is left out.
+    `ceil` the kernel's last place may begin inside and reach past the padding; what lies there is
+    left out.
     """
 
     operation: str = choice("average", "max")
@@ -36,16 +37,16 @@ class Pool(Layer):
             raise mismatch(self.padding, expected, "padding")
 
     def sizes(self, shape: Shape) -> tuple[int, int]:
-        """The height and width of the result."""
-        found = []
+        """The height and width of the result for a map of `shape`."""
+        sizes = []
         for axis in (0, 1):
             lead, trail = self.padding[2 * axis : 2 * axis + 2]
             room = shape[axis] + lead + trail - self.kernel[axis]
             size = (-(-room // self.stride[axis]) if self.ceil else room // self.stride[axis]) + 1
             if self.ceil and (size - 1) * self.stride[axis] >= shape[axis] + lead:
                 size -= 1  # a window must begin in the image or the padding before it
-            found.append(size)
-        return tuple(found)
+            sizes.append(size)
+        return tuple(sizes)
 
     def shape(self, shape: Shape) -> Shape:
         require_map(shape, self.kind)
@@ -64,7 +65,10 @@ class Pool(Layer):
 
 @compiled
 def slide(x, out, geometry, average, count_padding):
-    """The average or maximum of every window; `out` begins with zeros or minus infinities."""
+    """The average or maximum at each place of the kernel; `out` begins with 0 or -infinity.
+
+    `geometry`: kernel, stride, padding (top, bottom, left, right).
+    """
     height, width = x.shape[1], x.shape[2]
     top, bottom, left, right = geometry[4], geometry[5], geometry[6], geometry[7]
     for n in range(out.shape[0]):

@@ -12,28 +12,28 @@ Amount = float | tuple[float, float]
 
 
 def low(amount: Amount) -> float:
-    """The least it may be."""
+    """The least that an amount may be."""
     return amount[0] if isinstance(amount, tuple) else amount
 
 
 def high(amount: Amount) -> float:
-    """The most it may be."""
+    """The most that an amount may be."""
     return amount[1] if isinstance(amount, tuple) else amount
 
 
 def between(least: float, most: float) -> Amount:
-    """The amount with these ends."""
+    """The amount from `least` to `most`: a number where they are equal, else a pair."""
     return least if least == most else (least, most)
 
 
 def added(amounts: Iterable[Amount]) -> Amount:
-    """The sum."""
+    """The sum of amounts, each rounded once: exact sums of the low and of the high ends."""
     amounts = list(amounts)
     return between(math.fsum(map(low, amounts)), math.fsum(map(high, amounts)))
 
 
 def times(amount: Amount, factor: float) -> Amount:
-    """The product with a factor that is not negative."""
+    """An amount multiplied by a factor of at least 0."""
     return between(low(amount) * factor, high(amount) * factor)
 
 
@@ -48,7 +48,7 @@ def quotient(over: Sequence[float], under: Sequence[float], prices: Sequence[Amo
     def slope(i: int) -> float:
         return over[i] / under[i] if under[i] else math.copysign(math.inf, over[i])
 
-    found = []
+    quotients = []
     by_slope = sorted(n, key=slope)
     for order in (by_slope, by_slope[::-1]):
         for split in range(len(prices) + 1):
@@ -56,5 +56,5 @@ def quotient(over: Sequence[float], under: Sequence[float], prices: Sequence[Amo
             beneath = math.fsum(under[i] * p[i] for i in n)
             if beneath <= 0:
                 return None
-            found.append(math.fsum(over[i] * p[i] for i in n) / beneath)
-    return between(min(found), max(found))
+            quotients.append(math.fsum(over[i] * p[i] for i in n) / beneath)
+    return between(min(quotients), max(quotients))

@@ -1,6 +1,6 @@
-"""The same network as an artificial one: every set is used once, with graded values.
+"""A network as an artificial one: every set is used once, with graded values.
 
-Both are counted by the same machine. Exact are a set's own synapses, nominal are full kernels at
+Both are counted by one machine. Exact are a set's own synapses, nominal are full kernels at
 borders, as the literature has it; a comparison takes both networks in the same way.
 """
 
@@ -49,7 +49,10 @@ def artificial(parts: dict[str, dict], counted: str, machine: Machine) -> dict |
             updates = part.get("places", part["neurons"])
             facts[name] |= dict.fromkeys(("updates", "active_updates", "touched"), updates)
             facts[name]["spikes"] = part["neurons"]
-    work = {name: {fact: np.array([n]) for fact, n in own.items()} for name, own in facts.items()}
+    work = {
+        name: {fact: np.array([n]) for fact, n in counted_facts.items()}
+        for name, counted_facts in facts.items()
+    }
     return counting.counts(changed, work, machine, 1, None, {})
 
 

@@ -35,7 +35,7 @@ class Charge(Record):
 
 
 def check_charged_once(charges: Iterable[tuple[str, Charge]]) -> None:
-    """Raise an error that names both places where two of (place, charge) pay the same action.
+    """Raise EvsimError that names both places where two of (place, charge) pay one action.
 
     Sets and populations are different parts, an update is of an active neuron or of an idle one:
     what charges of different sides include does not meet.
@@ -49,8 +49,10 @@ def check_charged_once(charges: Iterable[tuple[str, Charge]]) -> None:
             raise EvsimError(f"{place} is all_in, {other} charges as well")
         for key in ("action", "includes"):
             for name in getattr(charge, key):
-                own = _sides(name)
-                taken = own if key == "action" or everywhere else (own & sides) or own
+                all_sides = _sides(name)
+                taken = (
+                    all_sides if key == "action" or everywhere else (all_sides & sides) or all_sides
+                )
                 here = f"{place}.{key}" if place.startswith("charge") else place
                 for side in sorted(taken):
                     if (name, side) in by:

@@ -36,19 +36,19 @@ class Memory(Sourced):
                 raise EvsimError(f"missing field {missing!r}, of {name}")
 
     def charges(self) -> dict[str, Charge]:
-        """What its reads and writes cost, by key."""
-        found = {}
+        """What its reads and writes cost: charges by the key of their price (read_pj, write_pj)."""
+        charges = {}
         for key, pj, queue in (("read", self.read_pj, "pop"), ("write", self.write_pj, "push")):
             names = (f"{what}_{queue if what == 'event' else key}" for what in self.holds)
             actions = tuple(name for name in names if name in ACTIONS)
             if pj is not None and actions:
                 part_of = ("reset_write",) if "potential_write" in actions else ()
-                found[f"{key}_pj"] = Charge(actions, pj, self.source, self.evidence, part_of)
-        return found
+                charges[f"{key}_pj"] = Charge(actions, pj, self.source, self.evidence, part_of)
+        return charges
 
 
 def check_held_once(memories: tuple[Memory, ...]) -> None:
-    """Raise an error that names both memories which hold the same."""
+    """Raise EvsimError that names both memories where two hold one thing."""
     by: dict[str, str] = {}
     for i, memory in enumerate(memories):
         place = f"memory[{i}] ({memory.name})"

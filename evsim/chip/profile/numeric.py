@@ -26,12 +26,12 @@ class Format(Sourced):
 
     @property
     def least(self) -> int:
-        """The smallest value."""
+        """The smallest value that the format holds."""
         return -(2 ** (self.bits - 1)) if self.signed else 0
 
     @property
     def most(self) -> int:
-        """The largest value."""
+        """The largest value that the format holds."""
         return 2 ** (self.bits - self.signed) - 1
 
 

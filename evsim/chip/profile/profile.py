@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from evsim.base.errors import EvsimError, mismatch, nearest, shown
+from evsim.base.errors import EvsimError, Parameter, mismatch, nearest, shown
 from evsim.base.toml import read_toml
 from evsim.chip.profile.capacity import Capacity
 from evsim.chip.profile.charges import Charge, check_charged_once
@@ -31,7 +31,7 @@ class PricedMachine(Sourced):
 
     @property
     def choices(self) -> dict[str, str]:
-        """The arguments of `Run.counts`."""
+        """The machine as arguments of `Run.counts`, by name."""
         return {name: getattr(self, name) for name in CHOICES}
 
 
@@ -83,26 +83,26 @@ class Profile(Record):
 
     @property
     def prices(self) -> tuple[Charge, ...]:
-        """All charges, those of memories too."""
+        """All charges of the chip, with those of reads and writes of its memories."""
         return tuple(charge for _, charge in self._charged())
 
     def _charged(self) -> list[tuple[str, Charge]]:
         """(place, charge) of every price."""
-        found = [(f"charge[{i}]", charge) for i, charge in enumerate(self.charges)]
+        charged = [(f"charge[{i}]", charge) for i, charge in enumerate(self.charges)]
         for i, memory in enumerate(self.memories):
             place = f"memory[{i}] ({memory.name})"
-            found += [(f"{place}.{key}", charge) for key, charge in memory.charges().items()]
-        return found
+            charged += [(f"{place}.{key}", charge) for key, charge in memory.charges().items()]
+        return charged
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """What its prices leave out, as lines of text."""
+        """What the prices leave out, as lines of text: open costs, leakage of memories."""
         leaking = (m.name for m in self.memories if m.leakage_mw is not None)
         return (*self.open, *(f"leakage of memory {name}" for name in leaking))
 
 
 def check_named_once(key: str, records: tuple[Queue | Memory, ...]) -> None:
-    """Raise an error where two tables of a list have one name: results speak of them by name."""
+    """Raise EvsimError where two tables of a list have one name: results tell them by it."""
     first: dict[str, int] = {}
     for i, record in enumerate(records):
         if record.name in first:
@@ -114,12 +114,15 @@ def check_named_once(key: str, records: tuple[Queue | Memory, ...]) -> None:
         first[record.name] = i
 
 
-def find(name: str, option: str = "--prices") -> Path:
-    """The file of a profile: one that comes with evsim, or a path."""
+def find(name: str, parameter: str = "prices") -> Path:
+    """The file of a profile: of a chip that comes with evsim by its name, or a path.
+
+    Raises EvsimError that names `parameter`, which `name` was given for.
+    """
     known = {path.stem: path for path in Path(__file__).parent.glob("*.toml")}
     if name in known:
         return known[name]
     if name.endswith(".toml") or "/" in name:
         return Path(name)
     expected = f"a TOML file or one of {', '.join(sorted(known))}{nearest(name, known)}"
-    raise mismatch(repr(name), expected, option)
+    raise mismatch(repr(name), expected, Parameter(parameter))

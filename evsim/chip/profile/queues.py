@@ -29,6 +29,6 @@ class Queue(Sourced):
 
     @property
     def policies(self) -> tuple[str, ...]:
-        """Of the events of the input, and of all others where they are in it."""
-        own = self.input_policy or self.policy
-        return (own,) if self.scope == "input" else (own, self.policy)
+        """The policy for events of the input, then that for all others where it takes some."""
+        of_input = self.input_policy or self.policy
+        return (of_input,) if self.scope == "input" else (of_input, self.policy)

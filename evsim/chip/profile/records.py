@@ -46,7 +46,7 @@ def _taking(takes: str) -> Callable:
 
 
 def whole(least: int = 0, most: int = int(MOST)) -> Callable:
-    """An integer from `least` to `most`."""
+    """A check of a field: an integer from `least` to `most`."""
 
     @_taking(f"whole number from {least}")
     def check(value):
@@ -60,7 +60,7 @@ def whole(least: int = 0, most: int = int(MOST)) -> Callable:
 
 
 def number(unit: str) -> Callable:
-    """A number that is not negative, in a unit."""
+    """A check of a field: a number from 0 to 1e12, in a unit."""
 
     @_taking("number")
     def check(value) -> float:
@@ -72,7 +72,7 @@ def number(unit: str) -> Callable:
 
 
 def amount(unit: str) -> Callable:
-    """A number that is not negative, or a range [low, high] of such, in a unit."""
+    """A check of a field: a number from 0 to 1e12, or a range [low, high] of such, in a unit."""
     one = number(unit)
 
     @_taking("number or range")
@@ -90,7 +90,7 @@ def amount(unit: str) -> Callable:
 
 
 def choice(*allowed: str) -> Callable:
-    """One of some words."""
+    """A check of a field: one of the `allowed` words."""
 
     @_taking(", ".join(allowed))
     def check(value) -> str:
@@ -104,7 +104,7 @@ def choice(*allowed: str) -> Callable:
 
 @_taking("true or false")
 def flag(value) -> bool:
-    """true or false."""
+    """The value of a field that is true or false; else EvsimError."""
     if not isinstance(value, bool):
         raise mismatch(shown(value), "true or false")
     return value
@@ -112,7 +112,7 @@ def flag(value) -> bool:
 
 @_taking("text")
 def text(value) -> str:
-    """A line of text that is not empty."""
+    """The value of a field that is a line of text and not empty; else EvsimError."""
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise mismatch(shown(value), "a line of text that is not empty")
     return value
@@ -120,14 +120,17 @@ def text(value) -> str:
 
 @_taking("lines of text")
 def lines(value) -> tuple[str, ...]:
-    """A list of lines of text."""
+    """The value of a field that is a list of lines of text; else EvsimError."""
     if not isinstance(value, list):
         raise mismatch(shown(value), "a list of lines of text")
     return tuple(text(line) for line in value)
 
 
 def words(known: Iterable[str], what: str, least: int = 0, alone: bool = False) -> Callable:
-    """A list of known words, each once where `alone`; one word stands for a list of one."""
+    """A check of a field: a list of `known` words, at least so many, each once where `alone`.
+
+    One word stands for a list of one. `what`: what they name, for errors.
+    """
 
     @_taking(f"{what}s" if len(tuple(known)) > 7 else "of " + ", ".join(known))
     def check(value) -> tuple[str, ...]:
@@ -151,12 +154,12 @@ def _article(what: str) -> str:
 
 
 def table(record: type[Record]) -> Callable:
-    """A table that is a record."""
+    """A check of a field: a table that is such a record."""
     return record.read
 
 
 def tables(record: type[Record]) -> Callable:
-    """An array of tables, each such a record."""
+    """A check of a field: an array of tables, each of which is such a record."""
 
     @_taking("[[tables]]")
     def check(value) -> tuple:
@@ -175,7 +178,7 @@ def tables(record: type[Record]) -> Callable:
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """A table of a profile. `None` in a field: the profile does not say."""
+    """A table of a profile. None in a field: the profile does not say."""
 
     @classmethod
     def read(cls, content) -> Record:
@@ -202,7 +205,7 @@ class Sourced(Record):
 
 
 def unknown(key: str, known: Iterable[str]) -> EvsimError:
-    """The error of a key that is none: perhaps one without its unit, or with another."""
+    """The error of an unknown key: it names the key that was meant, if its unit is missing."""
     for name in known:
         stem, _, unit = name.rpartition("_")
         if stem and unit in UNITS and stem in (key, key.rpartition("_")[0]):

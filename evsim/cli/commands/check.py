@@ -48,7 +48,7 @@ def check(
     from evsim.studies.job import Job, byte_count
     from evsim.studies.quantized import widest
 
-    profile = options.profile(chip, "--chip")
+    profile = options.profile(chip, "chip")
     loaded = guarded(network, load)
     try:
         placement = placed(loaded, profile, placing)

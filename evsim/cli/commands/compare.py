@@ -46,7 +46,7 @@ def compare(
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """The same data through several networks, side by side."""
+    """Several networks on the same data, side by side."""
     asked = {"topology": topology, "scale": scale, "mean": mean, "std": std, "bgr": bgr}
     asked |= {"flip_kernels": flip_kernels, "force": force}
     from evsim.cluster import opened as opened_cluster

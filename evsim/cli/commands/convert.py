@@ -11,6 +11,7 @@ import typer
 from evsim.base.errors import EvsimError, mismatch, nearest
 from evsim.cli import model_options as model_options
 from evsim.cli import options as options
+from evsim.cli import translate as translate
 
 SAMPLES = 600  # to calibrate with, unless asked otherwise
 Method = Annotated[str | None, typer.Option(metavar="max|percentile|spike-norm|mmse")]
@@ -321,6 +322,7 @@ def _tell(found: dict, as_json: bool) -> None:
     from evsim.reports.tables import show
 
     diagnosis = found.pop("diagnosis", None)
+    found["notes"] = translate.everywhere(found["notes"])
     if as_json:
         tell_json(found if diagnosis is None else found | diagnosis.as_dict())
         return

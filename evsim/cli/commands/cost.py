@@ -31,7 +31,7 @@ def cost(
     from evsim.studies.cost import Cost
 
     machine = options.chosen_machine(accumulate, update, input_machine)
-    profiles = [options.profile(name, "--chip") for name in dict.fromkeys(chip)]
+    profiles = [options.profile(name, "chip") for name in dict.fromkeys(chip)]
     with as_file(result) as path:
         stored = guarded(path, partial(results.load, histograms=False))
     with reading(result):  # facts that do not fit each other are a damaged file

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from evsim.base.screen import tell_json
+from evsim.cli import translate as translate
 
 
 def info(
@@ -22,6 +23,9 @@ def info(
 
     with as_file(file) as path:
         found = guarded(path, describe) | {"file": str(file)}
+    for name in ("notes", "unsupported"):
+        if name in found:
+            found[name] = translate.everywhere(found[name])
     if as_json:
         tell_json(found)
     else:

@@ -103,7 +103,7 @@ def _take_widths(chip: str, given: dict) -> None:
     """Take over the widths of a chip for options that are not given."""
     from evsim.chip.restrict import widths_of
 
-    profile = options.profile(chip, "--chip")
+    profile = options.profile(chip, "chip")
     numeric = profile.numeric
     widths = widths_of(numeric)
     if numeric.membrane is None:

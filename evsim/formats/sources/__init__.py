@@ -38,7 +38,7 @@ class Sniffed(NamedTuple):
 
 @cache
 def kinds() -> dict[str, ModuleType]:
-    """The kinds of sources, by name."""
+    """The kinds of sources: by name the module of each file in this folder."""
     return {
         module.name: importlib.import_module(f"{__name__}.{module.name}")
         for module in pkgutil.iter_modules(__path__)
@@ -93,15 +93,15 @@ def opened(
     with reading(path):
         if names is None:
             names = module.files(Path(path), options)
-        found = module.read(Path(path), options, names)
-    if not found.samples:
-        found.close()
+        content = module.read(Path(path), options, names)
+    if not content.samples:
+        content.close()
         raise mismatch("no samples", "at least one").within(file=path)
-    return found
+    return content
 
 
 def titles() -> list[str]:
-    """What can be read, in words."""
+    """What sources can be read, in words, one text a kind."""
     return [module.TITLE for module in kinds().values()]
 
 

@@ -32,13 +32,13 @@ class Member(NamedTuple):
 
 
 def wrong(path, found, expected, place: str = "") -> EvsimError:
-    """The error of a file that is not what it should be."""
+    """The error of a file that is not what it should be, with the file's name."""
     return mismatch(found, expected, place).within(file=str(path))
 
 
 @contextlib.contextmanager
 def reading(path) -> Iterator[None]:
-    """Whatever reading an archive, or a file at all, raises inside becomes a line that names it."""
+    """A context in which whatever reading a file raises becomes an EvsimError that names it."""
     try:
         yield
     except EvsimError as error:
@@ -53,9 +53,9 @@ def reading(path) -> Iterator[None]:
 
 
 def walked(folder) -> Iterator[str]:
-    """The paths of all files below a folder, with slashes, by their parts; hidden ones are not."""
-    found = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    for entry in found:
+    """The paths of all files below a folder, with slashes, in order; hidden ones are left out."""
+    entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    for entry in entries:
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
@@ -72,21 +72,21 @@ class Archive:
         with reading(path):
             if self.path.is_dir():
                 paths = walked(path)
-                found = [Member(p, (self.path / p).stat().st_size) for p in paths]
+                members = [Member(p, (self.path / p).stat().st_size) for p in paths]
             elif zipfile.is_zipfile(path):
                 self.file = zipfile.ZipFile(path)
                 inside = (m for m in self.file.infolist() if not m.is_dir())
-                found = [Member(m.filename, m.file_size) for m in inside]
+                members = [Member(m.filename, m.file_size) for m in inside]
             elif tarfile.is_tarfile(path):
                 self.file = tarfile.open(path)  # noqa: SIM115  closed by close
-                found = [Member(m.name, m.size) for m in self.file.getmembers() if m.isfile()]
+                members = [Member(m.name, m.size) for m in self.file.getmembers() if m.isfile()]
             else:
                 raise mismatch("no folder, zip or tar archive", "one of them")
-        found.sort(key=lambda member: member.path.split("/"))
-        self.members = found
-        for one, other in itertools.pairwise(found):
-            if one.path == other.path:
-                raise wrong(path, "two files of one name", "one", one.path)
+        members.sort(key=lambda member: member.path.split("/"))
+        self.members = members
+        for earlier, later in itertools.pairwise(members):
+            if earlier.path == later.path:
+                raise wrong(path, "two files of one name", "one", earlier.path)
 
     def open(self, path: str):
         """The open file of a member."""
@@ -119,8 +119,8 @@ def opened_in(archive: zipfile.ZipFile, path):
 
 
 def whole(file, size: int, what: str) -> bytes:
-    """So many bytes of an open file; it is an error if it ends before."""
-    found = file.read(size)
-    if len(found) < size:
-        raise mismatch(f"the end of the file inside {what}", f"{size - len(found)} bytes more")
-    return found
+    """`size` bytes of an open file; EvsimError if it ends before. `what` they are, in words."""
+    content = file.read(size)
+    if len(content) < size:
+        raise mismatch(f"the end of the file inside {what}", f"{size - len(content)} bytes more")
+    return content

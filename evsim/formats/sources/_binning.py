@@ -43,13 +43,13 @@ def binned(parts, recordings: Recordings, options: Options):
         late += int(np.count_nonzero(~inside))
         p = 1 - p if options.swap_polarity else p
         neuron = (y // options.pool * shape[1] + x // options.pool) * 2 + p
-        some = np.unique((timestep * neurons + neuron)[inside])
-        keys = some if not keys.size else np.union1d(keys, some)
+        present = np.unique((timestep * neurons + neuron)[inside])
+        keys = present if not keys.size else np.union1d(keys, present)
     return keys // neurons, keys % neurons, shape, late
 
 
 def read_binned(recordings: Recordings, options: Options, index: int):
-    """The same for the recording `index`; errors name it."""
+    """The recording `index` as `binned` gives it; errors name the recording."""
     name, parts = recordings.read(index)
     try:
         return binned(parts, recordings, options)
@@ -69,7 +69,10 @@ class RecordedEvents(Events):
 
     @property
     def timesteps(self) -> int:
-        """As many as asked for, else as the longest of all recordings has: that reads them all."""
+        """How many timesteps there are: as asked for, or as many as the longest recording has.
+
+        For the latter all recordings are read.
+        """
         if self.options.timesteps is not None:
             return self.options.timesteps
         if not self.longest:
@@ -93,8 +96,8 @@ class RecordedEvents(Events):
     def of(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(timesteps, neurons, values) of the sample `index` of these."""
         try:
-            found = read_binned(self.recordings, self.options, self.first + index)
+            events = read_binned(self.recordings, self.options, self.first + index)
         except EvsimError as error:
             raise error.within("" if error.place else "events") from None
-        timesteps, neurons = found[:2]
+        timesteps, neurons = events[:2]
         return timesteps, neurons, np.ones(neurons.size)

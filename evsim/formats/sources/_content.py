@@ -10,7 +10,7 @@ import numpy as np
 
 
 def nothing() -> None:
-    """What closes a source of which nothing is held open."""
+    """Close nothing: for a source of which no file is held open."""
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Pictures:
 
     @property
     def samples(self) -> int:
-        """The number of images."""
+        """How many images there are."""
         return self.rows.shape[0]
 
 

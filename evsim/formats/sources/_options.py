@@ -33,18 +33,18 @@ class Options:
 
     @property
     def given(self) -> dict[str, str]:
-        """Those that differ from their defaults, in one form of writing, by name."""
-        found = {}
+        """The options that differ from their defaults: by name, as text in one form of writing."""
+        differing = {}
         for entry in dataclasses.fields(self):
             value = getattr(self, entry.name)
             if value != entry.default:
                 written = "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
-                found[entry.name.replace("_", "-")] = "1" if value is True else written
-        return found
+                differing[entry.name.replace("_", "-")] = "1" if value is True else written
+        return differing
 
 
 def split(path) -> tuple[str, str]:
-    """The path of a source and the text of the options behind it.
+    """A path with options as (the path of the source, the text of its options).
 
     A file whose name has the separator in it is that file.
     """
@@ -58,24 +58,24 @@ def split(path) -> tuple[str, str]:
 def parsed(text: str) -> Options:
     """The options of a text such as `size=224x224,gray`."""
     known = {entry.name.replace("_", "-"): entry for entry in dataclasses.fields(Options)}
-    found = {}
+    options = {}
     for word in filter(None, text.split(",")):
         name, equals, value = word.partition("=")
         if name not in known:
             raise mismatch(
                 f"the option {name!r}", f"one of {', '.join(known)}{nearest(name, known)}"
             )
-        if known[name].name in found:
+        if known[name].name in options:
             raise mismatch(f"the option {name!r} twice", "it once")
         read = READ[str(known[name].type).partition(" |")[0]]
-        found[known[name].name] = read(value if equals else None, name)
-    if found.get("split") not in (None, "test", "train"):
-        raise mismatch(repr(found["split"]), "test or train", "split")
-    return Options(**found)
+        options[known[name].name] = read(value if equals else None, name)
+    if options.get("split") not in (None, "test", "train"):
+        raise mismatch(repr(options["split"]), "test or train", "split")
+    return Options(**options)
 
 
 def pair(text: str | None, name: str) -> tuple[int, int]:
-    """HEIGHTxWIDTH, or one number for both."""
+    """The two numbers of a text HEIGHTxWIDTH; one number stands for both. `name`: the option."""
     words = (text or "").lower().split("x")
     if len(words) > 2 or not all(_counted(word) for word in words):
         raise mismatch(repr(text or ""), "HEIGHTxWIDTH", name)

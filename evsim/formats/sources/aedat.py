@@ -33,12 +33,12 @@ POLARITY = 1  # the type of the packets of AEDAT 3 that hold changes of light
 
 
 def claims(sniffed) -> bool:
-    """Whether a file is a recording."""
+    """Whether a file is a recording in AEDAT, by how it begins."""
     return sniffed.start.startswith(MAGIC)
 
 
 def files(path: Path, options) -> list[str]:
-    """The file, or the recordings in the folder, in order of name."""
+    """The names of the recordings in a folder, in order; "" stands for `path` itself, a file."""
     return _names(path) if path.is_dir() else [""]
 
 
@@ -74,8 +74,8 @@ def read(path: Path, options, names: list[str]) -> Recordings:
 
 def _names(folder: Path) -> list[str]:
     """The recordings in a folder; where it has none itself, those below, by class."""
-    found = [name for name in walked(folder) if os.path.splitext(name)[1].startswith(".aedat")]
-    return [name for name in found if "/" not in name] or found
+    names = [name for name in walked(folder) if os.path.splitext(name)[1].startswith(".aedat")]
+    return [name for name in names if "/" not in name] or names
 
 
 def _folders(path: Path) -> list[str]:
@@ -207,11 +207,11 @@ def _aedat4_sensor(path: Path) -> tuple[int, int]:
     if (size := path.stat().st_size) < end:  # else one that is cut between packets looks whole
         raise wrong(path, f"{size} bytes", f"at least {end}, as its header says")
     streams = _decoder(path).id_to_stream().values()
-    found = [(s["height"], s["width"]) for s in streams if s["type"] == "events"]
-    if len(found) != 1:
+    sizes = [(s["height"], s["width"]) for s in streams if s["type"] == "events"]
+    if len(sizes) != 1:
         expected = "one (of several cameras keep one)"
-        raise wrong(path, f"{len(found)} streams of events", expected)
-    return found[0]
+        raise wrong(path, f"{len(sizes)} streams of events", expected)
+    return sizes[0]
 
 
 def _aedat4(path: Path) -> Iterator:

@@ -29,12 +29,12 @@ PICKLED = "a pickle, which can run any program when it is read; save numbers"
 
 
 def claims(sniffed) -> bool:
-    """Whether a file is an array of NumPy."""
+    """Whether a file is an array that NumPy saved, or an archive of such."""
     return sniffed.start.startswith(MAGIC) or sniffed.name.endswith((".npy", ".npz"))
 
 
 def files(path: Path, options) -> list[str]:
-    """The file; with it the labels, where they lie beside it."""
+    """The names of the array's file and that of its labels beside it; only "", for `path`, else."""
     other = _labels_of(path, options) if _alone(path) else None
     return [""] if other is None else [path.name, str(other.relative_to(path.parent))]
 
@@ -52,8 +52,8 @@ def _alone(path: Path) -> bool:
 
 def pairs(split: str) -> list[tuple[str, str]]:
     """The names of images and their labels, as people give them."""
-    found = [("images", "labels"), (f"x_{split}", f"y_{split}"), (f"X_{split}", f"y_{split}")]
-    return [*found, (f"{split}_images", f"{split}_labels"), ("x", "y"), ("data", "labels")]
+    names = [("images", "labels"), (f"x_{split}", f"y_{split}"), (f"X_{split}", f"y_{split}")]
+    return [*names, (f"{split}_images", f"{split}_labels"), ("x", "y"), ("data", "labels")]
 
 
 def _archive(path: Path, options) -> Pictures:
@@ -90,14 +90,14 @@ def _beside(path: Path, options) -> Pictures:
 def _labels_of(path: Path, options) -> Path | None:
     """The file of labels beside one of images: named, or by its name."""
     if options.labels is not None:
-        found = path.parent / options.labels
-        if not found.is_file() or ".." in found.relative_to(path.parent).parts:
+        beside = path.parent / options.labels
+        if not beside.is_file() or ".." in beside.relative_to(path.parent).parts:
             raise mismatch(f"no file {options.labels}", f"one in {path.parent}", "labels")
-        return found
+        return beside
     known = {one: other for split in ("test", "train") for one, other in pairs(split)}
     names = [known[path.stem]] if path.stem in known else []
-    found = (path.with_name(f"{name}.npy") for name in [*names, f"{path.stem}_labels"])
-    return next((file for file in found if file.is_file()), None)
+    beside = (path.with_name(f"{name}.npy") for name in [*names, f"{path.stem}_labels"])
+    return next((file for file in beside if file.is_file()), None)
 
 
 def _pictures(path: Path, arrays: list[Array], options, stack) -> Pictures:
@@ -127,17 +127,17 @@ class Pixels:
         self.shape = (shape[0], *shape[2:], shape[1]) if self.moved else shape
         self.dtype = np.dtype("u1") if kind in "iub" else array.dtype.newbyteorder("=")
 
-    def __getitem__(self, some: slice) -> np.ndarray:
+    def __getitem__(self, rows: slice) -> np.ndarray:
         """The images first:last; EvsimError for a whole number that is no byte."""
-        found = self.array[some]
-        if found.dtype.kind in "iu":
-            outside = (found < 0) | (found > 255)
+        images = self.array[rows]
+        if images.dtype.kind in "iu":
+            outside = (images < 0) | (images > 255)
             if outside.any():
-                sample = some.indices(self.shape[0])[0] + int(np.argwhere(outside)[0][0])
+                sample = rows.indices(self.shape[0])[0] + int(np.argwhere(outside)[0][0])
                 place = f"{self.array.name or 'images'}, sample {sample}"
                 expected = "bytes 0 to 255, or finite floats"
-                raise wrong(self.array.path, found[outside][0], expected, place)
-        return (np.moveaxis(found, 1, -1) if self.moved else found).astype(self.dtype)
+                raise wrong(self.array.path, images[outside][0], expected, place)
+        return (np.moveaxis(images, 1, -1) if self.moved else images).astype(self.dtype)
 
 
 class Array:
@@ -153,21 +153,21 @@ class Array:
                 raise mismatch(f"dtype {self.dtype}", "numbers", name)
             if not self.shape:
                 raise mismatch("one number", "an array", name)
-            self.each = math.prod(self.shape[1:]) * self.dtype.itemsize
-            declared, there = self.start + self.shape[0] * self.each, content.size
+            self.row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
+            declared, there = self.start + self.shape[0] * self.row_bytes, content.size
             if declared != there:
                 raise mismatch(f"{there} bytes", f"{declared}, as its shape says", name)
 
     def named(self):
-        """Errors inside name the file."""
+        """A context in which errors name the file."""
         return reading(self.path)
 
-    def __getitem__(self, some: slice) -> np.ndarray:
-        first, last, _ = some.indices(self.shape[0])
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        first, last, _ = rows.indices(self.shape[0])
         count = max(0, last - first)
         with self.named():
-            place = self.start + first * self.each
-            content = self.bytes.read(place, count * self.each, self.name)
+            place = self.start + first * self.row_bytes
+            content = self.bytes.read(place, count * self.row_bytes, self.name)
         return np.frombuffer(content, self.dtype).reshape(count, *self.shape[1:])
 
 
@@ -201,7 +201,7 @@ class Stored:
         self.sum, self.summed = 0, 0  # of the first bytes, and how many they are
 
     def header(self, name: str):
-        """What `_header` finds."""
+        """(shape, dtype, where the content begins), as the array's own header says."""
         self.file.seek(self.start)
         shape, dtype, end = _header(self.file, name)
         begin = end - self.start
@@ -232,7 +232,7 @@ class Packed:
         self.file = None
 
     def header(self, name: str):
-        """What `_header` finds."""
+        """(shape, dtype, where the content begins), as the array's own header says."""
         with opened_in(self.archive, self.info) as file:
             return _header(file, name)
 
@@ -269,12 +269,12 @@ def _member(path: Path, archive: zipfile.ZipFile, name: str):
     return Stored(path, start, info.file_size, info.CRC)
 
 
-def label_numbers(found: np.ndarray, name: str) -> np.ndarray:
+def label_numbers(labels: np.ndarray, name: str) -> np.ndarray:
     """Labels as numbers of classes, where they are those, or one of n."""
-    binary = found.ndim == 2 and found.shape[1] > 1 and ((found == 0) | (found == 1)).all()
-    if binary and (found.sum(axis=1) == 1).all():
-        return found.argmax(axis=1).astype(np.int64)
-    if found.size != len(found) or not (found == np.rint(found)).all():
+    binary = labels.ndim == 2 and labels.shape[1] > 1 and ((labels == 0) | (labels == 1)).all()
+    if binary and (labels.sum(axis=1) == 1).all():
+        return labels.argmax(axis=1).astype(np.int64)
+    if labels.size != len(labels) or not (labels == np.rint(labels)).all():
         expected = "one whole number per image, or one of n"
-        raise mismatch(f"{found.dtype} of shape {found.shape}", expected, name)
-    return found.reshape(-1).astype(np.int64)
+        raise mismatch(f"{labels.dtype} of shape {labels.shape}", expected, name)
+    return labels.reshape(-1).astype(np.int64)

@@ -23,7 +23,7 @@ def claims(sniffed) -> bool:
 
 
 def files(path: Path, options) -> list[str]:
-    """The archive, or the recordings of the split in the folder, in order of name."""
+    """The names of the split's recordings in a folder, in order; "" for `path`, an archive."""
     if not path.is_dir():
         return [""]
     with Archive(path) as archive:
@@ -42,26 +42,26 @@ def read(path: Path, options, names: list[str]) -> Recordings:
 
 
 def _recordings(path: Path, archive: Archive, options) -> Recordings:
-    found = _of_split(archive, options.split)
-    if not found:
+    members = _of_split(archive, options.split)
+    if not members:
         raise mismatch("no file *.bin", "one per recording, in a folder per class")
-    classes = sorted({_class(member.path) for member in found})
+    classes = sorted({_class(member.path) for member in members})
     number = {name: place for place, name in enumerate(classes)}
     if all(name.isdecimal() and len(name) < 10 for name in classes):
         number, classes = {name: int(name) for name in classes}, []
-    found.sort(key=lambda member: (member.path.rpartition("/")[2], member.path.split("/")))
+    members.sort(key=lambda member: (member.path.rpartition("/")[2], member.path.split("/")))
 
     def part(index: int) -> tuple[str, Iterator]:
-        member = found[index]
+        member = members[index]
         if member.size > LONGEST:
             raise mismatch(f"{member.size} bytes", f"at most {LONGEST}", member.path)
         return f"{path}: {member.path}", _events(archive, member)
 
     return Recordings(
         (34, 34),
-        len(found),
+        len(members),
         part,
-        np.array([number[_class(member.path)] for member in found], np.int64),
+        np.array([number[_class(member.path)] for member in members], np.int64),
         f"{path.name}, {options.split}",
         classes,
         close=archive.close,
@@ -70,11 +70,11 @@ def _recordings(path: Path, archive: Archive, options) -> Recordings:
 
 def _of_split(archive: Archive, split: str) -> list[Member]:
     """The recordings of a split, where folders of both are there, else all."""
-    found = [member for member in archive.members if member.path.endswith(".bin")]
-    parts = {part.lower() for member in found for part in member.path.split("/")}
+    members = [member for member in archive.members if member.path.endswith(".bin")]
+    parts = {part.lower() for member in members for part in member.path.split("/")}
     if {"train", "test"} <= parts:
-        found = [m for m in found if split in (part.lower() for part in m.path.split("/"))]
-    return found
+        members = [m for m in members if split in (part.lower() for part in m.path.split("/"))]
+    return members
 
 
 def _class(path: str) -> str:

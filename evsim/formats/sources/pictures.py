@@ -23,7 +23,7 @@ MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # of 8 bits
 
 
 def claims(sniffed) -> bool:
-    """Whether a file is an image."""
+    """Whether a file is an image, by its name and how it begins."""
     return sniffed.name.lower().endswith(ENDINGS) and sniffed.start.startswith(STARTS)
 
 
@@ -44,7 +44,7 @@ def read(path: Path, options, names: list[str]) -> Pictures:
 
 
 def files(path: Path, options) -> list[str]:
-    """The images of all classes, in order of name."""
+    """The names of the images of all classes, in order."""
     if not path.is_dir():
         raise wrong(path, "no folder", "one with a folder of images per class")
     return [name for name in walked(path) if name.lower().endswith(ENDINGS) and "/" in name]
@@ -60,9 +60,9 @@ class Decoded:
         self.folder, self.names, self.size, self.gray = folder, names, size, gray
         self.shape = (len(names), *self._pixels(names[0]).shape)
 
-    def __getitem__(self, some: slice) -> np.ndarray:
+    def __getitem__(self, rows: slice) -> np.ndarray:
         """The images first:last."""
-        first, last, _ = some.indices(len(self.names))
+        first, last, _ = rows.indices(len(self.names))
         found = np.empty((max(0, last - first), *self.shape[1:]), np.uint8)
         for place, name in enumerate(self.names[first:last]):
             pixels = self._pixels(name)
@@ -83,9 +83,9 @@ class Decoded:
                     if image.mode not in MODES:
                         expected = "8 bits a channel"
                         raise wrong(path, f"an image of mode {image.mode}", expected)
-                    found = image.convert("L" if self.gray else "RGB")
-                    found = _cut(found, self.size) if self.size else found
-                    return np.asarray(found, np.uint8).reshape(found.height, found.width, -1)
+                    picture = image.convert("L" if self.gray else "RGB")
+                    picture = _cut(picture, self.size) if self.size else picture
+                    return np.asarray(picture, np.uint8).reshape(picture.height, picture.width, -1)
         except (image_module.DecompressionBombError, image_module.DecompressionBombWarning):
             raise wrong(path, "too many pixels", "an ordinary image") from None
         except EvsimError:

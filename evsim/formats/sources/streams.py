@@ -17,12 +17,12 @@ WHERE = ("file",)
 
 
 def claims(sniffed) -> bool:
-    """Whether a file of HDF5 holds streams."""
+    """Whether an HDF5 file holds recordings as streams, by the names of its datasets."""
     return {"t", "x", "y", "p"} <= sniffed.datasets
 
 
 def files(path: Path, options) -> list[str]:
-    """The file."""
+    """Only "", for `path` itself: there is one file."""
     return [""]
 
 
@@ -38,15 +38,15 @@ def read(path: Path, options, names: list[str]) -> Recordings:
 
 
 def _recordings(path: Path, file) -> Recordings:
-    read, found, present = hdf5.Arrays(), {}, hdf5.names(file)
+    read, numbers, present = hdf5.Arrays(), {}, hdf5.names(file)
     for name in ("offsets", *(["labels"] if "labels" in present else [])):
         if name not in present:
             raise EvsimError(f"missing dataset {name!r}")
-        found[name] = read(file[name], name)
-        if not isinstance(found[name], np.ndarray) or found[name].dtype.kind not in "iuf":
+        numbers[name] = read(file[name], name)
+        if not isinstance(numbers[name], np.ndarray) or numbers[name].dtype.kind not in "iuf":
             raise mismatch("other values", "numbers", name)
-        found[name] = found[name].astype(np.int64)
-    offsets, labels, lengths = found["offsets"], found.get("labels"), set()
+        numbers[name] = numbers[name].astype(np.int64)
+    offsets, labels, lengths = numbers["offsets"], numbers.get("labels"), set()
     for name in "txyp":
         if name not in present:
             raise EvsimError(f"missing dataset {name!r}")
@@ -64,9 +64,9 @@ def _recordings(path: Path, file) -> Recordings:
     about = hdf5.attribute(file, "source") if "source" in file.attrs else path.name
 
     def part(index: int) -> tuple[str, Iterable]:
-        some = slice(*offsets[index : index + 2])
+        events = slice(*offsets[index : index + 2])
         with hdf5.reading(path):
-            columns = [file[name][some] for name in "txyp"]
+            columns = [file[name][events] for name in "txyp"]
         return f"{path}: {index}", [columns]
 
     sensor = _sensor(said)

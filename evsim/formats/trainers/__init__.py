@@ -25,11 +25,11 @@ def readers() -> dict[str, ModuleType]:
 def claimed(source: Source) -> tuple[ModuleType, str] | None:
     """The reader of a trainer's file and what it takes the file for; None if nobody claims it."""
     claims = [(module, module.claims(source)) for module in readers().values()]
-    found = [(module, claim) for module, claim in claims if claim]
-    if len(found) > 1:
-        both = " and ".join(claim for _, claim in found)
-        raise mismatch(f"a file that is {both}", "a file of one format", source.place)
-    return found[0] if found else None
+    claimants = [(module, claim) for module, claim in claims if claim]
+    if len(claimants) > 1:
+        formats = " and ".join(claim for _, claim in claimants)
+        raise mismatch(f"a file that is {formats}", "a file of one format", source.place)
+    return claimants[0] if claimants else None
 
 
 def read(path, options: Options | None = None) -> Reading:
@@ -38,12 +38,12 @@ def read(path, options: Options | None = None) -> Reading:
     Raises EvsimError, in one line, where the file is damaged or no trainer's file.
     """
     with Source.opened(path) as source:
-        found = claimed(source)
-        if found is None:
+        reader_and_claim = claimed(source)
+        if reader_and_claim is None:
             if source.file is not None:
                 hdf5.names(source.file)  # perhaps nobody knows it because its links lead elsewhere
             raise mismatch(source.described(), f"a trainer's file: {', '.join(titles())}")
-        module, claim = found
+        module, claim = reader_and_claim
         options = options or Options()
         for name in ("compare", "bias_start") if module is not readers()["lava"] else ():
             options.refuse(name, "only lava-dl leaves it open")
@@ -53,7 +53,7 @@ def read(path, options: Options | None = None) -> Reading:
 
 
 def titles() -> list[str]:
-    """What can be read, in words."""
+    """What trainers' files can be read, in words, one text a reader."""
     return [module.TITLE for module in readers().values()]
 
 

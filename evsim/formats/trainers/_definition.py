@@ -28,7 +28,7 @@ WORD = re.compile(r"\$(\w+)")
 
 @dataclass(frozen=True)
 class Turn:
-    """One of the turns of a block that runs several times with the same weights."""
+    """One pass through a block that runs several times with one set of weights."""
 
     block: str
     number: int  # from 1 on
@@ -76,26 +76,26 @@ class Definition:
         if "extends" in content:
             if depth == DEEPEST:
                 raise mismatch(f"{DEEPEST} definitions that extend each other", "fewer", "extends")
-            found = cls.read(_extended(path, content["extends"]), depth + 1)
+            definition = cls.read(_extended(path, content["extends"]), depth + 1)
             for name in ("blocks", "parameters"):
-                getattr(found, name).update(content.get(name, {}))
-            found.layers = content.get("layers", found.layers)
+                getattr(definition, name).update(content.get(name, {}))
+            definition.layers = content.get("layers", definition.layers)
         else:
             if "layers" not in content:
                 raise EvsimError("missing field 'layers'")
             blocks, parameters = content.get("blocks", {}), content.get("parameters", {})
-            found = cls("", "", None, content["layers"], blocks, parameters)
-        found.title, found.path = content.get("title", path.stem), str(path)
+            definition = cls("", "", None, content["layers"], blocks, parameters)
+        definition.title, definition.path = content.get("title", path.stem), str(path)
         if "input" in content:
-            found.input = _sizes(content["input"])
-        found.expanded(1)  # every mistake of the language is one of the file's
-        return found
+            definition.input = _sizes(content["input"])
+        definition.expanded(1)  # every mistake of the language is one of the file's
+        return definition
 
     def expanded(self, free: int) -> list[Entry]:
         """All layers; what `repeat = "weights"` stands for comes `free` times."""
         expansion = _Expansion(self.blocks, free)
         expansion.add(self.layers, "", INPUT, self.parameters, 0)
-        return list(expansion.found.values())
+        return list(expansion.entries.values())
 
 
 @dataclass
@@ -104,7 +104,7 @@ class _Expansion:
 
     blocks: dict[str, dict]
     free: int
-    found: dict[str, Entry] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=dict)
     steps: int = 0
 
     def add(self, items, prefix: str, source: str, parameters: dict, depth: int) -> str:
@@ -129,7 +129,7 @@ class _Expansion:
         return source
 
     def use(self, item: dict, prefix: str, source: str, parameters: dict, depth: int) -> str:
-        """Append a block as often as it is repeated."""
+        """Append a block as often as it is repeated; returns the name of its last layer."""
         block = self.blocks.get(item["use"]) if isinstance(item["use"], str) else None
         if block is None:
             near = nearest(item["use"], self.blocks)
@@ -144,9 +144,9 @@ class _Expansion:
                 raise mismatch(shown(value), f"a whole number up to {MOST}", key)
         turns, inject = _turns(item)
         defaults = {k: _filled(v, parameters, k) for k, v in block.items() if k != "layers"}
-        own = {key: value for key, value in item.items() if key not in USE}
-        _known(own, USE | set(defaults))
-        inside = parameters | defaults | own
+        arguments = {key: value for key, value in item.items() if key not in USE}
+        _known(arguments, USE | set(defaults))
+        inside = parameters | defaults | arguments
         for i in range(first, first + repeat):
             self.step()
             name = f"{prefix}{item['name'].replace('{i}', str(i))}."
@@ -161,22 +161,22 @@ class _Expansion:
         return source
 
     def unroll(self, items, last: Turn, parameters: dict, depth: int) -> str:
-        """Append the layers of a block as often as it has turns."""
+        """Append the layers of a block once for each of its turns."""
         source = last.source
         for number in range(1, last.number + 1):
             self.step()
-            turn, before = replace(last, number=number), len(self.found)
+            turn, before = replace(last, number=number), len(self.entries)
             prefix = f"{last.block}.turn{number}."
             if number > 1 and last.inject == "add_input":
                 join = {"name": "inject", "kind": "add"}
                 source = self.put(join, prefix, source, "", (source, last.source))
             source = self.add(items, prefix, source, parameters, depth)
-            for name, entry in list(self.found.items())[before:]:
+            for name, entry in list(self.entries.items())[before:]:
                 if entry.turn is not None:
                     expected = "a block without turns inside a block with turns"
                     raise mismatch(f"{entry.turn.block!r} with turns", expected, "turns")
                 weights = f"{last.block}.{name.removeprefix(prefix)}"
-                self.found[name] = replace(entry, weights=weights, turn=turn)
+                self.entries[name] = replace(entry, weights=weights, turn=turn)
         return source
 
     def put(self, item: dict, prefix: str, source: str, first: str, given=()) -> str:
@@ -188,16 +188,18 @@ class _Expansion:
             near = nearest(kind, kinds)
             raise mismatch(shown(kind), f"one of {', '.join(kinds)}{near}", "kind")
         name = f"{prefix}{item['name']}"
-        if name in (INPUT, "in") or name in self.found:
-            expected = "a name of its own" if name in self.found else "another than the image's"
-            raise mismatch(f"a layer {name!r}" + " again" * (name in self.found), expected, "name")
+        if name in (INPUT, "in") or name in self.entries:
+            expected = "a name of its own" if name in self.entries else "another than the image's"
+            raise mismatch(
+                f"a layer {name!r}" + " again" * (name in self.entries), expected, "name"
+            )
         optional = item.get("optional", False)
         if not isinstance(optional, bool) or (optional and kind not in WEIGHTED):
             expected = "true or false" if kind in WEIGHTED else f"false for kind {kind!r}"
             raise mismatch(shown(optional), expected, "optional")
         sources = given or self.sources(item.get("sources", [source]), prefix, first)
         fields = checked(kind, {key: v for key, v in item.items() if key not in COMMON})
-        self.found[name] = Entry(name, kind, sources, optional, fields, name)
+        self.entries[name] = Entry(name, kind, sources, optional, fields, name)
         return name
 
     def sources(self, names, prefix: str, first: str) -> tuple[str, ...]:
@@ -206,12 +208,12 @@ class _Expansion:
             raise mismatch(shown(names), "a list of names", "sources")
         resolved = []
         for name in names:
-            own = first if name == "in" else f"{prefix}{name}"
-            own = own if own in self.found or own == first else name
-            if own not in self.found and own != INPUT:
-                near = nearest(name, [n.removeprefix(prefix) for n in self.found])
+            full_name = first if name == "in" else f"{prefix}{name}"
+            full_name = full_name if full_name in self.entries or full_name == first else name
+            if full_name not in self.entries and full_name != INPUT:
+                near = nearest(name, [n.removeprefix(prefix) for n in self.entries])
                 raise mismatch(repr(name), f"a layer before it, or in{near}", "sources")
-            resolved.append(own)
+            resolved.append(full_name)
         return tuple(resolved)
 
     def step(self) -> None:
@@ -231,13 +233,13 @@ def _extended(path: Path, name: str) -> Path:
 
 def _filled(value, parameters: dict, place: str):
     """A value in which "$name" is replaced by the parameter of that name."""
-    found = WORD.fullmatch(value) if isinstance(value, str) else None
-    if not found:
+    reference = WORD.fullmatch(value) if isinstance(value, str) else None
+    if not reference:
         return value
-    if found[1] not in parameters:
-        known = f"one of {', '.join(parameters)}{nearest(found[1], parameters)}"
+    if reference[1] not in parameters:
+        known = f"one of {', '.join(parameters)}{nearest(reference[1], parameters)}"
         raise mismatch(f"the parameter {value!r}", known, place)
-    return parameters[found[1]]
+    return parameters[reference[1]]
 
 
 def _turns(item: dict) -> tuple[int | None, str]:

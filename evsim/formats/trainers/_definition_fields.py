@@ -13,9 +13,12 @@ MOST = 2**31 - 1
 
 
 def checked(kind: str, fields: dict) -> dict:
-    """The fields of a layer in the form of its record, where the weights need not say more."""
+    """The fields of a layer in the form that its record takes, as far as no weights are needed.
+
+    Raises EvsimError for unknown, missing or wrong ones.
+    """
     known = FIELDS[kind]
-    found = {}
+    values = {}
     for name, value in fields.items():
         if name not in known:
             expected = f"one of {', '.join(sorted(known))}{nearest(name, known)}"
@@ -23,37 +26,40 @@ def checked(kind: str, fields: dict) -> dict:
                 expected = f"none for kind {kind!r}"
             raise mismatch(f"unknown field {shown(name)}", expected)
         try:
-            found[name] = known[name](value)
+            values[name] = known[name](value)
         except EvsimError as error:
             raise error.within(name) from None
     for name in REQUIRED.get(kind, ()):
-        if name not in found:
+        if name not in values:
             raise EvsimError(f"missing field {name!r}, required by kind {kind!r}")
-    return found
+    return values
 
 
 def whole(value, least: int = 1) -> int:
-    """A whole number."""
+    """A field's value that is a whole number of at least `least`."""
     if type(value) is not int or not least <= value <= MOST:
         raise mismatch(shown(value), f"a whole number of at least {least}")
     return value
 
 
 def pair(value) -> tuple[int, int]:
-    """Two whole numbers, for height and width; one stands for both."""
+    """A field's value as two whole numbers, for height and width; one stands for both."""
     two = value if isinstance(value, list) else [value, value]
     if len(two) != 2 or not all(type(n) is int and 1 <= n <= MOST for n in two):
         raise mismatch(shown(value), "one or two whole numbers of at least 1")
     return tuple(two)
 
 
-def window(value):
-    """The kernel of a pool: two whole numbers, or all of the map."""
+def pool_kernel(value):
+    """A field's value that is the kernel of a pool: two whole numbers, or all of the map."""
     return value if value == "all" else pair(value)
 
 
 def margins(value) -> tuple[int, ...]:
-    """Top, bottom, left and right; two numbers stand for height and width, one for all."""
+    """A field's value as top, bottom, left and right.
+
+    Two numbers stand for height and width, one for all.
+    """
     four = value if isinstance(value, list) else [value] * 4
     if len(four) == 2:
         four = [four[0], four[0], four[1], four[1]]
@@ -68,21 +74,21 @@ def padding(value):
 
 
 def number(value) -> float:
-    """A number of at least 0."""
+    """A field's value that is a number of at least 0."""
     if type(value) not in (int, float) or not 0 <= value <= sys.float_info.max:
         raise mismatch(shown(value), "a number of at least 0")
     return float(value)
 
 
 def flag(value) -> bool:
-    """True or false."""
+    """A field's value that is true or false."""
     if not isinstance(value, bool):
         raise mismatch(shown(value), "true or false")
     return value
 
 
 def one_of(*words: str):
-    """One of a few words."""
+    """What checks a field's value that is one of a few words."""
 
     def check(value) -> str:
         if value not in words:
@@ -108,7 +114,7 @@ FIELDS = {  # of each kind of layer, beside the common ones
     "normalize": {"epsilon": number},
     "pool": {
         "operation": one_of("average", "max"),
-        "kernel": window,
+        "kernel": pool_kernel,
         "stride": pair,
         "padding": padding,
         "ceil": flag,

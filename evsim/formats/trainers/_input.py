@@ -8,7 +8,7 @@ import numpy as np
 
 from evsim.artificial.layers import Layer, Shape
 from evsim.artificial.model import INPUT
-from evsim.base.errors import mismatch
+from evsim.base.errors import Parameter, mismatch
 from evsim.formats.trainers._trainer import Options
 from evsim.neurons.input import Input
 
@@ -19,13 +19,13 @@ def input_of(shape: Shape, options: Options, *, scale=255.0, mean=0.0, std=1.0) 
     Mean and deviation are those of the network's channels; with `bgr` the data's channels come
     in the reverse order.
     """
-    found = {"mean": mean, "std": std}
-    for name in found:
+    scaling = {"mean": mean, "std": std}
+    for name in scaling:
         given = getattr(options, name)
-        values = np.asarray(found[name] if given is None else given, np.float64)
-        found[name] = values[::-1] if options.bgr and values.ndim else values
+        values = np.asarray(scaling[name] if given is None else given, np.float64)
+        scaling[name] = values[::-1] if options.bgr and values.ndim else values
     scale = scale if options.scale is None else options.scale
-    return Input(shape=shape, scale=np.float64(scale), **found)
+    return Input(shape=shape, scale=np.float64(scale), **scaling)
 
 
 def reversed_channels(layers: dict[str, Layer], shape: Shape) -> dict[str, Layer]:
@@ -35,15 +35,15 @@ def reversed_channels(layers: dict[str, Layer], shape: Shape) -> dict[str, Layer
     that first mix them are reversed. `layers` in their order, sources first.
     """
     if len(shape) != 3 or shape[2] != 3:
-        raise mismatch(f"an image of shape {shape}", "one of three channels", "--bgr")
-    shapes, found, places = {INPUT: shape}, {}, {INPUT: np.arange(shape[2])[::-1]}
+        raise mismatch(f"an image of shape {shape}", "one of three channels", Parameter("bgr"))
+    shapes, turned, places = {INPUT: shape}, {}, {INPUT: np.arange(shape[2])[::-1]}
     for name, layer in layers.items():
         shapes[name] = layer.shape(*(shapes[source] for source in layer.sources))
         reverse = [places.get(source) for source in layer.sources]
-        found[name] = layer
+        turned[name] = layer
         if any(place is not None for place in reverse):
-            found[name], places[name] = _reversed(name, layer, shapes, reverse)
-    return found
+            turned[name], places[name] = _reversed(name, layer, shapes, reverse)
+    return turned
 
 
 def _reversed(name: str, layer: Layer, shapes: dict, reverse: list):

@@ -60,13 +60,13 @@ class Building:
     def weights(self, node: Node, **expected: tuple[int, ...] | None) -> list[np.ndarray | None]:
         """The arrays of a layer by position, in the shapes expected; None: it has none of these."""
         names = [name for name, shape in expected.items() if shape is not None]
-        found = self.arrays.of(node)
-        if len(found) != len(names):
-            listed = ", ".join(stored.place for stored in found[:6])
-            count = f"{len(found)} arrays{f' ({listed})' if listed else ''}"
+        arrays = self.arrays.of(node)
+        if len(arrays) != len(names):
+            listed = ", ".join(stored.place for stored in arrays[:6])
+            count = f"{len(arrays)} arrays{f' ({listed})' if listed else ''}"
             raise mismatch(count, f"{len(names)} ({', '.join(names)})", f"layers/{node.name}")
         values: dict[str, np.ndarray] = {}
-        for name, stored in zip(names, found, strict=True):
+        for name, stored in zip(names, arrays, strict=True):
             if stored.shape != expected[name]:
                 what = f"{expected[name]} for the {name} of {node.kind}"
                 near = self.candidates(expected[name])
@@ -78,8 +78,8 @@ class Building:
     def candidates(self, shape: Shape) -> str:
         """The arrays of the file that have a shape, for an error about one that has not."""
         every = (stored for _, _, arrays in self.arrays.all() for stored in arrays)
-        found = [stored.place for stored in every if stored.shape == shape][:3]
-        return f" (of that shape: {', '.join(found)})" if found else ""
+        fitting = [stored.place for stored in every if stored.shape == shape][:3]
+        return f" (of that shape: {', '.join(fitting)})" if fitting else ""
 
     def map(self, node: Node) -> Shape:
         """The shape of what a layer takes, which must be a map."""
@@ -105,7 +105,7 @@ class Building:
             raise Unsupported(f"axis {axis}: the axis of the channels works ({allowed[0]})")
 
     def flat(self, node: Node, source: str, order: str) -> str:
-        """A value as a vector."""
+        """Add the flattening of a value, in the given order; returns the name of the vector."""
         return self.put(node, Flatten(sources=source, order=order), "flatten")
 
     def unflattened(self, source: str) -> Shape | None:
@@ -156,7 +156,7 @@ def same_padding(shape: Shape, extent, stride, lead=None) -> tuple[int, int, int
     """The padding for ceil(n / stride) results per axis.
 
     TensorFlow pads by what is missing, the odd one at the end. Theano pads by `lead` at both ends
-    and drops what is too much; only whether the last window fits then matters.
+    and drops what is too much; only whether the last place of the kernel fits then matters.
     """
     padding = []
     for axis in (0, 1):

@@ -30,27 +30,27 @@ UNNAMED = ("", OLDEST, "batch_normalization")
 SKIPPED = ("normalization", "embedding")
 
 
-def bundles(layers, old: bool, theano: bool, found: Reading) -> tuple[list[Bundle], bool]:
+def bundles(layers, old: bool, theano: bool, reading: Reading) -> tuple[list[Bundle], bool]:
     """The bundles of (layer, class, arrays), and whether the network has its channels first.
 
     What is no bundle goes to `found`. `old`: of Keras 1 or before, whose kernels may have their
     channels first. `theano`: kernels are flipped.
     """
-    roles = [(name, _roles(kind, arrays, name, found)) for name, kind, arrays in layers]
+    roles = [(name, _roles(kind, arrays, name, reading)) for name, kind, arrays in layers]
     oldest = any(kind == OLDEST for _, kind, _ in layers)
-    first = old and _channels_first([by_role for _, by_role in roles if by_role], found)
+    first = old and _channels_first([by_role for _, by_role in roles if by_role], reading)
     made = []
     for name, by_role in roles:
         if by_role is not None:
             values = {role: stored.read() for role, stored in by_role.items()}
             if oldest and "variance" in values:
                 values["variance"] = np.square(values["variance"])
-                found.notes.append(f"{name}: Keras 0 kept standard deviations; squared")
+                reading.notes.append(f"{name}: Keras 0 kept standard deviations; squared")
             made += _made(name, values, first, theano)
     return made, first
 
 
-def _roles(kind: str, arrays: list[Stored], name: str, found: Reading) -> dict | None:
+def _roles(kind: str, arrays: list[Stored], name: str, reading: Reading) -> dict | None:
     """The arrays of one layer by role; None if evsim has no such layer."""
     names = [_last_word(stored.name) for stored in arrays]
     ranks = [len(stored.shape) for stored in arrays]
@@ -65,7 +65,7 @@ def _roles(kind: str, arrays: list[Stored], name: str, found: Reading) -> dict |
     elif set(ranks) == {1} and len(ranks) in BY_COUNT and kind in UNNAMED:
         roles = list(BY_COUNT[len(ranks)])
         if len(ranks) == 3:
-            found.notes.append(f"{name}: three vectors taken as beta, mean and variance")
+            reading.notes.append(f"{name}: three vectors taken as beta, mean and variance")
     else:
         roles = []
     by_role = dict(zip(roles, arrays, strict=False))
@@ -73,7 +73,7 @@ def _roles(kind: str, arrays: list[Stored], name: str, found: Reading) -> dict |
     if not fits:
         shapes = " ".join(str(stored.shape) for stored in arrays)
         what = f"arrays of shapes {shapes}: only dense, 2-D convolution and batch norm work"
-        found.unsupported.append((arrays[0].place.rpartition("/")[0], what))
+        reading.unsupported.append((arrays[0].place.rpartition("/")[0], what))
         return None
     return by_role
 
@@ -91,7 +91,7 @@ def _plausible(by_role: dict[str, Stored]) -> bool:
     return all(len(s.shape) in ranks.get(role, (1,)) for role, s in by_role.items())
 
 
-def _channels_first(layers: list[dict[str, Stored]], found: Reading) -> bool:
+def _channels_first(layers: list[dict[str, Stored]], reading: Reading) -> bool:
     """Whether kernels are (out, in, height, width): one order fits all biases, or is likelier."""
     orders = {True, False}
     likely = None
@@ -109,7 +109,7 @@ def _channels_first(layers: list[dict[str, Stored]], found: Reading) -> bool:
         return orders.pop()
     if likely is not None:
         order = "(out, in, height, width)" if likely else "(height, width, in, out)"
-        found.notes.append(f"kernels taken as {order}, their shapes fit both orders")
+        reading.notes.append(f"kernels taken as {order}, their shapes fit both orders")
     return bool(likely)
 
 

@@ -47,41 +47,41 @@ class Graph:
 
 
 def parsed(text, place: str) -> dict:
-    """A JSON object."""
+    """The JSON object that a text at `place` holds; EvsimError where it holds none."""
     if not isinstance(text, str):
         raise mismatch("no text", "JSON", place)
     try:
-        found = json.loads(text)
+        content = json.loads(text)
     except RecursionError:
         raise mismatch("JSON nested too deeply", "a model's configuration", place) from None
     except ValueError as error:
         raise mismatch(f"broken JSON ({error})", "a model's configuration", place) from None
-    if not isinstance(found, dict):
-        raise mismatch(shown(found), "a JSON object", place)
-    return found
+    if not isinstance(content, dict):
+        raise mismatch(shown(content), "a JSON object", place)
+    return content
 
 
 def graph(model: dict, place: str) -> Graph:
-    """The layers of a model's configuration."""
-    found = Graph()
+    """The layers of a model from its configuration at `place`, and what of it is unsupported."""
+    layers = Graph()
     kind = model.get("class_name")
     if kind not in MODELS:
         what = f"a model of class {shown(kind)}"
-        found.unsupported.append(
+        layers.unsupported.append(
             (place, f"{what}: only Sequential and functional models hold their topology")
         )
-        return found
-    found.output = _Flattening(found).model(model, place, (), INPUT)
-    if found.shape is None:
-        found.shape = _built_shape(model)
-    return found
+        return layers
+    layers.output = _Flattening(layers).model(model, place, (), INPUT)
+    if layers.shape is None:
+        layers.shape = _built_shape(model)
+    return layers
 
 
 class _Flattening:
     """Takes models apart into nodes of one graph."""
 
-    def __init__(self, found: Graph):
-        self.graph, self.taken = found, {INPUT}
+    def __init__(self, graph: Graph):
+        self.graph, self.taken = graph, {INPUT}
 
     def model(self, model: dict, place: str, trail: tuple[Level, ...], source: str) -> str:
         """Add the layers of a model that takes `source`; the name of its result."""
@@ -182,7 +182,7 @@ class _Flattening:
         return name
 
     def object(self, place: str, what: str) -> None:
-        """Note something unsupported."""
+        """Note that what is at a place is unsupported."""
         self.graph.unsupported.append((place, what))
 
 
@@ -237,17 +237,17 @@ class _Entry:
 
 def _tensors(value) -> list[list]:
     """The histories of the tensors among the arguments of a call, in order."""
-    found, ahead = [], [value]
+    histories, ahead = [], [value]
     while ahead:
         item = ahead.pop()
         if isinstance(item, dict) and item.get("class_name") == "__keras_tensor__":
             config = item.get("config")
-            found.append(config.get("keras_history") if isinstance(config, dict) else config)
+            histories.append(config.get("keras_history") if isinstance(config, dict) else config)
         elif isinstance(item, dict):
             ahead += reversed(item.values())
         elif isinstance(item, list):
             ahead += reversed(item)
-    return found
+    return histories
 
 
 def _refers(keywords) -> bool:
@@ -279,8 +279,8 @@ def _built_shape(model: dict):
         if isinstance(holder, dict):
             built = holder.get("build_config")
             built = built.get("input_shape") if isinstance(built, dict) else None
-            if found := built or holder.get("build_input_shape"):
-                return unpacked(found)
+            if shape := built or holder.get("build_input_shape"):
+                return unpacked(shape)
     return None
 
 

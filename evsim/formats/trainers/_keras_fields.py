@@ -6,7 +6,7 @@ from evsim.base.errors import EvsimError, mismatch, shown
 
 
 class Unsupported(Exception):
-    """What a layer does that evsim cannot, and what would work."""
+    """What a layer does that evsim cannot do, and what would work."""
 
 
 class Fields:
@@ -19,7 +19,7 @@ class Fields:
         return self.values.get(name) is not None
 
     def get(self, *names: str, default=None):
-        """The first of several names (new and old ones) that is set."""
+        """The value of the first of several names, new and old ones, that is set."""
         for name in names:
             if name in self:
                 return unpacked(self.values[name])
@@ -27,36 +27,36 @@ class Fields:
 
     def wrong(self, names: tuple[str, ...], expected: str) -> EvsimError:
         """The error of a setting that is not as expected."""
-        found = self.get(*names)
-        return mismatch("none" if found is None else shown(found), expected, self.at(names[0]))
+        value = self.get(*names)
+        return mismatch("none" if value is None else shown(value), expected, self.at(names[0]))
 
     def at(self, name: str) -> str:
-        """The place of a setting."""
+        """The place of a setting in the file, for errors."""
         return f"{self.place}/{name}"
 
     def text(self, *names: str, default: str = "") -> str:
-        """A word."""
+        """A setting that is a word."""
         value = self.get(*names, default=default)
         if not isinstance(value, str):
             raise self.wrong(names, "text")
         return value
 
     def flag(self, *names: str, default: bool) -> bool:
-        """True or false."""
+        """A setting that is true or false."""
         value = self.get(*names, default=default)
         if not isinstance(value, bool):
             raise self.wrong(names, "true or false")
         return value
 
     def whole(self, *names: str, default: int | None = None, least: int = 1) -> int:
-        """A whole number."""
+        """A setting that is a whole number of at least `least`."""
         value = self.get(*names, default=default)
         if not _whole(value, least):
             raise self.wrong(names, f"a whole number of at least {least}")
         return value
 
     def pair(self, *names: str, default=None, least: int = 1) -> tuple[int, int]:
-        """Two whole numbers, for height and width; one stands for both."""
+        """A setting that is two whole numbers, for height and width; one stands for both."""
         value = self.get(*names, default=default)
         value = [value, value] if isinstance(value, int) else value
         fits = isinstance(value, list | tuple) and len(value) == 2
@@ -65,7 +65,7 @@ class Fields:
         return value[0], value[1]
 
     def number(self, *names: str, default=None) -> float | None:
-        """A finite number; None where it is not set."""
+        """A setting that is a finite number; None where it is not set."""
         value = self.get(*names, default=default)
         if value is None:
             return None
@@ -74,8 +74,8 @@ class Fields:
         return float(value)
 
     def numbers(self, *names: str) -> list[float]:
-        """One number or several, nested or not."""
-        value, found = self.get(*names), []
+        """A setting that is a number or several, nested or not, as one list."""
+        value, read = self.get(*names), []
         ahead = [value]
         while ahead:
             item = unpacked(ahead.pop())
@@ -86,8 +86,8 @@ class Fields:
             elif not abs(item) < 1e30:
                 raise self.wrong(names, "numbers within 1e30")
             else:
-                found.append(float(item))
-        return found
+                read.append(float(item))
+        return read
 
 
 def unpacked(value):

@@ -1,4 +1,7 @@
-"""What each layer of Keras is in evsim; `LAYERS` by class, old names included."""
+"""What each layer of Keras is in evsim; `LAYERS` by class, old names included.
+
+Each function adds what a layer is to the model and returns the name of its result.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ from evsim.formats.trainers._keras_weighted import (
 
 
 def pool(build: Building, node: Node) -> str:
-    """MaxPooling2D, AveragePooling2D."""
+    """Add the pool that MaxPooling2D or AveragePooling2D is."""
     fields, shape = node.fields, build.map(node)
     kernel = fields.pair("pool_size", default=(2, 2))
     stride = fields.pair("strides", default=kernel)
@@ -51,7 +54,7 @@ def pool(build: Building, node: Node) -> str:
 
 
 def global_pool(build: Building, node: Node) -> str:
-    """GlobalMaxPooling2D, GlobalAveragePooling2D: one window, then a vector."""
+    """Add the pool over a whole map, and the vector, of GlobalMaxPooling2D and the like."""
     shape = build.map(node)
     operation = "max" if "Max" in node.kind else "average"
     layer = Pool(sources=build.results[node.sources[0]], operation=operation, kernel=shape[:2])
@@ -61,7 +64,7 @@ def global_pool(build: Building, node: Node) -> str:
 
 
 def zero_padding(build: Building, node: Node) -> str:
-    """ZeroPadding2D, in the four ways its setting has been written."""
+    """Add the padding of ZeroPadding2D, in the four ways its setting has been written."""
     build.map(node)
     fields = node.fields
     value = fields.get("padding", default=[1, 1])
@@ -79,7 +82,10 @@ def zero_padding(build: Building, node: Node) -> str:
 
 
 def flatten(build: Building, node: Node) -> str:
-    """Flatten. With data_format channels_first Keras moves the channels last before."""
+    """Add the vector that Flatten makes.
+
+    With data_format channels_first Keras moves the channels last before.
+    """
     source = build.results[node.sources[0]]
     moved = node.fields.get("data_format") == "channels_first"
     if len(build.shapes[source]) == 1:
@@ -90,7 +96,7 @@ def flatten(build: Building, node: Node) -> str:
 
 
 def reshape(build: Building, node: Node) -> str:
-    """Reshape, where it only flattens, gives the image its shape or changes nothing."""
+    """Reshape, which may only flatten, give the image its shape, or change nothing."""
     source = build.results[node.sources[0]]
     shape = build.shapes[source]
     target = node.fields.get("target_shape", "dims")
@@ -119,7 +125,7 @@ def reshape(build: Building, node: Node) -> str:
 
 
 def add(build: Building, node: Node) -> str:
-    """Add; Merge by sum."""
+    """Add the sum that Add is, or Merge in mode sum."""
     sources = several(build, node)
     if len({build.shapes[source] for source in sources}) > 1:
         shapes = " and ".join(str(build.shapes[source]) for source in sources)
@@ -128,14 +134,14 @@ def add(build: Building, node: Node) -> str:
 
 
 def several(build: Building, node: Node) -> tuple[str, ...]:
-    """What a join takes."""
+    """The names of the results that a join takes, two at least."""
     if len(node.sources) < 2:
         raise Unsupported(f"{node.kind} of models, or of one layer: a functional model works")
     return tuple(build.results[source] for source in node.sources)
 
 
 def concatenate(build: Building, node: Node) -> str:
-    """Concatenate; Merge by concat."""
+    """Add the joined channels of Concatenate, or of Merge in mode concat."""
     sources = several(build, node)
     for source in sources:
         build.require_values(node, source)
@@ -145,7 +151,7 @@ def concatenate(build: Building, node: Node) -> str:
 
 
 def merge(build: Building, node: Node) -> str:
-    """Merge of Keras 1."""
+    """Add what Merge of Keras 1 is: a sum or joined channels, by its mode."""
     mode = node.fields.get("mode", default="sum")
     if mode == "sum":
         return add(build, node)
@@ -155,18 +161,18 @@ def merge(build: Building, node: Node) -> str:
 
 
 def activation_layer(build: Building, node: Node) -> str:
-    """Activation."""
+    """Add the activation that the layer Activation names."""
     source = build.results[node.sources[0]]
     return activation(build, node, source, node.fields.get("activation"))
 
 
 def relu(build: Building, node: Node) -> str:
-    """ReLU, LeakyReLU without a slope."""
+    """Add the rectifier that ReLU is, or LeakyReLU without a slope."""
     return clipped(build, node, build.results[node.sources[0]], node.fields)
 
 
 def softmax(build: Building, node: Node) -> str:
-    """Softmax over channels."""
+    """Add the softmax over channels that Softmax is."""
     source = build.results[node.sources[0]]
     build.require_values(node, source)
     build.require_channels(node.fields.get("axis", default=-1), build.shapes[source])
@@ -174,7 +180,7 @@ def softmax(build: Building, node: Node) -> str:
 
 
 def nothing(build: Building, node: Node) -> str:
-    """A layer that only acts while training."""
+    """Nothing is added for a layer that acts only while training: its source is its result."""
     return build.results[node.sources[0]]
 
 

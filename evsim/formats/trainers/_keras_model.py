@@ -40,7 +40,7 @@ INSTEAD = {  # what works in the place of layers that are met often
 }
 THEANO = (
     "the file does not say whether Theano wrote its kernels, which then are flipped: "
-    "taken as not flipped (--flip-kernels flips them; compare accuracy with evsim ann)"
+    "taken as not flipped (`flip_kernels` flips them; compare accuracy with evsim ann)"
 )
 
 
@@ -72,33 +72,33 @@ def reading(
     options: Options,
 ) -> Reading:
     """The model of a configuration; layer by layer what cannot be read."""
-    found = Reading(unsupported=list(graph.unsupported))
+    result = Reading(unsupported=list(graph.unsupported))
     if not graph.nodes:
-        if found.unsupported:
-            return found
+        if result.unsupported:
+            return result
         raise mismatch("no layers", "at least one", "model_config")
     build = Building(
         arrays=arrays,
-        first=_channels_first(graph, found),
+        first=_channels_first(graph, result),
         theano=backend == "theano" or options.flip_kernels,
         output=graph.output,
         readers=Counter(source for node in graph.nodes for source in node.sources),
     )
-    shape = _image_shape(graph, build, found)
+    shape = _image_shape(graph, build, result)
     if shape is not None:
         build.shapes[INPUT] = shape
     for node in graph.nodes:
-        _take(node, build, found)
-    found.layers = [_row(node, build, arrays) for node in graph.nodes]
-    found.notes = list(build.notes)
+        _take(node, build, result)
+    result.layers = [_row(node, build, arrays) for node in graph.nodes]
+    result.notes = list(build.notes)
     if backend is None and build.kernels and not options.flip_kernels:
-        found.notes.append(THEANO)
-    if not found.unsupported:
-        found.content = _model(build, options, found)
-    return found
+        result.notes.append(THEANO)
+    if not result.unsupported:
+        result.content = _model(build, options, result)
+    return result
 
 
-def _take(node: Node, build: Building, found: Reading) -> None:
+def _take(node: Node, build: Building, result: Reading) -> None:
     """Build one layer, or note why not; what follows one that failed is only looked at."""
     why = objection(node, node.name == build.output)
     if why is None and any(source not in build.results for source in node.sources):
@@ -113,10 +113,10 @@ def _take(node: Node, build: Building, found: Reading) -> None:
             why = str(reason)
         except EvsimError as error:
             raise error if "/" in error.place else error.within(f"layers/{node.name}") from None
-    found.unsupported.append((f"layers/{node.name}", why))
+    result.unsupported.append((f"layers/{node.name}", why))
 
 
-def _channels_first(graph: Graph, found: Reading) -> bool:
+def _channels_first(graph: Graph, result: Reading) -> bool:
     """Whether the layers that say so have channels first; both is more than can be read."""
     said = {}
     for node in graph.nodes:
@@ -125,11 +125,11 @@ def _channels_first(graph: Graph, found: Reading) -> bool:
             said.setdefault(form in ("channels_first", "th"), node)
     if len(said) == 2:
         names = f"{said[True].name!r} has channels first and {said[False].name!r} last"
-        found.unsupported.append(("layers", f"{names}: one order throughout works"))
+        result.unsupported.append(("layers", f"{names}: one order throughout works"))
     return True in said
 
 
-def _image_shape(graph: Graph, build: Building, found: Reading) -> Shape | None:
+def _image_shape(graph: Graph, build: Building, result: Reading) -> Shape | None:
     """The shape of the image, channels last; matrices are maps of one channel."""
     shape = graph.shape
     if isinstance(shape, list) and len(shape) == 1 and isinstance(shape[0], list):
@@ -140,7 +140,7 @@ def _image_shape(graph: Graph, build: Building, found: Reading) -> Shape | None:
     if not sizes or not all(type(v) is int and 0 < v < 2**31 for v in sizes):
         text = "no input shape" if sizes is None else f"an input of shape {tuple(shape)}"
         what = f"{text}: save the model with an Input of fixed shape"
-        found.unsupported.append(("input", what))
+        result.unsupported.append(("input", what))
         return None
     if len(sizes) == 2:
         build.matrices.add(INPUT)
@@ -149,19 +149,19 @@ def _image_shape(graph: Graph, build: Building, found: Reading) -> Shape | None:
         return (*sizes[1:], sizes[0]) if build.first else tuple(sizes)
     if len(sizes) != 1:
         what = f"an input of {len(sizes)} axes: vectors and images work"
-        found.unsupported.append(("input", what))
+        result.unsupported.append(("input", what))
         return None
     return tuple(sizes)
 
 
-def _model(build: Building, options: Options, found: Reading) -> Model:
+def _model(build: Building, options: Options, result: Reading) -> Model:
     scaling = dict(build.scaling)
     if scaling:
         for name in ("scale", "mean", "std"):
             if build.raw or name != "scale":
                 options.refuse(name, "its first layers scale the image themselves")
         what = f"pixels / {scaling['scale']:g}, then mean and deviation"
-        found.notes.append(f"the first layers scale the image: taken as the input's own, {what}")
+        result.notes.append(f"the first layers scale the image: taken as the input's own, {what}")
         for name in ("mean", "std"):
             values = scaling[name]
             scaling[name] = values[0] if np.ptp(values) == 0 else values
@@ -172,7 +172,7 @@ def _model(build: Building, options: Options, found: Reading) -> Model:
     if options.bgr:
         layers = reversed_channels(layers, shape)
     image = input_of(shape, options, **scaling)
-    return Model(layers, image, output=output, notes=found.notes)
+    return Model(layers, image, output=output, notes=result.notes)
 
 
 def _needed(layers: dict[str, Layer], output: str) -> dict[str, Layer]:

@@ -1,4 +1,7 @@
-"""The layers of Keras that hold numbers: dense, convolutions, normalisations."""
+"""The layers of Keras that hold numbers: dense, convolutions, normalisations.
+
+Each function adds what a layer is to the model and returns the name of its result.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from evsim.formats.trainers._keras_fields import Unsupported
 
 
 def dense(build: Building, node: Node) -> str:
-    """Dense: a vector; on maps with channels last a 1x1 convolution."""
+    """Add what Dense is: a matrix for a vector, on maps with channels last a 1x1 convolution."""
     fields, (source,) = node.fields, node.sources
     source = build.results[source]
     shape = build.shapes[source]
@@ -34,7 +37,7 @@ def _bias(node: Node, size: int) -> tuple[int] | None:
     return (size,) if node.fields.flag("use_bias", "bias", default=True) else None
 
 
-def _window(build: Building, node: Node, kernel: tuple[int, int]) -> dict:
+def _geometry(build: Building, node: Node, kernel: tuple[int, int]) -> dict:
     """Stride, padding and dilation of a convolution."""
     fields = node.fields
     stride = fields.pair("strides", "subsample", default=(1, 1))
@@ -66,7 +69,7 @@ def _old(node: Node) -> bool:
 
 
 def conv(build: Building, node: Node) -> str:
-    """Conv2D, Convolution2D, AtrousConvolution2D."""
+    """Add the convolution of Conv2D, Convolution2D or AtrousConvolution2D."""
     fields = node.fields
     shape, kernel = build.map(node), _kernel_size(node)
     out = fields.whole("filters", "nb_filter")
@@ -82,13 +85,16 @@ def conv(build: Building, node: Node) -> str:
         weight=weight,
         bias=bias,
         groups=groups,
-        **_window(build, node, kernel),
+        **_geometry(build, node, kernel),
     )
     return activation(build, node, build.put(node, layer), fields.get("activation"))
 
 
 def depthwise(build: Building, node: Node) -> str:
-    """DepthwiseConv2D. Keras flips its kernels itself before Theano does."""
+    """Add the convolution of DepthwiseConv2D.
+
+    Keras flips its kernels itself before Theano does.
+    """
     shape, kernel = build.map(node), _kernel_size(node)
     multiplier = node.fields.whole("depth_multiplier", default=1)
     stored = (*kernel, shape[2], multiplier)
@@ -98,13 +104,13 @@ def depthwise(build: Building, node: Node) -> str:
         weight=weight.reshape(*kernel, 1, -1),
         bias=bias,
         groups=shape[2],
-        **_window(build, node, kernel),
+        **_geometry(build, node, kernel),
     )
     return activation(build, node, build.put(node, layer), node.fields.get("activation"))
 
 
 def separable(build: Building, node: Node) -> str:
-    """SeparableConv2D: a depthwise and a 1x1 convolution."""
+    """Add the depthwise and the 1x1 convolution that SeparableConv2D is."""
     fields = node.fields
     shape, kernel = build.map(node), _kernel_size(node)
     out = fields.whole("filters", "nb_filter")
@@ -125,7 +131,7 @@ def separable(build: Building, node: Node) -> str:
         sources=build.results[node.sources[0]],
         weight=depthwise.reshape(*kernel, 1, -1),
         groups=shape[2],
-        **_window(build, node, kernel),
+        **_geometry(build, node, kernel),
     )
     source = build.put(node, first, "depthwise")
     layer = Conv(sources=source, weight=pointwise, bias=bias)
@@ -133,7 +139,7 @@ def separable(build: Building, node: Node) -> str:
 
 
 def batch_norm(build: Building, node: Node) -> str:
-    """BatchNormalization: gamma and beta if there are any, mean and variance."""
+    """Add what BatchNormalization is: mean and variance, gamma and beta if there are any."""
     fields = node.fields
     source = build.results[node.sources[0]]
     shape = build.shapes[source]
@@ -151,20 +157,20 @@ def batch_norm(build: Building, node: Node) -> str:
         variance=size,
     )
     names = ("gamma", "beta", "mean", "variance")
-    found = {name: v for name, v in zip(names, values, strict=True) if v is not None}
+    arrays = {name: v for name, v in zip(names, values, strict=True) if v is not None}
     epsilon = fields.number("epsilon", default=1e-3)
-    return build.put(node, Normalize(sources=source, epsilon=np.float64(epsilon), **found))
+    return build.put(node, Normalize(sources=source, epsilon=np.float64(epsilon), **arrays))
 
 
 def rescaling(build: Building, node: Node) -> str:
-    """Rescaling: y = scale x + offset."""
+    """Add what Rescaling is: y = scale x + offset."""
     scale = np.array(node.fields.numbers("scale") or [1.0])
     offset = np.array(node.fields.numbers("offset") or [0.0])
     return build.affine(node, scale, offset, raw=True)
 
 
 def normalization(build: Building, node: Node) -> str:
-    """Normalization: y = (x - mean) / sqrt(variance); given, or learnt from data."""
+    """Add what Normalization is: y = (x - mean) / sqrt(variance), given or learnt from data."""
     fields = node.fields
     channels = build.shapes[build.results[node.sources[0]]][-1]
     if fields.flag("invert", default=False):

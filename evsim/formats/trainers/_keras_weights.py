@@ -30,11 +30,11 @@ class Stored:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape, without reading the array."""
+        """The shape of the array, which is not read for it."""
         return tuple(hdf5.checked(self.dataset, self.place).shape)
 
     def read(self) -> np.ndarray:
-        """The values, finite and floating."""
+        """The values of the array: finite floating-point numbers, else EvsimError."""
         value = self.arrays(self.dataset, self.place)
         if isinstance(value, np.ndarray) and self.dataset.attrs.get("dtype") == "bfloat16":
             value = _bfloat16(value)
@@ -83,7 +83,7 @@ class Tree:
                     self.datasets[inner] = thing
 
     def at(self, path: str) -> str:
-        """Where a path lies in the file."""
+        """A path as a place in the file, for errors."""
         return f"{self.place}/{path}".strip("/")
 
     def stored(self, path: str, name: str) -> Stored:
@@ -107,14 +107,14 @@ class Tree:
             pieces.append(f"{name}{len(pieces)}")
         if not pieces:
             return None
-        found: list[str] = []
+        texts: list[str] = []
         for piece in pieces:
             value = np.atleast_1d(hdf5.attribute(group, piece))
             if value.size and value.dtype.kind != "U":
                 expected = f"names in the attribute {piece}"
                 raise mismatch(f"dtype {value.dtype}", expected, self.at(path))
-            found += value.ravel().tolist() if value.size else []
-        return found
+            texts += value.ravel().tolist() if value.size else []
+        return texts
 
 
 class Legacy:
@@ -145,22 +145,22 @@ class Legacy:
             raise mismatch(f"{len(self.layers)} layers without it", expected, self.tree.at(""))
         arrays = self.layers[outer]
         while inner:  # some versions name all models around a layer, some only the layer
-            own = [stored for stored in arrays if belongs(stored.name, "/".join(inner))]
-            if own or len(inner) == 1:
-                return own
+            fitting = [stored for stored in arrays if belongs(stored.name, "/".join(inner))]
+            if fitting or len(inner) == 1:
+                return fitting
             inner = inner[1:]
         return arrays
 
     def all(self) -> list[tuple[str, str, list[Stored]]]:
         """(layer, no class, arrays) of every layer; those of a nested model one by one."""
-        found = []
+        layers = []
         for layer, arrays in self.layers.items():
             owners: dict[str, list[Stored]] = {}
             for stored in arrays:
                 owners.setdefault(owner(stored.name), []).append(stored)
-            for name, own in owners.items():
-                found.append((layer if len(owners) == 1 else f"{layer}/{name}", "", own))
-        return found
+            for name, owned in owners.items():
+                layers.append((layer if len(owners) == 1 else f"{layer}/{name}", "", owned))
+        return layers
 
 
 def _plain(weight: str) -> str:
@@ -250,16 +250,16 @@ class Numbered:
         The classes are numbered one by one; only where the groups lie in the file shows their
         common order.
         """
-        found = []
+        layers = []
         children = self.children(path)
         written = sorted(children, key=self.written)
         for child in written if _consistent(written) else children:
             kind = _numbered(child)[0]
             if self.children(child):
-                found += self.all(child)
+                layers += self.all(child)
             elif arrays := self.variables(child):
-                found.append((self.name(child) or child.rpartition("/")[2], kind, arrays))
-        return found
+                layers.append((self.name(child) or child.rpartition("/")[2], kind, arrays))
+        return layers
 
     def written(self, path: str) -> int:
         """Where the first array of a layer lies in the file."""
@@ -269,8 +269,8 @@ class Numbered:
 
 def _numbered(path: str) -> tuple[str, int]:
     """The path of a layer without its number, and the number: conv2d_1 is the second."""
-    found = re.fullmatch(r"(.*?)(?:_(\d{1,9}))?", path, re.DOTALL)
-    return found[1].rpartition("/")[2], int(found[2] or 0)
+    parts = re.fullmatch(r"(.*?)(?:_(\d{1,9}))?", path, re.DOTALL)
+    return parts[1].rpartition("/")[2], int(parts[2] or 0)
 
 
 def _consistent(paths: list[str]) -> bool:
@@ -293,8 +293,8 @@ class Oldest:
         """(layer, OLDEST, arrays) of every layer that has some."""
         layers: dict[int, dict[int, str]] = {}
         for path in self.tree.datasets:
-            if found := re.fullmatch(r"layer_(\d{1,9})/param_(\d{1,9})", path):
-                layers.setdefault(int(found[1]), {})[int(found[2])] = path
+            if numbers := re.fullmatch(r"layer_(\d{1,9})/param_(\d{1,9})", path):
+                layers.setdefault(int(numbers[1]), {})[int(numbers[2])] = path
         return [
             (
                 f"layer_{n}",

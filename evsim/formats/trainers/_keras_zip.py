@@ -47,21 +47,21 @@ def _entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     listed = archive.infolist()
     if len(listed) > ENTRIES:
         raise mismatch(f"{len(listed)} entries", f"at most {ENTRIES}")
-    found = {}
+    entries = {}
     for entry in listed:
         name = entry.filename
         if name.startswith("/") or "\\" in name or ".." in name.split("/") or ":" in name:
             raise mismatch(f"the name {name!r}", "a path inside the archive")
-        if name in found:
+        if name in entries:
             raise mismatch("an entry given twice", "once", name)
-        found[name] = entry
-    if WEIGHTS not in found:
-        other = sorted(name for name in found if name.startswith("model.weights."))
+        entries[name] = entry
+    if WEIGHTS not in entries:
+        other = sorted(name for name in entries if name.startswith("model.weights."))
         if other:
             raise EvsimError(
                 f"weights not kept as HDF5: save the model with {WEIGHTS} (the default)", other[0]
             )
-    return found
+    return entries
 
 
 def _content(archive: zipfile.ZipFile, entries: dict, name: str, most: int) -> bytes:

@@ -38,7 +38,7 @@ class Layer:
         return datetime.fromtimestamp(stamp, UTC).date() if stamp else None
 
     def inside(self, name: str) -> Layer:
-        """The group of fields in this one."""
+        """The group `name` of further fields among these."""
         place = f"{self.place}/{name}"
         return Layer(hdf5.group(self.group, name, place), place, self.arrays)
 
@@ -47,72 +47,72 @@ class Layer:
         return mismatch(found, expected, f"{self.place}/{name}")
 
     def read(self, name: str):
-        """The content of a field; it must be there."""
+        """The content of the field `name`, which must be there."""
         place = f"{self.place}/{name}"
         if name not in self:
             raise EvsimError(f"missing field, expected one beside {', '.join(self.names)}", place)
         return self.arrays(self.group[name], place)
 
     def text(self, name: str, default: str | None = None) -> str:
-        """A word."""
+        """A field that is a word."""
         if default is not None and name not in self:
             return default
-        found = self.read(name)
-        if not isinstance(found, str):
-            raise self.error(shown(found), "a word", name)
-        return found.strip("\0 ")
+        value = self.read(name)
+        if not isinstance(value, str):
+            raise self.error(shown(value), "a word", name)
+        return value.strip("\0 ")
 
     def whole(self, name: str, default: int | None = None, least: int = -LIMIT) -> np.ndarray:
-        """Whole numbers, int64: lava-dl writes most of them as float32."""
+        """A field of whole numbers, int64; lava-dl writes most of them as float32."""
         if default is not None and name not in self:
             return np.array(default)
-        found = self.read(name)
-        if isinstance(found, str):
-            raise self.error(shown(found), "whole numbers", name)
-        if found.dtype.kind == "b":
-            return found.astype(np.int64)
+        values = self.read(name)
+        if isinstance(values, str):
+            raise self.error(shown(values), "whole numbers", name)
+        if values.dtype.kind == "b":
+            return values.astype(np.int64)
         try:
-            found = numbers(found)
+            values = numbers(values)
         except EvsimError as error:
             raise error.within(f"{self.place}/{name}") from None
-        if not found.size:
+        if not values.size:
             raise self.error("no values", "whole numbers", name)
-        outside = (found != np.rint(found)) | (found < least) | (found > LIMIT)
+        outside = (values != np.rint(values)) | (values < least) | (values > LIMIT)
         if outside.any():
-            index = np.unravel_index(int(outside.argmax()), found.shape)
-            where = f" at index {[int(i) for i in index]}" if found.ndim else ""
-            raise self.error(f"{found[index]}{where}", f"whole numbers, {least} to {LIMIT}", name)
-        return found.astype(np.int64)
+            index = np.unravel_index(int(outside.argmax()), values.shape)
+            where = f" at index {[int(i) for i in index]}" if values.ndim else ""
+            raise self.error(f"{values[index]}{where}", f"whole numbers, {least} to {LIMIT}", name)
+        return values.astype(np.int64)
 
     def number(self, name: str, default: int | None = None, least: int = -LIMIT) -> int:
-        """One whole number."""
-        found = self.whole(name, default, least)
-        if found.size != 1:
-            raise self.error(f"shape {found.shape}", "one number", name)
-        return int(found.item())
+        """A field that is one whole number."""
+        value = self.whole(name, default, least)
+        if value.size != 1:
+            raise self.error(f"shape {value.shape}", "one number", name)
+        return int(value.item())
 
     def pair(self, name: str, least: int) -> tuple[int, int]:
-        """Values for rows and columns; one value is both. A third, of time, must be neutral."""
-        found = self.whole(name, least=least).ravel()
-        if found.size == 3 and found[2] == least:
-            found = found[:2]
-        if found.size not in (1, 2):
-            raise self.error(shown(found), "one number or two", name)
-        return int(found[0]), int(found[-1])
+        """A field with values for rows and columns; one is both, a third, of time, is neutral."""
+        values = self.whole(name, least=least).ravel()
+        if values.size == 3 and values[2] == least:
+            values = values[:2]
+        if values.size not in (1, 2):
+            raise self.error(shown(values), "one number or two", name)
+        return int(values[0]), int(values[-1])
 
     def shape(self) -> tuple[int, ...]:
         """The shape (channels, height, width) or (n,) as lava-dl has it."""
-        found = tuple(int(n) for n in np.atleast_1d(self.whole("shape", least=1)).ravel())
-        if len(found) == 2:  # an image of one channel
-            found = (1, *found)
-        if len(found) not in (1, 3) or math.prod(found) > LIMIT:
+        sizes = tuple(int(n) for n in np.atleast_1d(self.whole("shape", least=1)).ravel())
+        if len(sizes) == 2:  # an image of one channel
+            sizes = (1, *sizes)
+        if len(sizes) not in (1, 3) or math.prod(sizes) > LIMIT:
             expected = "channels, height, width or the number of neurons"
-            raise self.error(shown(np.array(found)), expected, "shape")
-        return found
+            raise self.error(shown(np.array(sizes)), expected, "shape")
+        return sizes
 
 
 def channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """evsim's order of lava's axes."""
+    """A shape in evsim's order of axes, from lava's (channels, height, width)."""
     return (*shape[1:], shape[0])
 
 
@@ -124,31 +124,31 @@ def order(shape: tuple[int, ...]) -> np.ndarray:
 
 def per_neuron(layer: Layer, name: str, shape: tuple[int, ...], least: int = -LIMIT) -> np.ndarray:
     """A field with one value, one per channel, or one per neuron, as evsim has it."""
-    found = layer.whole(name, least=least).ravel()
-    if found.size == 1:
-        return found[0]
-    if found.size == shape[0]:
-        return found
-    if found.size == math.prod(shape):
-        return found[order(shape)]
+    values = layer.whole(name, least=least).ravel()
+    if values.size == 1:
+        return values[0]
+    if values.size == shape[0]:
+        return values
+    if values.size == math.prod(shape):
+        return values[order(shape)]
     allowed = f"1, {shape[0]} or {math.prod(shape)} values"
-    raise layer.error(f"{found.size} values", allowed, name)
+    raise layer.error(f"{values.size} values", allowed, name)
 
 
 def neurons_of(
     layer: Layer, shape: tuple[int, ...], options: Options
 ) -> tuple[Neurons | str, list[str]]:
     """The population of a layer, or why it cannot be had; and notes of what was guessed."""
-    found = _fields(layer, shape)
-    if isinstance(found, str):
-        return found, []
-    found["compare"], guesses = _compare(layer, options)
+    fields = _fields(layer, shape)
+    if isinstance(fields, str):
+        return fields, []
+    fields["compare"], guesses = _compare(layer, options)
     if options.bias_start is not None:
-        found["bias_start"] = options.bias_start
-    elif "bias" in found:
-        guesses.append("biases are added from timestep 1 on, as in lava-dl's tests (--bias-start)")
+        fields["bias_start"] = options.bias_start
+    elif "bias" in fields:
+        guesses.append("biases are added from timestep 1 on, as in lava-dl's tests (`bias_start`)")
     try:
-        return neuron_kinds()["cuba"].build(found), guesses
+        return neuron_kinds()["cuba"].build(fields), guesses
     except EvsimError as error:
         raise error.within(layer.place) from None
 
@@ -166,7 +166,7 @@ def _compare(layer: Layer, options: Options) -> tuple[str, list[str]]:
         return options.compare, []
     if old:
         return "ge", [f"written on {made}, when lava-dl fired at v >= threshold: so it does here"]
-    note = f"neurons fire at v > threshold, as in lava-dl since {STRICT} (--compare ge: as before)"
+    note = f"neurons fire at v > threshold, as in lava-dl since {STRICT} (`compare=ge`: as before)"
     return "gt", [note]
 
 

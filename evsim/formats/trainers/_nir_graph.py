@@ -43,7 +43,7 @@ class Node:
         return np.float64(value)
 
     def wholes(self, name: str, count: int, default=None, least: int = 0) -> tuple[int, ...]:
-        """`count` whole numbers; one stands for all."""
+        """A field of `count` whole numbers; one stands for all."""
         value = self.array(name, default).ravel()
         if value.size == 1:
             value = np.repeat(value, count)
@@ -74,19 +74,19 @@ def _graph(group, prefix, place, nodes, edges, arrays, depth) -> tuple[list[str]
             raise EvsimError(f"missing {needed!r}", place)
     inner = hdf5.group(group, "nodes", f"{place}/nodes")
     for name in hdf5.names(inner, f"{place}/nodes"):
-        own = f"{place}/nodes/{name}"
-        node = hdf5.group(inner, name, own)
-        content = hdf5.names(node, own)
-        kind = arrays(node["type"], f"{own}/type") if "type" in content else None
+        at = f"{place}/nodes/{name}"
+        node = hdf5.group(inner, name, at)
+        content = hdf5.names(node, at)
+        kind = arrays(node["type"], f"{at}/type") if "type" in content else None
         if not isinstance(kind, str):
-            raise mismatch("no text" if kind is None else shown(kind), "a type", f"{own}/type")
+            raise mismatch("no text" if kind is None else shown(kind), "a type", f"{at}/type")
         full = (prefix + name).replace("/", ".")
         if kind == "NIRGraph":
-            ends[name] = _graph(node, f"{full}.", own, nodes, edges, arrays, depth + 1)
+            ends[name] = _graph(node, f"{full}.", at, nodes, edges, arrays, depth + 1)
             continue
         skipped = ("type", "metadata")
-        fields = {n: arrays(node[n], f"{own}/{n}") for n in content if n not in skipped}
-        nodes[full] = Node(full, kind, fields, own)
+        fields = {n: arrays(node[n], f"{at}/{n}") for n in content if n not in skipped}
+        nodes[full] = Node(full, kind, fields, at)
         ends[name] = [full], [full]
         inputs += [full] if kind == "Input" else []
         outputs += [full] if kind == "Output" else []
@@ -165,7 +165,10 @@ def _shape(node: Node, before: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def geometry(node: Node, before: tuple[int, ...]):
-    """(kernel, stride, padding by axis, dilation, channels) of a convolution or pool."""
+    """(kernel, stride, padding by axis, dilation, channels) of a convolution or pool.
+
+    `before`: the shape that it takes, channels first.
+    """
     rank = len(before) - 1
     if node.type in ("SumPool2d", "AvgPool2d"):
         kernel = node.wholes("kernel_size", rank, least=1)

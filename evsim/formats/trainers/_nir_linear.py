@@ -40,8 +40,8 @@ def moved(value: np.ndarray, shape: tuple[int, ...], place: str) -> np.ndarray:
     if len(shape) == 1:
         return value
     value = np.moveaxis(value, 0, -1).reshape(last(shape))
-    each = value.reshape(-1, shape[0])
-    return each[0] if (each == each[0]).all() else value
+    positions = value.reshape(-1, shape[0])
+    return positions[0] if (positions == positions[0]).all() else value
 
 
 def map_of(node: Node) -> Linear:
@@ -90,15 +90,15 @@ def _flattened(node: Node) -> Linear:
 
 
 def chain(maps: list[Linear]) -> Linear:
-    """Maps one after the other, as one; from the end, so that pools fold into what follows."""
-    found = maps[-1]
+    """Linear maps, one after the other, as one map; from the end, so that pools fold into it."""
+    whole = maps[-1]
     for map in reversed(maps[:-1]):
-        found = then(map, found)
-    return found
+        whole = then(map, whole)
+    return whole
 
 
 def set_of(map: Linear, source: str, target: str, delay: int) -> Synapses:
-    """The set of a map."""
+    """The set of synapses that a linear map is between two populations."""
     kinds, ends = synapse_kinds(), {"source": source, "target": target, "delay": delay}
     if isinstance(map, Average):
         if map.gain is None and map.counts is None:

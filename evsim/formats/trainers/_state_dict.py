@@ -21,12 +21,12 @@ def read(arrays: dict[str, np.ndarray], options: Options, source: Source) -> Rea
     """The model of the topology that the options name, with these arrays by key."""
     notes, unsupported = [], []
     bundles = []
-    for layer, own in _layers(arrays, notes).items():
-        found = _bundle(layer, own)
-        if isinstance(found, str):
-            unsupported.append((layer, found))
+    for layer, arrays_of_layer in _layers(arrays, notes).items():
+        bundle = _bundle(layer, arrays_of_layer)
+        if isinstance(bundle, str):
+            unsupported.append((layer, bundle))
         else:
-            bundles.append(found)
+            bundles.append(bundle)
     if not bundles and not unsupported:
         raise mismatch("no weights", "keys such as conv1.weight")
     try:
@@ -51,17 +51,17 @@ def _layers(arrays: dict[str, np.ndarray], notes: list[str]) -> dict[str, dict[s
     prefix = _wrapper(names)
     if prefix:
         notes.append(f"the keys begin with {prefix!r}, left out")
-    found: dict[str, dict[str, np.ndarray]] = {}
+    layers: dict[str, dict[str, np.ndarray]] = {}
     for name in names:
         layer, _, role = name.removeprefix(prefix).rpartition(".")
         if role in STATE:
             left.append(name)
         elif role not in IGNORED:
-            found.setdefault(layer, {})[role] = arrays[name]
+            layers.setdefault(layer, {})[role] = arrays[name]
     if left:
         more = ", ..." if len(left) > 3 else ""
         notes.append(f"no weights, left out: {', '.join(left[:3])}{more}")
-    return found
+    return layers
 
 
 def _wrapper(names: list[str]) -> str:
@@ -74,29 +74,29 @@ def _wrapper(names: list[str]) -> str:
         prefix += more[0]
 
 
-def _bundle(layer: str, own: dict[str, np.ndarray]) -> Bundle | str:
+def _bundle(layer: str, arrays: dict[str, np.ndarray]) -> Bundle | str:
     """The bundle of a layer, or what is unsupported about it."""
-    strange = own.keys() - ROLES
-    shapes = ", ".join(f"{role} {array.shape}" for role, array in own.items())
+    strange = arrays.keys() - ROLES
+    shapes = ", ".join(f"{role} {array.shape}" for role, array in arrays.items())
     works = "convolutions, linear layers and batch norm work"
     if strange:
         return f"found {shapes}: {works}"
-    for role, array in own.items():
+    for role, array in arrays.items():
         if array.dtype.kind not in "f" or not np.isfinite(array).all():
             found = f"dtype {array.dtype}" if array.dtype.kind != "f" else "NaN or infinity"
             raise mismatch(found, "finite floats", f"{layer}.{role}")
-    own = {role: rounded(array, np.float32, f"{layer}.{role}") for role, array in own.items()}
-    if "running_mean" in own or "running_var" in own:
+    arrays = {role: rounded(array, np.float32, f"{layer}.{role}") for role, array in arrays.items()}
+    if "running_mean" in arrays or "running_var" in arrays:
         for role in ("running_mean", "running_var"):
-            if role not in own:
+            if role not in arrays:
                 raise EvsimError(f"missing {role}, the statistics of a batch norm", layer)
         names = {"weight": "gamma", "bias": "beta", "running_mean": "mean"}
         names |= {"running_var": "variance"}
-        if any(array.ndim != 1 for array in own.values()):
+        if any(array.ndim != 1 for array in arrays.values()):
             return f"found {shapes}: {works}"
-        return Bundle(layer, {names[role]: array for role, array in own.items()})
-    rank = own["weight"].ndim if "weight" in own else 0
+        return Bundle(layer, {names[role]: array for role, array in arrays.items()})
+    rank = arrays["weight"].ndim if "weight" in arrays else 0
     if rank not in (2, 4):
         return f"found {shapes}: {works}"
     axes = (2, 3, 1, 0) if rank == 4 else (1, 0)
-    return Bundle(layer, own | {"weight": own["weight"].transpose(axes)})
+    return Bundle(layer, arrays | {"weight": arrays["weight"].transpose(axes)})

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from evsim.artificial.layers import Shape
 from evsim.artificial.model import INPUT, Block, Model
-from evsim.base.errors import EvsimError, mismatch, nearest
+from evsim.base.errors import EvsimError, Parameter, mismatch, nearest
 from evsim.base.shipped import shipped
 from evsim.formats.trainers._definition import WEIGHTED, Definition, Entry
 from evsim.formats.trainers._input import input_of, reversed_channels
 from evsim.formats.trainers._topology_layers import layer_of
 from evsim.formats.trainers._trainer import Bundle, Options, Reading, Source
 
-MISSING = "weights without a topology: name it with --topology (a name, or a TOML file)"
+MISSING = "weights without a topology: name it with `topology` (a name, or a TOML file)"
 
 
 def apply(bundles: list[Bundle], options: Options, source: Source, trainer: str) -> Reading:
@@ -57,18 +57,18 @@ def apply(bundles: list[Bundle], options: Options, source: Source, trainer: str)
 
 
 def find(name: str) -> Path:
-    """The TOML file of a topology: one that comes with evsim, or a path."""
+    """The path of a topology's TOML file: by the name of one that comes with evsim, or a path."""
     known = {path.stem: path for path in shipped("networks").glob("*.toml")}
     if name in known:
         return known[name]
     if name.endswith(".toml") or "/" in name:
         return Path(name)
     expected = f"a TOML file or one of {', '.join(sorted(known))}{nearest(name, known)}"
-    raise mismatch(repr(name), expected, "--topology")
+    raise mismatch(repr(name), expected, Parameter("topology"))
 
 
 def kind_of(bundle: Bundle) -> str:
-    """The kind of layer whose arrays these are."""
+    """The kind of layer that the arrays of a bundle are of: conv, dense or normalize."""
     if "weight" in bundle.arrays:
         return "conv" if bundle.arrays["weight"].ndim == 4 else "dense"
     return "normalize"
@@ -121,13 +121,13 @@ def _kind_by_kind(entries: list[Entry], order: list[Bundle]) -> dict[str, Bundle
     """
     kinds, pairs = {entry.name: entry.kind for entry in entries}, {}
     for kind in WEIGHTED:
-        own = [bundle for bundle in order if kind_of(bundle) == kind]
+        fitting_bundles = [bundle for bundle in order if kind_of(bundle) == kind]
         every = [entry for entry in entries if entry.kind == kind]
         required = [entry for entry in every if not entry.optional]
         behind = [e for e in every if not e.optional or kinds.get(e.sources[0]) == "conv"]
-        fitting = [some for some in (every, behind) if len(some) == len(own)]
+        fitting = [group for group in (every, behind) if len(group) == len(fitting_bundles)]
         wanted = fitting[0] if fitting else required
-        pairs |= {e.weights: b for e, b in zip(wanted, own, strict=False)}
+        pairs |= {e.weights: b for e, b in zip(wanted, fitting_bundles, strict=False)}
     return pairs
 
 
@@ -147,13 +147,13 @@ def _own_weights(entry: Entry) -> bool:
 
 
 def natural(name: str) -> list:
-    """A key that sorts numbers in names as numbers, for names that a file keeps in no order."""
+    """A key to sort names by in which numbers count as numbers: layer2 before layer10."""
     return [(not w.isdigit(), int(w) if w.isdigit() else 0, w) for w in re.split(r"(\d+)", name)]
 
 
 def _present(entries: list[Entry], pairs: dict[str, Bundle]) -> list[Entry]:
     """The layers without the optional ones that have no weights."""
-    gone, found = {}, []
+    gone, present = {}, []
     for entry in entries:
         sources = tuple(gone.get(source, source) for source in entry.sources)
         turn = entry.turn
@@ -162,8 +162,8 @@ def _present(entries: list[Entry], pairs: dict[str, Bundle]) -> list[Entry]:
         if entry.optional and entry.weights not in pairs:
             gone[entry.name] = sources[0]
         else:
-            found.append(replace(entry, sources=sources, optional=False, turn=turn))
-    return found
+            present.append(replace(entry, sources=sources, optional=False, turn=turn))
+    return present
 
 
 def _model(definition: Definition, pairing: Pairing, options: Options, trainer: str) -> Model:
@@ -196,16 +196,16 @@ def _model(definition: Definition, pairing: Pairing, options: Options, trainer: 
 
 def _blocks(entries: list[Entry]) -> list[Block]:
     """The blocks that run several times, of layers that are present."""
-    found: dict[str, list] = {}
+    by_block: dict[str, list] = {}
     for entry in entries:
         if entry.turn:
-            found.setdefault(entry.turn.block, []).append(entry)
+            by_block.setdefault(entry.turn.block, []).append(entry)
     blocks = []
-    for name, own in found.items():
+    for name, members in by_block.items():
         turns: dict[int, list[str]] = {}
-        for entry in own:
+        for entry in members:
             turns.setdefault(entry.turn.number, []).append(entry.name)
-        turn = own[0].turn
+        turn = members[0].turn
         every = tuple(map(tuple, turns.values()))
         blocks.append(Block(name, turn.source, every, turn.inject))
     return blocks

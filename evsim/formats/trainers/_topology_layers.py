@@ -56,9 +56,9 @@ def _arrays(fields: dict, arrays: dict[str, np.ndarray], kind: str) -> dict[str,
     return arrays
 
 
-def _check(said, found, name: str) -> None:
-    if said != found:
-        raise mismatch(f"{name} {found} in the weights", f"{said}, as the topology says")
+def _check(said, actual, name: str) -> None:
+    if said != actual:
+        raise mismatch(f"{name} {actual} in the weights", f"{said}, as the topology says")
 
 
 def _padding(value, reach: list[int]) -> tuple[int, ...]:

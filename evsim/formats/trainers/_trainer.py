@@ -1,4 +1,4 @@
-"""What the readers of trainers' files share: the open file, what was asked, what was found."""
+"""What the readers of trainers' files share: the open file, the options, what is read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evsim.base.errors import EvsimError
+from evsim.base.errors import EvsimError, Parameter
 from evsim.formats import _hdf5 as hdf5
 
 PICKLE = (
@@ -36,11 +36,14 @@ class Options:
     force: bool = False  # an option may contradict the file
 
     def refuse(self, name: str, why: str) -> None:
-        """Raise an error if an option was given that contradicts the file, unless forced."""
+        """Raise EvsimError if the option `name` was given, which the file settles; not if forced.
+
+        `why`: what the file says of it.
+        """
         value = getattr(self, name)  # 0 is a value, though it equals False
         if value is not None and value is not False and not self.force:
-            option = f"--{name.replace('_', '-')}"
-            raise EvsimError(f"contradicts the file: {why} (--force takes it anyway)", option)
+            problem = f"contradicts the file: {why} (`force` takes it anyway)"
+            raise EvsimError(problem, Parameter(name))
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Bundle:
 
 @dataclass
 class Reading:
-    """What a reader found. `content` is a Model, a Network, or None where it cannot be built."""
+    """What a reader made of a file; `content`: a Model, a Network, or None if it is unsupported."""
 
     content: object = None
     layers: list[dict] = field(default_factory=list)  # rows of a table: layer, kind, shape, ...
@@ -97,7 +100,7 @@ class Source:
                 yield cls(path, start)
 
     def described(self) -> str:
-        """What a file seems to be that no reader claims."""
+        """What a file that no reader claims seems to be, in words."""
         if self.file is not None:
             return "an HDF5 file of no known layout"
         if self.start.startswith(b"PK"):

@@ -73,7 +73,7 @@ def _backend(file) -> str | None:
 
 
 def read(source: Source, options: Options) -> Reading:
-    """The model; of weights alone, with a topology."""
+    """The model in a file of Keras; of weights alone, with the topology that the options name."""
     if source.file is None:
         return _read_archive(source, options)
     file = source.file
@@ -85,8 +85,8 @@ def read(source: Source, options: Options) -> Reading:
         if weights is None:
             raise mismatch("no group model_weights", "the weights of the model")
         legacy = Legacy(Tree(weights, "model_weights"))
-        found = graph(parsed(hdf5.attribute(file, "model_config"), "model_config"), "model_config")
-        return _of_model(found, legacy, backend, options, source)
+        layers = graph(parsed(hdf5.attribute(file, "model_config"), "model_config"), "model_config")
+        return _of_model(layers, legacy, backend, options, source)
     tree = Tree(file)
     if "nb_layers" in file.attrs:
         return _of_weights(Oldest(tree).all(), True, backend, options, source)
@@ -101,7 +101,7 @@ def _read_archive(source: Source, options: Options) -> Reading:
     import h5py
 
     config, weights = archive.parts(source.path)
-    found = graph(parsed(config, archive.CONFIG), archive.CONFIG)
+    layers = graph(parsed(config, archive.CONFIG), archive.CONFIG)
     options.refuse("flip_kernels", "Theano wrote no such files")
     try:
         file = h5py.File(weights, "r")
@@ -109,25 +109,25 @@ def _read_archive(source: Source, options: Options) -> Reading:
         raise hdf5.damaged(error, archive.WEIGHTS) from None
     with file:
         arrays = Numbered(Tree(file, archive.WEIGHTS))
-        return _of_model(found, arrays, "tensorflow", options, source)
+        return _of_model(layers, arrays, "tensorflow", options, source)
 
 
-def _of_model(found: Graph, arrays, backend, options: Options, source: Source) -> Reading:
+def _of_model(layers: Graph, arrays, backend, options: Options, source: Source) -> Reading:
     """The model of a file that holds its topology; with force, another topology's."""
     options.refuse("topology", OWN_TOPOLOGY)
     if options.topology is not None:
         return _of_weights(arrays.all(), False, backend, options, source)
-    made = reading(found, arrays, backend, options)
+    made = reading(layers, arrays, backend, options)
     if not made.unsupported:
-        _nothing_left(found, arrays)
+        _nothing_left(layers, arrays)
     return made
 
 
-def _nothing_left(found: Graph, arrays) -> None:
+def _nothing_left(layers: Graph, arrays) -> None:
     """Raise an error if the file has weights of layers that its configuration has not."""
-    used = {stored.place for node in found.nodes for stored in _own(arrays, node)}
-    for name, _, own in arrays.all():
-        for stored in own:
+    used = {stored.place for node in layers.nodes for stored in _own(arrays, node)}
+    for name, _, arrays_of_layer in arrays.all():
+        for stored in arrays_of_layer:
             if stored.place not in used:
                 expected = "one of a layer in the configuration"
                 raise mismatch(f"an array of {name!r}", expected, stored.place)
@@ -142,19 +142,19 @@ def _own(arrays, node) -> list:
 
 def _of_weights(layers, old: bool, backend, options: Options, source: Source) -> Reading:
     """The model of weights and the topology asked for; without one, what there is."""
-    found = Reading()
+    reading = Reading()
     theano = backend == "theano" or options.flip_kernels
-    made, first = bundles(layers, old, theano, found)
+    made, first = bundles(layers, old, theano, reading)
     kernels = any(b.arrays["weight"].ndim == 4 for b in made if "weight" in b.arrays)
     if backend is None and kernels and not options.flip_kernels:
-        found.notes.append(THEANO)
+        reading.notes.append(THEANO)
     if options.topology is None:
-        found.unsupported.append(("layers", topology.MISSING))
-        found.layers = [row for bundle in made for row in _rows(bundle)]
-        return found
+        reading.unsupported.append(("layers", topology.MISSING))
+        reading.layers = [row for bundle in made for row in _rows(bundle)]
+        return reading
     applied = topology.apply(made, options, source, "keras")
-    applied.notes = found.notes + applied.notes
-    applied.unsupported = found.unsupported + applied.unsupported
+    applied.notes = reading.notes + applied.notes
+    applied.unsupported = reading.unsupported + applied.unsupported
     if first and isinstance(applied.content, Model):
         applied.content = _channels_first(applied.content)
         applied.notes.append("channels first, as the kernels have them: so is Flatten's order")
@@ -162,7 +162,7 @@ def _of_weights(layers, old: bool, backend, options: Options, source: Source) ->
 
 
 def _channels_first(model: Model) -> Model:
-    """The same layers where Flatten goes through one channel after the other."""
+    """The model with Flatten going through one channel after the other."""
     layers = {
         name: dataclasses.replace(layer, order="chw") if layer.kind == "flatten" else layer
         for name, layer in model.layers.items()

@@ -86,7 +86,7 @@ class _Builder:
         self.coding = "poisson"
 
     def add(self, layer: Layer) -> None:
-        """Add the next layer."""
+        """Add the next layer of the file."""
         kind = layer.text("type")
         if kind not in WORKS:
             self._skip(layer, kind, KNOWN.get(kind, f"{', '.join(WORKS)} work"))
@@ -142,15 +142,15 @@ class _Builder:
         if kind == "dense":
             shape = (math.prod(shape),)
         made = {"dense": self._dense, "conv": self._conv, "pool": self._pool}[kind]
-        found = made(layer, weight, shape)
-        neurons = found if isinstance(found, str) else self._neurons(layer, shape)
+        synapses = made(layer, weight, shape)
+        neurons = synapses if isinstance(synapses, str) else self._neurons(layer, shape)
         self._row(layer, kind, shape, int(weight.size))
         if isinstance(neurons, str):
             self.reading.unsupported.append((layer.place, neurons))
         elif self.last is not None and not self.reading.unsupported:
             name = f"{kind}{layer.place.rpartition('/')[2]}"
             self.populations[name] = neurons
-            self._connect(layer, name, *found)
+            self._connect(layer, name, *synapses)
             self.last = name
         self.shape = shape
         self.delay = per_neuron(layer, "delay", shape, 0) if "delay" in layer else np.array(0)
@@ -161,9 +161,9 @@ class _Builder:
 
     def _neurons(self, layer: Layer, shape: tuple[int, ...]) -> Neurons | str:
         """The population of a layer, or why it cannot be had; what was guessed is noted."""
-        found, guesses = neurons_of(layer, shape, self.options)
+        neurons, guesses = neurons_of(layer, shape, self.options)
         self.reading.notes += [note for note in guesses if note not in self.reading.notes]
-        return found
+        return neurons
 
     def _dense(self, layer: Layer, weight: np.ndarray, shape: tuple[int, ...]):
         inputs = None if self.shape is None else math.prod(self.shape)
@@ -198,7 +198,7 @@ class _Builder:
                 return "the size of its input is not in the file; an input layer works"
             axes = zip(shape[1:], kernel, steps["padding"], steps["dilation"], strict=True)
             self._first(layer, (inputs, *(n + d * (k - 1) - 2 * p for n, k, p, d in axes)))
-        return self._window(layer, shape, weight.transpose(2, 3, 1, 0), steps, inputs, groups)
+        return self._convolved(layer, shape, weight.transpose(2, 3, 1, 0), steps, inputs, groups)
 
     def _pool(self, layer: Layer, weight: np.ndarray, shape: tuple[int, ...]):
         """Sums over windows that do not overlap: a convolution of every channel with itself."""
@@ -213,11 +213,11 @@ class _Builder:
             raise layer.error(f"{weight.size} values", f"1 or {math.prod(kernel)}", "weight")
         taps = np.broadcast_to(weight.reshape(kernel if weight.size > 1 else (1, 1)), kernel)
         channels = self.shape[0]
-        each = np.repeat(taps[..., None, None], channels, axis=3)
+        weights = np.repeat(taps[..., None, None], channels, axis=3)
         steps = {"stride": stride, "padding": (0, 0), "dilation": (1, 1)}
-        return self._window(layer, shape, each, steps, channels, channels, rest)
+        return self._convolved(layer, shape, weights, steps, channels, channels, rest)
 
-    def _window(self, layer, shape, weight, steps, inputs: int, groups: int, more=(0, 0)):
+    def _convolved(self, layer, shape, weight, steps, inputs: int, groups: int, more=(0, 0)):
         """A convolution; `more` rows and columns of zeros lie behind those of the padding."""
         if len(self.shape) != 3 or self.shape[0] != inputs:
             expected = f"{inputs} channels, height, width"
@@ -255,9 +255,9 @@ class _Builder:
                 part = kind(delay=delays[0], **ends, **fields)
                 self.synapses[f"{self.last}-{name}"] = part
                 return
-            own = np.resize(self.delay, source.neurons)  # one per channel, or one per neuron
+            late = np.resize(self.delay, source.neurons)  # one per channel, or one per neuron
             for delay in delays:
-                rows = _rows(kind(**ends, **fields), source, target, own == delay)
+                rows = _rows(kind(**ends, **fields), source, target, late == delay)
                 part = Sparse(delay=delay, **ends, **rows)
                 self.synapses[f"{self.last}-{name}-{delay}"] = part
         except EvsimError as error:
@@ -337,7 +337,7 @@ def _ends(part: Convolution, source: Neurons, target: Neurons):
     (height, width, _), (out_height, out_width, outputs) = source.shape, target.shape
     index = np.arange(source.neurons).reshape(source.shape)
     y, x, o = np.ogrid[:out_height, :out_width, :outputs]
-    found = []
+    connections = []
     for a, b, c in np.ndindex(*part.weight.shape[:3]):
         line = y * part.stride[0] - part.padding[0] + a * part.dilation[0]
         column = x * part.stride[1] - part.padding[2] + b * part.dilation[1]
@@ -345,5 +345,5 @@ def _ends(part: Convolution, source: Neurons, target: Neurons):
         inside = (line >= 0) & (line < height) & (column >= 0) & (column < width) & (o >= 0)
         ends = np.broadcast_arrays(line, column, channel, part.weight[a, b, c])
         line, column, channel, weight = (end[inside] for end in ends)
-        found.append((weight, index[line, column, channel], np.flatnonzero(inside)))
-    return (np.concatenate(values) for values in zip(*found, strict=True))
+        connections.append((weight, index[line, column, channel], np.flatnonzero(inside)))
+    return (np.concatenate(values) for values in zip(*connections, strict=True))

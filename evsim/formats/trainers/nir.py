@@ -8,8 +8,8 @@ Differential equations become steps of length dt by the forward Euler rule, I be
     LI, CubaLI   the same, never firing: readouts
 
 v takes the new u, as snnTorch and Norse do. A neuron fires where v > v_threshold, strictly, and is
-set to v_reset (0 where the file has none), or the threshold is subtracted (`--reset`), as a file
-cannot say that. dt is not in the file either: `--dt`. A recurrent edge that closes a cycle acts a
+set to v_reset (0 where the file has none), or the threshold is subtracted (`reset`), as a file
+cannot say that. dt is not in the file either: `dt`. A recurrent edge that closes a cycle acts a
 timestep later.
 """
 
@@ -46,10 +46,10 @@ def claims(source: Source) -> str | None:
     if not isinstance(node, h5py.Group) or not isinstance(node.get("type"), h5py.Dataset):
         return None
     try:
-        found = hdf5.Arrays()(node["type"], "node/type")
+        kind = hdf5.Arrays()(node["type"], "node/type")
     except EvsimError:
         return None
-    return TITLE if isinstance(found, str) and found == "NIRGraph" else None
+    return TITLE if isinstance(kind, str) and kind == "NIRGraph" else None
 
 
 def read(source: Source, options: Options) -> Reading:
@@ -57,24 +57,24 @@ def read(source: Source, options: Options) -> Reading:
     for name in ("topology", "flip_kernels"):
         options.refuse(name, "a NIR file says it itself")
     nodes = graph.read(source.file)
-    found = Reading()
+    reading = Reading()
     for node in nodes.values():
         if node.type not in (*NEURONS, *LINEAR, "Input", "Output", "Delay"):
-            found.unsupported.append((node.place, f"a node of type {node.type!r}: {WORKS}"))
-    if not found.unsupported:
+            reading.unsupported.append((node.place, f"a node of type {node.type!r}: {WORKS}"))
+    if not reading.unsupported:
         graph.infer_shapes(nodes)
-        _Builder(nodes, options, found).build()
-    found.layers = [
+        _Builder(nodes, options, reading).build()
+    reading.layers = [
         {"node": n.name, "type": n.type, "shape": list(n.shape or ())} for n in nodes.values()
     ]
-    return found
+    return reading
 
 
 class _Builder:
     """The network of a graph whose nodes are all known."""
 
-    def __init__(self, nodes: dict[str, Node], options: Options, found: Reading):
-        self.nodes, self.options, self.found = nodes, options, found
+    def __init__(self, nodes: dict[str, Node], options: Options, reading: Reading):
+        self.nodes, self.options, self.reading = nodes, options, reading
         self.targets: dict[str, list[str]] = {name: [] for name in nodes}
         for node in nodes.values():
             for source in node.sources:
@@ -90,10 +90,10 @@ class _Builder:
     def _only(self, kind: str) -> Node:
         """The input or output of the whole graph; those of nested ones hand on."""
         ends = {"Input": lambda n: not n.sources, "Output": lambda n: not self.targets[n.name]}
-        found = [n for n in self.nodes.values() if n.type == kind and ends[kind](n)]
-        if len(found) != 1:
-            raise mismatch(f"{len(found)} nodes of type {kind}", "one", "node/nodes")
-        return found[0]
+        ends_of_graph = [n for n in self.nodes.values() if n.type == kind and ends[kind](n)]
+        if len(ends_of_graph) != 1:
+            raise mismatch(f"{len(ends_of_graph)} nodes of type {kind}", "one", "node/nodes")
+        return ends_of_graph[0]
 
     def _dt(self) -> float:
         """The length of a timestep: asked for, or what makes the exporter's gain one."""
@@ -111,18 +111,18 @@ class _Builder:
         least = min(taus, default=np.inf)
         if not 0 < dt < least:
             dt = 1.0 if least > 1 else min(USUAL_DT, least / 2)
-        self.found.notes.append(f"dt = {dt:g} s taken, as the file does not say it (--dt)")
+        self.reading.notes.append(f"dt = {dt:g} s taken, as the file does not say it (`dt`)")
         return dt
 
     def _reset(self) -> str:
         fires = any(n.type in ("IF", "LIF", "CubaLIF") for n in self.nodes.values())
         if self.options.reset is None and fires:
-            note = "reset to v_reset, as NIR defines it (--reset subtract, if it was trained so)"
-            self.found.notes.append(note)
+            note = "reset to v_reset, as NIR defines it (`reset=subtract`, if it was trained so)"
+            self.reading.notes.append(note)
         return self.options.reset or "zero"
 
     def build(self) -> None:
-        """Fill in the reading."""
+        """Make the network, or note in the reading what is unsupported."""
         self.populations["input"] = input_of(linear.last(self.input.shape), self.options)
         self.names = {self.input.name: "input"}
         neurons = [n for n in self.nodes.values() if n.type in NEURONS]
@@ -141,7 +141,7 @@ class _Builder:
             silent = node.type in ("LI", "CubaLI")
             if silent and not (is_output and len(self.targets[node.name]) == 1):
                 what = f"{node.type} before the output: only the last node may integrate in silence"
-                self.found.unsupported.append((node.place, what))
+                self.reading.unsupported.append((node.place, what))
                 return
             self._population(node)
         if direct:
@@ -151,7 +151,7 @@ class _Builder:
             shape = linear.last(self.output.shape)
             self.names[self.output.name] = output
             self._finish(self.output, output, "readout", {"shape": shape}, np.ones(()))
-        self.found.content = Network(
+        self.reading.content = Network(
             self.populations, self.sets, input="input", output=output, source=TITLE
         )
 
@@ -178,7 +178,7 @@ class _Builder:
             tau = values(name, positive=True)
             if (tau <= dt).any():
                 found = f"{name} = {tau.min():g} s at dt = {dt:g} s"
-                raise mismatch(found, "more than dt (--dt)", f"{node.place}/{name}")
+                raise mismatch(found, "more than dt (`dt`)", f"{node.place}/{name}")
             return 1 - dt / tau, dt / tau
 
         fields: dict = {"shape": linear.last(shape)}
@@ -209,8 +209,8 @@ class _Builder:
         constant = self._constant(node, {})
         if (constant != 0).any():
             where = "current_bias" if "current_leak" in fields else "bias"
-            each = constant * gain
-            fields[where] = each + fields[where] if where in fields else each
+            current = constant * gain
+            fields[where] = current + fields[where] if where in fields else current
             fields[where] = _smallest(np.broadcast_to(fields[where], fields["shape"]))
         try:
             self.populations[name] = neuron_kinds()[kind].build(fields)
@@ -227,7 +227,7 @@ class _Builder:
         if not delay and self._reaches(target, source):
             delay = 1
             note = f"{source} reaches {target} a timestep later: the edge closes a cycle"
-            self.found.notes.append(note)
+            self.reading.notes.append(note)
         if not delay:
             self.at_once.setdefault(target, set()).add(source)
         name, number = f"{source}-{target}", 1
@@ -250,22 +250,22 @@ class _Builder:
 
     def _paths(self, node: Node):
         """(population, maps, delay) of every way from a population to a node."""
-        found, ahead = [], [(source, [], 0) for source in node.sources]
+        paths, ahead = [], [(source, [], 0) for source in node.sources]
         while ahead:
             name, maps, delay = ahead.pop()
             other = self.nodes[name]
             if name in self.names and other.type in (*NEURONS, "Input"):
-                found.append((name, maps, delay))
+                paths.append((name, maps, delay))
                 continue
             if other.before is None or len(maps) > len(self.nodes):
                 what = "a cycle of linear nodes" if other.before else "no edge reaches this node"
                 raise EvsimError(what, other.place)
-            own = linear.map_of(other)
-            for late, part in self._delayed(other, own):
+            map = linear.map_of(other)
+            for late, part in self._delayed(other, map):
                 ahead += [(source, [part, *maps], delay + late) for source in other.sources]
-            if len(found) + len(ahead) > PATHS:
+            if len(paths) + len(ahead) > PATHS:
                 raise mismatch(f"more than {PATHS} ways to this node", "fewer", node.place)
-        return sorted(found, key=lambda path: (path[0], path[2]))
+        return sorted(paths, key=lambda path: (path[0], path[2]))
 
     def _delayed(self, node: Node, map):
         """(timesteps, map) of a node; a delay that differs between elements is several."""
@@ -275,15 +275,15 @@ class _Builder:
         steps = np.round(delay)
         if (steps < 0).any() or (np.abs(delay - steps) > 1e-3).any():
             found = f"a delay of {node.array('delay').max():g} s at dt = {self.dt:g} s"
-            raise mismatch(found, "whole timesteps (--dt)", f"{node.place}/delay")
+            raise mismatch(found, "whole timesteps (`dt`)", f"{node.place}/delay")
         steps = linear.moved(steps, node.shape, f"{node.place}/delay")
         if steps.ndim == 0:
             return [(int(steps), map)]
-        each = np.broadcast_to(steps, map.before)
-        some = [(int(late), np.float64(each == late)) for late in np.unique(steps)]
+        late_by = np.broadcast_to(steps, map.before)
+        masks = [(int(late), np.float64(late_by == late)) for late in np.unique(steps)]
         return [
-            (late, Sparse.of(Shift(before=map.before, after=map.after, gain=own)))
-            for late, own in some
+            (late, Sparse.of(Shift(before=map.before, after=map.after, gain=mask)))
+            for late, mask in masks
         ]
 
     def _constant(self, node: Node, known: dict) -> np.ndarray:
@@ -314,7 +314,7 @@ class _Builder:
 
 def _smallest(value: np.ndarray) -> np.ndarray:
     """A value per neuron as a scalar or one per channel, where that says it all."""
-    each = value.reshape(-1, value.shape[-1])
-    if value.ndim > 1 and (each == each[0]).all():
-        value = each[0]
+    positions = value.reshape(-1, value.shape[-1])
+    if value.ndim > 1 and (positions == positions[0]).all():
+        value = positions[0]
     return value.reshape(-1)[0].reshape(()) if (value == value.flat[0]).all() else value

@@ -49,7 +49,7 @@ def _names(file, strict: bool = True) -> list[str]:
     their numbers as numbers. Not `strict`: without what cannot be read, which is an error else."""
     import h5py
 
-    found, ahead, seen = [], [("", file, None)], 0
+    paths, ahead, seen = [], [("", file, None)], 0
     while ahead:
         path, parent, name = ahead.pop()
         seen += 1
@@ -60,14 +60,14 @@ def _names(file, strict: bool = True) -> list[str]:
             raise mismatch(problem, "fewer", path)
         thing = parent if name is None else parent[name]
         if isinstance(thing, h5py.Dataset):
-            found.append(path)
+            paths.append(path)
         elif isinstance(thing, h5py.Group):
             names = hdf5.names(thing, path) if strict else _hard(thing)
             if strict and len(names) > MOST:
                 raise mismatch(f"{len(names)} names", f"at most {MOST}", path)
             ahead += [(f"{path}/{name}".lstrip("/"), thing, name) for name in reversed(names)]
     kept = file.id.get_create_plist().get_link_creation_order()
-    return found if kept else sorted(found, key=natural)
+    return paths if kept else sorted(paths, key=natural)
 
 
 def _hard(group) -> list[str]:

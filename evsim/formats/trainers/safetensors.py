@@ -68,12 +68,12 @@ def _header(text: bytes) -> dict:
 
 def _unique(pairs: list[tuple]) -> dict:
     """An object in JSON whose names are unique, as the format demands."""
-    found = {}
+    content = {}
     for name, value in pairs:
-        if name in found:
+        if name in content:
             raise mismatch(f"{shown(name)} twice", "once", "header")
-        found[name] = value
-    return found
+        content[name] = value
+    return content
 
 
 def _span(name: str, about: dict) -> tuple[int, int]:

@@ -66,7 +66,7 @@ def test_reversed_weights_and_images_give_the_same(branch):
 
 
 def test_images_of_one_colour_have_no_order():
-    with pytest.raises(EvsimError, match="--bgr"):
+    with pytest.raises(EvsimError, match=r"^bgr: "):
         reversed_channels(BRANCHES["conv"], (4, 5, 1))
 
 

@@ -97,13 +97,13 @@ def test_flips_and_orders_matter():
 
 def test_a_file_that_does_not_name_its_backend_is_asked_about(tmp_path):
     reading = trainers.read(write_1(tmp_path / "f", "th", False))
-    assert any("--flip-kernels" in note for note in reading.notes)
+    assert any("`flip_kernels`" in note for note in reading.notes)
     assert not trainers.read(write_2(tmp_path / "g")).notes
 
 
 @pytest.mark.parametrize(
     ("options", "word"),
-    [({"flip_kernels": True}, "--flip-kernels"), ({"topology": "lenet-5"}, "--topology")],
+    [({"flip_kernels": True}, "flip_kernels"), ({"topology": "lenet-5"}, "topology")],
 )
 def test_options_that_contradict_the_file(tmp_path, options, word):
     with pytest.raises(EvsimError, match=word):

@@ -200,7 +200,7 @@ def test_scaling_in_the_network(tmp_path):
     raw = np.random.default_rng(3).integers(0, 256, (2, 4, 4, 2), np.uint8)
     expected = (raw / 127.5 - 1 - [0.5, 0.25]) / [2.0, 0.5]
     np.testing.assert_allclose(results(model, model.scaled(raw)), expected, rtol=1e-5)
-    with pytest.raises(EvsimError, match="--scale"):
+    with pytest.raises(EvsimError, match="scale"):
         trainers.read(path, Options(scale=255.0))
 
 

@@ -103,7 +103,7 @@ def test_weights_alone_are_the_same_bundles_in_order(layout, tmp_path, taken):
 def test_weights_alone_need_a_topology(tmp_path):
     reading = trainers.read(write_numbered(tmp_path / "f"))
     assert reading.content is None
-    assert "--topology" in reading.unsupported[0][1]
+    assert "`topology`" in reading.unsupported[0][1]
     assert reading.layers[0] == {
         "layer": "conv2d",
         "kind": "weight",

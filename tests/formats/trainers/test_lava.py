@@ -396,13 +396,13 @@ def test_the_age_of_a_file_says_how_its_neurons_compare(tmp_path, day, kind, com
     said = " ".join(reading.notes)
     assert ("2022-07-21" in said) == (compare == "ge")
     assert ("v > threshold" in said) == (compare == "gt")
-    assert "--bias-start" in said
+    assert "`bias_start`" in said
     other = {"ge": "gt", "gt": "ge"}[compare]
     options = {"compare": other, "bias_start": 0}
     if compare == "ge":
-        with pytest.raises(EvsimError, match=r"2022-07-21.*--force") as error:
+        with pytest.raises(EvsimError, match=r"2022-07-21.*`force`") as error:
             trainers.read(tmp_path / "n.net", Options(**options))
-        assert error.value.place == "--compare"
+        assert error.value.place == "compare"
         options["force"] = True
     reading = trainers.read(tmp_path / "n.net", Options(**options))
     part = reading.result().populations["dense0"]

@@ -189,7 +189,7 @@ def test_neurons_that_never_fire_are_read_out(kind, tmp_path):
 def test_what_the_file_does_not_say_is_said(tmp_path):
     notes = trainers.read(write(tmp_path / "g.nir", small(), CHAIN)).notes
     assert any("dt = 1 s taken" in note for note in notes)
-    assert any("--reset subtract" in note for note in notes)
+    assert any("`reset=subtract`" in note for note in notes)
     network = network_of(tmp_path, small(n={"r": np.full(2, 1e4)}), CHAIN)
     assert network.synapses["input-n"].weight.tolist() == [[1, 0], [0, 2]]
     assert network.populations["n"].compare == "gt"
