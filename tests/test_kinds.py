@@ -22,6 +22,7 @@ import evsim
 
 SET_KEYS = {"kind", "source", "target", "delay", "synapses", "row_length", "weighted"}
 POPULATION_KEYS = {"kind", "neurons", "bias", "leak", "reset", "firing", "slope"}
+TEMPLATE = "evsim.neurons._template"  # a copy of it is run in tests/neurons/test_template.py
 POPULATION_KEYS |= {"role", "resets", "facts", "actions"}
 
 
@@ -123,13 +124,14 @@ def fields_of(part):
 VALUES = {"slope", "bias", "currents", "potential", "constants", "history", "weight", "data"}
 VALUES |= {"out", "values", "row_values", "signs", "matrix[0]", "sums", "kept", "out_values"}
 VALUES |= {"leak", "synaptic", "size", "row", "ahead"}
+VALUES |= {array for kind in KINDS["neurons"].values() for array in kind.STATE}
 
 
 def kernels():
     """Every kernel of evsim by module and name."""
     for module in pkgutil.walk_packages(evsim.__path__, "evsim."):
         if module.name.startswith(
-            ("evsim.__main__", "evsim.artificial.layers", "evsim.conversion")
+            ("evsim.__main__", "evsim.artificial.layers", "evsim.conversion", TEMPLATE)
         ):
             continue  # those of artificial networks have one dtype
         for name, value in vars(importlib.import_module(module.name)).items():

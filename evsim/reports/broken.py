@@ -7,7 +7,7 @@ from pathlib import Path
 
 from evsim.base.errors import EvsimError, mismatch, shown
 from evsim.reports.recorded import Recorded
-from evsim.reports.wording import count, numeral, percent
+from evsim.reports.wording import COUNTS, digits, numeral, percent, unit_for
 
 FACTS = {  # what a part may record that it should not: in words
     "undelivered": "events were due at or after the end of the run and did not arrive",
@@ -25,8 +25,8 @@ FINDING = {  # a field of an assumption: types that it may have
 }
 
 
-def of_run(recorded: Recorded, energy: dict) -> list[str]:
-    """Sentences about a result; `energy` as `pricing.price` gives it."""
+def of_run(recorded: Recorded) -> list[str]:
+    """Sentences about a run."""
     run, found = recorded.run, []
     samples, asked = run.count, run.settings["samples"]
     if samples < asked:
@@ -44,14 +44,23 @@ def of_run(recorded: Recorded, energy: dict) -> list[str]:
             if times is not None and times.any():
                 concerned = f"{run.concerned[name][fact]:,} of {samples:,} samples"
                 found.append(f"{name}: {int(times.sum()):,} {words}, in {concerned}.")
+    return found
+
+
+def of_prices(energy: dict, profiles: int) -> list[str]:
+    """Sentences about an energy, as `priced.of_profile` gives it, one of so many of its run."""
+    found = []
+    which = f"Energy ({energy['profile'].name})" if profiles > 1 else "Energy"
     if energy["unpriced"]:
         unpriced = (
-            f"{action.replace('_', ' ')} ({count(n / samples)} per inference)"
+            f"{action.replace('_', ' ')} ({digits(n, unit)}{unit.name and ' '}{unit.name})"
             for action, n in energy["unpriced"].items()
+            for unit in (unit_for([n], COUNTS),)
         )
-        found.append(f"Energy is a lower bound: no price is known for {', '.join(unpriced)}.")
-    if energy.get("left_out"):
-        found.append(f"Energy is a lower bound: left out are {', '.join(energy['left_out'])}.")
+        words = ", ".join(unpriced)
+        found.append(f"{which} is a lower bound: no price is known for (per inference) {words}.")
+    if energy["left_out"]:
+        found.append(f"{which} is a lower bound: left out are {'; '.join(energy['left_out'])}.")
     return found
 
 

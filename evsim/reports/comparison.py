@@ -157,13 +157,17 @@ def draw(found: dict, path) -> None:
         axis.grid(alpha=0.3)
     lowest = min(row["accuracy"] for row in rows)
     highest = max([row["accuracy"] for row in rows] + [accuracy for _, accuracy, _ in lines])
-    left.set(xlabel="additions per inference", ylabel="accuracy, %", xscale="log")
     bottom = max(0.0, 100 * lowest - BELOW)
+    begins = f" (from {bottom:g} on, not from 0)" if bottom else ""
+    left.set(xlabel="additions per inference", ylabel=f"accuracy, %{begins}", xscale="log")
     left.set_ylim(bottom, 100 * highest + max(1.0, 0.04 * (100 * highest - bottom)))
     left.set_title("Accuracy against additions (a marker is a run)")
     right.set_xscale("log", base=2)
     right.set(xlabel="timesteps", title="Accuracy against timesteps")
     right.xaxis.set_major_formatter("{x:.0f}")
+    figure.suptitle(
+        diagnosis.data_of(found["data"]["path"], found["first_sample"], found["samples"])
+    )
     figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=5)
     write(figure, path)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from evsim.base.screen import Table
@@ -46,22 +48,37 @@ def _where(found: Diagnosis) -> str:
 
 
 def draw(found: Diagnosis, path) -> None:
-    """Write the picture: accuracy against T, the layers' agreement, rates against activations."""
+    """Write the picture: accuracy against T, the layers' agreement, rates against activations.
+
+    Its title says of which network, which data and which samples.
+    """
     shown = found.layers
     lines = -(-len(shown) // COLUMNS)
-    size = (16, 4.2 + 2.6 * lines)
+    size = (16, 5 + 2.7 * lines)
     figure = figures().figure(figsize=size, layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=[4.2, 2.6 * max(lines, 1)])
+    top, bottom = figure.subfigures(2, 1, height_ratios=[4.2, 2.7 * max(lines, 1)])
     left, right = top.subplots(1, 2)
     _accuracy(left, found)
     _layers(right, found)
     axes = bottom.subplots(lines, COLUMNS, squeeze=False).ravel()
     for axis, layer in zip(axes, shown, strict=False):
         _scatter(axis, layer.unit.population, *found.some[layer.unit.population], layer.unit.scale)
+    for axis in axes[: len(shown)][::COLUMNS]:
+        axis.set_ylabel("firing rate x scale", fontsize=8)
+    for axis in axes[: len(shown)][-COLUMNS:]:  # the lowest of each column
+        axis.set_xlabel("activation", fontsize=8)
     for axis in axes[len(shown) :]:
         axis.axis("off")
-    bottom.suptitle("rate x scale against activation (one batch; dashed: equal)", fontsize=10)
+    bottom.suptitle("Firing rates against activations (one batch; dashed: equal)", fontsize=10)
+    data = data_of(found.data_path, found.first_sample, found.samples)
+    figure.suptitle(f"{drawn(found.network)} on {data}")
     write(figure, path)
+
+
+def data_of(path: str, first: int, samples: int) -> str:
+    """The title's words for samples of a data file."""
+    name = drawn(Path(path).name) if path else "images in memory"
+    return f"{name}, samples {first} to {first + samples - 1}"
 
 
 def _accuracy(axis, found: Diagnosis) -> None:
@@ -70,7 +87,9 @@ def _accuracy(axis, found: Diagnosis) -> None:
     ann = 100 * found.right[0].mean()
     axis.axhline(ann, color="gray", ls="--", label="artificial network")
     axis.set_xscale("log", base=2)
+    axis.xaxis.set_major_formatter("{x:.0f}")
     axis.set(xlabel="timesteps", ylabel="accuracy, %", title=f"Accuracy against T{_where(found)}")
+    axis.grid(alpha=0.3)
     axis.legend()
 
 
@@ -84,6 +103,7 @@ def _layers(axis, found: Diagnosis) -> None:
         x, [drawn(row["population"]) for row in rows], rotation=60, ha="right", fontsize=7
     )
     axis.set(title="Layer by layer (accuracy: spiking up to here)", ylim=(-0.02, 1.05))
+    axis.set(xlabel="population, from the input on", ylabel="fraction")
     axis.legend(fontsize=8)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from array import array
+from pathlib import Path
 
 import numpy as np
 
@@ -75,7 +76,8 @@ class Layer:
 class Diagnosis:
     """A converted network beside the artificial one, sample by sample.
 
-    `images` are raw, `labels` theirs; `calibration`: the thresholds were balanced on them. `take`
+    `images` are raw, `labels` theirs; `calibration`: the thresholds were balanced on them.
+    `network`, `data_path` and `first_sample` name what is compared, where it is in files. `take`
     takes the samples of a run that records rates, in order; `finish` comes after the last. Raises
     EvsimError where units and model do not fit.
     """
@@ -90,6 +92,10 @@ class Diagnosis:
         calibration: bool = False,
     ):
         self.calibration = calibration
+        path = getattr(network, "path", None)
+        self.network = Path(path).name if path else network.name or "a network in memory"
+        self.data_path = getattr(images, "path", "")
+        self.first_sample = getattr(images, "first", 0)
         self.model, self.images, self.labels = model, images, np.asarray(labels)
         self.layers = _layers(model, network, units)
         self.artificial = np.zeros(len(images), np.int64)  # predictions

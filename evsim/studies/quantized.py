@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from evsim.conversion.integers import KINDS, Quantized, bounded, graded_input, quantize, rebuilt
+from evsim.conversion.integers import Quantized, bounded, graded_input, quantize, rebuilt
 from evsim.counting.widths import sums_of
 from evsim.network.network import Network
 from evsim.studies.job import Job, byte_count
@@ -48,7 +48,7 @@ def floats_of(network: Network, graded: bool | None) -> dict[str, str]:
     """The populations with a potential that are none of integers, each with the reason."""
     graded = graded_input(network) if graded is None else graded
     integers = network.integer_populations(graded)
-    kinds = {name for name, part in network.populations.items() if part.kind in KINDS}
+    kinds = {name for name, part in network.populations.items() if part.takes_width}
     return dict.fromkeys(sorted(kinds - integers), "not all that reaches it is whole")
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from html.parser import HTMLParser
-from math import prod
+from math import isclose, prod
 from pathlib import Path
 
 import numpy as np
@@ -37,12 +37,12 @@ class Pages(Told):
         kinds = {n: p["kind"] for n, p in self.case.network["populations"].items()}
         neurons = [n for n in kinds if kinds[n] not in NO_NEURONS]
         numbers["Spikes of neurons"] = sum(work[n]["spikes"] for n in neurons)
-        self.same("page: labels", sorted(set(rows) - {"Energy, µJ"}), sorted(numbers))
+        self.same("page: labels", sorted(set(rows) - {"Energy"}), sorted(numbers))
         for label, n in numbers.items():
-            self.printed(f"page: {label}", rows[label][0], n / samples, 1)
-        least = rows["Energy, µJ"][0].startswith("at least ")
+            self.exactly(f"page: {label}", rows[label][0], n / samples)
+        least = rows["Energy"][0].startswith("at least ")
         self.same("page: lower bound", least, priced["lower"])
-        self.amount("page: energy", rows["Energy, µJ"][0], priced["total"], samples * 1e6)
+        self.amount("page: energy", rows["Energy"][0], priced["total"], samples * 1e6)
         self.page_of_parts(tables)
         self.page_of_energy(tables, priced)
         self.page_of_populations(tables)
@@ -58,11 +58,17 @@ class Pages(Told):
         if found is None or abs(found - number) > 0.5000001 * 10.0**-digits:
             self.differences.append(f"{what}: {text!r} and {number}")
 
+    def exactly(self, what: str, text: str, number: float) -> None:
+        """A number that a page holds is this one."""
+        found = float(text.replace(",", "")) if text else None
+        if found is None or not isclose(found, number, rel_tol=1e-9):
+            self.differences.append(f"{what}: {text!r} and {number}")
+
     def amount(self, what: str, text: str, ends: list[float], scale: float) -> None:
         """A printed energy, or its range."""
         found = text.removeprefix("at least ").split(" to ")
         for end, part in zip((0, 1) if len(found) == 2 else (1,), found, strict=True):
-            self.printed(what, part, ends[end] / scale, 3)
+            self.exactly(what, part, ends[end] / scale)
 
     def page_of_parts(self, tables: "Tables") -> None:
         counts, samples = self.run["counts"], self.run["samples"]
@@ -89,18 +95,18 @@ class Pages(Told):
             sums.update(each)
             if of_set:
                 synops = done["synaptic_add"] + done["synaptic_mac"]
-                self.printed(f"page: synops of {name}", row[0], synops / samples, 1)
-            for cell, (key, n) in zip(row[1:], each.items(), strict=True):
-                self.printed(f"page: {key} of {name}", cell, n / samples, 1)
+                self.exactly(f"page: synops of {name}", row[0], synops / samples)
+            for cell, (key, n) in zip(row[1:5], each.items(), strict=True):
+                self.exactly(f"page: {key} of {name}", cell, n / samples)
         self.same("page: parts", list(rows), [])
-        for cell, (key, n) in zip(total[1:], sums.items(), strict=True):
-            self.printed(f"page: total {key}", cell, n / samples, 1)
+        for cell, (key, n) in zip(total[1:5], sums.items(), strict=True):
+            self.exactly(f"page: total {key}", cell, n / samples)
 
     def page_of_energy(self, tables: "Tables", priced: dict) -> None:
         samples, counts = self.run["samples"], self.run["counts"]
         rows = tables.first("Action")
         total = rows.pop("total, at least" if priced["lower"] else "total")
-        self.amount("page: total energy", total[1], priced["total"], samples * 1e3)
+        self.amount("page: total energy", total[1], priced["total"], samples * 1e6)
         costing = {a.replace("_", " "): a for a, ends in priced["actions"].items() if ends[1]}
         self.same("page: actions", sorted(rows), sorted(costing))
         done = Counter()
@@ -108,9 +114,9 @@ class Pages(Told):
             done.update(own | counts["updates"].get(name, {}))
         for label in rows.keys() & costing.keys():
             action = costing[label]
-            self.printed(f"page: {label}", rows[label][0], done[action] / samples, 1)
+            self.exactly(f"page: {label}", rows[label][0], done[action] / samples)
             self.amount(
-                f"page: energy of {label}", rows[label][1], priced["actions"][action], samples * 1e3
+                f"page: energy of {label}", rows[label][1], priced["actions"][action], samples * 1e6
             )
 
     def page_of_populations(self, tables: "Tables") -> None:
@@ -123,7 +129,7 @@ class Pages(Told):
             neurons, spikes = prod(part["shape"]), self.run["work"][name]["spikes"]
             row = rows.get(f"{name} {part['kind']}", ["?"] * 6)
             self.printed(f"page: neurons of {name}", row[0], neurons, 0)
-            self.printed(f"page: spikes of {name}", row[1], spikes / samples, 1)
+            self.exactly(f"page: spikes of {name}", row[1], spikes / samples)
             rate = spikes / samples / neurons / timesteps
             self.printed(f"page: rate of {name}", row[2], 100 * rate, 2)
             each = np.zeros((samples, neurons))
@@ -183,7 +189,10 @@ class Pages(Told):
 
 
 class Tables(HTMLParser):
-    """The tables of a page: of each its rows, of each its cells as text."""
+    """The tables of a page: of each its rows, of each its cells as text.
+
+    Of a number that is shown rounded the cell holds what its tooltip says: the number itself.
+    """
 
     def __init__(self):
         super().__init__()
@@ -204,6 +213,9 @@ class Tables(HTMLParser):
         elif tag in ("th", "td"):
             self.tables[-1][-1].append("")
             self.inside = True
+        elif tag == "span" and "title" in dict(attributes) and self.inside:
+            self.tables[-1][-1][-1] += dict(attributes)["title"].removesuffix(" µJ")
+            self.inside = False
         elif tag in ("svg", "title"):
             self.inside = False
 
@@ -223,8 +235,8 @@ class Tables(HTMLParser):
         raise AssertionError(f"no table {corner!r}")
 
     def first(self, corner: str) -> dict[str, list[str]]:
-        """The same by the first cell."""
-        return {row[0]: row[1:] for row in self.all(corner)}
+        """Those rows by their first cell, without the unit of their numbers."""
+        return {row[0].split(",\N{NO-BREAK SPACE}")[0]: row[1:] for row in self.all(corner)}
 
 
 def printed_rows(text: str) -> dict[str, list[str]]:

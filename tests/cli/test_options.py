@@ -51,6 +51,7 @@ NUMBERS = {  # option: its default, if there is one, and where 0 is no mistake a
     "--potential-bits": (None, REFUSED),
     "--current-bits": (None, REFUSED),
     "--readout-bits": (None, REFUSED),
+    "--title": (None, "1"),  # any words, these too
 }
 WORDS = {  # options that take no number: 0 is a mistake
     *("--coding", "--dtype", "--accumulate", "--update", "--input", "--record", "--convention"),

@@ -17,10 +17,14 @@ def report(
     check: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="of evsim check --json, to show")
     ] = None,
-    prices: Annotated[str, typer.Option(metavar="NAME|FILE", help="of actions")] = DEFAULT,
-    accumulate: options.Accumulate = "direct",
-    update: options.Update = "clock",
-    input_machine: options.InputMachine = "recompute",
+    prices: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME|FILE", help=f"of actions; may be repeated \\[{DEFAULT}]"),
+    ] = None,
+    title: Annotated[str | None, typer.Option(help=r"of the page \[the network's name]")] = None,
+    accumulate: options.OwnAccumulate = None,
+    update: options.OwnUpdate = None,
+    input_machine: options.OwnInput = None,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Stored runs side by side, as one page that needs no network."""
@@ -30,12 +34,12 @@ def report(
     from evsim.reports.recorded import read
     from evsim.store.assemble import as_file
 
-    machine = options.checked_machine(accumulate, update, input_machine)
+    machine = options.chosen_machine(accumulate, update, input_machine)
     check_target(page, [*results, *(check or ())], overwrite)
-    profile = options.profile(prices)
+    profiles = [options.profile(name) for name in dict.fromkeys(prices or [DEFAULT])]
     checks = [assumptions(path) for path in check or ()]
     recorded = []
     for path in results:
         with as_file(path) as file:
             recorded.append(guarded(file, read))
-    write(page, render(recorded, profile, machine, checks))
+    write(page, render(recorded, profiles, machine, checks, title or ""))
