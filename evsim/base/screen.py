@@ -12,14 +12,20 @@ import io
 import json
 import math
 import os
+import shutil
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-ROWS = 500  # of a table that are printed
+from evsim.base.course import Course, time_left
+from evsim.base.table import Table, draw, wrapped
+
+ROWS = 500  # of a table that are printed on a terminal
 LINE, CELL, MESSAGE = 20_000, 500, 2_000  # characters that are printed of each
-PLAIN = {"highlight": False, "markup": False, "emoji": False}
+WHOLE = 100_000  # rows where the screen is no limit
+PLAIN_FRAME = str.maketrans("┏━┳┓┃┡╇┩│└─┴┘…", "+-++|+++|+-++~")  # where an encoding has no other
 INVISIBLE = {  # that count as printable: fillers, joiners, variation selectors
     *map(chr, (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0)),
     *map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))),
@@ -68,49 +74,50 @@ def _finite(content):
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table: its first column and those named in `left` are text, the others numbers."""
-
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    left: tuple[str, ...] = ()
-
-
 class Output:
-    """Standard output for lines and tables; wide enough for tables where it is no terminal."""
+    """Standard output for lines and tables, which fit a terminal unless `wide`.
 
-    def __init__(self):
-        from rich.console import Console
+    Where it is no terminal, or `wide`, every line is as long as it needs to be. `hint`: how to see
+    all of a table that was made to fit.
+    """
 
-        self._console = Console(**PLAIN)
-        if not self._console.is_terminal:
-            self._console = Console(**PLAIN, width=130, color_system=None)
+    def __init__(self, wide: bool = False, hint: str = ""):
+        self.hint = hint
+        self.width = None if wide else terminal_width()
+        self._bold = sys.stdout.isatty() and os.name != "nt" and os.environ.get("TERM") != "dumb"
+        self._most = WHOLE if self.width is None else ROWS
 
-    def print(self, what: str | Table, soft_wrap: bool = False) -> None:
-        """Print a line, broken where the screen ends unless `soft_wrap`, or a table."""
+    def print(self, what: str | Table) -> None:
+        """Print a line, broken between words where the screen ends, or a table."""
         if isinstance(what, str):
-            self._console.print(printable(what, LINE), soft_wrap=soft_wrap)
+            for line in wrapped(printable(what, LINE), self.width):
+                self._print(line)
             return
-        self._console.print(self._drawn(what))
-        if len(what.rows) > ROWS:
-            self._console.print(f"... and {len(what.rows) - ROWS:,} more")
+        shown = Table(
+            _cell(what.title),
+            [*map(_cell, what.columns)],
+            [[*map(_cell, row)] for row in what.rows[: self._most]],
+            tuple(map(_cell, what.left)),
+            tuple(map(_cell, what.spare)),
+        )
+        for line in draw(shown, self.width, self.hint):
+            self._print(f"\x1b[1m{line.text}\x1b[0m" if line.heads and self._bold else line.text)
+        if len(what.rows) > self._most:
+            self._print(f"... and {len(what.rows) - self._most:,} more")
 
-    def _drawn(self, table: Table):
-        from rich.box import SIMPLE_HEAD
-        from rich.table import Table as Drawn
+    def _print(self, line: str) -> None:
+        print(line if _has_frames() else line.translate(PLAIN_FRAME))
 
-        style = {"title_justify": "left", "title_style": "bold", "header_style": "bold"}
-        if self._console.width < 100:  # every column counts
-            style |= {"box": SIMPLE_HEAD, "pad_edge": False, "collapse_padding": True}
-        drawn = Drawn(title=_cell(table.title), **style)
-        for i, column in enumerate(table.columns):
-            side = "right" if i and column not in table.left else "left"
-            drawn.add_column(_cell(column), justify=side, overflow="fold")
-        for row in table.rows[:ROWS]:
-            drawn.add_row(*map(_cell, row))
-        return drawn
+
+def terminal_width() -> int | None:
+    """The cells of a line of standard output; None where it is no terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _has_frames() -> bool:
+    """Whether standard output can show what frames are made of."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return encoding.lower().replace("-", "").startswith("utf")
 
 
 def _cell(text: str) -> str:
@@ -139,7 +146,8 @@ def _print_error(text: str, whole: bool) -> None:
     """Nobody can be told that standard error takes no more: the exit status stays what it is."""
     global _begun
     _begun = not whole
-    with contextlib.suppress(OSError):
+    with _lock, contextlib.suppress(OSError):
+        _clear()
         print(text, end="\n" if whole else "", file=sys.stderr, flush=True)
 
 
@@ -157,48 +165,137 @@ def trace(error: BaseException) -> None:
         _print_error(printable(line, MESSAGE), True)
 
 
+# What takes long: waiting without a count, and bars
+
+PATIENCE, TICK = 0.5, 0.5  # seconds until it is said what is waited for, and again
+_lock = threading.RLock()
+_waited = ""  # what is said on the last line of the terminal
+_shows_waiting = False
+
+
+def show_waiting(shown: bool) -> None:
+    """Whether `waiting` says anything: in a command on a terminal it does, unless it is quiet."""
+    global _shows_waiting
+    _shows_waiting = shown and sys.stderr.isatty()
+
+
+@contextlib.contextmanager
+def waiting(what: str):
+    """Say on a terminal what is being done, and for how many seconds, while it takes long.
+
+    A line that was begun gets dots instead. Not for what has a bar; inside of another one nothing
+    is said.
+    """
+    global _shows_waiting
+    if not _shows_waiting:
+        yield
+        return
+    over, begin, shown = threading.Event(), time.perf_counter(), printable(what, CELL)
+
+    def tick() -> None:
+        pause = PATIENCE
+        while not over.wait(pause):
+            pause = TICK
+            with _lock:
+                if over.is_set():
+                    return
+                if _begun:
+                    _print_error(".", whole=False)
+                else:
+                    _show_waiting(f"{shown} ... {time.perf_counter() - begin:.0f} s")
+
+    teller = threading.Thread(target=tick, daemon=True)
+    _shows_waiting = False
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        _shows_waiting = True
+        with _lock:
+            _clear()
+
+
+def _show_waiting(text: str) -> None:
+    global _waited
+    _waited = text[: shutil.get_terminal_size().columns - 1]
+    with contextlib.suppress(OSError):
+        print(f"\r\x1b[K{_waited}", end="", file=sys.stderr, flush=True)
+
+
+def _clear() -> None:
+    """Take what is waited for off the terminal."""
+    global _waited
+    if _waited:
+        _waited = ""
+        with contextlib.suppress(OSError):
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+_course: Course | None = None
+
+
+@contextlib.contextmanager
+def course(weights: Sequence[float] = ()):
+    """While this lasts every bar is that of a run of the course."""
+    global _course
+    before, _course = _course, Course(weights)
+    try:
+        yield _course
+    finally:
+        _course = before
+
+
+def more_runs(weights: Sequence[float]) -> None:
+    """So many more runs are to come in the course, if there is one."""
+    if _course:
+        _course.more(weights)
+
+
 @dataclass(frozen=True)
 class _Printable:
-    """The text of something, whenever it is asked for."""
+    """The text of something, whenever it is asked for, behind which run it is."""
 
     what: object
+    runs: Course
 
     def __str__(self) -> str:
-        return printable(str(self.what))
+        return printable(f"{self.runs.label}{self.what}")
 
 
 @contextlib.contextmanager
 def bar(what, quiet: bool, start: int = 0):
     """A function to call with how much is done, and of how much; a bar shows it on a terminal.
 
-    `what` is done: a text, or something whose text is asked for again and again.
+    `what` is done: a text, or something whose text is asked for again and again. Inside of a
+    `course` it is its next run.
     """
+    runs = _course or Course([1.0])
+    runs.begin_run()
     if quiet or not sys.stderr.isatty():
         yield lambda done, total: None
         return
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, Progress, TextColumn
 
     columns = (
         TextColumn("{task.fields[what]}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[count]}"),
         TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}"),
     )
     begin = time.perf_counter()
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task("", completed=start, rate="", what=_Printable(what))
+        fields = {"count": "", "rate": "", "left": "", "what": _Printable(what, runs)}
+        task = shown.add_task("", completed=start, total=None, **fields)
 
         def show(done: int, total: int) -> None:
             rate = (done - start) / (time.perf_counter() - begin)
-            shown.update(task, completed=done, total=total, rate=f"{rate:,.1f} per second")
+            runs.part = (done - start) / (total - start) if total > start else 1.0
+            fields = {"rate": f"{rate:,.1f} per second" if rate else ""}
+            fields |= {"count": f"{done:,}/{total:,}", "left": time_left(runs.left)}
+            shown.update(task, completed=done, total=total, **fields)
 
         yield show
 

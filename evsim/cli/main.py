@@ -5,27 +5,50 @@ from __future__ import annotations
 import importlib
 import os
 from functools import cache
+from typing import Annotated
 
 import typer
 
 from evsim.base import interruption
 from evsim.base.errors import EvsimError, mismatch
 from evsim.base.kernel import UNKEPT
-from evsim.base.screen import ReaderGone, complain, trace
+from evsim.base.screen import ReaderGone, complain, show_waiting, tell, trace
+from evsim.base.version import __version__
 from evsim.cli import translate as translate
 from evsim.studies.job import Interrupted
 
 COMMANDS = (
-    *("run", "info", "ann", "convert", "compare", "quantize", "cost", "check", "report"),
+    *("run", "info", "ann", "convert", "compare", "quantize", "cost", "check", "chips", "report"),
     *("demo", "warm"),
 )
 
+COMPLETION = "_EVSIM_COMPLETE"
+
 app = typer.Typer(
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=False,
     pretty_exceptions_enable=False,
     help="Event-driven simulation of spiking networks that counts every access and addition.",
 )
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        tell(f"evsim {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version", callback=_tell_version, is_eager=True, help="Show the version and exit."
+    ),
+]
+
+
+@app.callback()
+def _options(version: Version = False) -> None:
+    pass
 
 
 class Command(typer.core.TyperCommand):
@@ -43,6 +66,7 @@ class Command(typer.core.TyperCommand):
 def run_command(arguments: list[str]) -> int:
     """Run one command line; returns its exit status."""
     interruption.forget()
+    show_waiting(not {"--quiet", "--json"} & set(arguments))
     status = _status_of(arguments)
     if UNKEPT and not {"--quiet", "--json"} & set(arguments):
         what = "compiled kernels cannot be kept, every command compiles them again"
@@ -53,6 +77,9 @@ def run_command(arguments: list[str]) -> int:
 
 def _status_of(arguments: list[str]) -> int:
     try:
+        if COMPLETION in os.environ:  # a shell asks how a line goes on
+            _command().main(arguments, "evsim", complete_var=COMPLETION, standalone_mode=False)
+            return 0
         with _command().make_context("evsim", arguments or ["--help"]) as context:
             _command().invoke(context)
     except (KeyboardInterrupt, typer.Abort, Interrupted) as error:
@@ -90,7 +117,11 @@ def _ended(error: Exception, arguments: list[str]) -> int:
 @cache
 def _command():
     for name in COMMANDS:
-        app.command(cls=Command)(
-            getattr(importlib.import_module(f"evsim.cli.commands.{name}"), name)
-        )
+        module = importlib.import_module(f"evsim.cli.commands.{name}")
+        examples = "\n\n".join(f"  {example}" for example in module.EXAMPLES)
+        app.command(
+            cls=Command,
+            epilog=f"Examples:\n\n{examples}" if module.EXAMPLES[1:] else f"Example:\n\n{examples}",
+            context_settings={"help_option_names": ["-h", "--help"]},
+        )(getattr(module, name))
     return typer.main.get_command(app)

@@ -10,6 +10,7 @@ import typer
 
 from evsim.base.errors import EvsimError, mismatch
 from evsim.base.screen import say
+from evsim.cli import files
 from evsim.cli import options as options
 from evsim.cli import translate as translate
 
@@ -46,23 +47,70 @@ def _list(option: str, above: float = -float("inf")):
     return {"parser": read, "metavar": "A,B,C"}
 
 
+PANEL = "What the trainer's file does not say"
 ModelFile = Annotated[Path, typer.Argument(help="trainer's file", show_default=False)]
-Topology = Annotated[str | None, typer.Option(metavar="NAME|FILE", help="for weights alone")]
-Scale = Annotated[
-    float | None, typer.Option(help="pixels / scale [255, or the file's]", **number("--scale"))
-]
-Mean = Annotated[tuple | None, typer.Option(help="then - mean", **_list("--mean"))]
-Std = Annotated[tuple | None, typer.Option(help="then / std", **_list("--std", 0))]
-Bgr = Annotated[bool, typer.Option("--bgr", help="the model takes blue first")]
-FlipKernels = Annotated[bool, typer.Option("--flip-kernels", help="written by Theano")]
-Dt = Annotated[float | None, typer.Option(help="seconds per timestep (NIR)", **number("--dt"))]
-Reset = Annotated[str | None, typer.Option(metavar="subtract|zero", help="after firing")]
-Compare = Annotated[str | None, typer.Option(metavar="ge|gt", help="lava-dl's age")]
-BiasStart = Annotated[
+Topology = options.option(
+    str | None,
+    panel=PANEL,
+    metavar="NAME|FILE",
+    autocompletion=lambda: _topologies(),
+    help="the layers, where the file holds weights alone: a name in networks/, or a TOML file",
+    default="the file's",
+)
+Scale = options.option(
+    float | None,
+    panel=PANEL,
+    help="the model takes pixels / X",
+    default="255, or the file's",
+    **number("--scale"),
+)
+Mean = options.option(
+    tuple | None, panel=PANEL, help="then - A,B,C, by channel", default="0", **_list("--mean")
+)
+Std = options.option(
+    tuple | None, panel=PANEL, help="then / A,B,C, by channel", default="1", **_list("--std", 0)
+)
+Bgr = options.flag("--bgr", panel=PANEL, help="the model takes blue first")
+FlipKernels = options.flag(
+    "--flip-kernels", panel=PANEL, help="Theano wrote it, whose kernels are turned around"
+)
+Dt = options.option(
+    float | None,
+    panel=PANEL,
+    help="seconds of a timestep (NIR)",
+    default="guessed from the file",
+    **number("--dt"),
+)
+Reset = options.option(
+    str | None,
+    panel=PANEL,
+    metavar="subtract|zero",
+    help="of a potential after firing",
+    default="the file's, or subtract",
+)
+Compare = options.option(
+    str | None,
+    panel=PANEL,
+    metavar="ge|gt",
+    help="fire where v >= or > threshold (lava-dl, whose versions differ)",
+    default="by the age of the file",
+)
+BiasStart = options.option(
     int | None,
-    typer.Option(help="first timestep (lava-dl)", **options.whole("--bias-start", 0)),
-]
-Force = Annotated[bool, typer.Option("--force", help="options may contradict the file")]
+    panel=PANEL,
+    help="the first timestep with a bias (lava-dl)",
+    default="the file's",
+    **options.whole("--bias-start", 0),
+)
+Force = options.flag("--force", panel=PANEL, help="options may contradict the file")
+
+
+def _topologies() -> list[str]:
+    """The names of shipped definitions, for a shell that completes one."""
+    from evsim.base.shipped import shipped
+
+    return sorted(path.stem for path in shipped("networks").glob("*.toml"))
+
 
 NAMES = ("topology", "scale", "mean", "std", "bgr", "flip_kernels", "dt", "reset")
 NAMES += ("compare", "bias_start", "force")
@@ -80,7 +128,7 @@ def read(path: Path, **asked):
     choices = trainers.Options(**asked)
     if choices.topology is not None:
         guarded(find(choices.topology), Definition.read, text=True)
-    reading = guarded(path, lambda path: trainers.read(path, choices))
+    reading = files.opened(path, lambda path: trainers.read(path, choices), "MODEL")
     try:
         reading.result()
     except EvsimError as error:

@@ -8,6 +8,12 @@ from typing import Annotated
 import typer
 
 from evsim.base.errors import mismatch
+from evsim.base.screen import Output
+
+SIMULATED = "What is simulated"  # the groups of options in every --help
+COUNTED = "What is counted, and priced"
+RUNNING = "How it is run"
+OUTPUT = "Output"
 
 
 def whole(place: str, least: int):
@@ -31,36 +37,139 @@ def is_asked(value) -> bool:
     return value is not None and value is not False
 
 
-Samples = Annotated[str | None, typer.Option("--samples", metavar="A:B", help="half-open range")]
-Timesteps = Annotated[int | None, typer.Option("-T", "--timesteps", **whole("--timesteps", 1))]
-Coding = Annotated[str | None, typer.Option(help="constant, poisson, latency or events")]
-_seed = whole("--seed", 0)
-Seed = Annotated[int | None, typer.Option(help="of random numbers [0, or the network's]", **_seed)]
-OwnSeed = Annotated[int | None, typer.Option(help="of random numbers [0]", **_seed)]
-Jobs = Annotated[int | None, typer.Option(help=r"threads \[cores]", **whole("--jobs", 1))]
-Dtype = Annotated[str, typer.Option(help="float32 or float64")]
-Memory = Annotated[str, typer.Option(help="budget for events per thread")]
-Accumulate = Annotated[str, typer.Option(help="direct, buffer or register")]
-Update = Annotated[str, typer.Option(help="clock or active")]
-InputMachine = Annotated[str, typer.Option("--input", help="recompute or cached")]
-OwnAccumulate = Annotated[str | None, typer.Option("--accumulate", help=r"\[as the chip does]")]
-OwnUpdate = Annotated[str | None, typer.Option("--update", help=r"\[as the chip does]")]
-OwnInput = Annotated[str | None, typer.Option("--input", help=r"\[as the chip does]")]
-Keep = Annotated[
-    Path | None,
-    typer.Option(metavar="FOLDER", help="finished samples stay there; the same command goes on"),
-]
-Cluster = Annotated[
-    str | None,
-    typer.Option(metavar="WHERE", help="local, local:N, tcp://HOST:PORT or a scheduler's file"),
-]
-ClusterWrites = Annotated[
-    bool, typer.Option("--cluster-writes", help="workers write samples to a folder they share")
-]
-Overwrite = Annotated[bool, typer.Option("--overwrite")]
-AsJson = Annotated[bool, typer.Option("--json")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="print nothing but errors")]
+def option(kind, *names: str, panel: str, help: str, default=None, **more):
+    """An option of a type: `default` says what happens without it, where that is no value."""
+    more |= {} if default is None else {"show_default": default}
+    return Annotated[kind, typer.Option(*names, help=help, rich_help_panel=panel, **more)]
+
+
+def flag(*names: str, panel: str, help: str):
+    """An option without a value."""
+    return Annotated[bool, typer.Option(*names, help=help, rich_help_panel=panel)]
+
+
+NetworkFile = Annotated[Path, typer.Argument(help="network file", show_default=False)]
 DataFile = Annotated[Path, typer.Argument(help="images or events", show_default=False)]
+
+Samples = option(
+    str | None,
+    "--samples",
+    panel=SIMULATED,
+    metavar="A:B",
+    help="only these samples, such as 0:100, 100: or :100",
+    default="all",
+)
+Timesteps = option(
+    int | None,
+    "-T",
+    "--timesteps",
+    panel=SIMULATED,
+    help="timesteps of a sample",
+    default="the network's, or the event file's, or 64",
+    **whole("--timesteps", 1),
+)
+Coding = option(
+    str | None,
+    panel=SIMULATED,
+    metavar="NAME",
+    help="how images become events: constant, poisson, latency or switch",
+    default="the network's, or constant",
+)
+_seed = {"panel": SIMULATED, "help": "of random numbers", **whole("--seed", 0)}
+Seed = option(int | None, default="0, or the network's", **_seed)
+OwnSeed = option(int | None, default="0", **_seed)
+Jobs = option(
+    int | None,
+    panel=RUNNING,
+    help="threads that compute samples",
+    default="the cores",
+    **whole("--jobs", 1),
+)
+Dtype = option(
+    str, panel=RUNNING, metavar="NAME", help="of potentials and weights: float32 or float64"
+)
+Memory = option(
+    str, panel=RUNNING, metavar="BYTES", help="budget of a thread for events, such as 512M or 2G"
+)
+Accumulate = option(
+    str,
+    panel=COUNTED,
+    metavar="HOW",
+    help="where additions meet: direct (in potentials), buffer (in currents) or register",
+)
+Update = option(
+    str, panel=COUNTED, metavar="WHEN", help="of neurons: clock (all) or active (those with input)"
+)
+InputMachine = option(
+    str,
+    "--input",
+    panel=COUNTED,
+    metavar="HOW",
+    help="constant images: recompute their currents at every timestep, or keep them cached",
+)
+_as_the_chip = "as the chip does"
+OwnAccumulate = option(
+    str | None,
+    "--accumulate",
+    panel=COUNTED,
+    metavar="HOW",
+    help="where additions meet: direct, buffer or register",
+    default=_as_the_chip,
+)
+OwnUpdate = option(
+    str | None,
+    "--update",
+    panel=COUNTED,
+    metavar="WHEN",
+    help="of neurons: clock or active",
+    default=_as_the_chip,
+)
+OwnInput = option(
+    str | None,
+    "--input",
+    panel=COUNTED,
+    metavar="HOW",
+    help="constant images: recompute or cached",
+    default=_as_the_chip,
+)
+_profile = {"metavar": "NAME|FILE", "autocompletion": lambda: chips(), "panel": COUNTED}
+Chip = option(str, help="its profile: a name of evsim chips, or a TOML file", **_profile)
+Chips = option(list[str], "--chip", help="price under this profile; again for another", **_profile)
+Prices = option(str, help="the profile whose prices are taken", **_profile)
+Keep = option(
+    Path | None,
+    panel=RUNNING,
+    metavar="FOLDER",
+    help="where finished samples stay; the same command goes on with them",
+    default="nothing is kept",
+)
+Cluster = option(
+    str | None,
+    panel=RUNNING,
+    metavar="WHERE",
+    help="run on Dask workers: local, local:N, tcp://HOST:PORT or a scheduler's file",
+    default="in this process",
+)
+ClusterWrites = flag(
+    "--cluster-writes", panel=RUNNING, help="workers write samples to a folder that they share"
+)
+Resume = flag("--resume", panel=RUNNING, help="go on with what is finished in OUT.part")
+Overwrite = flag("--overwrite", panel=OUTPUT, help="replace the file that is there")
+Wide = flag("--wide", panel=OUTPUT, help="tables whole, also where they are wider than the screen")
+AsJson = flag("--json", panel=OUTPUT, help="print one JSON object and nothing else")
+Quiet = flag("--quiet", panel=OUTPUT, help="print nothing but errors")
+
+
+def output(wide: bool) -> Output:
+    """Where a command prints its tables."""
+    return Output(wide, "--wide shows all")
+
+
+def chips() -> list[str]:
+    """The names of chips, for a shell that completes one."""
+    from evsim.chip.profile import shipped
+
+    return list(shipped())
 
 
 def check_writes(writes: bool, keep: Path | None) -> None:

@@ -94,6 +94,7 @@ def quantize(
     *,
     per_channel: bool = False,
     potential_bits: int | None = None,
+    most_threshold: int | None = None,
     coding: str | None = None,
     graded: bool | None = None,
 ) -> Quantized:
@@ -102,15 +103,15 @@ def quantize(
     A unit is the largest weight into a population (`per_channel`: into a channel of it; a readout
     has one, as its neurons are compared) by 2^(bits - 1) - 1, and then as much larger as makes
     the threshold a whole number. With `potential_bits` a threshold is at most half of what they
-    hold. An integer is the nearest one, halves to the even. `coding`: what the network is
-    for; `graded` as for `bounded`.
+    hold, and never more than `most_threshold`. An integer is the nearest one, halves to the
+    even. `coding`: what the network is for; `graded` as for `bounded`.
     """
     if not 2 <= bits <= MOST:
         raise mismatch(bits, f"2 to {MOST}", "bits")
     if coding is not None:
         network = rebuilt(network, network.populations, network.synapses, coding=coding)
     graded = graded_input(network) if graded is None else graded
-    rounding = Rounding(network, bits, per_channel, potential_bits, graded)
+    rounding = Rounding(network, bits, per_channel, potential_bits, graded, most_threshold)
     for name, part in network.populations.items():
         if name != network.input and not part.passes:
             rounding.population(name)
@@ -123,9 +124,18 @@ def quantize(
 class Rounding:
     """The parts of a network on their way to integers."""
 
-    def __init__(self, network: Network, bits: int, per_channel: bool, potential_bits, graded):
+    def __init__(
+        self,
+        network: Network,
+        bits: int,
+        per_channel: bool,
+        potential_bits: int | None,
+        graded: bool,
+        most_threshold: int | None = None,
+    ):
         self.network, self.bits, self.per_channel = network, bits, per_channel
         self.potential_bits, self.graded = potential_bits, graded
+        self.most_threshold = most_threshold or np.inf
         self.populations, self.synapses = dict(network.populations), dict(network.synapses)
         self.integers = network.integer_populations(self.graded)
         self.units: dict[str, np.ndarray] = {}
@@ -181,12 +191,12 @@ class Rounding:
         threshold = part.grid(np.float64(part.threshold))
         axis = 0 if unit.size > 1 else (0, 1)
         highest = threshold.max(axis=axis, keepdims=True)
-        most = np.inf
+        most = self.most_threshold
         if self.potential_bits is not None:
-            most = 2 ** (self.potential_bits - 2)
+            most = min(most, 2 ** (self.potential_bits - 2))
             held = [np.abs(part.grid(np.float64(v))) for v in (part.v_init, part.v_reset)]
             held = np.maximum(*held).max(axis=axis, keepdims=True)
-            unit = np.maximum(unit, held / (2 * most - 1))
+            unit = np.maximum(unit, held / (2 ** (self.potential_bits - 1) - 1))
         unit = np.where(unit > 0, unit, highest)
         steps = np.minimum(np.floor(highest / unit), most)
         return np.where(steps >= 1, highest / np.maximum(steps, 1), unit)

@@ -37,9 +37,9 @@ def draw_all(compared: Comparison, path: Path) -> None:
     draw(compared.as_dict(), path)
 
 
-def show(found: dict, prices: str, diagnoses: dict) -> None:
+def show(out: Output, found: dict, prices: str, diagnoses: dict) -> None:
     """Print the tables; `prices` is the title of the profile, `diagnoses` by network."""
-    out, rows = Output(), found["networks"]
+    rows = found["networks"]
     names = [_name(row["network"]) for row in rows]
     body = [[name, *(_cell(row, name) for row in rows)] for name in ROWS]
     columns = ["", *names]
@@ -47,16 +47,16 @@ def show(found: dict, prices: str, diagnoses: dict) -> None:
         columns.append(f"{_name(found['ann']['path'])} (ANN)")
         body = [[*cells, _cell(found["ann"], cells[0])] for cells in body]
     out.print(Table("Per inference (mean over samples)", columns, body))
-    out.print(f"energy_uj: microjoule, {prices}", soft_wrap=True)
+    out.print(f"energy_uj: microjoule, {prices}")
     for name, row in zip(names, rows, strict=True):
         if row["unpriced"]:
-            out.print(f"{name}: no price for {', '.join(row['unpriced'])}", soft_wrap=True)
+            out.print(f"{name}: no price for {', '.join(row['unpriced'])}")
     if len(rows) > 1:
         _relative(out, found, names)
     for row in rows:
         if row["accuracy_by_timestep"] is None:
             continue
-        out.print(f"{_name(row['network'])}:", soft_wrap=True)
+        out.print(f"{_name(row['network'])}:")
         if row["network"] in diagnoses:
             diagnosis.show(out, diagnoses[row["network"]])
             continue
@@ -64,12 +64,12 @@ def show(found: dict, prices: str, diagnoses: dict) -> None:
         out.print(tables.accuracy_table(np.array(row["accuracy_by_timestep"]), ann))
         if "agreement" in row:
             both = (f"{what}: {n}" for what, n in row["agreement"].items())
-            out.print(", ".join(both), soft_wrap=True)
+            out.print(", ".join(both))
 
 
-def overview(rows: list[dict], networks: list, prices: str) -> None:
+def overview(out: Output, rows: list[dict], networks: list, prices: str) -> None:
     """Print networks one below the other: what they are, decide and cost."""
-    out, body = Output(), []
+    body = []
     for row, network in zip(rows, networks, strict=True):
         kinds = {p.kind for p in network.populations.values() if p.sends and p.listens}
         shares = (network.ann_accuracy, row["accuracy"])
@@ -80,10 +80,10 @@ def overview(rows: list[dict], networks: list, prices: str) -> None:
         body.append([*cells, (">" if row["unpriced"] else "") + f"{row['energy_uj']:.1f}"])
     columns = ["network", "neurons", "ANN", "spiking", "T", "spikes"]
     columns += ["additions", "MACs", "M3", "energy"]
-    out.print(Table("Every shipped network, per inference", columns, body))
+    out.print(Table("Every shipped network, per inference", columns, body, left=("neurons",)))
     out.print("ANN, spiking: accuracy in percent, artificial and as a network; T: timesteps")
     out.print("spikes: of a neuron; additions, MACs, memory accesses M3: in thousands")
-    out.print(f"energy: microjoule, {prices}", soft_wrap=True)
+    out.print(f"energy: microjoule, {prices}")
     if any(row["unpriced"] for row in rows):
         out.print(">: and more, as an action has no price")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from evsim.base.screen import Output, Table
 
 
-def show(found: dict) -> None:
+def show(out: Output, found: dict) -> None:
     """Print what `evsim.studies.other_tools.convention` gave."""
     total, rows = found["total"], []
     for name, row in found["parts"].items():
@@ -20,7 +20,7 @@ def show(found: dict) -> None:
     rows.append([label, "", _shown(total["reported"]), _shown(total["exact"]), ratio, kinds])
     columns = ["part", "operation", found["name"], "exact", "ratio", "why"]
     title = f"As {found['name']} would report it: {found['unit']}"
-    Output().print(Table(title, columns, rows, left=("why",)))
+    out.print(Table(title, columns, rows, left=("operation", "why")))
 
 
 def _shown(number) -> str:

@@ -13,11 +13,11 @@ BOUNDS = {"ratio": "bound", "break_even_spikes_per_synapse": "break_even_bound"}
 BOUNDS |= {"energy_uj": "lower_bound", "ann_energy_uj": "ann_lower_bound"}
 
 
-def show(found: dict) -> None:
+def show(out: Output, found: dict) -> None:
     """Print the tables."""
-    out, chips = Output(), found["chips"]
+    chips = found["chips"]
     about = f"{found['samples']:,} samples, {found['timesteps']} timesteps"
-    out.print(f"{found['result']}: {about}, not simulated again", soft_wrap=True)
+    out.print(f"{found['result']}: {about}, not simulated again")
     names = [chip["chip"] for chip in chips]
     body = [
         ["machine", *(", ".join(chip["machine"].values()) for chip in chips)],
@@ -42,18 +42,19 @@ def show(found: dict) -> None:
     ]
     columns = ["chip", "counted", "ANN MACs", "ANN uJ", "SNN uJ", "SNN / ANN"]
     columns += ["spikes/synapse", "break-even", ""]
-    out.print(Table("Beside the artificial network on the same chip", columns, body))
+    out.print(Table("Beside the artificial network on the same chip", columns, body, left=("",)))
 
 
 def _prices(out, chip: dict) -> None:
     """Print what every price contributes, and what has none."""
     body = [[_share(row, name) for name in SHARES] for row in chip["prices"]]
-    out.print(Table(f"Prices of {chip['chip']} ({chip['title']})", list(SHARES), body))
+    spare = ("plus_10_percent_uj", "evidence", "count")
+    out.print(Table(f"Prices of {chip['chip']} ({chip['title']})", list(SHARES), body, spare=spare))
     if chip["unpriced"]:
         open_ = (f"{name} ({n:,.1f})" for name, n in chip["unpriced"].items())
-        out.print(f"{chip['chip']}: no price for {', '.join(open_)}", soft_wrap=True)
+        out.print(f"{chip['chip']}: no price for {', '.join(open_)}")
     for line in chip["left_out"]:
-        out.print(f"{chip['chip']}: left out: {line}", soft_wrap=True)
+        out.print(f"{chip['chip']}: left out: {line}")
 
 
 def _total(chip: dict) -> str:

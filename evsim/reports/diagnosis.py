@@ -36,7 +36,7 @@ def show(out, found: Diagnosis) -> None:
     out.print(Table(f"Firing rates beside activations{where}", columns, rows))
     out.print(tables.accuracy_table(found.accuracy_by_timestep, found.right[0].mean(), where))
     both = agreement(*found.right)
-    out.print(", ".join(f"{what}: {n}" for what, n in both.items()), soft_wrap=True)
+    out.print(", ".join(f"{what}: {n}" for what, n in both.items()))
     first = found.first_loss()
     where = f"from {first.unit.population!r} on" if first else "nowhere by more than chance"
     out.print(f"accuracy is lost {where}")

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from collections import Counter
 from math import prod
+from pathlib import Path
 
 import numpy as np
 
 from evsim.base.arrays import address
 from evsim.base.errors import mismatch
+from evsim.chip.profile import Profile
 from evsim.formats import _hdf5 as hdf5
 from evsim.formats import data, result, trainers
 from evsim.formats import network as native
+from evsim.formats.recognize import recognized
+from evsim.formats.trainers._definition import Definition
 from evsim.network.network import Network
+from evsim.reports import chips
 
 LONGEST = "those of the longest recording"  # to say how many would be to read them all
 MOST = 1000  # classes that are listed
 
 
 def describe(path) -> dict:
-    """The content of a network, data, result or trainer's file; tables are lists of rows."""
+    """The content of a network, data, result, trainer's file, chip or definition of layers.
+
+    Tables are lists of rows.
+    """
+    if Path(path).suffix == ".toml":
+        return _toml(path)
     if data.source_of(path) is not None:
         return _data(path)
     with trainers.Source.opened(path) as source:
@@ -37,6 +47,31 @@ def describe(path) -> dict:
     if found == native.FORMAT or found not in (None, data.FORMAT):
         return _network(path)
     return _data(path)
+
+
+def _toml(path) -> dict:
+    """A chip's profile, or a definition of layers with all blocks written out once."""
+    if recognized(path) == "chip":
+        return chips.describe(Profile.read(path), str(path))
+    definition = Definition.read(path)
+    rows = [
+        {
+            "layer": entry.name,
+            "kind": entry.kind,
+            "sources": ", ".join(entry.sources),
+            "fields": ", ".join(f"{name}={_told(value)}" for name, value in entry.fields.items()),
+            "optional": "yes" if entry.optional else "",
+        }
+        for entry in definition.expanded(1)
+    ]
+    found = {"file": str(path), "format": "a definition of layers", "title": definition.title}
+    shape = definition.input
+    found["input"] = "as the weights say" if shape is None else list(shape)
+    return found | {"layers": rows}
+
+
+def _told(value) -> str:
+    return "x".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
 def _trained(path, source, reader, claim: str) -> dict:

@@ -10,16 +10,15 @@ from evsim.reports import tables
 from evsim.studies.job import Job
 
 
-def show(job: Job, machine: dict) -> None:
+def show(out: Output, job: Job, machine: dict) -> None:
     """Print the run as tables."""
-    run, out, settings = job.run, Output(), job.settings
+    run, settings = job.run, job.settings
     samples, network = run.count, job.network
     name = network.name or Path(network.path).stem
     rate = samples / run.seconds if run.seconds else 0
     out.print(
         f"{name}: {samples} samples, {settings.timesteps} timesteps, coding {settings.coding}, "
-        f"{network.synapse_count:,} synapses, {run.seconds:.2f} s ({rate:,.0f} samples/s)",
-        soft_wrap=True,
+        f"{network.synapse_count:,} synapses, {run.seconds:.2f} s ({rate:,.0f} samples/s)"
     )
     _show_windows(job, out)
     if job.labels is not None:

@@ -11,16 +11,16 @@ from evsim.counting.facts import NEURON, READOUT, is_set
 from evsim.counting.machine import ADDITIONS, M3, SYNOPS
 
 
-def show(found: dict) -> None:
+def show(out: Output, found: dict) -> None:
     """Print what was found: a line for each value, a table for each list of rows."""
-    out = Output()
     for name, value in found.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
             columns = list(value[0])
             rows = [["" if v is None else _shown(v) for v in row.values()] for row in value]
-            out.print(Table(name, columns, rows))
+            texts = (n for n in columns if all(isinstance(row[n], str) for row in value))
+            out.print(Table(name, columns, rows, left=tuple(texts)))
         elif value not in (None, []):
-            out.print(f"{name}: {_shown(value)}", soft_wrap=True)
+            out.print(f"{name}: {_shown(value)}")
 
 
 def _shown(value) -> str:
@@ -84,7 +84,8 @@ def layer_table(
         shown = f"{additions / samples:,.1f}", f"{accesses / samples:,.1f}"
         rows.append([name, part["kind"], spikes, rate, synops, *shown])
     columns = ["part", "kind", "spikes", "firing rate", "synops", "additions", "memory accesses"]
-    return Table("Per inference (mean over samples)", columns, rows)
+    spare = ("kind", "additions", "firing rate")
+    return Table("Per inference (mean over samples)", columns, rows, spare=spare)
 
 
 def width_table(sums: dict[str, dict]) -> Table:
@@ -106,7 +107,8 @@ def width_table(sums: dict[str, dict]) -> Table:
                 ]
             )
     columns = ["population", "bits", "lowest sum", "highest sum", "overflows", "first", "enough"]
-    return Table("Sums of integers, before they are brought into the bits", columns, rows)
+    title = "Sums of integers, before they are brought into the bits"
+    return Table(title, columns, rows, left=("first",))
 
 
 def total_table(counts: dict, samples: int, synapses: int) -> Table:

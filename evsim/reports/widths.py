@@ -6,13 +6,17 @@ from evsim.base.screen import Output, Table
 from evsim.reports.tables import number, percent
 
 
-def show(found: dict) -> None:
+def show(out: Output, found: dict) -> None:
     """Print the units of a network in fixed point, and how its runs compare."""
-    out = Output()
     coding = found["coding"] and f": for coding {found['coding']}"
-    out.print(f"{found['network']}{coding or ''}", soft_wrap=True)
+    out.print(f"{found['network']}{coding or ''}")
     for name, reason in found["floats"].items():
         out.print(f"{name}: floating-point neurons, as {reason}")
+    if found["compare"]:
+        sign = {"ge": ">=", "gt": ">"}[found["compare"]]
+        out.print(f"neurons fire where v {sign} threshold, as the chip's do")
+    for note in found["notes"]:
+        out.print(note)
     if found["units"]:
         out.print(_units(found["units"]))
     if "runs" in found:
@@ -31,7 +35,7 @@ def _units(rows: list[dict]):
             unit += f" to {row['largest_unit']:.4g}"
         lines.append([row["population"], row["kind"], unit, threshold, str(row["bits"] or 32)])
     columns = ["population", "kind", "unit", "threshold", "bits of potential"]
-    return Table("Fixed point: what an integer stands for", columns, lines)
+    return Table("Fixed point: what an integer stands for", columns, lines, left=("kind",))
 
 
 def _runs(rows: list[dict], samples: int):
@@ -70,4 +74,4 @@ def _sums(rows: list[dict]):
         )
     columns = ["population", "spikes before", "now", "bits", "sums", "overflows"]
     columns += ["first: sample, timestep, neuron", "smallest bits"]
-    return Table("Populations of integers", columns, lines)
+    return Table("Populations of integers", columns, lines, left=(columns[6],))

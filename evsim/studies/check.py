@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from evsim.base.screen import more_runs
 from evsim.chip.fits import NOT_SIMULATED, Finding, bits_of, fit, within
 from evsim.chip.latency import Timing
 from evsim.chip.placement import Load, Placement
@@ -68,6 +69,7 @@ class Check:
         how = {"quiet": quiet, "cluster": cluster}
         self.job.simulate(jobs, memory, observer=self, store=store, **how)
         if any(self.lost.values()) or any(row["overflows"] for row in self.sums.values()):
+            more_runs([self.free.settings.samples])
             store = folder and self.free.folder_store(folder, quiet)
             self.free.simulate(jobs, memory, store=store, **how)
         else:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evsim.base import screen
 from evsim.base.errors import mismatch
 from evsim.chip.prices import Profile, microjoule, price
 from evsim.chip.profile.amounts import high, quotient
@@ -167,6 +168,7 @@ class Comparison:
         for row in rows:
             row["relative"] = relative(row, rows[0])
         if self.labels is not None:
+            screen.more_runs(self._planned(curves))
             best = self.ann["accuracy"] if self.ann else max(row["accuracy"] for row in rows)
             for row in rows:
                 by_timestep = np.array(row["accuracy_by_timestep"])
@@ -182,11 +184,28 @@ class Comparison:
                 {"timesteps": t, "accuracy": self._accuracy(column, t)} | run for t, run in runs
             ]
 
+    def _planned(self, curves: bool) -> list[int]:
+        """The timesteps of every run that is still to come."""
+        planned = []
+        for column in self.columns:
+            whole = column.row["timesteps"]
+            wanted = {whole >> k for k in range(1, whole.bit_length())} if curves else set()
+            if len(self.columns) > 1:
+                by_timestep = np.array(column.row["accuracy_by_timestep"])
+                wanted.add(reached(by_timestep, self._accuracy_to_match()))
+            if column.may_be_shortened:
+                planned += wanted - {None, *column.runs}
+        return planned
+
+    def _accuracy_to_match(self) -> float:
+        """Half a point below the accuracy of the first network."""
+        return max(0.0, self.columns[0].row["accuracy"] - POINTS)
+
     def _match(self) -> None:
         """What every network costs where it first reaches what the first one reaches in the end."""
         if len(self.columns) < 2:
             return
-        self.matched = max(0.0, self.columns[0].row["accuracy"] - POINTS)
+        self.matched = self._accuracy_to_match()
         for column in self.columns:
             column.row["matched"] = self._matched(column)
         first = self.columns[0].row["matched"]

@@ -101,7 +101,7 @@ class Job:
 
     def result_store(self, out, overwrite: bool, resume: bool, quiet=False) -> ResultStore:
         """Where the samples go on their way to the result file `out`."""
-        paths = {"data_path": self.data.path, "data_sha256": self.data.sha256}
+        paths = {"data_path": self.data.path, "data_sha256": self._hashed()}
         say = silent if quiet else screen.say
         store = ResultStore(out, self.run, paths, say, self.labels, overwrite, resume)
         store.verify = self.data.verify
@@ -109,13 +109,18 @@ class Job:
 
     def folder_store(self, folder: Path, quiet=False, **more) -> Store:
         """Where the samples stay, so that the same job goes on with them; `more` is part of it."""
-        about = header_of(self.run, self.network, self.data.path, self.data.sha256)
+        about = header_of(self.run, self.network, self.data.path, self._hashed())
         about["network_sha256"] = self.network.digest
         about |= {"queue": repr(self.queue), **more}
         folder.mkdir(exist_ok=True)
         store = Store(folder / identity(about), about, silent if quiet else screen.say)
         store.verify = self.data.verify
         return store
+
+    def _hashed(self) -> str:
+        """The SHA-256 of the data, which takes as long as reading all of it."""
+        with screen.waiting(f"hashing {self.data.path}"):
+            return self.data.sha256
 
     def simulate(
         self, jobs, memory, *, quiet=False, observer=None, store=None, cluster=None
@@ -133,13 +138,14 @@ class Job:
             with self._located():
                 limits = {"memory": memory, "queue": self.queue}
                 limits["scratch"] = store and store.folder
-                plan = Plan(self.network, self.settings, record=self.run.record, **limits)
+                with screen.waiting("preparing the network"):
+                    plan = Plan(self.network, self.settings, record=self.run.record, **limits)
                 done = np.zeros(self.settings.samples, bool) if store is None else store.done.copy()
                 todo = np.flatnonzero(~done).tolist()
                 cluster = cluster and cluster_of(cluster)
                 if todo and (cluster is None or cluster.local):
                     values = input_of(plan, self.inputs, self.settings, todo[0])
-                    with announced_compilation(quiet):
+                    with screen.waiting("loading kernels"), announced_compilation(quiet):
                         warm(plan, values)
             begin = time.perf_counter()
             if store:
@@ -164,9 +170,11 @@ class Job:
             except Stopped:
                 raise Interrupted(self._left(store)) from None
             self.run.seconds = time.perf_counter() - begin
-            self.data.verify()
+            with screen.waiting(f"checking that {self.data.path} is unchanged"):
+                self.data.verify()
             if store:
-                store.finish()
+                with screen.waiting("writing the result"):
+                    store.finish()
                 self.run.seconds = store.seconds
 
     @contextlib.contextmanager

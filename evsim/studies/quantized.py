@@ -23,13 +23,18 @@ def fixed_point(
     coding: str | None = None,
     graded: bool | None = None,
     overflow: str = "saturate",
+    compare: str | None = None,
+    most_threshold: int | None = None,
     **widths,
 ) -> Quantized:
     """The network with weights of `bits` (None: it has whole ones), and with widths if given.
 
     `graded`: whether the input sends values; None: as under the coding. `widths`: current_bits,
-    readout_bits, overflow_at.
+    readout_bits, overflow_at. `compare`: where neurons fire, v >= (ge) or > (gt) threshold; None:
+    as they did. `most_threshold`: the largest that a chip holds.
     """
+    if compare is not None:
+        network = comparing(network, compare)
     if bits is None:
         changed = {} if coding is None else {"coding": coding}
         parts = network.populations, network.synapses
@@ -37,11 +42,24 @@ def fixed_point(
         made = Quantized(network, {}, floats_of(network, graded))
     else:
         how = {"per_channel": per_channel, "potential_bits": potential_bits, "coding": coding}
-        made = quantize(network, bits, graded=graded, **how)
+        made = quantize(network, bits, graded=graded, most_threshold=most_threshold, **how)
     if potential_bits is None:
         return made
     narrow = bounded(made.network, potential_bits, overflow=overflow, graded=graded, **widths)
     return Quantized(narrow, made.units, made.floats)
+
+
+def comparing(network: Network, compare: str) -> Network:
+    """The network whose neurons fire where v >= (ge) or v > (gt) threshold."""
+    populations = {
+        name: replace(part, compare=compare)
+        if part.kind in KINDS and getattr(part, "compare", compare) != compare
+        else part
+        for name, part in network.populations.items()
+    }
+    made = rebuilt(network, populations, network.synapses)
+    made.path = getattr(network, "path", None)
+    return made
 
 
 def floats_of(network: Network, graded: bool | None) -> dict[str, str]:

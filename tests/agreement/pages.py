@@ -180,7 +180,8 @@ class Pages(Told):
         _, out, _ = command("check", *self.inputs, *chip)
         read = self.check["memory"]["total"]["weight_read"] / self.limited_count
         self.printed("check, printed: weights", printed_rows(out)["total"][0], read, 0)
-        spikes = out.splitlines()[1].split()[-4]
+        line = next(line for line in out.splitlines() if line.endswith("spikes a sample"))
+        spikes = line.split()[-4]
         self.printed("check, printed: spikes", spikes, self.check["values"]["spikes"], 1)
 
     @property

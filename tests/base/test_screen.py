@@ -95,14 +95,15 @@ def test_numbers_that_are_no_json(capsys):
     assert json.loads(capsys.readouterr().out) == {"a": [1.5, None], "b": {"c": [None, 2]}}
 
 
-def test_long_tables_and_lines_are_cut(capsys):
+def test_long_tables_and_lines_are_cut(capsys, monkeypatch):
+    monkeypatch.setattr(screen, "terminal_width", lambda: 80)
     out = screen.Output()
     out.print(screen.Table("t", ["n"], [[f"row{n}"] for n in range(screen.ROWS + 1234)]))
     shown = capsys.readouterr().out
     assert (shown.count("row"), shown.splitlines()[-1]) == (screen.ROWS, "... and 1,234 more")
     out.print(screen.Table("t", ["n"], [["row"]] * screen.ROWS))
     assert "more" not in capsys.readouterr().out
-    out.print("x" * 100_000, soft_wrap=True)
+    screen.Output(wide=True).print("x" * 100_000)
     assert capsys.readouterr().out.endswith("x... and 80,000 more characters\n")
 
 
@@ -167,8 +168,8 @@ def test_the_layers_of_a_trainers_file(said):
         file["images"] = np.random.default_rng(1).integers(0, 256, (3, 4, 4, 3), np.uint8)
     out, err = said("convert m.h5 -o o.h5 --topology t.toml --calibrate i.h5")
     assert "conv1?]52;c;ZXZpbA==?? evsim: done" in re.sub("\\s+", " ", out + err)
-    _, err = said("info t.toml", 2)
-    assert err.count("\n") == 1
+    out, _ = said("info t.toml")
+    assert "conv1?]52;c;ZXZpbA==?? evsim: done" in out
 
 
 def test_an_argument_that_is_no_text(said):

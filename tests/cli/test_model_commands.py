@@ -236,7 +236,7 @@ def test_compare_sets_networks_and_the_ann_side_by_side(command, folder):
         ("ann d.h5 d.h5", "expected a trainer's file"),
         ("compare n.h5 d.h5 --prices horowitz45nm", "--prices: found 'horowitz45nm', expected"),
         ("compare n.h5 d.h5 --prices p.toml", "p.toml: cannot be read"),
-        ("compare d.h5 d.h5", "expected format 'evsim-network'"),
+        ("compare d.h5 d.h5", "d.h5: found a data file, expected a network (NETWORK"),
     ],
 )  # fmt: skip
 def test_mistakes_are_one_line(line, expected, command, folder):

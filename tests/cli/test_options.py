@@ -80,6 +80,7 @@ LINES = {  # a command line that is right; with another option beside it for som
     "report": "report c.result.h5 -o o.html --overwrite",
     "info": "info c.h5 --json",
     "demo": "demo",
+    "chips": "chips --json",
     "warm": "warm",
     "convert --seed": "convert m.h5 -o o.h5 --overwrite --topology small.toml --calibrate d.h5 "
     "--json --coding poisson --correct-bias",
@@ -220,8 +221,9 @@ def test_every_option_is_known_here(name, option, kinds):
     assert (word in NUMBERS) != (word in WORDS), f"what does {name} {word} do at 0?"
     if kinds & {int, float}:
         assert word in NUMBERS
-    told = re.search(r"\[(\d[\d.]*)", option.help or "")
-    assert told is None or NUMBERS[word][0] == told[1]
+    default = option.show_default if isinstance(option.show_default, str) else ""
+    told = re.match(r"\d[\d.]*", default)
+    assert told is None or NUMBERS[word][0] == told[0]
 
 
 @pytest.mark.parametrize(("name", "option"), [p for p in NAMES if p not in EFFECTIVE])
@@ -291,10 +293,11 @@ def test_what_help_says_of_a_default_is_shown(folder, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     for command in COMMANDS:
         run_command([command, "--help"])
-        shown = capsys.readouterr().out
+        shown = re.sub(r"[\s│]+", " ", capsys.readouterr().out)
         for name, option, _ in options():
-            told = (option.help or "").replace("\\[", "[") if name == command else ""
-            assert told in shown, f"{command} {option.opts[-1]}"
+            default = option.show_default if isinstance(option.show_default, str) else ""
+            for told in (option.help, default) if name == command else ():
+                assert told in shown, f"{command} {option.opts[-1]}"
 
 
 def test_what_is_of_switching_online_is_refused_elsewhere(said):

@@ -5,7 +5,7 @@
 """
 
 from evsim.chip.profile.charges import Charge
-from evsim.chip.profile.profile import DEFAULT, SCHEMA, Profile, find
+from evsim.chip.profile.profile import DEFAULT, SCHEMA, Profile, find, shipped
 from evsim.chip.profile.records import EVIDENCE
 
-__all__ = ["DEFAULT", "EVIDENCE", "SCHEMA", "Charge", "Profile", "find"]
+__all__ = ["DEFAULT", "EVIDENCE", "SCHEMA", "Charge", "Profile", "find", "shipped"]

@@ -114,12 +114,17 @@ def check_named_once(key: str, records: tuple[Queue | Memory, ...]) -> None:
         first[record.name] = i
 
 
+def shipped() -> dict[str, Path]:
+    """The files of the profiles that come with evsim, by name."""
+    return {path.stem: path for path in sorted(Path(__file__).parent.glob("*.toml"))}
+
+
 def find(name: str, parameter: str = "prices") -> Path:
     """The file of a profile: of a chip that comes with evsim by its name, or a path.
 
     Raises EvsimError that names `parameter`, which `name` was given for.
     """
-    known = {path.stem: path for path in Path(__file__).parent.glob("*.toml")}
+    known = shipped()
     if name in known:
         return known[name]
     if name.endswith(".toml") or "/" in name:

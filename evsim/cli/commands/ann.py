@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+import numpy as np
 
 from evsim.base.errors import mismatch
-from evsim.base.screen import tell, tell_json
+from evsim.base.screen import say, tell, tell_json
+from evsim.cli import files
 from evsim.cli import model_options as model_options
 from evsim.cli import options as options
+from evsim.studies.chance import is_near_chance
 from evsim.studies.job import announced_compilation, counted, sample_range
 
-Passes = Annotated[
-    int | None, typer.Option(help="of a stochastic model [1]", **options.whole("--passes", 1))
-]
+EXAMPLES = ("evsim ann model.h5 test.h5 --mean 0.5 --std 0.25",)
+Passes = options.option(
+    int | None,
+    panel=options.SIMULATED,
+    help="of a stochastic model, summed",
+    default="1",
+    **options.whole("--passes", 1),
+)
 
 
 def ann(
@@ -40,11 +45,10 @@ def ann(
     drawn = {"seed": seed, "passes": passes}
     drawn = {name: value for name, value in drawn.items() if value is not None}
     from evsim.formats.data import open_data
-    from evsim.formats.guard import guarded
 
     silent = quiet or as_json
     reading = model_options.artificial(model, **asked)
-    with guarded(data, open_data) as opened, model_options.of_data(data):
+    with files.opened(data, open_data, "DATA") as opened, model_options.of_data(data):
         if opened.images is None:
             raise mismatch("events", "images", "/events").within(file=str(data))
         some = sample_range(samples, opened.samples)
@@ -62,6 +66,12 @@ def ann(
     model_options.tell(reading, silent)
     correct = None if labels is None else int((predictions == labels).sum())
     accuracy = None if labels is None else correct / count
+    outputs = int(np.prod(reading.content.shapes[reading.content.output]))
+    if correct is not None and not silent and is_near_chance(correct, count, outputs):
+        say(
+            f"this is guessing one of {outputs} classes: were pixels scaled in training as here? "
+            "--scale, --mean, --std and --bgr say how (--flip-kernels: Theano wrote the file)"
+        )
     if as_json:
         found = {"samples": count, "correct": correct, "accuracy": accuracy}
         tell_json(found | {"predictions": predictions.tolist()})

@@ -2,27 +2,50 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from evsim.base.screen import tell_json
+from evsim.base.errors import mismatch
+from evsim.base.screen import course, more_runs, tell_json, waiting
+from evsim.cli import files, translate
 from evsim.cli import options as options
 
-Claims = Annotated[
-    list[str] | None, typer.Option("--claim", metavar="EXPR", help="such as 'accuracy >= 0.9'")
-]
+EXAMPLES = (
+    "evsim check networks/digits-conv.h5 --chip loihi",
+    "evsim check networks/digits-conv.h5 data/digits_test.h5 --chip loihi --claim 'cores <= 4'",
+)
+Claims = options.option(
+    list[str] | None,
+    "--claim",
+    panel=options.SIMULATED,
+    metavar="EXPR",
+    help="what must hold, such as 'accuracy >= 0.9'; again for another",
+    default="the profile's",
+)
+Placing = options.option(
+    str,
+    panel=options.COUNTED,
+    metavar="in_order|balanced",
+    help="neurons on cores: one core after the other is filled, or each layer is spread evenly",
+)
+OF_DATA = ("claim", "timesteps", "coding", "samples", "seed", "jobs", "keep", "cluster")
 
 
 def check(
-    network: Annotated[Path, typer.Argument(help="network file", show_default=False)],
-    data: options.DataFile,
-    chip: Annotated[str, typer.Option(metavar="NAME|FILE", help="its profile")],
+    network: options.NetworkFile,
+    data: Annotated[
+        Path | None,
+        typer.Argument(
+            help="images or events; without: what can be told without a run", show_default=False
+        ),
+    ] = None,
+    *,
+    chip: options.Chip,
     claim: Claims = None,
-    placing: Annotated[
-        str, typer.Option(help="neurons on cores: in_order or balanced")
-    ] = "in_order",
+    placing: Placing = "in_order",
     timesteps: options.Timesteps = None,
     coding: options.Coding = None,
     samples: options.Samples = None,
@@ -33,55 +56,91 @@ def check(
     keep: options.Keep = None,
     cluster: options.Cluster = None,
     cluster_writes: options.ClusterWrites = False,
+    wide: options.Wide = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Do the assumptions about a chip hold for this network on these data?"""
+    from evsim.formats.network import load
+    from evsim.reports.answer import Answer, answer
+    from evsim.reports.check import show, show_capacity
+    from evsim.studies.capacity import Capacity
+
+    given = dict(locals())
+    profile = options.profile(chip, "chip")
+    loaded = files.opened(network, load, "NETWORK")
+    with waiting("placing neurons on cores"):
+        placement = _placed(loaded, profile, placing)
+    if data is None:
+        for name in OF_DATA:
+            if given[name] is not None:
+                raise mismatch("no data", "DATA, which comes second", f"--{name}")
+        checked = Capacity(profile, placement)
+        with waiting("counting synapses of cores"):
+            _ = checked.findings
+    else:
+        checked = _simulated(loaded, placement, profile, given)
+        with waiting("counting synapses of cores"):
+            _ = checked.findings
+    found = translate.everywhere(asdict(answer(checked.findings)))
+    if as_json:
+        tell_json(checked.as_dict() | {"answer": found})
+    elif not quiet:
+        (show_capacity if data is None else show)(options.output(wide), checked, Answer(**found))
+    if not checked.holds:
+        raise typer.Exit(1)
+
+
+def _placed(network, profile, placing: str):
+    """The neurons of the network on the cores of the chip."""
     from evsim.base.errors import EvsimError
-    from evsim.chip.restrict import narrowed, placed, queue_of
+    from evsim.chip.restrict import placed
+
+    try:
+        return placed(network, profile, placing)
+    except EvsimError as error:
+        place = {"placing": "--placing"}.get(error.place, error.place)
+        raise EvsimError(error.problem, place, error.file) from None
+
+
+def _simulated(network, placement, profile, given: dict):
+    """The check of a run over data."""
+    from evsim.chip.restrict import narrowed, queue_of
     from evsim.cluster import opened as opened_cluster
     from evsim.formats.data import open_data
-    from evsim.formats.guard import guarded
-    from evsim.formats.network import load
     from evsim.studies.check import RECORD, Check
     from evsim.studies.claims import Claim
     from evsim.studies.job import Job, byte_count
     from evsim.studies.quantized import widest
 
-    profile = options.profile(chip, "chip")
-    loaded = guarded(network, load)
-    try:
-        placement = placed(loaded, profile, placing)
-    except EvsimError as error:
-        place = {"placing": "--placing"}.get(error.place, error.place)
-        raise EvsimError(error.problem, place, error.file) from None
-    claims = [Claim(text) for text in (*profile.claims, *(claim or []))]
+    claims = [Claim(text) for text in (*profile.claims, *(given["claim"] or []))]
     queue_name, queue = queue_of(profile, placement)
     limits = {"record": RECORD, "queue": queue}
-    choices = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
-    options.check_writes(cluster_writes, keep)
-    with guarded(data, open_data) as opened, opened_cluster(cluster, cluster_writes) as workers:
-        if as_json:
+    choices = {name: given[name] for name in ("timesteps", "coding", "seed", "dtype")}
+    writes, keep = given["cluster_writes"], given["keep"]
+    silent = given["quiet"] or given["as_json"]
+    options.check_writes(writes, keep)
+    memory = byte_count(given["memory"])
+    with (
+        files.opened(given["data"], open_data, "DATA") as opened,
+        opened_cluster(given["cluster"], writes) as workers,
+        course(),
+    ):
+        if given["as_json"]:
             opened.begin_digest()
 
         def simulated(samples: str | None, keep: Path | None = None) -> Check:
-            free = Job(widest(loaded), opened, samples=samples, **choices)
-            graded = free.settings.graded_input
-            narrow, floats = narrowed(loaded, profile.numeric, graded)
-            limited = Job(narrow, opened, samples=samples, **limits, **choices)
+            with waiting("taking over the limits of the chip"):
+                free = Job(widest(network), opened, samples=samples, **choices)
+                graded = free.settings.graded_input
+                narrow, floats = narrowed(network, profile.numeric, graded)
+                limited = Job(narrow, opened, samples=samples, **limits, **choices)
             checked = Check(limited, free, profile, placement, claims, floats, queue_name)
-            first = limited.settings.first_sample
-            if claims and limited.settings.samples > 1:  # do they name what there is?
+            first, count = limited.settings.first_sample, limited.settings.samples
+            if claims and count > 1:  # do they name what there is?
                 _ = simulated(f"{first}:{first + 1}").findings
-            checked.simulate(jobs, byte_count(memory), quiet or as_json, keep, workers)
+            more_runs([count])
+            checked.simulate(given["jobs"], memory, silent, keep, workers)
             return checked
 
-        checked = simulated(samples, keep)
-    if as_json:
-        tell_json(checked.as_dict())
-    elif not quiet:
-        from evsim.reports.check import show
-
-        show(checked)
-    if not checked.holds:
-        raise typer.Exit(1)
+        return simulated(given["samples"], keep)

@@ -8,17 +8,37 @@ from typing import Annotated
 import typer
 
 from evsim.base.errors import mismatch
-from evsim.base.screen import tell_json
+from evsim.base.screen import course, tell_json
 from evsim.chip.prices import DEFAULT
+from evsim.cli import files
 from evsim.cli import model_options as model_options
 from evsim.cli import options as options
 from evsim.studies.job import byte_count, counted
+
+EXAMPLES = (
+    "evsim compare networks/digits-conv.h5 networks/digits-int8.h5 data/digits_test.h5",
+    "evsim compare network.h5 test.h5 --ann model.h5 --picture accuracy.png",
+)
+Ann = options.option(
+    Path | None,
+    panel=options.SIMULATED,
+    metavar="MODEL",
+    help="a trainer's file, whose artificial network is run beside them",
+    default="none",
+)
+Picture = options.option(
+    Path | None,
+    panel=options.OUTPUT,
+    metavar="FILE",
+    help="draw accuracy against cost; with --ann the diagnosis, too",
+    default="none is drawn",
+)
 
 
 def compare(
     networks: Annotated[list[Path], typer.Argument(help="network files", show_default=False)],
     data: options.DataFile,
-    ann: Annotated[Path | None, typer.Option(help="trainer's file: its ANN, too")] = None,
+    ann: Ann = None,
     topology: model_options.Topology = None,
     scale: model_options.Scale = None,
     mean: model_options.Mean = None,
@@ -39,10 +59,9 @@ def compare(
     accumulate: options.OwnAccumulate = None,
     update: options.OwnUpdate = None,
     input_machine: options.OwnInput = None,
-    prices: Annotated[str, typer.Option(metavar="NAME|FILE", help="of actions")] = DEFAULT,
-    picture: Annotated[
-        Path | None, typer.Option(help="accuracy against cost; with --ann the diagnosis, too")
-    ] = None,
+    prices: options.Prices = DEFAULT,
+    picture: Picture = None,
+    wide: options.Wide = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -51,7 +70,6 @@ def compare(
     asked |= {"flip_kernels": flip_kernels, "force": force}
     from evsim.cluster import opened as opened_cluster
     from evsim.formats.data import open_data
-    from evsim.formats.guard import guarded
     from evsim.formats.network import load
     from evsim.reports import comparison as report
     from evsim.studies.compare import Comparison
@@ -61,10 +79,14 @@ def compare(
     profile = options.profile(prices)
     machine = profile.machine.choices | chosen
     reading = None if ann is None else model_options.artificial(ann, **asked)
-    loaded = [guarded(path, load) for path in networks]
+    loaded = [files.opened(path, load, "NETWORK") for path in networks]
     choices = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
     options.check_writes(cluster_writes, keep)
-    with guarded(data, open_data) as opened, opened_cluster(cluster, cluster_writes) as workers:
+    with (
+        files.opened(data, open_data, "DATA") as opened,
+        opened_cluster(cluster, cluster_writes) as workers,
+        course([1] * (reading is not None) + [timesteps or one.timesteps or 64 for one in loaded]),
+    ):
         if as_json:
             opened.begin_digest()
         how = {"jobs": jobs, "memory": byte_count(memory), "quiet": silent, "cluster": workers}
@@ -85,4 +107,6 @@ def compare(
         if as_json:
             tell_json(compared.as_dict())
         elif not quiet:
-            report.show(compared.as_dict(), compared.profile.title, compared.diagnoses)
+            report.show(
+                options.output(wide), compared.as_dict(), compared.profile.title, compared.diagnoses
+            )

@@ -4,50 +4,25 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from evsim.base.errors import EvsimError, mismatch, nearest
+from evsim.cli import convert_options as own
+from evsim.cli import files
 from evsim.cli import model_options as model_options
 from evsim.cli import options as options
 from evsim.cli import translate as translate
 
 SAMPLES = 600  # to calibrate with, unless asked otherwise
-Method = Annotated[str | None, typer.Option(metavar="max|percentile|spike-norm|mmse")]
-Percentile = Annotated[
-    float | None, typer.Option(help="[99.9]", **model_options.number("--percentile"))
-]
-Factor = Annotated[
-    float | None, typer.Option(help="[1]", **model_options.number("--threshold-scale"))
-]
-Start = Annotated[
-    float | None,
-    typer.Option(help="of a threshold [0.5]", **model_options.number("--v-init", True)),
-]
-Rounding = Annotated[
-    float | None, typer.Option(help="switch [0.5]", **model_options.number("--rounding", True))
-]
-Delta = Annotated[
-    int | None,
-    typer.Option(help="online \\[half a window]", **options.whole("--delta", 0)),
-]
-Prediction = Annotated[
-    float | None,
-    typer.Option(help="online [0.5]", **model_options.number("--prediction", True, closed=True)),
-]
-Balance = Annotated[str | None, typer.Option(metavar="weights|thresholds")]
-Unroll = Annotated[str | None, typer.Option(metavar="copies|recurrent", help="blocks with turns")]
-UnrollThresholds = Annotated[
-    str | None, typer.Option(metavar="own|shared", help="of the copies of a layer")
-]
-Feedback = Annotated[int | None, typer.Option(**options.whole("--feedback-delay", 1))]
-Pooling = Annotated[str | None, typer.Option(metavar="prepool|neurons", help="average pools")]
+EXAMPLES = (
+    "evsim convert model.h5 -o network.h5 --calibrate train.h5",
+    "evsim convert weights.h5 -o network.h5 --topology lenet5 --calibrate train.h5 --diagnose",
+    "evsim convert model.h5 -o network.h5 --calibrate train.h5 --scheme switch --window 16",
+)
 
 
 def convert(
     model: model_options.ModelFile,
-    network: Annotated[Path, typer.Option("-o", "--out", help="network file to write")],
+    network: own.Out,
     topology: model_options.Topology = None,
     scale: model_options.Scale = None,
     mean: model_options.Mean = None,
@@ -59,39 +34,36 @@ def convert(
     compare: model_options.Compare = None,
     bias_start: model_options.BiasStart = None,
     force: model_options.Force = False,
-    calibrate: Annotated[Path | None, typer.Option(help="images to balance with")] = None,
-    samples: options.Samples = None,
-    method: Method = None,
-    percentile: Percentile = None,
-    per_channel: Annotated[bool, typer.Option("--per-channel")] = False,
-    threshold_scale: Factor = None,
+    calibrate: own.Calibrate = None,
+    samples: own.Samples = None,
+    method: own.Method = None,
+    percentile: own.Percentile = None,
+    per_channel: own.PerChannel = False,
+    threshold_scale: own.Factor = None,
     timesteps: options.Timesteps = None,
-    v_init: Start = None,
-    balance: Balance = None,
-    pooling: Pooling = None,
-    correct_bias: Annotated[
-        bool, typer.Option("--correct-bias", help="by what rates miss")
-    ] = False,
-    stagger: Annotated[int | None, typer.Option(**options.whole("--stagger", 0))] = None,
+    v_init: own.Start = None,
+    balance: own.Balance = None,
+    pooling: own.Pooling = None,
+    correct_bias: own.CorrectBias = False,
+    stagger: own.Stagger = None,
     coding: options.Coding = None,
     seed: options.OwnSeed = None,
-    unroll: Unroll = None,
-    feedback_delay: Feedback = None,
-    unroll_thresholds: UnrollThresholds = None,
-    scheme: Annotated[str, typer.Option(metavar="rate|switch|stochastic|...")] = "rate",
-    window: Annotated[int | None, typer.Option(**options.whole("--window", 2))] = None,
-    firing: Annotated[str | None, typer.Option(metavar="window|online", help="switch")] = None,
-    rounding: Rounding = None,
-    delta: Delta = None,
-    prediction: Prediction = None,
-    analog: Annotated[
-        tuple | None, typer.Option(help="ReLUs kept (rate)", **options.names("LAYER"))
-    ] = None,
-    diagnose: Annotated[bool, typer.Option("--diagnose", help="rates beside activations")] = False,
-    picture: Annotated[Path | None, typer.Option(help="of the diagnosis [OUT.png]")] = None,
+    unroll: own.Unroll = None,
+    feedback_delay: own.Feedback = None,
+    unroll_thresholds: own.UnrollThresholds = None,
+    scheme: own.Scheme = "rate",
+    window: own.Window = None,
+    firing: own.Firing = None,
+    rounding: own.Rounding = None,
+    delta: own.Delta = None,
+    prediction: own.Prediction = None,
+    analog: own.Analog = None,
+    diagnose: own.Diagnose = False,
+    picture: own.Picture = None,
     jobs: options.Jobs = None,
     overwrite: options.Overwrite = False,
-    resume: Annotated[bool, typer.Option("--resume", help="go on with OUT.part")] = False,
+    resume: options.Resume = False,
+    wide: options.Wide = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -123,7 +95,7 @@ def convert(
                 picture = picture or network.with_suffix(".png")
                 found |= _diagnose(read, network, data, some, jobs, picture, silent)
     if as_json or not quiet:
-        _tell(found, as_json)
+        _tell(found, as_json, wide)
 
 
 CHOICES = ("method", "percentile", "per_channel", "threshold_scale", "timesteps", "v_init")
@@ -171,10 +143,9 @@ def _refuse(what: str, asked: list[str]) -> None:
 def _images(path: Path, samples: str | None):
     """An open data file of images, and the range of those to calibrate with."""
     from evsim.formats.data import open_data
-    from evsim.formats.guard import guarded
     from evsim.studies.job import sample_range
 
-    with guarded(path, open_data) as data:
+    with files.opened(path, open_data, "DATA") as data:
         if data.images is None:
             raise mismatch("events", "images", "/events").within(file=str(path))
         yield data, sample_range(f":{SAMPLES}" if samples is None else samples, data.samples)
@@ -185,7 +156,7 @@ def _kept(given: dict, model, data, some: slice, choices: dict):
     import inspect
     from functools import partial
 
-    from evsim.base.screen import say
+    from evsim.base.screen import say, waiting
     from evsim.base.version import __version__
     from evsim.conversion import convert, convert_to_switches
     from evsim.formats._origin import Origin
@@ -195,13 +166,15 @@ def _kept(given: dict, model, data, some: slice, choices: dict):
 
     make = convert_to_switches if given["scheme"] == "switch" else convert
     defaults = {n: p.default for n, p in inspect.signature(make).parameters.items()}
+    with waiting(f"hashing {given['model']} and {data.path}"):
+        model_hash, data_hash = Origin(str(given["model"])).sha256, data.sha256
     settings = {
         "evsim": __version__,
         "model_path": str(given["model"]),
-        "model_sha256": Origin(str(given["model"])).sha256,
+        "model_sha256": model_hash,
         "layers": model.outline,
         "data_path": data.path,
-        "data_sha256": data.sha256,
+        "data_sha256": data_hash,
         "samples": f"{some.start}:{some.stop}",
         **{name: given[name] for name in ("scheme", "bgr", "flip_kernels")},
         **{name: choices.get(name, defaults.get(name)) for name in (*CHOICES, "reset")},
@@ -215,7 +188,7 @@ def _convert(model, file, data, some, target, jobs, quiet) -> dict:
     """Convert, write the network, and say what was written."""
     import threading
 
-    from evsim.base.screen import bar
+    from evsim.base.screen import bar, waiting
     from evsim.conversion import convert, convert_to_switches
     from evsim.conversion.units import notes
     from evsim.engine.simulation import Stopped
@@ -255,7 +228,8 @@ def _convert(model, file, data, some, target, jobs, quiet) -> dict:
         # Rates, or durations, times scales are activations.
         said = notes(made.units) if "diagnose" in SCHEMES[scheme] else None
         data.verify()
-        kept.finish(lambda path: found.update(_write(path, made.network, True, said)))
+        with waiting(f"writing {kept.out}"):
+            kept.finish(lambda path: found.update(_write(path, made.network, True, said)))
         found["network"] = str(kept.out)
     rows = [
         {
@@ -269,7 +243,28 @@ def _convert(model, file, data, some, target, jobs, quiet) -> dict:
         for unit in made.units
     ]
     calibrated = f"{some.start}:{some.stop} of {data.path}"
-    return found | {"calibrated with": calibrated, "notes": list(made.notes), "units": rows}
+    told = [*made.notes, *_pools(model, choices.get("pooling", "prepool"))]
+    return found | {"calibrated with": calibrated, "notes": told, "units": rows}
+
+
+def _pools(model, pooling: str):
+    """What became of average pools, what that costs, and how to compare with other tools."""
+    averages = [
+        name
+        for name, layer in model.layers.items()
+        if layer.kind == "pool" and layer.operation == "average"
+    ]
+    if averages and pooling == "prepool":
+        yield (
+            f"average pools ({', '.join(averages)}) are part of the weights behind them, which is "
+            "exact but lets each spike go over all synapses behind the pool; --pooling neurons "
+            "takes fewer synops and more neurons, as other tools count"
+        )
+    elif averages:
+        yield (
+            f"average pools ({', '.join(averages)}) are neurons, as in other tools; --pooling "
+            "prepool makes them part of the weights behind them: exact, with more synops"
+        )
 
 
 def _convert_to_passes(model, file, choices, path, overwrite) -> dict:
@@ -282,7 +277,8 @@ def _convert_to_passes(model, file, choices, path, overwrite) -> dict:
         if error.place in choices:
             raise EvsimError(error.problem, f"--{error.place.replace('_', '-')}") from None
         raise error.within(file=str(file)) from None
-    return _write(path, made.network, overwrite) | {"notes": list(made.notes)}
+    notes = [*made.notes, *_pools(model, choices.get("pooling", "prepool"))]
+    return _write(path, made.network, overwrite) | {"notes": notes}
 
 
 def _write(path: Path, network, overwrite: bool, notes: dict | None = None) -> dict:
@@ -315,9 +311,9 @@ def _diagnose(model, path: Path, data, some: slice, jobs, picture: Path, quiet: 
     return {"picture": str(picture), "diagnosis": diagnosis}
 
 
-def _tell(found: dict, as_json: bool) -> None:
+def _tell(found: dict, as_json: bool, wide: bool) -> None:
     """Print what was written, the table of units and the diagnosis."""
-    from evsim.base.screen import Output, tell_json
+    from evsim.base.screen import tell_json
     from evsim.reports import diagnosis as report
     from evsim.reports.tables import show
 
@@ -326,6 +322,7 @@ def _tell(found: dict, as_json: bool) -> None:
     if as_json:
         tell_json(found if diagnosis is None else found | diagnosis.as_dict())
         return
-    show(found)
+    out = options.output(wide)
+    show(out, found)
     if diagnosis is not None:
-        report.show(Output(), diagnosis)
+        report.show(out, diagnosis)

@@ -9,23 +9,24 @@ from typing import Annotated
 import typer
 
 from evsim.base.screen import tell_json
+from evsim.cli import files
 from evsim.cli import options as options
+
+EXAMPLES = ("evsim cost r.h5 --chip loihi --chip truenorth",)
 
 
 def cost(
     result: Annotated[Path, typer.Argument(help="result file of evsim run", show_default=False)],
-    chip: Annotated[
-        list[str], typer.Option(metavar="NAME|FILE", help="price under it; again for another")
-    ],
+    chip: options.Chips,
     accumulate: options.OwnAccumulate = None,
     update: options.OwnUpdate = None,
     input_machine: options.OwnInput = None,
+    wide: options.Wide = False,
     as_json: options.AsJson = False,
 ) -> None:
     """What a stored run costs on chips, side by side, without simulating again."""
     from evsim.formats import result as results
     from evsim.formats._hdf5 import reading
-    from evsim.formats.guard import guarded
     from evsim.reports.cost import show
     from evsim.store.assemble import as_file
     from evsim.studies.cost import Cost
@@ -33,7 +34,7 @@ def cost(
     machine = options.chosen_machine(accumulate, update, input_machine)
     profiles = [options.profile(name, "chip") for name in dict.fromkeys(chip)]
     with as_file(result) as path:
-        stored = guarded(path, partial(results.load, histograms=False))
+        stored = files.opened(path, partial(results.load, histograms=False), "RESULT")
     with reading(result):  # facts that do not fit each other are a damaged file
         costs = Cost(stored, **machine)
         chips = [costs.of(profile) for profile in profiles]
@@ -42,4 +43,4 @@ def cost(
     if as_json:
         tell_json(found)
     else:
-        show(found)
+        show(options.output(wide), found)

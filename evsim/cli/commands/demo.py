@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from evsim.base.screen import say
+from evsim.base.screen import course, say
 from evsim.base.shipped import shipped
+from evsim.cli import options as options
 from evsim.studies.job import Job, byte_count
 
 MEMORY = "512M"
+EXAMPLES = ("evsim demo", "evsim demo --all")
+All = options.flag("--all", panel=options.SIMULATED, help="every shipped network, side by side")
 
 
 def demo(
-    all_networks: Annotated[bool, typer.Option("--all", help="every shipped network")] = False,
+    all_networks: All = False,
+    wide: options.Wide = False,
 ) -> None:
     """Run a shipped network over the shipped handwritten digits."""
     from evsim.formats.data import open_data
@@ -23,17 +23,16 @@ def demo(
 
     with open_data(shipped("data") / "digits_test.h5") as data:
         if all_networks:
-            _compare(data)
+            _compare(data, wide)
             return
         job = Job(load(shipped("networks") / "digits-conv.h5"), data)
         job.simulate(None, byte_count(MEMORY))
-        show(job, {})
+        show(options.output(wide), job, {})
 
 
-def _compare(data) -> None:
+def _compare(data, wide: bool) -> None:
     """Run every shipped network and print them one below the other."""
     from evsim.chip.prices import DEFAULT, Profile, find
-    from evsim.cli import options as options
     from evsim.formats.network import load
     from evsim.reports import comparison as report
     from evsim.studies.compare import Comparison
@@ -43,8 +42,9 @@ def _compare(data) -> None:
     machine = options.checked_machine("direct", "clock", "recompute")
     profile, how = Profile.read(find(DEFAULT)), {"jobs": None, "memory": byte_count(MEMORY)}
     compared = Comparison(data, None, machine, profile, **how, quiet=False)
-    for number, network in enumerate(networks, 1):
-        say(f"{network.name}, {number} of {len(networks)}")
-        compared.add(network)
+    with course([network.timesteps or 64 for network in networks]):
+        for number, network in enumerate(networks, 1):
+            say(f"{network.name}, {number} of {len(networks)}")
+            compared.add(network)
     rows = [column.row for column in compared.columns]
-    report.overview(rows, networks, profile.title)
+    report.overview(options.output(wide), rows, networks, profile.title)

@@ -4,41 +4,97 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from evsim.base.errors import EvsimError, mismatch
-from evsim.base.screen import tell_json
+from evsim.base.screen import course, tell_json, waiting
+from evsim.cli import files
 from evsim.cli import options as options
 
-Bits = Annotated[int | None, typer.Option(help="of a weight", **options.whole("--bits", 2))]
-PotentialBits = Annotated[int | None, typer.Option(**options.whole("--potential-bits", 2))]
-CurrentBits = Annotated[int | None, typer.Option(**options.whole("--current-bits", 2))]
-ReadoutBits = Annotated[
-    int | None, typer.Option(help=r"of a readout \[int32]", **options.whole("--readout-bits", 2))
-]
-Overflow = Annotated[str | None, typer.Option(metavar="error|saturate|wrap")]
-OverflowAt = Annotated[str | None, typer.Option(metavar="commit|each_add")]
+EXAMPLES = (
+    "evsim quantize networks/digits-dense.h5 -o int8.h5 --bits 8 --data data/digits_test.h5",
+    "evsim quantize networks/digits-conv.h5 -o loihi.h5 --chip loihi",
+)
+PANEL = "Widths"
+Out = options.option(
+    Path, "-o", "--out", panel=options.OUTPUT, metavar="FILE", help="the network file to write"
+)
+Bits = options.option(
+    int | None,
+    panel=PANEL,
+    help="of a weight, with its sign",
+    default="weights are whole already",
+    **options.whole("--bits", 2),
+)
+PerChannel = options.flag(
+    "--per-channel", panel=PANEL, help="a unit for each channel of a layer, not one for all"
+)
+PotentialBits = options.option(
+    int | None,
+    panel=PANEL,
+    help="of a potential",
+    default="int32",
+    **options.whole("--potential-bits", 2),
+)
+CurrentBits = options.option(
+    int | None,
+    panel=PANEL,
+    help="of a sum of weights, before it reaches the potential",
+    default="int32",
+    **options.whole("--current-bits", 2),
+)
+ReadoutBits = options.option(
+    int | None,
+    panel=PANEL,
+    help="of a readout",
+    default="int32",
+    **options.whole("--readout-bits", 2),
+)
+Overflow = options.option(
+    str | None,
+    panel=PANEL,
+    metavar="error|saturate|wrap",
+    help="what a sum beyond its width becomes",
+    default="saturate",
+)
+OverflowAt = options.option(
+    str | None,
+    panel=PANEL,
+    metavar="commit|each_add",
+    help="when: once a timestep, or after each addition",
+    default="commit",
+)
+Chip = options.option(
+    str | None,
+    panel=PANEL,
+    metavar="NAME|FILE",
+    autocompletion=options.chips,
+    help="the chip whose widths, largest threshold and comparison hold where none is given",
+    default="none",
+)
+Data = options.option(
+    Path | None,
+    panel=options.SIMULATED,
+    metavar="DATA",
+    help="images or events to compare on: as it was, in integers, in these widths",
+    default="nothing is run",
+)
 DATA = ("samples", "timesteps", "seed", "jobs", "keep", "cluster")  # options that are of --data
 WIDTHS = ("current_bits", "readout_bits", "overflow", "overflow_at")  # of --potential-bits
 
 
 def quantize(
-    network: Annotated[Path, typer.Argument(help="network file", show_default=False)],
-    out: Annotated[Path, typer.Option("-o", "--out", help="network file to write")],
+    network: options.NetworkFile,
+    out: Out,
     bits: Bits = None,
-    per_channel: Annotated[bool, typer.Option("--per-channel")] = False,
+    per_channel: PerChannel = False,
     potential_bits: PotentialBits = None,
     current_bits: CurrentBits = None,
     readout_bits: ReadoutBits = None,
     overflow: Overflow = None,
     overflow_at: OverflowAt = None,
-    chip: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE", help="whose widths hold where none is given")
-    ] = None,
+    chip: Chip = None,
     coding: options.Coding = None,
-    data: Annotated[Path | None, typer.Option(help="images or events to compare on")] = None,
+    data: Data = None,
     samples: options.Samples = None,
     timesteps: options.Timesteps = None,
     seed: options.Seed = None,
@@ -47,13 +103,13 @@ def quantize(
     cluster: options.Cluster = None,
     cluster_writes: options.ClusterWrites = False,
     overwrite: options.Overwrite = False,
+    wide: options.Wide = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Fixed point: weights, thresholds and potentials as integers of declared widths."""
     from evsim.cluster import opened as opened_cluster
     from evsim.formats.data import open_data
-    from evsim.formats.guard import guarded
     from evsim.formats.network import load, save
     from evsim.studies.quantized import Comparison, described
 
@@ -61,17 +117,21 @@ def quantize(
     if chip is not None:
         _take_widths(chip, given)
     _check(given)
-    loaded = guarded(network, load)
-    with guarded(data, open_data) if data else contextlib.nullcontext() as opened:
-        made = _made(loaded, opened, given)
-        found = {"network": str(out), **described(made)}
+    loaded = files.opened(network, load, "NETWORK")
+    with files.opened(data, open_data, "DATA") if data else contextlib.nullcontext() as opened:
+        with waiting("making integers"):
+            made = _made(loaded, opened, given)
+        found = {"network": str(out), **described(made), "compare": given.get("compare")}
+        found["notes"] = given.get("notes", [])
         if data is not None:
             made.network.path = str(out)
             run = {name: given[name] for name in ("samples", "timesteps", "seed", "jobs")}
             silent = quiet or as_json
             options.check_writes(cluster_writes, keep)
             with opened_cluster(cluster, cluster_writes) as workers:
-                compared = Comparison(loaded, made, opened, run, silent, keep, workers)
+                runs = [1] * (2 + any(p.bounded for p in made.network.populations.values()))
+                with course(runs):
+                    compared = Comparison(loaded, made, opened, run, silent, keep, workers)
             found |= compared.as_dict()
     save(made.network, out, overwrite)
     if as_json:
@@ -79,7 +139,7 @@ def quantize(
     elif not quiet:
         from evsim.reports.widths import show
 
-        show(found)
+        show(options.output(wide), found)
 
 
 def _made(network, data, given: dict):
@@ -87,6 +147,7 @@ def _made(network, data, given: dict):
     from evsim.studies.quantized import fixed_point
 
     names = ("bits", "per_channel", "coding", "potential_bits", "potential_signed", *WIDTHS)
+    names += ("compare", "most_threshold")
     choices = {name: given[name] for name in names if given.get(name) is not None}
     if data is not None and data.images is None:
         choices["graded"] = data.events.graded
@@ -115,7 +176,22 @@ def _take_widths(chip: str, given: dict) -> None:
     elif numeric.weight is not None and given["bits"] is None:
         found = f"weights of {numeric.weight.bits} bits without a sign in profile {profile.name!r}"
         raise mismatch(found, "--bits beside it, with the sign", "--chip")
+    if numeric.threshold is not None:
+        widths["most_threshold"] = numeric.threshold.most
+    widths["compare"] = profile.schedule.compare
     given |= {name: value for name, value in widths.items() if given.get(name) is None}
+    given["notes"] = list(_left_broken(profile, given["bits"]))
+
+
+def _left_broken(profile, bits: int | None):
+    """What `evsim check` will call broken, as no integers of these widths settle it."""
+    width = profile.numeric.weight
+    if bits is not None and width is not None and not (width.signed and bits <= width.bits):
+        sign = "" if width.signed else ", unsigned"
+        yield (
+            f"weights of {bits} bits with a sign; {profile.name} has {width.bits} bits{sign}: "
+            f"evsim check calls weights beyond that broken"
+        )
 
 
 def _check(given: dict) -> None:

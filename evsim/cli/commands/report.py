@@ -10,18 +10,43 @@ import typer
 from evsim.chip.prices import DEFAULT
 from evsim.cli import options as options
 
+EXAMPLES = (
+    "evsim report r.h5 other.h5 -o page.html",
+    "evsim report r.h5 -o page.html --check loihi.json --prices loihi",
+)
+Page = options.option(
+    Path, "-o", "--out", panel=options.OUTPUT, metavar="FILE", help="the HTML page to write"
+)
+Checks = options.option(
+    list[Path] | None,
+    panel=options.OUTPUT,
+    metavar="FILE",
+    help="also show what evsim check --json printed into this file; again for another",
+    default="none",
+)
+Prices = options.option(
+    list[str] | None,
+    panel=options.COUNTED,
+    metavar="NAME|FILE",
+    autocompletion=options.chips,
+    help="the profile whose prices are taken; again for another",
+    default=DEFAULT,
+)
+Title = options.option(
+    str | None,
+    panel=options.OUTPUT,
+    metavar="TEXT",
+    help="the heading of the page",
+    default="the network's name",
+)
+
 
 def report(
     results: Annotated[list[Path], typer.Argument(help="result files", show_default=False)],
-    page: Annotated[Path, typer.Option("-o", "--out", help="HTML page to write")],
-    check: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="of evsim check --json, to show")
-    ] = None,
-    prices: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME|FILE", help=f"of actions; may be repeated \\[{DEFAULT}]"),
-    ] = None,
-    title: Annotated[str | None, typer.Option(help=r"of the page \[the network's name]")] = None,
+    page: Page,
+    check: Checks = None,
+    prices: Prices = None,
+    title: Title = None,
     accumulate: options.OwnAccumulate = None,
     update: options.OwnUpdate = None,
     input_machine: options.OwnInput = None,

@@ -3,18 +3,44 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from evsim.base.errors import mismatch
-from evsim.base.screen import tell_json
+from evsim.base.screen import say, tell_json
+from evsim.cli import files
 from evsim.cli import options as options
+from evsim.studies.chance import is_near_chance
 from evsim.studies.job import Job, byte_count
+
+EXAMPLES = (
+    "evsim run networks/digits-conv.h5 data/digits_test.h5 -T 32",
+    "evsim run networks/digits-conv.h5 data/digits_test.h5 --out r.h5 --record spikes",
+)
+Record = options.option(
+    str | None,
+    panel=options.OUTPUT,
+    metavar="NAME[,NAME...]",
+    help="what --out keeps beside the counts: any of spikes,trace,queues,ranges",
+    default="nothing",
+)
+Out = options.option(
+    Path | None,
+    panel=options.OUTPUT,
+    metavar="FILE",
+    help="write a result, which cost, report and info read",
+    default="none is written",
+)
+Convention = options.option(
+    list[str] | None,
+    panel=options.COUNTED,
+    metavar="TOOL",
+    autocompletion=lambda: _tools(),
+    help="also what this other tool would have counted; again for another",
+    default="none",
+)
 
 
 def run(
-    network: Annotated[Path, typer.Argument(help="network file", show_default=False)],
+    network: options.NetworkFile,
     data: options.DataFile,
     timesteps: options.Timesteps = None,
     coding: options.Coding = None,
@@ -26,23 +52,20 @@ def run(
     accumulate: options.Accumulate = "direct",
     update: options.Update = "clock",
     input_machine: options.InputMachine = "recompute",
-    record: Annotated[str | None, typer.Option(help="any of spikes,trace,queues,ranges")] = None,
-    out: Annotated[Path | None, typer.Option(help="write a result file")] = None,
-    convention: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TOOL", help="what it would have counted; again for another"),
-    ] = None,
+    record: Record = None,
+    out: Out = None,
+    convention: Convention = None,
     cluster: options.Cluster = None,
     cluster_writes: options.ClusterWrites = False,
     overwrite: options.Overwrite = False,
-    resume: Annotated[bool, typer.Option("--resume", help="go on with OUT.part")] = False,
+    resume: options.Resume = False,
+    wide: options.Wide = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Simulate, count, decide: a network over images or events."""
     from evsim.cluster import opened as opened_cluster
     from evsim.formats.data import open_data
-    from evsim.formats.guard import guarded
     from evsim.formats.network import load
     from evsim.reports.conventions import show as show_convention
     from evsim.reports.run import show
@@ -52,10 +75,13 @@ def run(
     tools = tuple(dict.fromkeys(convention or ()))
     for tool in tools:
         conventions.conventions(tool)
-    loaded = guarded(network, load)
+    loaded = files.opened(network, load, "NETWORK")
     if cluster_writes and out is None:
         raise mismatch("no --out", "the file whose part workers write", "--cluster-writes")
-    with guarded(data, open_data) as opened, opened_cluster(cluster, cluster_writes) as workers:
+    with (
+        files.opened(data, open_data, "DATA") as opened,
+        opened_cluster(cluster, cluster_writes) as workers,
+    ):
         if as_json:
             opened.begin_digest()
         job = Job(
@@ -77,12 +103,36 @@ def run(
         found = {"conventions": reported} if reported else {}
         if len(reported) == 1:
             found["convention"] = reported[0]
+        if not (quiet or as_json):
+            _say_guessing(job)
         if as_json:
             tell_json(job.summary(machine) | found)
         elif not quiet:
-            show(job, machine)
+            screen = options.output(wide)
+            show(screen, job, machine)
             for one in reported:
-                show_convention(one)
+                show_convention(screen, one)
+
+
+def _say_guessing(job: Job) -> None:
+    """Say what may be wrong where the accuracy is that of guessing."""
+    if job.labels is None:
+        return
+    outputs = job.network.populations[job.network.output].neurons
+    correct = int((job.run.predictions == job.labels).sum())
+    if is_near_chance(correct, job.run.count, outputs):
+        say(
+            f"this is guessing one of {outputs} classes: more timesteps (-T) may help; else see "
+            "whether evsim ann guesses as well, and convert with the --scale, --mean, --std and "
+            "--bgr of the training"
+        )
+
+
+def _tools() -> list[str]:
+    """The names of other tools, for a shell that completes one."""
+    from evsim.studies.other_tools import CONVENTIONS
+
+    return list(CONVENTIONS)
 
 
 def _recordings(record: str | None, out: Path | None) -> tuple[str, ...]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 
 from evsim.base.kernel import UNKEPT
-from evsim.base.screen import tell
+from evsim.base.screen import tell, waiting
 from evsim.cli import options as options
 from evsim.studies.job import announced_compilation
+
+EXAMPLES = ("evsim warm",)
 
 
 def warm(quiet: options.Quiet = False) -> None:
@@ -15,7 +17,7 @@ def warm(quiet: options.Quiet = False) -> None:
     from evsim.engine.warm import warm_up
 
     begin = time.perf_counter()
-    with announced_compilation(quiet) as announcer:
+    with waiting("loading kernels"), announced_compilation(quiet) as announcer:
         warm_up()
     if not quiet:
         seconds = time.perf_counter() - begin
