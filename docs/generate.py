@@ -278,8 +278,15 @@ def commands() -> str:
         )
         page.append(f"## evsim {name}\n\n{prose(command.help)}")
         page.append(f"```text\nevsim {name} {words} [OPTIONS]\n```".replace("  ", " "))
-        rows = [_option(parameter) for parameter in command.params if parameter.name != "help"]
-        page.append(table(("", "takes", "default", "what"), rows))
+        if command.epilog:
+            lines = [line.strip() for line in command.epilog.splitlines()]
+            shown = "\n".join(line for line in lines if line.startswith("evsim"))
+            page.append(f"```text\n{shown}\n```")
+        asked = [parameter for parameter in command.params if parameter.name != "help"]
+        panels = dict.fromkeys(parameter.rich_help_panel for parameter in asked)
+        for panel in panels:
+            rows = [_option(parameter) for parameter in asked if parameter.rich_help_panel == panel]
+            page.append(table((panel or "", "takes", "default", "what"), rows))
     return "\n\n".join(part.rstrip() for part in page if part) + "\n"
 
 
@@ -308,6 +315,8 @@ def _option(parameter) -> tuple[str, str, str, str]:
     default = parameter.default
     if parameter.required:
         shown = "**required**"
+    elif isinstance(parameter.show_default, str):
+        shown = prose(parameter.show_default)
     elif default in (None, False) or not isinstance(default, str | int | float):
         shown = "off" if parameter.is_flag else "none"
     else:
