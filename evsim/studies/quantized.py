@@ -53,7 +53,7 @@ def comparing(network: Network, compare: str) -> Network:
     """The network whose neurons fire where v >= (ge) or v > (gt) threshold."""
     populations = {
         name: replace(part, compare=compare)
-        if part.kind in KINDS and getattr(part, "compare", compare) != compare
+        if part.takes_width and getattr(part, "compare", compare) != compare
         else part
         for name, part in network.populations.items()
     }
