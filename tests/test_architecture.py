@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import os
 import re
 import subprocess
 import sys
@@ -130,8 +131,9 @@ def test_importing_evsim_imports_little():
 def test_a_command_can_end_before_anything_is_imported():
     """What comes before the handlers of signals takes milliseconds."""
     script = "import sys; import evsim.__main__; print(*sorted(sys.modules))"
+    plain = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}
     found = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=plain
     )
     loaded = set(found.stdout.split())
     assert {name for name in loaded if name.startswith("evsim")} == {

@@ -62,8 +62,8 @@ def main() -> int:
             print(name, summary(found[name]), file=sys.stderr, flush=True)
             if kept:
                 kept.write_text(json.dumps(found, indent=1))
-    text = markdown(found)
-    print(text)
+    text = markdown(found).rstrip() + "\n"
+    print(text, end="")
     if arguments.write:
         Path(arguments.write).write_text(text, encoding="utf-8")
     return 0
