@@ -25,7 +25,7 @@ class EvsimError(Exception):
     """
 
     def __init__(self, problem: str, place: str = "", file: str = ""):
-        self.problem, self.place, self.file = problem, place, str(file)
+        self.problem, self.place, self.file = problem, place, str(file or "")
         super().__init__(problem)
 
     def within(self, place: str = "", file: str = "") -> EvsimError:

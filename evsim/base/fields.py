@@ -220,6 +220,17 @@ class Part:
     def __init_subclass__(cls, **keywords):
         super().__init_subclass__(**keywords)
         cls.kind = cls.__module__.rpartition(".")[2]
+        cls.__repr__ = Part.__repr__  # else the decorator makes one that shows whole arrays
+
+    def __repr__(self) -> str:
+        """Its kind as Python exports it, and the fields that are not at their defaults."""
+        said = []
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray) or value != field.default:
+                same = isinstance(value, np.ndarray) and np.array_equal(value, field.default)
+                said += [] if same else [f"{field.name}={_short(value)}"]
+        return f"{self.kind.capitalize()}({', '.join(said)})"
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -248,6 +259,13 @@ class Part:
             if field.default is dataclasses.MISSING and name not in fields:
                 raise EvsimError(f"missing field {name!r}, required by kind {cls.kind!r}")
         return cls(**fields)
+
+
+def _short(value: Any) -> str:
+    """A value on a few characters: of an array that is long, its dtype and shape."""
+    if isinstance(value, np.ndarray) and value.size > 8:
+        return f"<{value.dtype} {value.shape}>"
+    return repr(value.tolist() if isinstance(value, np.ndarray) else value)
 
 
 def kinds(package: ModuleType, base: type) -> dict[str, type]:

@@ -19,6 +19,7 @@ SAME = 1.0  # seconds within which signals are one wish: impatient fingers, a sh
 
 _asked: tuple[int, float] | None = None  # the first signal, and when it came
 _raised = False  # as an exception
+_of_command = False  # the process is a command: else it is somebody's, who has more to do
 
 
 class Interruption(KeyboardInterrupt):
@@ -44,6 +45,8 @@ def was_raised() -> bool:
 
 def begin() -> None:
     """From here on a command that is starting ends at once: nothing is begun yet."""
+    global _of_command
+    _of_command = True
     sys.unraisablehook = _raise_again
     _handle(_leave)
 
@@ -133,8 +136,13 @@ def _note(number: int) -> None:
 
 
 def _again(number: int) -> None:
-    """A second signal ends the process, unless it is of the same wish as the first."""
+    """A second signal ends a command, unless it is of the same wish as the first.
+
+    Who called us from Python has more to do: there it is an Interruption.
+    """
     if time.monotonic() - _asked[1] > SAME:
+        if not _of_command:
+            raise Interruption
         _leave(number)
 
 

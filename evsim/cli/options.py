@@ -32,11 +32,6 @@ def names(metavar: str):
     return {"parser": lambda text: tuple(text.split(",")), "metavar": f"{metavar}[,{metavar}...]"}
 
 
-def is_asked(value) -> bool:
-    """Whether the value of an option was given: 0 was, though it equals False."""
-    return value is not None and value is not False
-
-
 def option(kind, *names: str, panel: str, help: str, default=None, **more):
     """An option of a type: `default` says what happens without it, where that is no value."""
     more |= {} if default is None else {"show_default": default}

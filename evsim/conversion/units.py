@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,6 +26,11 @@ def notes(units: Iterable[Unit]) -> dict[str, dict]:
         unit.population: {"x-layer": unit.layer, "x-scale": np.asarray(unit.scale, np.float32)}
         for unit in units
     }
+
+
+def as_kept(units: Iterable[Unit]) -> tuple[Unit, ...]:
+    """The units as a network file keeps them, scales rounded to float32."""
+    return tuple(replace(unit, scale=np.asarray(unit.scale, np.float32)) for unit in units)
 
 
 def stored(path) -> list[Unit]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -22,9 +23,18 @@ class Events:
     """
 
     def __init__(
-        self, sample, timestep, neuron, value=None, *, shape, samples, timesteps, graded=None
-    ):
-        self.columns = {"sample": sample, "timestep": timestep, "neuron": neuron}
+        self,
+        sample: Any,
+        timestep: Any,
+        neuron: Any,
+        value: Any = None,
+        *,
+        shape: Any,
+        samples: Any,
+        timesteps: Any,
+        graded: Any = None,
+    ) -> None:
+        self.columns: dict[str, Any] = {"sample": sample, "timestep": timestep, "neuron": neuron}
         if value is not None:
             self.columns["value"] = value
         self.shape = tuple(int(n) for n in np.ravel(_wholes(shape, "shape", 1, (1, 3))))
@@ -157,7 +167,7 @@ def _check_order(part: dict, bounds: dict, before: dict | None, start: int) -> N
         raise mismatch(f"{what} event {k}", expected)
 
 
-def _wholes(value, name: str, least: int, sizes: tuple[int, ...]) -> np.ndarray:
+def _wholes(value: Any, name: str, least: int, sizes: tuple[int, ...]) -> np.ndarray:
     value = np.asarray(value)
     if value.dtype.kind not in "iu" or value.size not in sizes or (value < least).any():
         expected = f"{' or '.join(map(str, sizes))} whole numbers of at least {least}"

@@ -36,7 +36,7 @@ class Queue:
     cores: Mapping[str, int] | None = None
     policies: Mapping[str, str] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.depth < 1:
             raise mismatch(self.depth, "at least 1", "depth")
         own = {f"policies/{source}": policy for source, policy in self.policies.items()}
@@ -75,8 +75,9 @@ class Queue:
         else:
             kept = place < np.repeat(room, arrived)
         offsets = np.concatenate([[0], kept.cumsum()])[events.offsets - first]
-        columns = (
-            None if c is None else np.append(c[first:last][kept], np.zeros(SPARE, c.dtype))
-            for c in (events.channels, events.values)
-        )
-        return Slice(*columns, offsets)
+
+        def some(column: np.ndarray) -> np.ndarray:
+            return np.append(column[first:last][kept], np.zeros(SPARE, column.dtype))
+
+        values = None if events.values is None else some(events.values)
+        return Slice(some(events.channels), values, offsets)

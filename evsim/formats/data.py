@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from evsim.base.errors import EvsimError, mismatch
+from evsim.base.overview import Overview, Shown
 from evsim.engine.events import Events
 from evsim.formats import _hdf5 as hdf5
 from evsim.formats import sources
@@ -21,7 +24,7 @@ READ = 8 << 20  # bytes of images read in one go
 class Images:
     """The images of a file, read by slices: `images[:100]` is an array of raw values."""
 
-    def __init__(self, dataset, path: str, first: int = 0, last: int | None = None):
+    def __init__(self, dataset: Any, path: str, first: int = 0, last: int | None = None):
         self.dataset, self.path, self.first = dataset, path, first
         self.last = dataset.shape[0] if last is None else last
         self.shape, self.dtype = (self.last - first, *dataset.shape[1:]), dataset.dtype
@@ -35,7 +38,7 @@ class Images:
         first, last, _ = samples.indices(len(self))
         return Images(self.dataset, self.path, self.first + first, self.first + last)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> np.ndarray:
         if isinstance(index, slice):
             first, last, step = index.indices(len(self))
             return self._read(self.first + first, self.first + max(first, last))[::step]
@@ -61,22 +64,43 @@ class Images:
             raise hdf5.damaged(error, "/images").within(file=self.path) from None
 
 
-class Data:
+class Data(Shown):
     """Open data: `images` or `events` (the other is None), `labels` or None.
 
     `kind`: what was read, in words; `classes`: the names of the labels 0, 1, ... where they have
     some. `file`: the open file, of a data file.
     """
 
-    def __init__(self, path: str, kind: str, origin: Origin, close):
+    def __init__(self, path: str, kind: str, origin: Origin, close: Callable[[], None]):
         self.path, self.kind, self.origin, self._close = path, kind, origin, close
-        self.images = self.events = self.labels = self.file = None
+        self.images: Images | None = None
+        self.events: Events | None = None
+        self.labels: np.ndarray | None = None
+        self.file: Any = None
         self.classes: list[str] = []
+
+    def overview(self) -> Overview:
+        """What each sample is, how many there are, and how many of each class."""
+        held = self.inputs
+        size = " x ".join(map(str, held.shape[1:] if self.events is None else held.shape))
+        what = "images"
+        if self.events is not None:
+            what = f"events, {self.events.timesteps} timesteps"
+        title = f"{self.path or self.kind}: {self.samples:,} samples, {what} of {size}"
+        if self.labels is None:
+            return Overview(title, notes=["no labels"])
+        classes, counts = np.unique(self.labels, return_counts=True)
+        names = dict(enumerate(self.classes))
+        rows = [
+            (names.get(one, str(one)), count)
+            for one, count in zip(classes.tolist(), counts.tolist(), strict=True)
+        ]
+        return Overview(title, ("class", "samples"), rows)
 
     @property
     def samples(self) -> int:
         """How many samples there are."""
-        return len(self.events if self.images is None else self.images)
+        return len(self.inputs)
 
     @property
     def sha256(self) -> str:
@@ -97,7 +121,9 @@ class Data:
     @property
     def inputs(self) -> Images | Events:
         """What is simulated: the images, or the events."""
-        return self.events if self.images is None else self.images
+        held = self.events if self.images is None else self.images
+        assert held is not None
+        return held
 
     def close(self) -> None:
         """Close the file; images and events cannot be read any more."""
@@ -107,11 +133,11 @@ class Data:
     def __enter__(self) -> Data:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
-def open_data(path) -> Data:
+def open_data(path: Any) -> Data:
     """Open data: a data file, or a source of another kind, with options behind its path.
 
     `path`: such as data.h5, photos::size=224x224,gray or Test.zip::bin=500. Nothing is copied and
@@ -139,7 +165,7 @@ def open_data(path) -> Data:
             raise
 
 
-def source_of(path):
+def source_of(path: Any) -> Any:
     """The kind of a source that is no data file; None where it is one, or no kind at all."""
     place, _ = sources.split(path)
     if os.path.isdir(place):
@@ -151,7 +177,7 @@ def source_of(path):
             return sources.claimed(place, frozenset(file))
 
 
-def _source(path: str, place: str, kind, options) -> Data:
+def _source(path: str, place: str, kind: Any, options: Any) -> Data:
     with sources.reading(place):
         origin = Origin(place, lambda: kind.files(Path(place), options), options.given)
     content = sources.opened(kind, place, options, origin.names)
@@ -168,7 +194,7 @@ def _source(path: str, place: str, kind, options) -> Data:
         raise error.within(file=place) from None
 
 
-def _data_file(file, path: str, origin: Origin) -> Data:
+def _data_file(file: Any, path: str, origin: Origin) -> Data:
     data = Data(path, FORMAT, origin, file.close)
     data.file, present = file, hdf5.names(file)
     if "format" in file.attrs or "version" in file.attrs:
@@ -189,7 +215,7 @@ def _data_file(file, path: str, origin: Origin) -> Data:
     return data
 
 
-def _checked(rows, path: str) -> Images:
+def _checked(rows: Any, path: str) -> Images:
     """The images of a dataset, or of what is read like one, if they are some."""
     if rows.dtype != np.uint8 and rows.dtype.kind != "f":
         raise mismatch(f"dtype {rows.dtype}", "uint8 or float", "/images")
@@ -201,7 +227,7 @@ def _checked(rows, path: str) -> Images:
     return Images(rows, path)
 
 
-def _labels(file, samples: int) -> np.ndarray:
+def _labels(file: Any, samples: int) -> np.ndarray:
     labels = hdf5.checked(file["labels"], "/labels")
     if labels.dtype.kind not in "iu":
         raise mismatch(f"dtype {labels.dtype}", "integers", "/labels")
@@ -210,7 +236,7 @@ def _labels(file, samples: int) -> np.ndarray:
     return labels[()].astype(np.int64)
 
 
-def _events(group) -> Events:
+def _events(group: Any) -> Events:
     present = hdf5.names(group)
     columns = {}
     for name in ("sample", "timestep", "neuron", "value"):

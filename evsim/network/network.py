@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from evsim.base.arrays import address
 from evsim.base.errors import EvsimError, mismatch, nearest
+from evsim.base.overview import Overview, Shown
 from evsim.codings import codings
 from evsim.network.graph import origin, stages
 from evsim.network.schedule import schedule
 from evsim.neurons import Neurons
-from evsim.synapses import Synapses
+from evsim.synapses import Connections, Synapses
 
 WORDS = ("coding", "name", "description", "source")
 COUNTS = {"timesteps": 1, "window": 2, "seed": 0}
 POSITIONS = ("indices", "indptr")  # of sparse weights: no parameters
+SAID = ("coding", "timesteps", "window", "ann_accuracy")  # where a network shows itself
 ATTRIBUTES = (*WORDS, *COUNTS, "classes", "ann_accuracy")
 
 
-class Network:
+class Network(Shown):
     """Populations and sets by name, an input population and an output population.
 
     `input` and `output` may be left out where only one population can be meant: the only one of
@@ -32,6 +36,12 @@ class Network:
     Raises EvsimError with the place of what does not fit.
     """
 
+    path: str | None = None  # of its file
+    sha256: str | None = None
+    units: tuple = ()  # of a converted network: the layers that its populations stand for
+    notes: tuple[str, ...] = ()  # what was decided where it was read or converted
+    made: Mapping | None = None  # what was said where it was converted or brought to integers
+
     def __init__(
         self,
         populations: dict[str, Neurons],
@@ -39,8 +49,8 @@ class Network:
         *,
         input: str | None = None,
         output: str | None = None,
-        **attributes,
-    ):
+        **attributes: Any,
+    ) -> None:
         self.populations = MappingProxyType(dict(sorted(populations.items())))
         self.synapses = MappingProxyType(dict(sorted(synapses.items())))
         self.input = input or self._only("input")
@@ -51,22 +61,42 @@ class Network:
         self._check_passing()
         parts = self.populations, self.synapses
         self.schedule = schedule(*parts, self.input, self.attributes.get("window"))
-        if self.last_window_end is not None:
+        if self.schedule is not None and self.last_window_end is not None:
             self.attributes = MappingProxyType(self.attributes | {"window": self.schedule.window})
         self.connections = MappingProxyType(dict(self._connect()))
         self.stages = stages(self.populations, self.synapses)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple:
         """What makes the same network in another process."""
         files = {name: vars(self)[name] for name in ("path", "sha256") if name in vars(self)}
         ends = self.input, self.output
         own = dict(self.populations), dict(self.synapses), *ends, dict(self.attributes), files
         return _again, own
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         if name in ATTRIBUTES:
             return self.attributes.get(name)
         raise AttributeError(f"a network has no attribute {name!r}")
+
+    def overview(self) -> Overview:
+        """Every part: its kind, its shape or its ends, and its neurons or synapses."""
+        rows: list[tuple] = []
+        for name in self.order:
+            if name in self.populations:
+                part = self.populations[name]
+                shape = " x ".join(map(str, part.shape))
+                rows.append((name, part.kind, shape, part.neurons, None))
+            else:
+                set_ = self.synapses[name]
+                ends = f"{set_.source} -> {set_.target}"
+                count = int(self.connections[name].fan_out.sum())
+                rows.append((name, set_.kind, ends, None, count))
+        neurons = sum(part.neurons for part in self.populations.values())
+        title = f"{self.name or self.path or 'network'}: {len(self.populations)} populations, "
+        title += f"{neurons:,} neurons, {self.synapse_count:,} synapses"
+        about = (f"{key} {self.attributes[key]}" for key in SAID if key in self.attributes)
+        columns = "part", "kind", "shape or ends", "neurons", "synapses"
+        return Overview(title, columns, rows, [", ".join(about)] if self.attributes else ())
 
     def _only(self, kind: str) -> str:
         found = [name for name, part in self.populations.items() if part.kind == kind]
@@ -122,7 +152,7 @@ class Network:
                 found = f"{len(sets)} sets into it" + "".join(f", of kind {s.kind!r}" for s in sets)
                 raise mismatch(found, "one set of kind 'pool'", f"populations/{name}")
 
-    def _connect(self):
+    def _connect(self) -> Iterator[tuple[str, Connections]]:
         for name, part in self.synapses.items():
             source, target = self.ends(part)
             try:
@@ -180,7 +210,7 @@ class Network:
     @property
     def last_window_end(self) -> int | None:
         """The timesteps of a run, where populations send their first spikes in windows."""
-        return self.schedule and self.schedule.first_spikes_end
+        return None if self.schedule is None else self.schedule.first_spikes_end
 
     def origin(self, name: str) -> str:
         """The population whose events these are: what a max pool hands on are its source's."""
@@ -215,7 +245,7 @@ class Network:
                 value = getattr(part, field.name)
                 if isinstance(value, np.ndarray):
                     found.update(repr((field.name, value.dtype.str, value.shape)).encode())
-                    found.update(np.ascontiguousarray(value))
+                    found.update(np.ascontiguousarray(value).data)
                 else:
                     found.update(repr((field.name, value)).encode())
         return found.hexdigest()
@@ -231,7 +261,9 @@ class Network:
         return parts
 
 
-def _again(populations, synapses, input, output, attributes: dict, files: dict) -> Network:
+def _again(
+    populations: dict, synapses: dict, input: str, output: str, attributes: dict, files: dict
+) -> Network:
     found = Network(populations, synapses, input=input, output=output, **attributes)
     vars(found).update(files)
     return found

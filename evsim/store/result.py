@@ -85,12 +85,13 @@ class ResultStore(Store):
         return hdf5.damaged(error).within(file=str(self.folder))
 
 
-def save(run, path, overwrite: bool = False, labels=None) -> None:
+def save(run, path, overwrite: bool = False, labels=None, paths: dict | None = None) -> None:
     """Write the result file of a run that is in memory; EvsimError where one is there already.
 
-    `overwrite`: it is replaced. `labels`: of its samples, or None.
+    `overwrite`: it is replaced. `labels`: of its samples, or None. `paths`: `data_path` and
+    `data_sha256`, where the data are of a file.
     """
-    store = ResultStore(path, run, {}, lambda line: None, labels, overwrite)
+    store = ResultStore(path, run, paths or {}, lambda line: None, labels, overwrite)
     try:
         for sample in run.finished:
             store.append(sample)

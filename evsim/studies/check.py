@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from evsim.base.screen import more_runs
+from evsim.base.screen import course, more_runs, waiting
 from evsim.chip.fits import NOT_SIMULATED, Finding, bits_of, fit, within
 from evsim.chip.latency import Timing
 from evsim.chip.placement import Load, Placement
@@ -16,11 +16,13 @@ from evsim.chip.prices import price
 from evsim.chip.profile import Profile
 from evsim.chip.profile.amounts import high
 from evsim.chip.profile.queues import Queue
+from evsim.chip.restrict import narrowed, queue_of
 from evsim.chip.weight_reads import Traffic
 from evsim.counting.widths import sums_of
 from evsim.engine.sample import Sample
 from evsim.studies.claims import Claim
 from evsim.studies.job import Job
+from evsim.studies.quantized import widest
 
 RECORD = ("queues", "spikes", "arrivals", "ranges")
 
@@ -265,6 +267,47 @@ class Check:
             "memory": self.traffic.as_dict(),
             "values": {k: v for k, v in self.values.items() if k not in left_out},
         }
+
+
+def checked(
+    network,
+    data,
+    profile: Profile,
+    placement: Placement,
+    *,
+    claims=(),
+    samples: str | None = None,
+    jobs: int | None = None,
+    memory: int,
+    quiet: bool,
+    folder=None,
+    cluster=None,
+    **choices,
+) -> Check:
+    """The check of a network on open data; `claims` as texts, beside those of the profile.
+
+    `choices`: timesteps, coding, seed, dtype. Finished samples are kept in `folder`. Raises
+    EvsimError.
+    """
+    parsed = [Claim(text) for text in (*profile.claims, *claims)]
+    queue_name, queue = queue_of(profile, placement)
+    limits = {"record": RECORD, "queue": queue}
+
+    def simulated(samples: str | None, folder=None) -> Check:
+        with waiting("taking over the limits of the chip"):
+            free = Job(widest(network), data, samples=samples, **choices)
+            narrow, floats = narrowed(network, profile.numeric, free.settings.graded_input)
+            limited = Job(narrow, data, samples=samples, **limits, **choices)
+        check = Check(limited, free, profile, placement, parsed, floats, queue_name)
+        first, count = limited.settings.first_sample, limited.settings.samples
+        if parsed and count > 1:  # do they name what there is?
+            _ = simulated(f"{first}:{first + 1}").findings
+        more_runs([count])
+        check.simulate(jobs, memory, quiet, folder, cluster)
+        return check
+
+    with course():
+        return simulated(samples, folder)
 
 
 def _outcome(job: Job) -> dict:

@@ -10,7 +10,7 @@ from evsim.base import screen
 from evsim.base.errors import mismatch
 from evsim.chip.prices import Profile, microjoule, price
 from evsim.chip.profile.amounts import high, quotient
-from evsim.conversion.units import stored
+from evsim.conversion.units import Unit, stored
 from evsim.counting.described import role_of
 from evsim.counting.facts import NEURON
 from evsim.engine.totals import Decisions, Totals
@@ -83,23 +83,23 @@ class Comparison:
             self.right = predictions == self.labels
             self.ann["accuracy"] = float(self.right.mean())
 
-    def add(self, network: Network, **choices) -> None:
-        """Run a network over the samples."""
-        units = stored(network.path) if self.right is not None else []
+    def add(self, network: Network, label: str | None = None, **choices) -> None:
+        """Run a network over the samples; `label`: what it is called, else by its path."""
+        units = _units(network) if self.right is not None else []
         record = ("rates",) if units else ()
         job = Job(network, self.data, samples=self.samples, record=record, **choices)
         diagnosis = None
         if units:
             images = self.data.images.part(self.some)
             diagnosis = Diagnosis(self.model, network, units, images, job.labels)
-            self.diagnoses[network.path] = diagnosis
+            self.diagnoses[label or network.path] = diagnosis
         self._simulate(job, diagnosis)
         if diagnosis:
             diagnosis.finish()
         column = Column(
             network,
             choices,
-            self._row(job, diagnosis),
+            self._row(job, diagnosis, label or network.path),
             job.run.decisions,
             runs={job.settings.timesteps: self._costs(job.run)},
             may_be_shortened=network.window is None,
@@ -110,9 +110,9 @@ class Comparison:
         store = self.folder and job.folder_store(self.folder, self.how["quiet"])
         job.simulate(**self.how, observer=observer, store=store)
 
-    def _row(self, job: Job, diagnosis: Diagnosis | None) -> dict:
+    def _row(self, job: Job, diagnosis: Diagnosis | None, label: str) -> dict:
         run = job.run
-        row = {"network": job.network.path, "accuracy": None}
+        row = {"network": label, "accuracy": None}
         row |= {"timesteps": job.settings.timesteps}
         row |= {"timesteps_to_final": None, "timesteps_to_best": None}
         row |= self._costs(run) | {"seconds": run.seconds}
@@ -253,6 +253,11 @@ class Comparison:
         found = {"data": data, "samples": count, "first_sample": first, "ann": self.ann}
         found |= {"profile": self.profile.name, "matched_accuracy": self.matched}
         return found | {"networks": [column.row for column in self.columns]}
+
+
+def _units(network: Network) -> list[Unit]:
+    """The units of a converted network: in memory, or in its file."""
+    return list(network.units) or (stored(network.path) if network.path else [])
 
 
 def relative(row: dict, first: dict) -> dict:

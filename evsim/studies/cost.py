@@ -198,6 +198,14 @@ class Cost:
         return total
 
 
+def described(stored: StoredRun, name: str, profiles: list[Profile], machine: dict) -> dict:
+    """What the command `cost` prints as JSON of a stored run, whose file has a name."""
+    costs = Cost(stored, **machine)
+    chips = [costs.of(profile) for profile in profiles]
+    found = {key: stored.settings[key] for key in ("name", "network_path", "timesteps")}
+    return {"result": name, "samples": costs.samples, **found, "chips": chips}
+
+
 def _total(counts: dict) -> Counter:
     """How often each action was done, updates too."""
     total = Counter()

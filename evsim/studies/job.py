@@ -13,7 +13,6 @@ from evsim.base import screen
 from evsim.base.errors import EvsimError, Parameter, mismatch
 from evsim.base.interruption import Handling
 from evsim.cluster import cluster_of
-from evsim.counting.widths import sums_of
 from evsim.engine.plan import Plan
 from evsim.engine.settings import settle
 from evsim.engine.simulation import Stopped
@@ -22,6 +21,7 @@ from evsim.engine.totals import Totals
 from evsim.formats.result import header_of
 from evsim.store import Store, identity
 from evsim.store.result import ResultStore
+from evsim.studies.summary import latency, summary
 
 
 class Interrupted(Exception):
@@ -204,37 +204,11 @@ class Job:
     @property
     def latency(self) -> dict[str, int]:
         """How many timesteps a sample takes, and after how many the next may follow it."""
-        timesteps = self.settings.timesteps
-        return {"timesteps": timesteps, "pipelined": self.network.period(timesteps)}
+        return latency(self.run)
 
     def summary(self, machine: dict) -> dict:
         """What the command `run` prints as JSON."""
-        run, settings = self.run, self.settings
-        labelled = self.labels is not None
-        return {
-            "network": {"path": self.network.path, "sha256": self.network.sha256},
-            "data": {"path": self.data.path, "sha256": self.data.sha256},
-            "samples": run.count,
-            "first_sample": settings.first_sample,
-            "timesteps": settings.timesteps,
-            "latency": self.latency,
-            "seed": settings.seed,
-            "dtype": settings.dtype,
-            "coding": settings.coding,
-            "accuracy": run.accuracy if labelled else None,
-            "accuracy_by_timestep": (run.accuracy_by_timestep.tolist() if labelled else None),
-            "predictions": run.predictions.tolist(),
-            "synapses": self.network.synapse_count,
-            "seconds": run.seconds,
-            "work": {
-                name: {
-                    fact: int(n.max() if fact == "peak" else n.sum()) for fact, n in facts.items()
-                }
-                for name, facts in run.work.items()
-            },
-            "counts": run.counts(**machine),
-            **({"widths": sums_of(run)} if run.ranges else {}),
-        }
+        return summary(self.run, self.data, machine)
 
 
 def interrupting(stop: threading.Event):

@@ -6,12 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 
+from evsim.base.errors import EvsimError, Parameter, mismatch
+from evsim.base.screen import course
+from evsim.chip.profile import Profile
+from evsim.chip.restrict import widths_of
 from evsim.conversion.integers import Quantized, bounded, graded_input, quantize, rebuilt
 from evsim.counting.widths import sums_of
 from evsim.network.network import Network
 from evsim.studies.job import Job, byte_count
 
 WIDEST = 32
+DATA = ("samples", "timesteps", "seed", "jobs", "keep", "cluster")  # options that are of --data
+WIDTHS = ("current_bits", "readout_bits", "overflow", "overflow_at")  # of --potential-bits
 
 
 def fixed_point(
@@ -88,8 +94,11 @@ def widest(network: Network) -> Network:
     return made
 
 
-def described(made: Quantized) -> dict:
-    """What is said of a network in fixed point: populations with their units and thresholds."""
+def described(made: Quantized, given: dict) -> dict:
+    """What is said of a network in fixed point: populations with their units and thresholds.
+
+    `given`: the choices it was made with, as `take_widths` completes them.
+    """
     network, rows = made.network, []
     for name, unit in made.units.items():
         part = network.populations[name]
@@ -105,7 +114,69 @@ def described(made: Quantized) -> dict:
                 "bits": part.potential_bits,
             }
         )
-    return {"coding": network.coding, "floats": made.floats, "units": rows}
+    said = {"coding": network.coding, "floats": made.floats, "units": rows}
+    return said | {"compare": given.get("compare"), "notes": given.get("notes", [])}
+
+
+def made_of(network: Network, data, given: dict) -> Quantized:
+    """The network in fixed point; an error names the option that it comes from."""
+    names = ("bits", "per_channel", "coding", "potential_bits", "potential_signed", *WIDTHS)
+    names += ("compare", "most_threshold")
+    choices = {name: given[name] for name in names if given.get(name) is not None}
+    if data is not None and data.images is None:
+        choices["graded"] = data.events.graded
+    try:
+        return fixed_point(network, **choices)
+    except EvsimError as error:
+        option = error.place.rpartition("/")[2]
+        if given.get(option) is not None:
+            raise EvsimError(error.problem, Parameter(option)) from None
+        raise error.within(file=network.path) from None
+
+
+def take_widths(profile: Profile, given: dict) -> None:
+    """Take over the widths of a chip for options that are not given."""
+    numeric = profile.numeric
+    widths = widths_of(numeric)
+    if numeric.membrane is None:
+        expected = "a profile with [numeric.membrane]"
+        raise mismatch(
+            f"no widths of potentials in profile {profile.name!r}", expected, Parameter("chip")
+        )
+    widths["potential_bits"] = numeric.membrane.bits
+    if numeric.weight is not None and numeric.weight.signed:
+        widths["bits"] = numeric.weight.bits
+    elif numeric.weight is not None and given["bits"] is None:
+        found = f"weights of {numeric.weight.bits} bits without a sign in profile {profile.name!r}"
+        raise mismatch(found, "`bits` beside it, with the sign", Parameter("chip"))
+    if numeric.threshold is not None:
+        widths["most_threshold"] = numeric.threshold.most
+    widths["compare"] = profile.schedule.compare
+    given |= {name: value for name, value in widths.items() if given.get(name) is None}
+    given["notes"] = list(_left_broken(profile, given["bits"]))
+
+
+def _left_broken(profile: Profile, bits: int | None):
+    """What `evsim check` will call broken, as no integers of these widths settle it."""
+    width = profile.numeric.weight
+    if bits is not None and width is not None and not (width.signed and bits <= width.bits):
+        sign = "" if width.signed else ", unsigned"
+        yield (
+            f"weights of {bits} bits with a sign; {profile.name} has {width.bits} bits{sign}: "
+            f"evsim check calls weights beyond that broken"
+        )
+
+
+def check_given(given: dict) -> None:
+    """Raise an error for options that do not belong together."""
+    if given["bits"] is None and given["potential_bits"] is None:
+        raise mismatch("none", "the bits of weights, or `potential_bits`", Parameter("bits"))
+    if given["bits"] is None and given["per_channel"]:
+        raise mismatch("no `bits`", "the bits of weights", Parameter("per_channel"))
+    for names, needed in ((WIDTHS, "potential_bits"), (DATA, "data")):
+        for name in names:
+            if given[name] is not None and given[needed] is None:
+                raise mismatch(f"no `{needed}`", "it", Parameter(name))
 
 
 class Comparison:
@@ -126,18 +197,16 @@ class Comparison:
         self.jobs = {}
         wide = widest(made.network)  # itself, where nothing has a width
         bounded = any(part.bounded for part in made.network.populations.values())
-        for name, one in (
-            ("as it was", network),
-            ("integers without overflow", wide),
-            ("integers of these widths", made.network),
-        ):
-            if name == "integers of these widths" and not bounded:
-                continue
-            job = Job(one, data, record=("ranges",), **choices)
-            store = folder and job.folder_store(folder, quiet)
-            how = {"quiet": quiet, "cluster": cluster}
-            job.simulate(jobs, byte_count("512M"), store=store, **how)
-            self.jobs[name] = job
+        networks = {"as it was": network, "integers without overflow": wide}
+        if bounded:
+            networks["integers of these widths"] = made.network
+        with course([1] * len(networks)):
+            for name, one in networks.items():
+                job = Job(one, data, record=("ranges",), **choices)
+                store = folder and job.folder_store(folder, quiet)
+                how = {"quiet": quiet, "cluster": cluster}
+                job.simulate(jobs, byte_count("512M"), store=store, **how)
+                self.jobs[name] = job
 
     def as_dict(self) -> dict:
         """Accuracy, spikes and overflows of each, and of every population sums and widths."""

@@ -16,12 +16,12 @@ from benchmarks.imagenet import LARGE, STEPS
 from benchmarks.table import Row
 from benchmarks.timing import child
 from benchmarks.workload import TIMESTEPS, events, poisson, thresholds
+from evsim import run
 from evsim.cluster import opened
 from evsim.cluster.driver import LOOK, LOOK_EACH, Driver
 from evsim.cluster.slices import SECONDS
 from evsim.engine.settings import settle
 from evsim.engine.totals import Totals
-from evsim.runs import run
 from evsim.store import Store
 from evsim.store.samples import arrays_of
 

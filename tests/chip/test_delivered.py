@@ -24,7 +24,7 @@ from evsim.engine.queue import Queue
 from evsim.engine.settings import settle, values_of
 from evsim.engine.simulation import Simulation
 from evsim.engine.workspace import Workspace
-from evsim.runs import Run
+from evsim.interface.runs import Run
 from evsim.studies.check import RECORD
 
 ANY_QUEUE = st.one_of(

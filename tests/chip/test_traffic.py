@@ -19,7 +19,7 @@ from evsim.chip.weight_reads import Moved, Traffic, words
 from evsim.engine.plan import Plan
 from evsim.engine.settings import settle
 from evsim.engine.threads import simulate as simulate_all
-from evsim.runs import Run
+from evsim.interface.runs import Run
 
 
 def words_of(length, bits, word_bits):

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from evsim.base.errors import mismatch
 from evsim.base.screen import say, tell, tell_json
 from evsim.cli import files
 from evsim.cli import model_options as model_options
 from evsim.cli import options as options
 from evsim.studies.chance import is_near_chance
-from evsim.studies.job import announced_compilation, counted, sample_range
 
 EXAMPLES = ("evsim ann model.h5 test.h5 --mean 0.5 --std 0.25",)
 Passes = options.option(
@@ -45,27 +43,15 @@ def ann(
     drawn = {"seed": seed, "passes": passes}
     drawn = {name: value for name, value in drawn.items() if value is not None}
     from evsim.formats.data import open_data
+    from evsim.studies.artificial import decided, verdict
 
     silent = quiet or as_json
     reading = model_options.artificial(model, **asked)
-    with files.opened(data, open_data, "DATA") as opened, model_options.of_data(data):
-        if opened.images is None:
-            raise mismatch("events", "images", "/events").within(file=str(data))
-        some = sample_range(samples, opened.samples)
-        count = some.stop - some.start
-        with announced_compilation(silent), counted("samples", count, silent) as finished:
-            predictions = reading.content.predictions(
-                opened.images.part(some),
-                first_sample=some.start,
-                jobs=jobs,
-                finished=finished,
-                **drawn,
-            )
-        opened.verify()
-        labels = None if opened.labels is None else opened.labels[some]
+    with files.opened(data, open_data, "DATA") as opened:
+        predictions, labels = decided(reading.content, opened, samples, silent, jobs=jobs, **drawn)
     model_options.tell(reading, silent)
-    correct = None if labels is None else int((predictions == labels).sum())
-    accuracy = None if labels is None else correct / count
+    found = verdict(predictions, labels)
+    correct, count = found["correct"], found["samples"]
     outputs = int(np.prod(reading.content.shapes[reading.content.output]))
     if correct is not None and not silent and is_near_chance(correct, count, outputs):
         say(
@@ -73,10 +59,9 @@ def ann(
             "--scale, --mean, --std and --bgr say how (--flip-kernels: Theano wrote the file)"
         )
     if as_json:
-        found = {"samples": count, "correct": correct, "accuracy": accuracy}
-        tell_json(found | {"predictions": predictions.tolist()})
+        tell_json(found)
     elif not quiet:
         right = "no labels"
         if labels is not None:
-            right = f"accuracy {100 * accuracy:.2f} % ({correct} right)"
+            right = f"accuracy {100 * found['accuracy']:.2f} % ({correct} right)"
         tell(f"{model}: {count} samples, {right}")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from evsim.base.errors import mismatch
-from evsim.base.screen import course, more_runs, tell_json, waiting
+from evsim.base.screen import tell_json, waiting
 from evsim.cli import files, translate
 from evsim.cli import options as options
 
@@ -61,16 +61,17 @@ def check(
     quiet: options.Quiet = False,
 ) -> None:
     """Do the assumptions about a chip hold for this network on these data?"""
+    given = dict(locals())
+    from evsim.chip.restrict import placed
     from evsim.formats.network import load
     from evsim.reports.answer import Answer, answer
     from evsim.reports.check import show, show_capacity
     from evsim.studies.capacity import Capacity
 
-    given = dict(locals())
     profile = options.profile(chip, "chip")
     loaded = files.opened(network, load, "NETWORK")
     with waiting("placing neurons on cores"):
-        placement = _placed(loaded, profile, placing)
+        placement = placed(loaded, profile, placing)
     if data is None:
         for name in OF_DATA:
             if given[name] is not None:
@@ -91,56 +92,22 @@ def check(
         raise typer.Exit(1)
 
 
-def _placed(network, profile, placing: str):
-    """The neurons of the network on the cores of the chip."""
-    from evsim.base.errors import EvsimError
-    from evsim.chip.restrict import placed
-
-    try:
-        return placed(network, profile, placing)
-    except EvsimError as error:
-        place = {"placing": "--placing"}.get(error.place, error.place)
-        raise EvsimError(error.problem, place, error.file) from None
-
-
 def _simulated(network, placement, profile, given: dict):
     """The check of a run over data."""
-    from evsim.chip.restrict import narrowed, queue_of
     from evsim.cluster import opened as opened_cluster
     from evsim.formats.data import open_data
-    from evsim.studies.check import RECORD, Check
-    from evsim.studies.claims import Claim
-    from evsim.studies.job import Job, byte_count
-    from evsim.studies.quantized import widest
+    from evsim.studies.check import checked
+    from evsim.studies.job import byte_count
 
-    claims = [Claim(text) for text in (*profile.claims, *(given["claim"] or []))]
-    queue_name, queue = queue_of(profile, placement)
-    limits = {"record": RECORD, "queue": queue}
-    choices = {name: given[name] for name in ("timesteps", "coding", "seed", "dtype")}
-    writes, keep = given["cluster_writes"], given["keep"]
-    silent = given["quiet"] or given["as_json"]
-    options.check_writes(writes, keep)
-    memory = byte_count(given["memory"])
+    options.check_writes(given["cluster_writes"], given["keep"])
+    how = {name: given[name] for name in ("timesteps", "coding", "seed", "dtype")}
+    how |= {"samples": given["samples"], "jobs": given["jobs"], "folder": given["keep"]}
+    how |= {"claims": given["claim"] or (), "memory": byte_count(given["memory"])}
+    how["quiet"] = given["quiet"] or given["as_json"]
     with (
         files.opened(given["data"], open_data, "DATA") as opened,
-        opened_cluster(given["cluster"], writes) as workers,
-        course(),
+        opened_cluster(given["cluster"], given["cluster_writes"]) as workers,
     ):
         if given["as_json"]:
             opened.begin_digest()
-
-        def simulated(samples: str | None, keep: Path | None = None) -> Check:
-            with waiting("taking over the limits of the chip"):
-                free = Job(widest(network), opened, samples=samples, **choices)
-                graded = free.settings.graded_input
-                narrow, floats = narrowed(network, profile.numeric, graded)
-                limited = Job(narrow, opened, samples=samples, **limits, **choices)
-            checked = Check(limited, free, profile, placement, claims, floats, queue_name)
-            first, count = limited.settings.first_sample, limited.settings.samples
-            if claims and count > 1:  # do they name what there is?
-                _ = simulated(f"{first}:{first + 1}").findings
-            more_runs([count])
-            checked.simulate(given["jobs"], memory, silent, keep, workers)
-            return checked
-
-        return simulated(given["samples"], keep)
+        return checked(network, opened, profile, placement, cluster=workers, **how)

@@ -29,17 +29,14 @@ def cost(
     from evsim.formats._hdf5 import reading
     from evsim.reports.cost import show
     from evsim.store.assemble import as_file
-    from evsim.studies.cost import Cost
+    from evsim.studies.cost import described
 
     machine = options.chosen_machine(accumulate, update, input_machine)
     profiles = [options.profile(name, "chip") for name in dict.fromkeys(chip)]
     with as_file(result) as path:
         stored = files.opened(path, partial(results.load, histograms=False), "RESULT")
     with reading(result):  # facts that do not fit each other are a damaged file
-        costs = Cost(stored, **machine)
-        chips = [costs.of(profile) for profile in profiles]
-    found = {name: stored.settings[name] for name in ("name", "network_path", "timesteps")}
-    found = {"result": str(result), "samples": costs.samples, **found, "chips": chips}
+        found = described(stored, str(result), profiles, machine)
     if as_json:
         tell_json(found)
     else:

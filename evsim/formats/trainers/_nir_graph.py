@@ -14,6 +14,7 @@ from evsim.formats import _hdf5 as hdf5
 NEURONS = ("IF", "LIF", "CubaLIF", "LI", "CubaLI")
 LINEAR = ("Linear", "Affine", "Conv1d", "Conv2d", "Scale", "SumPool2d", "AvgPool2d", "Flatten")
 PASSING = ("Input", "Output", "Delay")
+PREFIX = "evsim_"  # of what evsim notes as metadata, see `evsim/formats/nir.py`
 DEEPEST = 16  # graphs inside graphs
 
 
@@ -28,6 +29,7 @@ class Node:
     shape: tuple[int, ...] | None = None  # of its result
     before: tuple[int, ...] | None = None  # of what it takes
     sources: list[str] = field(default_factory=list)
+    notes: dict = field(default_factory=dict)  # what evsim wrote beside the fields
 
     def array(self, name: str, default=None, positive: bool = False) -> np.ndarray:
         """A field of finite numbers, in float64."""
@@ -86,7 +88,7 @@ def _graph(group, prefix, place, nodes, edges, arrays, depth) -> tuple[list[str]
             continue
         skipped = ("type", "metadata")
         fields = {n: arrays(node[n], f"{at}/{n}") for n in content if n not in skipped}
-        nodes[full] = Node(full, kind, fields, at)
+        nodes[full] = Node(full, kind, fields, at, notes=notes(node, at, arrays))
         ends[name] = [full], [full]
         inputs += [full] if kind == "Input" else []
         outputs += [full] if kind == "Output" else []
@@ -100,6 +102,17 @@ def _graph(group, prefix, place, nodes, edges, arrays, depth) -> tuple[list[str]
                 raise mismatch(repr(name), f"a node of the graph{near}", f"{place}/edges")
         edges += [(a, b) for a in ends[source][1] for b in ends[target][0]]
     return inputs, outputs
+
+
+def notes(group, place: str, arrays) -> dict:
+    """What evsim wrote as metadata of a node or a graph, by the names without their beginning."""
+    if "metadata" not in hdf5.names(group, place):
+        return {}
+    inner = hdf5.group(group, "metadata", f"{place}/metadata")
+    names = [name for name in hdf5.names(inner, f"{place}/metadata") if name.startswith(PREFIX)]
+    return {
+        name.removeprefix(PREFIX): arrays(inner[name], f"{place}/metadata/{name}") for name in names
+    }
 
 
 def infer_shapes(nodes: dict[str, Node]) -> None:

@@ -30,6 +30,7 @@ from evsim.neurons import Neurons, neuron_kinds
 
 TITLE = "NIR graph"
 WORKS = f"{', '.join((*NEURONS, *LINEAR))} and Delay work"
+KEPT = ("coding", "timesteps", "seed", "name", "ann_accuracy")  # of a network that evsim wrote
 PATHS = 4096  # between two populations
 USUAL_DT = 1e-4  # what most exporters write with
 
@@ -63,7 +64,8 @@ def read(source: Source, options: Options) -> Reading:
             reading.unsupported.append((node.place, f"a node of type {node.type!r}: {WORKS}"))
     if not reading.unsupported:
         graph.infer_shapes(nodes)
-        _Builder(nodes, options, reading).build()
+        notes = graph.notes(source.file["node"], "node", hdf5.Arrays())
+        _Builder(nodes, options, reading, notes).build()
     reading.layers = [
         {"node": n.name, "type": n.type, "shape": list(n.shape or ())} for n in nodes.values()
     ]
@@ -73,8 +75,8 @@ def read(source: Source, options: Options) -> Reading:
 class _Builder:
     """The network of a graph whose nodes are all known."""
 
-    def __init__(self, nodes: dict[str, Node], options: Options, reading: Reading):
-        self.nodes, self.options, self.reading = nodes, options, reading
+    def __init__(self, nodes: dict[str, Node], options: Options, reading: Reading, notes: dict):
+        self.nodes, self.options, self.reading, self.notes = nodes, options, reading, notes
         self.targets: dict[str, list[str]] = {name: [] for name in nodes}
         for node in nodes.values():
             for source in node.sources:
@@ -99,6 +101,9 @@ class _Builder:
         """The length of a timestep: asked for, or what makes the exporter's gain one."""
         if self.options.dt is not None:
             return self.options.dt
+        noted = self.notes.get("dt")
+        if isinstance(noted, np.ndarray) and noted.size == 1 and 0 < noted.item() < np.inf:
+            return float(noted.item())
         guess, taus = [], []
         for node in self.nodes.values():
             if node.type in NEURONS:
@@ -115,15 +120,20 @@ class _Builder:
         return dt
 
     def _reset(self) -> str:
-        fires = any(n.type in ("IF", "LIF", "CubaLIF") for n in self.nodes.values())
-        if self.options.reset is None and fires:
+        fires = [n for n in self.nodes.values() if n.type in ("IF", "LIF", "CubaLIF")]
+        noted = {n.notes["reset"] for n in fires if n.notes.get("reset") in ("subtract", "zero")}
+        if noted - {self.options.reset}:
+            self.options.refuse("reset", f"its neurons are {' and '.join(sorted(noted))}")
+        if self.options.reset is None and any("reset" not in n.notes for n in fires):
             note = "reset to v_reset, as NIR defines it (`reset=subtract`, if it was trained so)"
             self.reading.notes.append(note)
         return self.options.reset or "zero"
 
     def build(self) -> None:
         """Make the network, or note in the reading what is unsupported."""
-        self.populations["input"] = input_of(linear.last(self.input.shape), self.options)
+        scaling = ("scale", "mean", "std")
+        said = {n: v for n, v in self.notes.items() if n in scaling and _numbers(v)}
+        self.populations["input"] = input_of(linear.last(self.input.shape), self.options, **said)
         self.names = {self.input.name: "input"}
         neurons = [n for n in self.nodes.values() if n.type in NEURONS]
         for node in neurons:
@@ -151,9 +161,11 @@ class _Builder:
             shape = linear.last(self.output.shape)
             self.names[self.output.name] = output
             self._finish(self.output, output, "readout", {"shape": shape}, np.ones(()))
-        self.reading.content = Network(
-            self.populations, self.sets, input="input", output=output, source=TITLE
-        )
+        kept = {
+            n: v if isinstance(v, str) else v.item() for n, v in self.notes.items() if n in KEPT
+        }
+        ends = {"input": "input", "output": output}
+        self.reading.content = Network(self.populations, self.sets, **ends, **kept, source=TITLE)
 
     def _depth(self, node: Node) -> int:
         """The number of edges from the input, the shortest way."""
@@ -198,9 +210,11 @@ class _Builder:
         kind = {"IF": "iaf", "LIF": "lif", "CubaLIF": "cubalif"}.get(node.type, "readout")
         if kind != "readout":
             fields["threshold"] = values("v_threshold", positive=True)
-            fields |= {"compare": "gt", "reset": self.reset}
+            noted = {n: node.notes[n] for n in ("compare", "reset") if n in node.notes}
+            fields |= {"compare": "gt", "reset": self.reset} | noted
+            fields["reset"] = self.options.reset or fields["reset"]
             reset = values("v_reset", 0.0)
-            if self.reset == "zero" and (reset != 0).any():
+            if fields["reset"] == "zero" and (reset != 0).any():
                 fields["v_reset"] = reset
         self._finish(node, self.names[node.name], kind, fields, np.asarray(gain))
 
@@ -212,6 +226,9 @@ class _Builder:
             current = constant * gain
             fields[where] = current + fields[where] if where in fields else current
             fields[where] = _smallest(np.broadcast_to(fields[where], fields["shape"]))
+        notes = self.notes if node is self.output else node.notes
+        if _numbers(notes.get("v_init")):
+            fields["v_init"] = linear.moved(notes["v_init"], node.shape, f"{node.place}/metadata")
         try:
             self.populations[name] = neuron_kinds()[kind].build(fields)
         except EvsimError as error:
@@ -310,6 +327,10 @@ class _Builder:
                 known[source] = value
             total = total + known[source]
         return total
+
+
+def _numbers(value) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind in "fiu" and value.size > 0
 
 
 def _smallest(value: np.ndarray) -> np.ndarray:
