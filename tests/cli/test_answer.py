@@ -73,13 +73,12 @@ def test_a_check_without_data_tells_what_a_run_need_not(command):
     assert "remedy: fewer neurons on a core: --placing balanced" in out
     assert "-: not decided" in out
     assert "not checked without data: queues, potentials, time, energy and claims" in out
-    whole = json.loads(command("check", CONV, DIGITS, "--chip", "truenorth", "--samples", ":1",
-                            "-T", 1, "--json")[1])  # fmt: skip
-    found = json.loads(command("check", CONV, "--chip", "truenorth", "--json")[1])
+    words = "--chip", "truenorth", "--json"
+    whole = json.loads(command("check", DENSE, DIGITS, "--samples", ":1", "-T", 1, *words)[1])
+    found = json.loads(command("check", DENSE, *words)[1])
     assert set(found) == set(whole)
     assert found["data"] is None
     assert found["findings"] == whole["findings"][: len(found["findings"])]
-    assert found["answer"]["verdict"] in out
     assert set(found["answer"]) == {"verdict", "remedy", "also"}
 
 

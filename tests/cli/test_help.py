@@ -36,12 +36,16 @@ def test_every_command_has_an_example_that_is_right(name, command):
     examples = import_module(f"evsim.cli.commands.{name}").EXAMPLES
     assert examples
     long = " ".join(command(name, "--help")[1].split())
-    assert " ".join(command(name, "-h")[1].split()) == long
     for example in examples:
         program, first, *words = shlex.split(example)
         assert (program, first) == ("evsim", name)
         assert example in long
         _command().commands[name].make_context(name, words)  # raises a usage error
+
+
+def test_a_short_option_for_help(command):
+    assert command("chips -h") == command("chips --help")
+    assert command("-h") == command("--help") == command("")
 
 
 def test_version(command):
