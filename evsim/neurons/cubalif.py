@@ -10,7 +10,7 @@ import numpy as np
 from evsim.base.errors import mismatch
 from evsim.base.fields import choice, per_neuron, whole
 from evsim.neurons import CIRCUIT, POTENTIAL, ROOM, Neurons, Runner
-from evsim.neurons._firing import FiringRunner, check_firing
+from evsim.neurons._integrate import FiringRunner, check_firing
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from evsim.base.fields import choice, per_neuron, whole
 from evsim.neurons import Runner
-from evsim.neurons._firing import FiringRunner, check_firing, firing_constants
+from evsim.neurons._integrate import FiringRunner, check_firing, firing_constants
 from evsim.neurons._width import OfWidth, WidthRunner
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from evsim.base.errors import EvsimError, mismatch
 from evsim.base.fields import choice, per_neuron, whole, wholes
 from evsim.neurons import Runner
-from evsim.neurons._firing import FiringRunner, check_firing, firing_constants
+from evsim.neurons._integrate import FiringRunner, check_firing, firing_constants
 from evsim.neurons._width import NO_LEAK, OfWidth, WidthRunner
 
 LEAKS = ("leak", "leak_shift", "leak_multiply", "leak_subtract")
