@@ -1,5 +1,8 @@
 """Train two small networks on the 8x8 digits and write three spiking networks made from them.
 
+Also the weights of the convolutional one as a trainer keeps them, `trained-digits.h5`: the
+`state_dict` of a plain PyTorch network, whose layers `digits.toml` says.
+
 Run `python networks/digits.py` after `python data/digits.py`. It needs PyTorch, to train; writing a
 network needs h5py alone, and `write_dense`, `write_conv` and `write_int8` show how that is done.
 
@@ -244,6 +247,32 @@ def write_int8(path, layers, attributes):
         add_population(file, "output", "readout", [10], bias=bias3)
 
 
+def as_trained(model):
+    """The convolutional network as one would write it in PyTorch, with the weights of `model`."""
+    first, second, last = model.layers
+    plain = nn.Sequential()
+    plain.add_module("conv1", first)
+    plain.add_module("relu1", nn.ReLU())
+    plain.add_module("pool1", nn.AvgPool2d(2))
+    plain.add_module("conv2", second)
+    plain.add_module("relu2", nn.ReLU())
+    plain.add_module("pool2", nn.AvgPool2d(2))
+    plain.add_module("flatten", nn.Flatten())  # channels first, where `model` has them last
+    plain.add_module("output", nn.Linear(192, 10))
+    with torch.no_grad():
+        inputs = last.weight.reshape(10, 2, 2, 48).permute(0, 3, 1, 2).flatten(1)
+        plain.output.weight.copy_(inputs)
+        plain.output.bias.copy_(last.bias)
+    return plain
+
+
+def write_trained(path, model):
+    """The `state_dict` of a network in HDF5, a dataset a tensor, as the README saves one."""
+    with h5py.File(path, "w", track_order=True) as file:
+        for key, value in model.state_dict().items():
+            file[key] = value.numpy()
+
+
 # --- all of it -------------------------------------------------------------------------------
 
 
@@ -259,7 +288,7 @@ def load(name):
 
 
 def main():
-    """Train both networks, then write the three files."""
+    """Train both networks, then write the four files."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     images, labels, source = load("digits_train.h5")
@@ -287,6 +316,7 @@ def main():
     torch.manual_seed(SEED)
     conv = Conv()
     train(conv, images, labels, rate=0.01)
+    write_trained(FOLDER / "trained-digits.h5", as_trained(conv))
     layers = normalise(conv, images)
     text = "Conv 3x3x24, average pool 2, conv 3x3x48, average pool 2, dense 10; pools spike."
     write_conv(FOLDER / "digits-conv.h5", layers, attributes(conv, "digits-conv", text))

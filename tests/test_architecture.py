@@ -32,7 +32,7 @@ FLOORS = [  # bottom up, as the page says: imports only go down
 ]
 DOORS = ["__init__", "__main__"]  # above all
 TEST_FILES = sorted(TESTS.rglob("test_*.py"))
-OTHER_TESTS = {"data", "oracles", "support"}  # of data/prepare.py, and of what the tests lean on
+OTHER_TESTS = {"data", "docs", "oracles", "support"}  # of those folders; what the tests lean on
 FORBIDDEN = {"fastmath", "parallel", "prange", "jitclass", "objmode"}
 ALLOCATES = {"empty", "zeros", "ones", "full", "array", "arange", "copy", "append", "concatenate"}
 ALLOCATES |= {f"{name}_like" for name in ("empty", "zeros", "ones", "full")} | {"astype", "stack"}

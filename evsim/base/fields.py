@@ -17,8 +17,13 @@ NEURONS = 2**31 - 1  # of a population: event queues and random numbers count th
 MOST = 2**62  # of a whole number: what kernels add to it still fits int64
 
 
-def _field(check, default=dataclasses.MISSING, array=False):
-    return dataclasses.field(default=default, metadata={"check": check, "array": array})
+def _field(check, default=dataclasses.MISSING, array=False, takes=""):
+    """A field that `check` checks; `takes`: what, in a word, for the reference.
+
+    A comment on the field's line says what it is, its unit in brackets first.
+    """
+    metadata = {"check": check, "array": array, "takes": takes}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def whole(default=dataclasses.MISSING, least: int = 0, most: int = MOST):
@@ -34,7 +39,7 @@ def whole(default=dataclasses.MISSING, least: int = 0, most: int = MOST):
             raise mismatch(shown(value), f"at most {'2^62' if most == MOST else most}")
         return int(value.item())
 
-    return _field(check, default)
+    return _field(check, default, takes=f"whole number from {least}")
 
 
 def wholes(length: int | None, default=dataclasses.MISSING, least: int = 0):
@@ -58,7 +63,7 @@ def wholes(length: int | None, default=dataclasses.MISSING, least: int = 0):
             raise mismatch(f"{math.prod(sizes)} neurons", f"at most {NEURONS}")
         return sizes
 
-    return _field(check, default)
+    return _field(check, default, takes=f"{length or '1 or 3'} whole numbers")
 
 
 def choice(*allowed: str):
@@ -70,7 +75,7 @@ def choice(*allowed: str):
             raise mismatch(shown(value), " or ".join(map(repr, allowed)) + near)
         return value
 
-    return _field(check, allowed[0])
+    return _field(check, allowed[0], takes=" or ".join(allowed))
 
 
 def word():
@@ -81,7 +86,7 @@ def word():
             raise mismatch(shown(value), "a name")
         return value
 
-    return _field(check)
+    return _field(check, takes="a name")
 
 
 def words(count: int | None = None):
@@ -94,7 +99,7 @@ def words(count: int | None = None):
             raise mismatch(shown(value), f"{count or 'one or more'} names")
         return names
 
-    return _field(check)
+    return _field(check, takes="names")
 
 
 def flag(default: bool):
@@ -106,7 +111,7 @@ def flag(default: bool):
             raise mismatch(shown(value), "true or false")
         return bool(value.item())
 
-    return _field(check, default)
+    return _field(check, default, takes="true or false")
 
 
 def fraction(default: float, closed: bool = False):
@@ -118,7 +123,7 @@ def fraction(default: float, closed: bool = False):
             raise mismatch(shown(value), f"a number from 0 to {'1' if closed else 'below 1'}")
         return float(value.item())
 
-    return _field(check, default)
+    return _field(check, default, takes="from 0 to 1" if closed else "from 0 to below 1")
 
 
 def per_neuron(default=dataclasses.MISSING, positive: bool = False):
@@ -142,7 +147,7 @@ def per_neuron(default=dataclasses.MISSING, positive: bool = False):
             raise mismatch(value.min(), "a value above 0")
         return frozen(value.reshape(()) if value.size == 1 else value)
 
-    return _field(check, default, array=True)
+    return _field(check, default, array=True, takes="number, per channel or neuron")
 
 
 def per_channel(default=None):
@@ -156,7 +161,7 @@ def per_channel(default=None):
             raise mismatch(f"shape {value.shape}", "a scalar or a vector")
         return frozen(value.reshape(()) if value.size == 1 else value)
 
-    return _field(check, default, array=True)
+    return _field(check, default, array=True, takes="number, per channel")
 
 
 def array(rank: int, kinds: str = "fi", default=dataclasses.MISSING):
@@ -170,7 +175,7 @@ def array(rank: int, kinds: str = "fi", default=dataclasses.MISSING):
             raise mismatch(f"shape {value.shape}", f"{rank} axes")
         return frozen(value)
 
-    return _field(check, default, array=True)
+    return _field(check, default, array=True, takes=f"array of {rank} axes")
 
 
 def numbers(value: Any, kinds: str = "fiu") -> np.ndarray:

@@ -78,9 +78,9 @@ class Connections:
 class Synapses(Part):
     """Connections from a source population to a target population."""
 
-    source: str = word()
-    target: str = word()
-    delay: int = whole(0)  # timesteps between emission and arrival
+    source: str = word()  # the population that sends
+    target: str = word()  # the population that receives
+    delay: int = whole(0)  # [timesteps] between emission and arrival
 
     def weights(self) -> np.ndarray | None:
         """The array whose elements are the weights, if there is one."""
@@ -148,8 +148,8 @@ class Synapses(Part):
 class Weighted(Synapses):
     """A set with weights of its own: floats, or integers with an optional scale."""
 
-    scale: np.ndarray | None = per_channel()  # one, or one per output channel
-    bits: int | None = whole(None, 1, 64)  # declared width; 1: the weights are -1 and +1
+    scale: np.ndarray | None = per_channel()  # of whole weights: one, or one per output channel
+    bits: int | None = whole(None, 1, 64)  # [bits] declared; 1: the weights are -1 and +1
 
     def check(self) -> None:
         weights = self.weights()

@@ -33,12 +33,12 @@ class Convolution(Weighted):
     With `prepool` a source (y, x, c) acts as (y div p, x div p, c) of the pooled shape.
     """
 
-    weight: np.ndarray = array(4)  # (kernel_h, kernel_w, in / groups, out)
-    stride: tuple[int, int] = wholes(2, (1, 1), least=1)
-    padding: tuple[int, int, int, int] = wholes(4, (0, 0, 0, 0))  # top, bottom, left, right
-    dilation: tuple[int, int] = wholes(2, (1, 1), least=1)
-    groups: int = whole(1, least=1)
-    prepool: tuple[int, int] = wholes(2, (1, 1), least=1)
+    weight: np.ndarray = array(4)  # [potential] (kernel_h, kernel_w, in / groups, out)
+    stride: tuple[int, int] = wholes(2, (1, 1), least=1)  # [places] rows, columns
+    padding: tuple[int, int, int, int] = wholes(4, (0, 0, 0, 0))  # [places] of each side
+    dilation: tuple[int, int] = wholes(2, (1, 1), least=1)  # [places] rows, columns
+    groups: int = whole(1, least=1)  # of channels, each with filters of its own
+    prepool: tuple[int, int] = wholes(2, (1, 1), least=1)  # [sources] of a cell: rows, columns
 
     def weights(self) -> np.ndarray:
         return self.weight

@@ -21,8 +21,8 @@ class Dense(Weighted):
     With `prepool` source (y, x, c) acts as (y div p, x div p, c) of the pooled shape.
     """
 
-    weight: np.ndarray = array(2)  # (in, out)
-    prepool: tuple[int, int] = wholes(2, (1, 1), least=1)
+    weight: np.ndarray = array(2)  # [potential] (in, out)
+    prepool: tuple[int, int] = wholes(2, (1, 1), least=1)  # [sources] of a cell: rows, columns
 
     def weights(self) -> np.ndarray:
         return self.weight

@@ -17,9 +17,9 @@ from evsim.synapses import Added, Connections, Weighted, WeightRows, _bounded, r
 class Identity(Weighted):
     """current[y / s, x / s, c + offset] += value * weight[c], where s divides both y and x."""
 
-    weight: np.ndarray | None = array(1, default=None)  # (source channels,)
-    stride: tuple[int, int] = wholes(2, (1, 1), least=1)
-    channel_offset: int = whole(0)
+    weight: np.ndarray | None = array(1, default=None)  # [potential] (source channels,); absent: 1
+    stride: tuple[int, int] = wholes(2, (1, 1), least=1)  # [places] rows, columns
+    channel_offset: int = whole(0)  # [channels] of the target before the first
 
     def weights(self) -> np.ndarray | None:
         return self.weight

@@ -17,9 +17,9 @@ from evsim.synapses import Added, Connections, Synapses, require_rank3, require_
 class Pool(Synapses):
     """current[y, x, c] += value / (kernel_h kernel_w), also where the kernel is over the border."""
 
-    kernel: tuple[int, int] = wholes(2, least=1)
-    stride: tuple[int, int] | None = wholes(2, None, least=1)  # kernel, where absent
-    padding: tuple[int, int, int, int] = wholes(4, (0, 0, 0, 0))  # top, bottom, left, right
+    kernel: tuple[int, int] = wholes(2, least=1)  # [places] rows, columns
+    stride: tuple[int, int] | None = wholes(2, None, least=1)  # [places] absent: kernel
+    padding: tuple[int, int, int, int] = wholes(4, (0, 0, 0, 0))  # [places] of each side
 
     @property
     def constant(self) -> float:

@@ -16,9 +16,9 @@ from evsim.synapses import Added, Connections, Weighted, WeightRows, _bounded, r
 class Sparse(Weighted):
     """current[indices[k]] += value * data[k] for indptr[i] <= k < indptr[i + 1] of source i."""
 
-    data: np.ndarray = array(1)
-    indices: np.ndarray = array(1, kinds="iu")  # ascending and unique in a row
-    indptr: np.ndarray = array(1, kinds="iu")  # (sources + 1,)
+    data: np.ndarray = array(1)  # [potential] weights, by row; a stored 0 is a synapse
+    indices: np.ndarray = array(1, kinds="iu")  # [neuron] of the target, ascending in a row
+    indptr: np.ndarray = array(1, kinds="iu")  # [place in data] (sources + 1,), where rows begin
 
     def weights(self) -> np.ndarray:
         return self.data

@@ -26,12 +26,12 @@ class Charge(Record):
     and nothing else on this chip has a price.
     """
 
-    action: tuple[str, ...] = field(words(CHARGED, "action", 1))
-    pj: Amount = field(amount("picojoule"))
-    source: str = field(text)
-    evidence: str = field(choice(*EVIDENCE))
-    includes: tuple[str, ...] = field(words(CHARGED, "action"), ())
-    scope: str = field(choice(*SCOPES), "part")
+    action: tuple[str, ...] = field(words(CHARGED, "action", 1))  # what it pays
+    pj: Amount = field(amount("picojoule"))  # [picojoule] of each action; or a range [low, high]
+    source: str = field(text)  # where the number stands
+    evidence: str = field(choice(*EVIDENCE))  # how well it is known
+    includes: tuple[str, ...] = field(words(CHARGED, "action"), ())  # paid with it
+    scope: str = field(choice(*SCOPES), "part")  # where `includes` is paid
 
 
 def check_charged_once(charges: Iterable[tuple[str, Charge]]) -> None:

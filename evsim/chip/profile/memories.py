@@ -21,13 +21,13 @@ class Memory(Sourced):
     as one, however many elements share a word. `leakage_mw` is not part of the energy of actions.
     """
 
-    name: str = field(text)
-    holds: tuple[str, ...] = field(words(HOLDS, "content", 1, alone=True))
-    size_kib: float | None = field(number("kibibyte"), None)
-    word_bits: int | None = field(whole(1), None)
-    read_pj: Amount | None = field(amount("picojoule"), None)
-    write_pj: Amount | None = field(amount("picojoule"), None)
-    leakage_mw: Amount | None = field(amount("milliwatt"), None)
+    name: str = field(text)  # of its own
+    holds: tuple[str, ...] = field(words(HOLDS, "content", 1, alone=True))  # what is in it
+    size_kib: float | None = field(number("kibibyte"), None)  # [kibibyte]
+    word_bits: int | None = field(whole(1), None)  # [bits] of an access
+    read_pj: Amount | None = field(amount("picojoule"), None)  # [picojoule] of an access
+    write_pj: Amount | None = field(amount("picojoule"), None)  # [picojoule] of an access
+    leakage_mw: Amount | None = field(amount("milliwatt"), None)  # [milliwatt] told, not priced
 
     def __post_init__(self):
         for name in ("read_pj", "write_pj", "leakage_mw"):

@@ -19,10 +19,10 @@ class Format(Sourced):
     error. `at`: after each addition, in the order of events, or once a timestep at the update.
     """
 
-    bits: int = field(whole(1, WIDEST))
-    signed: bool = field(flag, True)
-    overflow: str = field(choice(*OVERFLOW), "error")
-    at: str = field(choice(*AT), "commit")
+    bits: int = field(whole(1, WIDEST))  # [bits]
+    signed: bool = field(flag, True)  # two's complement
+    overflow: str = field(choice(*OVERFLOW), "error")  # what a value outside becomes
+    at: str = field(choice(*AT), "commit")  # after each addition, or once a timestep
 
     @property
     def least(self) -> int:
@@ -39,7 +39,7 @@ class Format(Sourced):
 class Numeric(Record):
     """`[numeric.weight]` and so on. `accumulator`: what sums the weights of a timestep."""
 
-    weight: Format | None = field(table(Format), None)
-    accumulator: Format | None = field(table(Format), None)
-    membrane: Format | None = field(table(Format), None)
-    threshold: Format | None = field(table(Format), None)
+    weight: Format | None = field(table(Format), None)  # of a synapse
+    accumulator: Format | None = field(table(Format), None)  # of the sum of a timestep
+    membrane: Format | None = field(table(Format), None)  # of a potential
+    threshold: Format | None = field(table(Format), None)  # of a neuron

@@ -25,9 +25,9 @@ DEFAULT = "horowitz-45nm"
 class PricedMachine(Sourced):
     """The machine whose actions the prices are of; keys and values as in `counts.Machine`."""
 
-    accumulate: str = field(choice(*CHOICES["accumulate"]), "direct")
-    update: str = field(choice(*CHOICES["update"]), "clock")
-    input: str = field(choice(*CHOICES["input"]), "recompute")
+    accumulate: str = field(choice(*CHOICES["accumulate"]), "direct")  # where a weight goes
+    update: str = field(choice(*CHOICES["update"]), "clock")  # which neurons
+    input: str = field(choice(*CHOICES["input"]), "recompute")  # a constant input
 
     @property
     def choices(self) -> dict[str, str]:
@@ -42,19 +42,19 @@ class Profile(Record):
     `open`: costs that are known to exist and have no price; `claims`: expressions to check.
     """
 
-    schema: str = field(choice(SCHEMA), SCHEMA)
-    name: str = field(text, "")
-    title: str = field(text, "")
-    machine: PricedMachine = field(table(PricedMachine), PricedMachine())
-    numeric: Numeric = field(table(Numeric), Numeric())
-    schedule: Schedule = field(table(Schedule), Schedule())
-    queues: tuple[Queue, ...] = field(tables(Queue), (), "queue")
-    capacity: Capacity = field(table(Capacity), Capacity())
-    time: Time = field(table(Time), Time())
-    memories: tuple[Memory, ...] = field(tables(Memory), (), "memory")
-    charges: tuple[Charge, ...] = field(tables(Charge), (), "charge")
-    open: tuple[str, ...] = field(lines, ())
-    claims: tuple[str, ...] = field(lines, ())
+    schema: str = field(choice(SCHEMA), SCHEMA)  # of this format
+    name: str = field(text, "")  # absent: that of the file
+    title: str = field(text, "")  # absent: the name
+    machine: PricedMachine = field(table(PricedMachine), PricedMachine())  # of the prices
+    numeric: Numeric = field(table(Numeric), Numeric())  # formats of numbers
+    schedule: Schedule = field(table(Schedule), Schedule())  # order of what happens
+    queues: tuple[Queue, ...] = field(tables(Queue), (), "queue")  # of events
+    capacity: Capacity = field(table(Capacity), Capacity())  # what fits
+    time: Time = field(table(Time), Time())  # how long what takes
+    memories: tuple[Memory, ...] = field(tables(Memory), (), "memory")  # and their prices
+    charges: tuple[Charge, ...] = field(tables(Charge), (), "charge")  # prices of actions
+    open: tuple[str, ...] = field(lines, ())  # costs that exist and have no price
+    claims: tuple[str, ...] = field(lines, ())  # expressions that `evsim check` tests
 
     def __post_init__(self):
         check_named_once("queue", self.queues)

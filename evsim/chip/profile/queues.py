@@ -20,12 +20,12 @@ class Queue(Sourced):
     `event_bits`: of one entry.
     """
 
-    name: str = field(text)
-    depth: int = field(whole(1))
-    policy: str = field(choice(*POLICY))
-    input_policy: str | None = field(choice(*POLICY), None)
-    scope: str = field(choice(*SCOPE))
-    event_bits: int | None = field(whole(1), None)
+    name: str = field(text)  # of its own
+    depth: int = field(whole(1))  # [events]
+    policy: str = field(choice(*POLICY))  # when it is full
+    input_policy: str | None = field(choice(*POLICY), None)  # for the input, where another
+    scope: str = field(choice(*SCOPE))  # what shares one queue
+    event_bits: int | None = field(whole(1), None)  # [bits] of an entry
 
     @property
     def policies(self) -> tuple[str, ...]:

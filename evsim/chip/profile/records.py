@@ -28,14 +28,27 @@ UNITS = {
 def field(check: Callable[[Any], Any], default: Any = dataclasses.MISSING, key: str = ""):
     """A field of a record; `check` takes what TOML holds and returns what the record keeps.
 
-    `key`: its name in TOML, where that is another.
+    `key`: its name in TOML, where that is another. A comment on the field's line says what it is,
+    its unit in brackets first.
     """
-    return dataclasses.field(default=default, metadata={"check": check, "key": key})
+    metadata = {"check": check, "key": key, "takes": getattr(check, "takes", "")}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def _taking(takes: str) -> Callable:
+    """Marks a check with what it takes, in a word, for the reference."""
+
+    def mark(check):
+        check.takes = takes
+        return check
+
+    return mark
 
 
 def whole(least: int = 0, most: int = int(MOST)) -> Callable:
     """A check of a field: an integer from `least` to `most`."""
 
+    @_taking(f"whole number from {least}")
     def check(value):
         if type(value) is not int or value < least:
             raise mismatch(shown(value), f"a whole number of at least {least}")
@@ -49,6 +62,7 @@ def whole(least: int = 0, most: int = int(MOST)) -> Callable:
 def number(unit: str) -> Callable:
     """A check of a field: a number from 0 to 1e12, in a unit."""
 
+    @_taking("number")
     def check(value) -> float:
         if type(value) not in (int, float) or not 0 <= value <= MOST:
             raise mismatch(shown(value), f"a number from 0 to {MOST:g}, in {unit}")
@@ -61,6 +75,7 @@ def amount(unit: str) -> Callable:
     """A check of a field: a number from 0 to 1e12, or a range [low, high] of such, in a unit."""
     one = number(unit)
 
+    @_taking("number or range")
     def check(value) -> Amount:
         if not isinstance(value, list):
             return one(value)
@@ -77,6 +92,7 @@ def amount(unit: str) -> Callable:
 def choice(*allowed: str) -> Callable:
     """A check of a field: one of the `allowed` words."""
 
+    @_taking(", ".join(allowed))
     def check(value) -> str:
         if value not in allowed:
             expected = f"one of {', '.join(allowed)}{nearest(value, allowed)}"
@@ -86,6 +102,7 @@ def choice(*allowed: str) -> Callable:
     return check
 
 
+@_taking("true or false")
 def flag(value) -> bool:
     """The value of a field that is true or false; else EvsimError."""
     if not isinstance(value, bool):
@@ -93,6 +110,7 @@ def flag(value) -> bool:
     return value
 
 
+@_taking("text")
 def text(value) -> str:
     """The value of a field that is a line of text and not empty; else EvsimError."""
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
@@ -100,6 +118,7 @@ def text(value) -> str:
     return value
 
 
+@_taking("lines of text")
 def lines(value) -> tuple[str, ...]:
     """The value of a field that is a list of lines of text; else EvsimError."""
     if not isinstance(value, list):
@@ -113,6 +132,7 @@ def words(known: Iterable[str], what: str, least: int = 0, alone: bool = False) 
     One word stands for a list of one. `what`: what they name, for errors.
     """
 
+    @_taking(f"{what}s" if len(tuple(known)) > 7 else "of " + ", ".join(known))
     def check(value) -> tuple[str, ...]:
         names = [value] if isinstance(value, str) else value
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -141,6 +161,7 @@ def table(record: type[Record]) -> Callable:
 def tables(record: type[Record]) -> Callable:
     """A check of a field: an array of tables, each of which is such a record."""
 
+    @_taking("[[tables]]")
     def check(value) -> tuple:
         if not isinstance(value, list):
             raise mismatch(shown(value), "[[...]] tables")
@@ -179,8 +200,8 @@ class Record:
 class Sourced(Record):
     """A table that says where its numbers stand and how well they are known."""
 
-    source: str | None = field(text, None)
-    evidence: str | None = field(choice(*EVIDENCE), None)
+    source: str | None = field(text, None)  # where its numbers stand
+    evidence: str | None = field(choice(*EVIDENCE), None)  # how well they are known
 
 
 def unknown(key: str, known: Iterable[str]) -> EvsimError:

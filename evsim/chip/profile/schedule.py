@@ -20,7 +20,7 @@ class Schedule(Sourced):
     canonical order), or as they arrive. `compare`: fire where v >= or > threshold.
     """
 
-    update: str | None = field(choice(*UPDATE), None)
-    order: tuple[str, ...] | None = field(words(STEPS, "step", 1, alone=True), None)
-    events: str | None = field(choice(*EVENTS), None)
-    compare: str | None = field(choice(*COMPARE), None)
+    update: str | None = field(choice(*UPDATE), None)  # which neurons are updated, when
+    order: tuple[str, ...] | None = field(words(STEPS, "step", 1, alone=True), None)  # of an update
+    events: str | None = field(choice(*EVENTS), None)  # their order in a timestep
+    compare: str | None = field(choice(*COMPARE), None)  # fires where v >= or > threshold

@@ -15,13 +15,13 @@ LONG = amount("the unit of its table")
 class Steps(Record):
     """How long each step takes; a range (low, high) where that is all that is known."""
 
-    pop: Amount | None = field(LONG, None)  # an event is taken from a queue
-    event: Amount | None = field(LONG, None)  # and handled, whatever its fan-out
-    synapse: Amount | None = field(LONG, None)  # `lanes` synapses of an event
-    update: Amount | None = field(LONG, None)  # of a neuron; of an active one, if idle ones differ
-    idle_update: Amount | None = field(LONG, None)
-    push: Amount | None = field(LONG, None)  # an event is put into a queue
-    barrier: Amount | None = field(LONG, None)  # the end of a timestep
+    pop: Amount | None = field(LONG, None)  # [the table] an event is taken from a queue
+    event: Amount | None = field(LONG, None)  # [the table] and handled, whatever its fan-out
+    synapse: Amount | None = field(LONG, None)  # [the table] `lanes` synapses of an event
+    update: Amount | None = field(LONG, None)  # [the table] of a neuron, of an active one
+    idle_update: Amount | None = field(LONG, None)  # [the table] of an idle neuron
+    push: Amount | None = field(LONG, None)  # [the table] an event is put into a queue
+    barrier: Amount | None = field(LONG, None)  # [the table] the end of a timestep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +32,11 @@ class Time(Sourced):
     it is fixed. Without `clock_hz` cycles are no seconds.
     """
 
-    clock_hz: float | None = field(number("hertz"), None)
-    lanes: int | None = field(whole(1), None)
-    timestep_ms: float | None = field(number("milliseconds"), None)
-    cycles: Steps = field(table(Steps), Steps())
-    ns: Steps = field(table(Steps), Steps())
+    clock_hz: float | None = field(number("hertz"), None)  # [hertz] of the cycles
+    lanes: int | None = field(whole(1), None)  # [synapses] handled at once
+    timestep_ms: float | None = field(number("milliseconds"), None)  # [milliseconds] if fixed
+    cycles: Steps = field(table(Steps), Steps())  # [cycles] of each step
+    ns: Steps = field(table(Steps), Steps())  # [nanoseconds] of each step
 
     @classmethod
     def read(cls, content) -> Time:

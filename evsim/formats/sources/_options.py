@@ -19,15 +19,15 @@ SEPARATOR = "::"
 class Options:
     """How a source is read. Lengths in pixels, `bin` in microseconds."""
 
-    size: tuple[int, int] | None = None  # of images: height, width they are scaled and cut to
+    size: tuple[int, int] | None = None  # [pixels] height, width that images are scaled and cut to
     gray: bool = False  # one channel
     split: str = "test"  # of what holds both: test or train
     channels_first: bool = False  # arrays of (samples, channels, height, width)
     labels: str | None = None  # the file of labels beside a file of images
-    bin: int = 1000  # microseconds per timestep
-    timesteps: int | None = None  # None: as many as the longest recording has
-    sensor: tuple[int, int] | None = None  # height, width; None: what the recordings say
-    pool: int = 1  # so many pixels of a row, and rows, become one
+    bin: int = 1000  # [microseconds] of a timestep
+    timesteps: int | None = None  # absent: as many as the longest recording has
+    sensor: tuple[int, int] | None = None  # [pixels] height, width; absent: what the recordings say
+    pool: int = 1  # [pixels] so many of a row, and rows, become one
     swap_polarity: bool = False  # off first, not on
     chip: str | None = None  # of AEDAT 2
 

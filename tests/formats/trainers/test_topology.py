@@ -93,6 +93,7 @@ def hybrid_resnet(*blocks):
 
 PURDUE = (128, 128, 256, 256, 512, 512)
 WEIGHTS = {  # name: bundles, shape of the result, parameters where the literature has them
+    "digits": ([*convs(24, 48, inputs=1, bias=True), *denses(192, 10, bias=True)], (10,), 12_586),
     "mlp": (list(denses(784, 300, 100, 10, bias=True)), (10,), 266_610),
     "mnist-cnn-avgpool": ([*convs(32, 32, inputs=1, bias=True), *denses(4608, 128, 10, bias=True)], (10,), None),
     "lenet5": ([*convs(6, inputs=1, kernel=5, bias=True), *convs(16, inputs=6, kernel=5, bias=True), *denses(400, 120, 84, 10, bias=True)], (10,), 61_706),
