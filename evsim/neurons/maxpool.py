@@ -11,6 +11,8 @@ from evsim.base.kernel import kernel
 from evsim.counting.facts import POOL
 from evsim.neurons import POTENTIAL, ROOM, Neurons
 
+STEPS, LATE, REPEATS = range(3)  # of rules
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Maxpool(Neurons):
@@ -108,11 +110,11 @@ def let_through(
     height, width, out_height, out_width = geometry[0], geometry[1], geometry[2], geometry[3]
     valued = values.shape[0] > 0
     events, turns, touched = np.int64(0), 0, 0
-    for t in range(rules[0]):
+    for t in range(rules[STEPS]):
         reached[:] = 0
         passed[:] = 0
-        if t >= rules[1]:
-            source = 0 if rules[2] == 1 else (t - rules[1]) * sums.shape[0]
+        if t >= rules[LATE]:
+            source = 0 if rules[REPEATS] == 1 else (t - rules[LATE]) * sums.shape[0]
             for row in range(height):
                 for column in range(width):
                     start, end = offsets[source], offsets[source + 1]

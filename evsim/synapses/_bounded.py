@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from evsim.base.kernel import kernel
 
+LOW, HIGH, WRAPS = range(3)  # of bounds
+OVERFLOWS, FIRST, LOWEST, HIGHEST, BASE = range(5)  # of a report, as in evsim.base.width
+
 
 @kernel
 def add_saturating(rows, starts, weight, column, bounds, kept, report, first, out):
@@ -16,7 +19,7 @@ def add_saturating(rows, starts, weight, column, bounds, kept, report, first, ou
     `kept` (3, columns): room for what happens in each column. `first`: the place of out[0].
     """
     cast = out.dtype.type
-    low, high = cast(bounds[0]), cast(bounds[1])
+    low, high = cast(bounds[LOW]), cast(bounds[HIGH])
     for i in range(starts.shape[0] - 1):
         k, last = starts[i], starts[i + 1]
         v = out[i, column : column + weight.shape[1]]
@@ -59,7 +62,7 @@ def add_saturating(rows, starts, weight, column, bounds, kept, report, first, ou
 def add_wrapping(rows, starts, weight, column, bounds, kept, report, first, out):
     """`add_saturating` where sums wrap; a weight is less than the range of the width."""
     cast = out.dtype.type
-    low, high = cast(bounds[0]), cast(bounds[1])
+    low, high = cast(bounds[LOW]), cast(bounds[HIGH])
     mask = cast(high - low)
     for i in range(starts.shape[0] - 1):
         k, last = starts[i], starts[i + 1]
@@ -103,30 +106,30 @@ def add_wrapping(rows, starts, weight, column, bounds, kept, report, first, out)
 def _take(kept, report, place):
     """Add what happened in the columns of a row, the first of which has this place."""
     over, least, most = kept[0], kept[1], kept[2]
-    count, lowest, highest = 0, report[2], report[3]
+    count, lowest, highest = 0, report[LOWEST], report[HIGHEST]
     for c in range(over.shape[0]):
         count += over[c]
         lowest = min(lowest, least[c])
         highest = max(highest, most[c])
-    report[2], report[3] = lowest, highest
+    report[LOWEST], report[HIGHEST] = lowest, highest
     if count > 0:
-        report[0] += count
+        report[OVERFLOWS] += count
         for c in range(over.shape[0]):
             if over[c] > 0:
-                report[1] = min(report[1], place + c)
+                report[FIRST] = min(report[FIRST], place + c)
                 break
 
 
 @kernel
 def _bounded(x, bounds, report, place):
     """A sum brought into the width, and reported."""
-    report[2], report[3] = min(report[2], x), max(report[3], x)
-    y = min(max(x, bounds[0]), bounds[1])
+    report[LOWEST], report[HIGHEST] = min(report[LOWEST], x), max(report[HIGHEST], x)
+    y = min(max(x, bounds[LOW]), bounds[HIGH])
     if y != x:
-        report[0] += 1
-        report[1] = min(report[1], place)
-        if bounds[2] == 1:
-            y = ((x - bounds[0]) & (bounds[1] - bounds[0])) + bounds[0]
+        report[OVERFLOWS] += 1
+        report[FIRST] = min(report[FIRST], place)
+        if bounds[WRAPS] == 1:
+            y = ((x - bounds[LOW]) & (bounds[HIGH] - bounds[LOW])) + bounds[LOW]
     return y
 
 
@@ -168,7 +171,7 @@ def scatter(channels, values, offsets, width, matrix, reached, bounds, report, o
             for i in range(start, end):
                 j = indices[i]
                 w = values[k] * data[i] if values.shape[0] > 0 else data[i]
-                place = report[4] + t * out.shape[1] + j
+                place = report[BASE] + t * out.shape[1] + j
                 out[t, j] = _bounded(out[t, j] + w, bounds, report, place)
                 reached[t, j] = 1
                 zeros += zero[i]
@@ -204,7 +207,7 @@ def spread(channels, values, offsets, geometry, weight, zeros, reached, bounds, 
                 if odd_y or odd_x or y < 0 or y >= out_height or x < 0 or x >= out_width:
                     continue
                 tap, position = a * kernel_width + b, y * out_width + x
-                place = report[4] + t * neurons + position * out.shape[2]
+                place = report[BASE] + t * neurons + position * out.shape[2]
                 for k in range(offsets[source], offsets[source + 1]):
                     group, c = divmod(channels[k], inputs)
                     v = out[t, position]

@@ -18,6 +18,7 @@ from evsim.base import kernel as kernels
 from evsim.cli.main import run_command
 
 SOURCE = '''
+from evsim.base import width
 from evsim.base.kernel import kernel
 
 @kernel
@@ -248,3 +249,12 @@ def test_a_read_only_install_without_a_home(files):
     own = {**os.environ, **none, "PYTHONPATH": str(files)}
     done = subprocess.run([sys.executable, "-c", pictures], env=own, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_slots_have_one_meaning():
+    """A kernel reads names of its own file only, so the slots of a report are named in three."""
+    names = "OVERFLOWS", "FIRST", "LOWEST", "HIGHEST"
+    meant = [getattr(width, name) for name in names]
+    assert [getattr(_bounded, name) for name in (*names, "BASE")] == [*meant, width.BASE]
+    firing = [getattr(_integrate, n) for n in (names[0], "FIRST_OVERFLOW", *names[2:])]
+    assert firing == meant
