@@ -15,10 +15,12 @@ from support.files import network_parts, write
 
 import evsim
 from evsim.base import kernel as kernels
+from evsim.base import width
 from evsim.cli.main import run_command
+from evsim.neurons import _integrate
+from evsim.synapses import _bounded
 
 SOURCE = '''
-from evsim.base import width
 from evsim.base.kernel import kernel
 
 @kernel
