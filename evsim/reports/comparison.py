@@ -157,7 +157,7 @@ def draw(found: dict, path) -> None:
         axis.grid(alpha=0.3)
     lowest = min(row["accuracy"] for row in rows)
     highest = max([row["accuracy"] for row in rows] + [accuracy for _, accuracy, _ in lines])
-    bottom = max(0.0, 100 * lowest - BELOW)
+    bottom = max(0.0, np.floor(100 * lowest) - BELOW)
     begins = f" (from {bottom:g} on, not from 0)" if bottom else ""
     left.set(xlabel="additions per inference", ylabel=f"accuracy, %{begins}", xscale="log")
     left.set_ylim(bottom, 100 * highest + max(1.0, 0.04 * (100 * highest - bottom)))
