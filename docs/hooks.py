@@ -11,8 +11,6 @@ import posixpath
 import re
 from pathlib import Path
 
-from mkdocs.structure.files import File
-
 ROOT = Path(__file__).resolve().parents[1]
 HOME = "README.md"
 LINK = re.compile(r"(?<!`)(\[[^\]\n]*\]\()([^)\s#]+)(#[^)\s]*)?(\))")
@@ -29,6 +27,8 @@ def elsewhere() -> list[str]:
 
 def on_files(files, config):
     """Add the pages that lie elsewhere, and the files that any page links to."""
+    from mkdocs.structure.files import File
+
     pages = elsewhere()
     for path in pages:
         files.append(File.generated(config, _place(path), abs_src_path=str(ROOT / path)))
