@@ -12,7 +12,9 @@ from support.places import ROOT
 
 import evsim
 
-NETWORKS = sorted(p for p in (ROOT / "networks").glob("digits-*.h5") if not p.stem.endswith(".golden"))
+NETWORKS = sorted(
+    p for p in (ROOT / "networks").glob("digits-*.h5") if not p.stem.endswith(".golden")
+)
 
 
 @pytest.mark.parametrize("path", NETWORKS, ids=lambda path: path.stem)
