@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,15 @@ def test_imports_go_down(module):
         elif name != "__main__":
             inside = other.split(".")[0] == folder.split(".")[0]
             assert inside or level(other) < level(module), f"{module} imports {other}"
+
+
+def test_no_file_imports_itself_by_way_of_others():
+    """No circle, of imports in functions and of those for hints alone neither."""
+    graph = {
+        module: {other if other in FILES else f"{other}.__init__" for other, _ in imports(module)}
+        for module in FILES
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the files
 
 
 def test_importing_evsim_imports_little():

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 
 from evsim.base.errors import EvsimError
-from evsim.cluster import Cluster
 from evsim.cluster import worker as remote
 from evsim.cluster.inputs import held
 from evsim.cluster.link import GONE, Link, Lost, Raised
@@ -49,7 +48,7 @@ class Driver:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster,
         plan: Plan,
         inputs,
         settings: Settings,

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from evsim.base.fields import rounded
 from evsim.engine.stream import Slice, Stream
-
-if TYPE_CHECKING:
-    from evsim.engine.plan import Plan
 
 INT32_MAX = np.iinfo(np.int32).max
 
@@ -18,7 +13,7 @@ INT32_MAX = np.iinfo(np.int32).max
 class Delivery:
     """A set in a run: its weights in the run's arithmetic and what it adds to."""
 
-    def __init__(self, plan: Plan, name: str):
+    def __init__(self, plan, name: str):
         network = plan.network
         self.name, self.part = name, network.synapses[name]
         self.connections = network.connections[name]
@@ -56,13 +51,13 @@ class Delivery:
         channels = events.channels[events.offsets[0] : events.offsets[-1]]
         return int(self.connections.fan_out[cells * stream.width + channels].sum())
 
-    def _all_send(self, plan: Plan) -> bool:
+    def _all_send(self, plan) -> bool:
         """Whether every source delivers +1 or -1 at every timestep: none may be lost."""
         source, queue = self.part.source, plan.queue
         lossy = queue is not None and queue.drops(source)
         return plan.network.populations[source].sends_signs and not lossy
 
-    def _counting(self, plan: Plan):
+    def _counting(self, plan):
         """What delivers 1 for every synapse, as the weights do."""
         ends = plan.network.ends(self.part)
         return self.part.counting().connect(*ends).start(plan.integers)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from evsim.base.errors import mismatch
 from evsim.base.width import BASE
+from evsim.engine.arrival import Arrival
 from evsim.engine.backlog import Backlog
 from evsim.engine.delivery import INT32_MAX, Delivery
 from evsim.engine.loads import Loads
@@ -16,21 +15,6 @@ from evsim.engine.recorder import Recorder
 from evsim.engine.stream import Slice, Stream
 from evsim.engine.workspace import Workspace
 from evsim.synapses import Added
-
-
-class Arrival(NamedTuple):
-    """The events of one set that arrive from timestep `begin` to before `end`; equal: none."""
-
-    delivery: Delivery
-    stream: Stream
-    events: Slice
-    begin: int
-    end: int
-
-    @property
-    def steps(self) -> int:
-        """How many timesteps they take."""
-        return self.end - self.begin
 
 
 class Inbox:

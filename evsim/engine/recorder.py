@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from evsim.base.errors import EvsimError
+from evsim.engine.arrival import Arrival
 from evsim.engine.plan import Plan
 from evsim.engine.recording import Events, let_go, room
 from evsim.engine.stream import Stream
 from evsim.neurons._runner import check_range
-
-if TYPE_CHECKING:
-    from evsim.engine.inbox import Arrival
 
 NOBODY = np.zeros(0, np.int32)
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evsim.base.errors import EvsimError, mismatch, nearest
 
 if TYPE_CHECKING:
     import pandas
 
-    from evsim.interface.results import Result
-    from evsim.interface.runs import Run
-
 TABLES = ("samples", "parts", "spikes")
 
 
-def frame(run: Run | Result, what: str) -> pandas.DataFrame:
-    """One of the tables of a run."""
+def frame(run: Any, what: str) -> pandas.DataFrame:
+    """One of the tables of a `Run` or `Result`."""
     try:
         import pandas
     except ImportError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from typing import TYPE_CHECKING
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -13,10 +13,6 @@ from evsim.counting.described import role_of
 from evsim.counting.facts import NEURON, is_set
 from evsim.interface._given import Path
 from evsim.reports.wording import drawn
-
-if TYPE_CHECKING:
-    from evsim.interface.results import Result
-    from evsim.interface.runs import Run
 
 
 class Picture(Figure):
@@ -28,8 +24,8 @@ class Picture(Figure):
         return content.getvalue()
 
 
-def picture(run: Run | Result, path: Path | None) -> Figure:
-    """Accuracy against timesteps, where there are labels, beside the firing rates."""
+def picture(run: Any, path: Path | None) -> Figure:
+    """Accuracy against timesteps of a `Run` or `Result` with labels, beside the firing rates."""
     figure = Picture(figsize=(11, 4), layout="constrained")
     labelled = run.labels is not None
     axes = figure.subplots(1, 2 if labelled else 1, squeeze=False)[0]
@@ -45,7 +41,7 @@ def picture(run: Run | Result, path: Path | None) -> Figure:
     return figure
 
 
-def _rates(run: Run | Result, axes) -> None:  # type: ignore[no-untyped-def]
+def _rates(run: Any, axes) -> None:  # type: ignore[no-untyped-def]
     """Spikes of a neuron and timestep, in percent, of every population that fires."""
     settings = run.settings
     timesteps = settings["timesteps"] if isinstance(settings, dict) else settings.timesteps

@@ -8,9 +8,9 @@ from typing import Any
 from evsim.artificial.model import Model
 from evsim.base.overview import Overview
 from evsim.interface._call import called
-from evsim.interface._given import Path, Samples, opened, samples_text
+from evsim.interface._given import Path, Samples
 from evsim.interface._record import Record
-from evsim.interface.model import model_of
+from evsim.interface.model import decided_by, model_of
 
 
 class Decisions(Record):
@@ -56,11 +56,7 @@ def ann(
     (samples, ...), with `labels` where the data have none. `samples`: such as slice(0, 500).
     `passes` and `seed`: of a model that draws random numbers. `jobs`: threads. Raises EvsimError.
     """
-    from evsim.studies.artificial import decided, verdict
-
     asked = {"topology": topology, "scale": scale, "mean": mean, "std": std, "bgr": bgr}
     found = model_of(model, asked | {"flip_kernels": flip_kernels, "force": force})
-    drawn = {name: n for name, n in (("passes", passes), ("seed", seed)) if n is not None}
-    with opened(data, labels) as images:
-        some = samples_text(samples)
-        return Decisions(verdict(*decided(found, images, some, not progress, jobs=jobs, **drawn)))
+    how: dict[str, Any] = {"passes": passes, "seed": seed, "jobs": jobs, "progress": progress}
+    return Decisions(decided_by(found, data, samples, labels, **how))

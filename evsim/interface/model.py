@@ -10,7 +10,7 @@ from evsim.artificial import model as artificial
 from evsim.base.errors import EvsimError, mismatch, shown
 from evsim.base.overview import Overview, Shown
 from evsim.interface._call import called
-from evsim.interface._given import Path, Samples, is_path
+from evsim.interface._given import Path, Samples, is_path, opened, samples_text
 from evsim.network.network import Network
 
 
@@ -43,10 +43,8 @@ class Model(Shown, artificial.Model):
         progress: bool = False,
     ) -> float:
         """The fraction of labelled images whose class is the largest output; as `evsim.ann`."""
-        from evsim.interface.ann import ann
-
         how: dict[str, Any] = {"passes": passes, "seed": seed, "jobs": jobs, "progress": progress}
-        found = ann(self, data, samples=samples, labels=labels, **how)
+        found = decided_by(self, data, samples, labels, **how)
         if found["accuracy"] is None:
             raise EvsimError("the data have none: labels=... takes them", "labels")
         return float(found["accuracy"])
@@ -136,6 +134,26 @@ def _checked(asked: dict[str, Any]) -> dict[str, Any]:
             raise mismatch(shown(value), what + ("" if above is None else " above 0"), name)
         found[name] = numbers[0] if single else numbers
     return found
+
+
+def decided_by(
+    model: artificial.Model,
+    data: Any,
+    samples: Samples,
+    labels: Any,
+    *,
+    passes: int | None,
+    seed: int | None,
+    jobs: int | None,
+    progress: bool,
+) -> dict[str, Any]:
+    """What an artificial network decides on images: samples, correct, accuracy, predictions."""
+    from evsim.studies.artificial import decided, verdict
+
+    drawn = {name: n for name, n in (("passes", passes), ("seed", seed)) if n is not None}
+    with opened(data, labels) as images:
+        text = samples_text(samples)
+        return verdict(*decided(model, images, text, not progress, jobs=jobs, **drawn))
 
 
 def model_of(given: Any, asked: dict[str, Any], place: str = "model") -> artificial.Model:

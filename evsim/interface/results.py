@@ -13,6 +13,7 @@ from evsim.base.errors import EvsimError
 from evsim.base.overview import Overview, Shown
 from evsim.formats import _hdf5 as hdf5
 from evsim.interface._call import called
+from evsim.interface._events import EVENT
 from evsim.interface._given import Path, labels_of
 from evsim.interface._summary import Summary
 
@@ -77,8 +78,6 @@ class Result(Shown):
     @cached_property
     def spikes(self) -> dict[str, np.ndarray]:
         """By population: structured arrays of sample, timestep, neuron, value."""
-        from evsim.interface.runs import EVENT
-
         if "spikes" not in self.settings["record"].split(","):
             again = "evsim.run(..., record='spikes') keeps them"
             raise EvsimError(f"were not recorded: {again}", "spikes", self.path)

@@ -15,6 +15,7 @@ from evsim.engine.sample import Sample
 from evsim.engine.settings import Settings
 from evsim.engine.totals import Totals
 from evsim.interface._call import called
+from evsim.interface._events import event_table
 from evsim.interface._given import Path, labels_of, opened
 from evsim.interface._summary import Summary
 from evsim.network.network import Network
@@ -281,17 +282,3 @@ class Run(Shown):
         labels = self.labels if labels is None else labels
         paths = {"data_path": self.source.path, "data_sha256": self.source.sha256}
         save(self, path, overwrite, labels, paths)
-
-
-def event_table(index: int, events: tuple) -> np.ndarray:
-    """The events of a sample as a structured array."""
-    timesteps, neurons, values = events
-    table = np.empty(len(timesteps), EVENT)
-    table["sample"], table["timestep"] = index, timesteps
-    table["neuron"], table["value"] = neurons, values
-    return table
-
-
-EVENT = np.dtype(
-    [("sample", np.int64), ("timestep", np.int64), ("neuron", np.int64), ("value", np.float64)]
-)
