@@ -231,7 +231,7 @@ def test_a_sample_that_kills_workers_ends_the_run(cluster, capsys):
 
 @pytest.mark.slow
 def test_workers_of_other_versions_are_refused(cluster, capsys, monkeypatch):
-    for name in ("numpy", "numba", "evsim"):
+    for name in ("numpy", "numba", "evsim.base.version"):
         cluster.add(more=f"import {name}; {name}.__version__ = '1.0'")
     with cluster.client() as client:
         client.wait_for_workers(3, timeout=60)

@@ -12,8 +12,8 @@ import sys
 import pytest
 from support.places import ROOT, TESTS
 
-SMALL = ["test_kinds.py", "engine/test_engine.py", "engine/test_exactness.py"]
-SMALL += ["synapses/test_exact_sums.py", "artificial/test_layers.py", "neurons/test_bounded.py"]
+SMALL = ["test_kinds.py", "engine/test_engine.py", "artificial/test_layers.py"]
+SMALL += ["neurons/test_bounded.py"]
 OUTSIDE = """
 import numpy as np
 from evsim.synapses._rows import sum_of

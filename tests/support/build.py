@@ -82,10 +82,14 @@ def outcome(run, place=0) -> dict:
     """All that a run gave for one sample, to the bit, as something that `==` compares."""
     index = run.samples[place]
     arrays = {"potential": run.potential, "decisions": run.predictions_by_timestep}
-    arrays |= {("trace", name): trace for name, trace in run.trace.items()}
-    arrays |= {("queue", name): queue for name, queue in run.queues.items()}
+    traces, queues = (
+        getattr(run, what) if what in run.record else {} for what in ("trace", "queues")
+    )
+    arrays |= {("trace", name): trace for name, trace in traces.items()}
+    arrays |= {("queue", name): queue for name, queue in queues.items()}
     arrays = {name: array[place] for name, array in arrays.items()}
-    arrays |= {("spikes", n): events[events["sample"] == index] for n, events in run.spikes.items()}
+    spikes = run.spikes if "spikes" in run.record else {}
+    arrays |= {("spikes", n): events[events["sample"] == index] for n, events in spikes.items()}
     facts = {n: {fact: int(c[place]) for fact, c in own.items()} for n, own in run.work.items()}
     return {"index": index, "facts": facts} | {
         name: (array.dtype.str, array.shape, array.tobytes()) for name, array in arrays.items()
