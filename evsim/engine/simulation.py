@@ -69,9 +69,10 @@ class Simulation:
         shared = plan.queue is not None and plan.queue.shared
         repeats = name == self.network.input and plan.coding.REPEATS and not shared
         kind = Pairs if name in plan.starts else Stream
-        stream = workspace.held.setdefault(
-            f"{kind.__name__} of {name}", kind(part.positions, part.channels)
-        )
+        held = f"{kind.__name__} of {name}"
+        if held not in workspace.held:
+            workspace.held[held] = kind(part.positions, part.channels)
+        stream = workspace.held[held]
         stream.clear(self._valued(name, values), repeats)
         return stream
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -104,7 +104,7 @@ class Neurons(Part):
     def check_source(self, source: Neurons, delay: int) -> None:
         """Raise EvsimError if it cannot take the events of a source after this delay."""
 
-    @property
+    @cached_property
     def neurons(self) -> int:
         """How many neurons there are."""
         return math.prod(self.shape)
@@ -114,7 +114,7 @@ class Neurons(Part):
         """The last axis of the shape."""
         return self.shape[-1]
 
-    @property
+    @cached_property
     def positions(self) -> int:
         """How many places of all channels there are: 1 in a vector."""
         return self.neurons // self.channels
