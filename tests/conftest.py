@@ -1,5 +1,6 @@
 """Settings of all tests."""
 
+import os
 import random
 import time
 
@@ -17,6 +18,9 @@ settings.register_profile("evsim", **SHARED, derandomize=True, print_blob=False)
 phases = set(Phase) - {Phase.explain}  # which takes minutes
 settings.register_profile("random", **SHARED, derandomize=False, database=None, phases=phases)
 settings.load_profile("evsim")
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # coverage measures this process: the hundreds of short
+    os.environ.pop("COVERAGE_PROCESS_START", None)  # ones that tests begin would take minutes
 
 
 def pytest_addoption(parser):

@@ -51,13 +51,13 @@ def run_small_cases(**environment):
 
 @pytest.mark.slow
 def test_small_cases_without_compiling():
-    assert run_small_cases(NUMBA_DISABLE_JIT="1") > 150
+    assert run_small_cases(NUMBA_DISABLE_JIT="1") > 100
 
 
 @pytest.mark.slow
 def test_small_cases_with_every_index_checked(tmp_path):
     own = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
-    assert run_small_cases(**own) > 150
+    assert run_small_cases(**own) > 100
 
 
 def test_an_index_outside_is_found(tmp_path):
