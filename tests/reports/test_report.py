@@ -10,7 +10,7 @@ import pytest
 from support.files import changed, images, network_parts, put, write
 from support.pages import Page
 
-from evsim.base.shipped import shipped
+from evsim.chip import profile
 from evsim.chip.prices import DEFAULT, Profile, find, microjoule, price
 from evsim.chip.profile.amounts import high
 from evsim.counting.facts import is_set
@@ -135,7 +135,7 @@ def test_energy_by_action(stored, command):
     assert energy == [three(priced["total"] / 6000)]
 
 
-@pytest.mark.parametrize("path", sorted(shipped("hardware").glob("*.toml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", profile.shipped().values(), ids=profile.shipped())
 def test_every_profile_prices_a_page(path, stored, command):
     assert command(f"report r.h5 -o p.html --prices {path.stem}") == (0, "", "")
     page, priced = Page("p.html"), price(stored.counts(), Profile.read(path))

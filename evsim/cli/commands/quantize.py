@@ -73,6 +73,7 @@ Chip = options.option(
 )
 Data = options.option(
     Path | None,
+    "--data",
     panel=options.SIMULATED,
     metavar="DATA",
     help="images or events to compare on: as it was, in integers, in these widths",
