@@ -472,6 +472,7 @@ def test_no_line_of_a_chip_may_be_misspelt_or_have_another_type(chip, tmp_path):
             assert "found" in error(tmp_path, other)
 
 
+@pytest.mark.slow
 @given(st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(

@@ -372,6 +372,7 @@ def test_kernels_are_compiled_once(files):
     assert second.stderr == ""
 
 
+@pytest.mark.slow
 def test_demo_of_all_networks(capsys, tmp_path, monkeypatch):
     (tmp_path / "networks").symlink_to(ROOT / "networks")
     (tmp_path / "data").mkdir()

@@ -182,6 +182,7 @@ def test_a_named_relu_stays_analog(command):
     assert spiking["predictions"] == artificial["predictions"]
 
 
+@pytest.mark.slow
 def test_compare_sets_networks_and_the_ann_side_by_side(command, folder):
     converted(command, "--quiet")
     line = ("convert", "m.h5", "-o", "o.h5", *OPTIONS, "--calibrate", "d.h5", "--quiet")

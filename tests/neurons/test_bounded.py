@@ -50,6 +50,7 @@ def test_actions_of_widths_equal_those_of_a_simulator_that_tallies(case, machine
     assert_tallied(build.run(case, record=()), simulate(**case._asdict()), case, machine)
 
 
+@pytest.mark.slow
 @examples(100)
 @given(bounded_cases())
 def test_an_overflow_is_an_error_where_the_law_says_so(case):

@@ -191,6 +191,7 @@ def test_a_profile_with_a_mistake(said, change, words):
     assert words in err
 
 
+@pytest.mark.slow
 def test_the_readme_chips_can_be_asked(said, capsys):
     for chip in ("loihi", "truenorth", "odin", "spinalflow", "horowitz-45nm"):
         status = run_command(["check", "n.h5", "d.h5", "--chip", chip, "-T", "4", "--json"])
