@@ -12,8 +12,8 @@ import sys
 import pytest
 from support.places import ROOT, TESTS
 
-SMALL = ["test_kinds.py", "engine/test_engine.py", "artificial/test_layers.py"]
-SMALL += ["neurons/test_bounded.py"]
+SMALL = ["test_kinds.py", "engine/test_engine.py", "engine/test_exactness.py"]
+SMALL += ["synapses/test_exact_sums.py", "artificial/test_layers.py", "neurons/test_bounded.py"]
 OUTSIDE = """
 import numpy as np
 from evsim.synapses._rows import sum_of
@@ -51,13 +51,13 @@ def run_small_cases(**environment):
 
 @pytest.mark.slow
 def test_small_cases_without_compiling():
-    assert run_small_cases(NUMBA_DISABLE_JIT="1") > 100
+    assert run_small_cases(NUMBA_DISABLE_JIT="1") > 150
 
 
 @pytest.mark.slow
 def test_small_cases_with_every_index_checked(tmp_path):
     own = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
-    assert run_small_cases(**own) > 100
+    assert run_small_cases(**own) > 150
 
 
 def test_an_index_outside_is_found(tmp_path):

@@ -72,11 +72,11 @@ FUZZED = {
     "result": (stored, read_result, range(20, 40)),
 }
 MORE = {
-    "network": (network, read_network, range(700)),
-    "compressed": (compressed, read_network, range(700)),
+    "network": (network, read_network, range(2000)),
+    "compressed": (compressed, read_network, range(2000)),
     "images": (images, read_data, range(500)),
     "events": (events, read_data, range(500)),
-    "result": (stored, read_result, range(350)),
+    "result": (stored, read_result, range(1000)),
 }
 
 

@@ -1,6 +1,6 @@
 """How much the tests do.
 
-The examples of the usual run never change: a quarter of them. Runs with a seed of their own draw
+The examples of the usual run never change: a third of them. Runs with a seed of their own draw
 all.
 EVSIM_QUICK=1 draws a few only, for runs without compiling.
 """
@@ -16,4 +16,4 @@ def examples(number: int) -> settings:
     """Draw so many examples, or a share of them."""
     if QUICK:
         return settings(max_examples=max(3, number // 20))
-    return settings(max_examples=number // 4 if settings.default.derandomize else number)
+    return settings(max_examples=number // 3 if settings.default.derandomize else number)
