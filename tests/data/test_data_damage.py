@@ -144,15 +144,19 @@ HEADERS = {  # of an array in a NumPy archive: what replaces what
 }
 
 
-@pytest.mark.parametrize("name", [*HEADERS, "encrypted", "names"])
+@pytest.mark.parametrize("name", [*HEADERS, "encrypted", "names", "sizes"])
 def test_spoiled_archives(name, tmp_path, capsys):
     header = HEADER.replace(*HEADERS.get(name, ("", ""))).encode("latin1")
     array = b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header + bytes(120)
     content = bytearray(zipped({"images.npy": array}))
+    if name == "sizes":  # not packed, and yet of two lengths
+        content = bytearray(saved(np.savez, **LABELLED))
     directory = content.index(b"PK\1\2")
     if name == "encrypted":
         content[6] |= 1
         content[directory + 8] |= 1
+    if name == "sizes":
+        content[directory + 20] = 0
     if name == "names":  # UTF-8, it says
         content[directory + 9] |= 8
         content[directory + 46] = 0xFF

@@ -261,6 +261,8 @@ def _member(path: Path, archive: zipfile.ZipFile, name: str):
     packed = Packed(archive, info)
     if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
         return packed
+    if info.compress_size != info.file_size:
+        raise zipfile.BadZipFile(f"two sizes for file {info.filename}, which is not packed")
     with opened_in(archive, info), open(path, "rb") as file:  # zipfile checks the member's header
         file.seek(info.header_offset)
         head = whole(file, LOCAL, name)
