@@ -27,7 +27,7 @@ def build(
     *,
     balance: str = "weights",
     reset: str = "subtract",
-    v_init: float = 0.5,
+    v_init: float | dict[str, np.ndarray] = 0.5,
     starts: dict[str, int] | None = None,
     **attributes,
 ) -> Network:
@@ -38,7 +38,8 @@ def build(
     threshold instead; activations has currents and thresholds in the unit of activations, which
     is exact on a grid. Populations of a block with turns have thresholds whatever `balance` says,
     so that all turns keep the weights as they are, in one array. `v_init` is a share of the
-    threshold. `starts`: the first timestep in which a node may fire, where that is not the first.
+    threshold, or one of each channel by node. `starts`: the first timestep in which a node may
+    fire, where that is not the first.
     """
     populations: dict[str, Neurons] = {INPUT: input}
     synapses: dict[str, Synapses] = {}
@@ -46,7 +47,8 @@ def build(
         if node.kind != "input":
             unit = unit_of(node, scales, balance)
             rules = {"reset": reset, "start": (starts or {}).get(node.name, 0)}
-            populations[node.name] = _population(node, scales, unit, rules, v_init)
+            first = v_init.get(node.name, 0.5) if isinstance(v_init, dict) else v_init
+            populations[node.name] = _population(node, scales, unit, rules, first)
             for k, (source, map) in enumerate((*node.terms, *node.feedback)):
                 name = _set_name(f"{source}-{node.name}", graph, synapses)
                 made = _set(node, source, map, scales[source], unit)
@@ -78,7 +80,7 @@ def unit_of(node: Node, scales: Scales, balance: str) -> np.ndarray:
 
 
 def _population(
-    node: Node, scales: Scales, unit: np.ndarray, rules: dict, v_init: float
+    node: Node, scales: Scales, unit: np.ndarray, rules: dict, v_init: float | np.ndarray
 ) -> Neurons:
     kinds, fields = neuron_kinds(), {"shape": node.shape}
     if node.kind == "maxpool":

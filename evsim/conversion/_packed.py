@@ -42,6 +42,15 @@ class Packed:
         events = arrays["counts"].sum(axis=1, dtype=np.int64)
         self.ends = np.concatenate([[0], events.cumsum()])
 
+    def sums(self, index: int) -> np.ndarray:
+        """The sum of the event values of each neuron in the sample `index`, (neurons,)."""
+        counts, values = self.arrays["counts"][index], self.arrays.get("values")
+        events = slice(*self.ends[index : index + 2].tolist())
+        places = np.repeat(np.arange(counts.size) % self.positions, counts)
+        neurons = places * self.width + self.arrays["channels"][events]
+        weights = None if values is None else values[events]
+        return np.bincount(neurons, weights, minlength=self.positions * self.width)
+
     def stream(self, index: int) -> Stream:
         """The stream of the sample `index`, for reading."""
         counts, values = self.arrays["counts"][index], self.arrays.get("values")

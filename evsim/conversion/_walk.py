@@ -34,7 +34,7 @@ class Choices:
     """How the network is to run."""
 
     reset: str
-    v_init: float
+    v_init: float | dict[str, np.ndarray]  # a share of the threshold, for all nodes or for each
     coding: str
     timesteps: int
     seed: int
@@ -114,6 +114,33 @@ class Walk:
             self.work.kept.put(label, fired)
         neurons = int(np.prod(node.shape)) // node.channels
         return fired["events"] / (len(self.images) * self.settings.timesteps * neurons)
+
+    def rates(self, node: Node, scales: Scales) -> np.ndarray:
+        """What a node that has fired told of its activations: (samples, *shape), float32."""
+
+        def told(samples: slice) -> np.ndarray:
+            *place, channels = node.shape
+            events = Packed(self._kept(node.name, samples), prod(place), channels)
+            sums = [events.sums(k) for k in range(samples.stop - samples.start)]
+            return np.stack(sums).reshape(-1, *node.shape)
+
+        sums = np.concatenate(list(self.work.each(told, self.groups)))
+        return np.float32(sums * (scales[node.name] / self.settings.timesteps))
+
+    def currents(self, node: Node, scales: Scales, room: int) -> list[np.ndarray]:
+        """What arrives at a node in the first samples, (timesteps, positions, channels) each.
+
+        In the unit of activations; of as many as fit into `room` bytes, at least one.
+        """
+        size = 4 * self.settings.timesteps * prod(node.shape)
+        samples = max(1, min(len(self.images), room // size))
+        groups = [slice(g.start, min(g.stop, samples)) for g in self.groups if g.start < samples]
+        plan = self._plan(node, scales)
+
+        def arriving(samples: slice) -> list[np.ndarray]:
+            return [_currents(plan, simulation) for simulation in self._each(plan, samples)]
+
+        return [one for several in self.work.each(arriving, groups) for one in several]
 
     def leave(self, node: Node) -> None:
         """Forget the events that no node after this one takes."""
@@ -221,6 +248,18 @@ def _largest(plan: Plan, simulation: Simulation) -> np.ndarray:
         simulation.inbox.deliver(name, arrivals, first, last, currents)
         largest = np.maximum(largest, (currents + bias).max(axis=(0, 1)))
     return largest
+
+
+def _currents(plan: Plan, simulation: Simulation) -> np.ndarray:
+    """All that arrives at the output of a plan, (timesteps, positions, channels)."""
+    name = plan.network.output
+    part = plan.network.populations[name]
+    currents = np.zeros((plan.timesteps, part.positions, part.channels), np.float32)
+    for first in range(0, plan.timesteps, plan.block(name)):
+        last = min(first + plan.block(name), plan.timesteps)
+        arrivals = simulation.inbox.take(name, first, last)
+        simulation.inbox.deliver(name, arrivals, first, last, currents[first:last])
+    return currents
 
 
 def _fired(plan: Plan, simulation: Simulation) -> Stream:
