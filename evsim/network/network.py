@@ -15,7 +15,7 @@ from evsim.base.arrays import address
 from evsim.base.errors import EvsimError, mismatch, nearest
 from evsim.base.overview import Overview, Shown
 from evsim.codings import codings
-from evsim.network.graph import origin, stages
+from evsim.network.graph import origin, sets_to_origin, stages
 from evsim.network.schedule import schedule
 from evsim.neurons import Neurons
 from evsim.synapses import Connections, Synapses
@@ -212,12 +212,16 @@ class Network(Shown):
         """The timesteps of a run, where populations send their first spikes in windows."""
         return None if self.schedule is None else self.schedule.first_spikes_end
 
+    def sets_to_origin(self, name: str) -> list[Synapses]:
+        """The sets from a max pool back to the population whose sums it takes; else none."""
+        return sets_to_origin(name, self.populations, self.synapses)
+
     def origin(self, name: str) -> str:
-        """The population whose events these are: what a max pool hands on are its source's."""
+        """The population whose sums a max pool takes; else itself. Their events are of a kind."""
         return origin(name, self.populations, self.synapses)[0]
 
     def delay_from_origin(self, name: str) -> int:
-        """The delays of the sets between a max pool and the population whose events these are."""
+        """The delays of the sets between a max pool and the population whose sums it takes."""
         return origin(name, self.populations, self.synapses)[1]
 
     def integer_populations(self, graded_input: bool) -> set[str]:

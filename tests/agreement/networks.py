@@ -60,7 +60,7 @@ def draw(number: int, folder: Path) -> Case:
             "synapses": made.synapses,
         },
         made.data,
-        draw_chip(rng, loses="maxpool" not in made.kinds() or family == "mixed"),
+        draw_chip(rng),
         made.coding,
         made.options(),
         str(rng.choice(["in_order", "balanced"])),
