@@ -12,7 +12,7 @@ from evsim.counting.facts import CIRCUIT, POOL
 from evsim.neurons import POTENTIAL, ROOM, Neurons
 
 STEPS, BEGIN, END, REPEATS = range(4)  # of rules
-REACHED, RISEN, FALLEN = 1, 2, 4  # marks of a pooled neuron in a timestep
+REACHED, CHANGED, FALLEN = 1, 2, 4  # marks of a pooled neuron in a timestep
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -27,9 +27,12 @@ class Maxpool(Neurons):
 
     role: ClassVar[str] = POOL
     passes: ClassVar[bool] = True
-    STATE: ClassVar[dict[str, str]] = {"sums": POTENTIAL, "largest": CIRCUIT} | dict.fromkeys(
-        ("before", "marks"), ROOM
-    )
+    STATE: ClassVar[dict[str, str]] = {
+        "sums": POTENTIAL,
+        "largest": CIRCUIT,
+        "told": CIRCUIT,
+        "marks": ROOM,
+    }
     FACTS: ClassVar[dict[str, str]] = {
         "gate_updates": "events compared with the largest running sum of a window",
         "rescanned": "running sums read and compared again, as the largest of a window fell",
@@ -61,12 +64,12 @@ class Gate:
         self.others = np.outer(rows, columns).reshape(-1, 1) - 1  # sources of a window but one
 
     def begin(self) -> dict[str, np.ndarray]:
-        """The state at rest: sums of the sources, largest ones of the windows, marks of neurons."""
+        """The state at rest: sums of sources, the largest of windows, marks of neurons."""
         shape = (self.neurons.positions, self.neurons.channels)
         return {
             "sums": np.zeros((self.source.positions, self.source.channels), self.dtype),
             "largest": np.zeros(shape, self.dtype),
-            "before": np.zeros(shape, self.dtype),
+            "told": np.zeros(shape, self.dtype),
             "marks": np.zeros(shape, np.uint8),
         }
 
@@ -132,7 +135,7 @@ def tell(
     members_across,
     sums,
     largest,
-    before,
+    told,
     marks,
     rules,
     out_channels,
@@ -142,72 +145,91 @@ def tell(
     """Add what arrives to the sums, and send how the largest of every window changed.
 
     Returns (events, comparisons, pooled neurons reached, sums read again). `rules`: timesteps,
-    between which of them there are events, 1 where one timestep of events stands for all. `marks` are 0 between
-    timesteps; `before` holds the largest sum before a timestep where one has risen above it.
+    the first with events, the one after the last, 1 where one of events stands for all. `told` is
+    the largest sum of a timestep before, kept where there are `values`; `marks` are of a timestep.
     """
-    across = windows_across.shape[0]
-    wide = members_across.shape[0]
-    valued = values.shape[0] > 0
+    wide, across = members_across.shape[0], windows_across.shape[0]
     events, compared, touched, again = np.int64(0), 0, 0, 0
     for t in range(rules[STEPS]):
         if rules[BEGIN] <= t < rules[END]:
-            cell = 0 if rules[REPEATS] == 1 else (t - rules[BEGIN]) * sums.shape[0]
-            for source in range(sums.shape[0]):
-                start, end = offsets[cell + source], offsets[cell + source + 1]
-                if start == end:
-                    continue
-                row, column = source // across, source % across
-                for k in range(start, end):
-                    c = channels[k]
-                    old = sums[source, c]
-                    new = old + (values[k] if valued else sums.dtype.type(1))
-                    sums[source, c] = new
-                    for a in range(windows_down[row, 0], windows_down[row, 1]):
-                        for b in range(windows_across[column, 0], windows_across[column, 1]):
-                            place = a * wide + b
-                            compared += 1
-                            mark = marks[place, c] | REACHED
-                            if new > largest[place, c]:
-                                if mark & RISEN == 0:
-                                    before[place, c] = largest[place, c]
-                                largest[place, c] = new
-                                mark |= RISEN
-                            elif new < old and old == largest[place, c]:
-                                mark |= FALLEN
-                            marks[place, c] = mark
+            step = 0 if rules[REPEATS] == 1 else t - rules[BEGIN]
+            ends = offsets[step * sums.shape[0] :]
+            windows = windows_down, windows_across, wide
+            compared += _arrive(channels, values, ends, windows, sums, largest, told, marks)
+        if values.shape[0] > 0:
+            members = members_down, members_across, across
+            again += _scan(sums, members, largest, told, marks)
         for place in range(marks.shape[0]):
-            for c in range(marks.shape[1]):
-                mark = marks[place, c]
-                if mark == 0:
-                    continue
-                marks[place, c] = 0
-                touched += 1
-                if mark & RISEN == 0:
-                    if mark & FALLEN == 0:
-                        continue
-                    down, side = members_down[place // wide], members_across[place % wide]
-                    now = _largest_of(sums, c, across, down, side)
-                    if now == largest[place, c]:  # another source is as high
-                        continue
-                    again += (down[1] - down[0]) * (side[1] - side[0]) - 1
-                    before[place, c] = largest[place, c]
-                    largest[place, c] = now
+            mark = marks[place]
+            if values.shape[0] > 0:
+                found = events
+                for c in range(mark.shape[0]):
+                    out_values[found] = largest[place, c] - told[place, c]
+                    told[place, c] = largest[place, c]
+                    found += (mark[c] & CHANGED) // CHANGED
+            for c in range(mark.shape[0]):  # without a branch: few could be foretold
                 out_channels[events] = c
-                if out_values.shape[0] > 0:
-                    out_values[events] = largest[place, c] - before[place, c]
-                events += 1
+                touched += mark[c] & REACHED
+                events += (mark[c] & CHANGED) // CHANGED
+                mark[c] = 0
             out_offsets[t * marks.shape[0] + place + 1] = out_offsets[0] + events
     return events, compared, touched, again
 
 
 @kernel
-def _largest_of(sums, c, across, down, side):
-    """The largest sum in a channel of the sources in these rows and columns."""
-    found = sums[down[0] * across + side[0], c]
-    for row in range(down[0], down[1]):
-        for column in range(side[0], side[1]):
-            found = max(found, sums[row * across + column, c])
-    return found
+def _arrive(channels, values, offsets, windows, sums, largest, told, marks):
+    """Add the events of a timestep, and compare the sums in every window; returns how often."""
+    windows_down, windows_across, wide = windows
+    across, compared = windows_across.shape[0], 0
+    for source in range(sums.shape[0]):
+        start, end = offsets[source], offsets[source + 1]
+        if start == end:
+            continue
+        top, below = windows_down[source // across]
+        left, right = windows_across[source % across]
+        compared += (end - start) * max(0, below - top) * max(0, right - left)
+        own = sums[source]
+        for a in range(top, below):
+            for b in range(left, right):
+                is_last = a == below - 1 and b == right - 1
+                place = a * wide + b
+                high, before, mark = largest[place], told[place], marks[place]
+                for k in range(start, end):  # without a branch, as above
+                    c = channels[k]
+                    new = own[c] + (values[k] if values.shape[0] > 0 else sums.dtype.type(1))
+                    found = REACHED | (CHANGED if new > high[c] else 0)
+                    if values.shape[0] > 0:
+                        fell = (new < own[c]) & (own[c] == before[c])
+                        found |= FALLEN if fell else 0
+                    mark[c] |= found
+                    high[c] = max(high[c], new)
+                    if is_last:
+                        own[c] = new
+    return compared
+
+
+@kernel
+def _scan(sums, members, largest, told, marks):
+    """Look for the largest sum where one that was it fell and none rose; returns the sums read.
+
+    They are the other ones of windows in which no sum is as large as the largest was.
+    """
+    members_down, members_across, across = members
+    again, wide = 0, members_across.shape[0]
+    for place in range(marks.shape[0]):
+        top, below = members_down[place // wide]
+        left, right = members_across[place % wide]
+        for c in range(marks.shape[1]):
+            if marks[place, c] & (CHANGED | FALLEN) == FALLEN:
+                now = sums[top * across + left, c]
+                for row in range(top, below):
+                    for column in range(left, right):
+                        now = max(now, sums[row * across + column, c])
+                largest[place, c] = now
+                if now < told[place, c]:
+                    marks[place, c] |= CHANGED
+                    again += (below - top) * (right - left) - 1
+    return again
 
 
 @kernel
@@ -215,7 +237,11 @@ def largest_of(charges, members_down, members_across, across, pooled):
     """pooled[p, c] = the largest charge in the window of p; 0 where no source is in it."""
     wide = members_across.shape[0]
     for p in range(pooled.shape[0]):
-        down, side = members_down[p // wide], members_across[p % wide]
-        if down[0] < down[1] and side[0] < side[1]:
-            for c in range(pooled.shape[1]):
-                pooled[p, c] = _largest_of(charges, c, across, down, side)
+        top, below = members_down[p // wide]
+        left, right = members_across[p % wide]
+        if top < below and left < right:
+            pooled[p] = charges[top * across + left]
+        for row in range(top, below):
+            for column in range(left, right):
+                for c in range(pooled.shape[1]):
+                    pooled[p, c] = max(pooled[p, c], charges[row * across + column, c])
