@@ -11,9 +11,6 @@ BALANCE = "How thresholds are found"
 SCHEME = "How neurons tell values"
 TURNS = "Blocks that run several times (rate; --unroll-thresholds: switch, too)"
 
-Out = options.option(
-    Path, "-o", "--out", panel=options.OUTPUT, metavar="FILE", help="the network file to write"
-)
 Calibrate = options.option(
     Path | None,
     panel=BALANCE,

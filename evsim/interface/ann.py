@@ -56,7 +56,6 @@ def ann(
     (samples, ...), with `labels` where the data have none. `samples`: such as slice(0, 500).
     `passes` and `seed`: of a model that draws random numbers. `jobs`: threads. Raises EvsimError.
     """
-    asked = {"topology": topology, "scale": scale, "mean": mean, "std": std, "bgr": bgr}
-    found = model_of(model, asked | {"flip_kernels": flip_kernels, "force": force})
+    found = model_of(model, dict(locals()))
     how: dict[str, Any] = {"passes": passes, "seed": seed, "jobs": jobs, "progress": progress}
     return Decisions(decided_by(found, data, samples, labels, **how))

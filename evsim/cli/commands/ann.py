@@ -38,17 +38,15 @@ def ann(
     quiet: options.Quiet = False,
 ) -> None:
     """The accuracy of an artificial network: was its file read right?"""
-    asked = {"topology": topology, "scale": scale, "mean": mean, "std": std, "bgr": bgr}
-    asked |= {"flip_kernels": flip_kernels, "force": force}
-    drawn = {"seed": seed, "passes": passes}
-    drawn = {name: value for name, value in drawn.items() if value is not None}
+    given = dict(locals())
     from evsim.formats.data import open_data
     from evsim.studies.artificial import decided, verdict
 
     silent = quiet or as_json
-    reading = model_options.artificial(model, **asked)
+    reading = model_options.artificial(model, given)
     with files.opened(data, open_data, "DATA") as opened:
-        predictions, labels = decided(reading.content, opened, samples, silent, jobs=jobs, **drawn)
+        how = {"jobs": jobs, "seed": seed, "passes": passes}
+        predictions, labels = decided(reading.content, opened, samples, silent, **how)
     model_options.tell(reading, silent)
     found = verdict(predictions, labels)
     correct, count = found["correct"], found["samples"]
