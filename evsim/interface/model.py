@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evsim.artificial import model as artificial
 from evsim.base.errors import EvsimError, mismatch, shown
@@ -12,6 +12,9 @@ from evsim.base.overview import Overview, Shown
 from evsim.interface._call import called
 from evsim.interface._given import Path, Samples, is_path, opened, samples_text
 from evsim.network.network import Network
+
+if TYPE_CHECKING:
+    from evsim.formats.trainers import Options
 
 
 class Model(Shown, artificial.Model):
@@ -96,8 +99,7 @@ def reading(path: Path, given: dict[str, Any]) -> Any:
     if not is_path(path):
         raise mismatch(shown(path), "the path of a trainer's file", "model")
     place = os.fspath(path)
-    asked = _numbers(trainers.Options.among(given))
-    found = trainers.read(place, trainers.Options(**asked))
+    found = trainers.read(place, options_of(given))
     try:
         content = found.result()
     except EvsimError as error:
@@ -110,8 +112,14 @@ def reading(path: Path, given: dict[str, Any]) -> Any:
     return model
 
 
-def _numbers(asked: dict[str, Any]) -> dict[str, Any]:
-    """The options with their numbers as readers take them; an error names the first wrong one."""
+def options_of(given: dict[str, Any]) -> Options:
+    """The options of a trainer's file among what a function was `given`, as readers take them.
+
+    Raises EvsimError, which names the first wrong one.
+    """
+    from evsim.formats.trainers import Options
+
+    asked = Options.among(given)
     found = dict(asked)
     for name, above in (("scale", 0.0), ("dt", 0.0), ("mean", None), ("std", 0.0)):
         value = asked.get(name)
@@ -128,7 +136,7 @@ def _numbers(asked: dict[str, Any]) -> dict[str, Any]:
             what = "a number" if single else "a number, or one a channel,"
             raise mismatch(shown(value), what + ("" if above is None else " above 0"), name)
         found[name] = numbers[0] if single else numbers
-    return found
+    return Options(**found)
 
 
 def decided_by(

@@ -36,6 +36,7 @@ LINES = {
     "chips": "chips",
     "convert": "convert m.h5 -o o.h5 --overwrite --topology t.toml --calibrate i.h5",
     "diagnosis": "convert m.h5 -o o.h5 --overwrite --topology t.toml --calibrate i.h5 --diagnose",
+    "probe": "ann m.h5 i.h5 --topology t.toml --probe",
     "quantize": "quantize dense.h5 -o q.h5 --overwrite --bits 8 --potential-bits 8 "
     "--coding poisson --data d.h5",
     "convention": "run conv.h5 d.h5 --convention spikingjelly",
