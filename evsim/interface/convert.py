@@ -84,7 +84,7 @@ def convert(
     (samples, ...), to balance thresholds with; `samples`: those of them, the first 600 where it is
     not given. `scheme`: "rate", "switch", "stochastic", "signed", "burst", "phase" or "ttfs"; the
     parameters from `method` to `analog` are the options of the command. `diagnose`: compare rates
-    with activations on the same images; with `picture`, the path of the drawing.
+    with activations on other images of the same data; with `picture`, the path of the drawing.
 
     The network has `notes` and `made`, what the command prints as JSON. `out`: write it to a
     file, too. Raises EvsimError.

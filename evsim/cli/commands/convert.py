@@ -162,7 +162,7 @@ def _write(path: Path, network, overwrite: bool, notes: dict | None = None) -> d
 
 
 def _diagnose(model, data, some: slice, given: dict) -> dict:
-    """Run the network that was written over the labelled images it was balanced with."""
+    """Run the network that was written over labelled images, others than it was balanced with."""
     from evsim.conversion.units import stored
     from evsim.formats.network import load
     from evsim.reports import diagnosis as report
