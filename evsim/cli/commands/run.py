@@ -100,7 +100,8 @@ def run(
         store = out and job.result_store(out, overwrite, resume, quiet or as_json)
         how = {"quiet": quiet or as_json, "cluster": workers}
         job.simulate(jobs, byte_count(memory), store=store, **how)
-        reported = [conventions.convention(tool, job.run, job.inputs) for tool in tools]
+        how = {"jobs": jobs, "memory": byte_count(memory), "quiet": quiet or as_json}
+        reported = conventions.reported(tools, job.run, job.inputs, **how)
         found = {"conventions": reported} if reported else {}
         if len(reported) == 1:
             found["convention"] = reported[0]
