@@ -19,7 +19,8 @@ class Decisions(Record):
     """What an artificial network decided: samples, correct, accuracy, predictions.
 
     `probe`, where it was asked for: `trials`, best first, each with its `options`; `best`, which is
-    better than what was given by more than chance, or None; `guesses`: all of them do.
+    better than what was given by more than chance, or None; `alike`: what the first of all does not
+    beat so; `guesses`: all of them do.
     """
 
     samples: int

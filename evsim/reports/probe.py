@@ -35,6 +35,8 @@ def show(out: Output, found: dict, command: Sequence[str]) -> None:
         out.print(f"nothing tried is better by more than chance{_else(found['guesses'])}")
         return
     out.print(f"better than as given by more than chance: {best['name']}")
+    if found["alike"]:
+        out.print(f"not worse by more than chance: {'; '.join(found['alike'])}")
     if best["remedy"]:
         out.print(best["remedy"])
     out.print(shlex.join([*command, *words(best["options"])]))

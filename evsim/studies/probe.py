@@ -56,6 +56,12 @@ class Trial:
         """The fraction of images decided rightly so far."""
         return float(self.right.mean())
 
+    def beats(self, other: Trial) -> bool:
+        """Whether it decides more of the same images rightly, by two standard errors (McNemar)."""
+        gained = int((self.right & ~other.right).sum())
+        lost = int((~self.right & other.right).sum())
+        return gained - lost > 2 * sqrt(gained + lost)
+
     def as_dict(self) -> dict:
         """The row of the table; `error`: one standard error of the accuracy."""
         count, p = len(self.right), self.accuracy
@@ -124,10 +130,14 @@ class Probe:
     @property
     def best(self) -> Trial | None:
         """What is better than what was asked for, by more than two standard errors; or None."""
-        best, given = self.trials[0], self.given
-        gained = int((best.right & ~given.right).sum())
-        lost = int((~best.right & given.right).sum())
-        return best if gained - lost > 2 * sqrt(gained + lost) else None
+        return self.trials[0] if self.trials[0].beats(self.given) else None
+
+    @property
+    def alike(self) -> list[Trial]:
+        """What the first of all does not beat, beside itself."""
+        best = self.trials[0]
+        every = [trial for trial in self.trials[1:] if len(trial.right) == len(best.right)]
+        return [trial for trial in every if not best.beats(trial)]
 
     @property
     def guesses(self) -> bool:
@@ -149,6 +159,7 @@ class Probe:
         return {
             "trials": [trial.as_dict() for trial in self.trials],
             "best": None if best is None else best.as_dict(),
+            "alike": [trial.name for trial in self.alike],
             "guesses": self.guesses,
         }
 
