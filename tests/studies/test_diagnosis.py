@@ -98,7 +98,7 @@ def test_images_are_held_back(samples, calibrated_with, expected):
 
 
 @pytest.mark.slow
-def test_the_images_are_named(command):
+def test_the_images_are_named(inside, command):
     status, out, _ = command(*CONVERT, "--samples", "1000:")
     with h5py.File(TRAIN) as file:
         last = len(file["images"]) - 1
