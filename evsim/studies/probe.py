@@ -46,9 +46,15 @@ class Trial:
     right: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
 
     def take(self, images: np.ndarray, labels: np.ndarray, how: dict) -> None:
-        """Decide some more images."""
+        """Decide some more images; -1 where a value in between is not finite."""
         images = images if self.axes is None else images.transpose(self.axes)
-        self.predictions.append(self.model.predictions(images, **how))
+        try:
+            predictions = self.model.predictions(images, **how)
+        except EvsimError as error:
+            if self.given or not error.place.startswith("layers/"):
+                raise
+            predictions = np.full(len(images), -1)
+        self.predictions.append(predictions)
         self.right = np.append(self.right, self.predictions[-1] == labels)
 
     @property

@@ -110,16 +110,22 @@ def test_images_of_floats_take_the_divisor_in_mean_and_deviation(model):
     assert told.accuracy == best["accuracy"]
 
 
-def test_what_no_option_changes_has_a_remedy(inside):
+def pytorch(large=1.0):
+    """A PyTorch file of a convolution, whose values are `large`, and a dense layer behind it."""
     random = np.random.default_rng(1)
     state = {"conv1.weight": random.normal(size=(4, 3, 3, 3)), "conv1.bias": random.normal(size=4)}
     state |= {"fc.weight": random.normal(size=(10, 64)), "fc.bias": random.normal(size=10)}
-    hdf5("m.h5", {name: np.float32(values) for name, values in state.items()})
+    factors = {"conv1.weight": large, "conv1.bias": large, "fc.weight": 1 / large}
+    hdf5("m.h5", {name: np.float32(v * factors.get(name, 1)) for name, v in state.items()})
+    return random.integers(0, 256, (120, 4, 4, 3), np.uint8)
+
+
+def test_what_no_option_changes_has_a_remedy(inside):
+    shown = pytorch()
     lines = [line for line in TOPOLOGY.splitlines() if "bn1" not in line]
     for name, order in (("chw", ""), ("hwc", ', order = "hwc"')):
         text = "\n".join(lines).replace('kind = "flatten"', f'kind = "flatten"{order}')
         (inside / f"{name}.toml").write_text(text)
-    shown = random.integers(0, 256, (120, 4, 4, 3), np.uint8)
     right = evsim.ann("m.h5", shown, topology="hwc.toml").predictions
     best = evsim.ann("m.h5", shown, labels=right, topology="chw.toml", probe=True).probe["best"]
     assert (best["accuracy"], best["options"]) == (1, {})
@@ -127,6 +133,17 @@ def test_what_no_option_changes_has_a_remedy(inside):
     lying = np.ascontiguousarray(shown.swapaxes(1, 2))
     best = evsim.ann("m.h5", lying, labels=right, topology="hwc.toml", probe=True).probe["best"]
     assert (best["accuracy"], best["name"]) == (1, "rows and columns exchanged")
+
+
+def test_a_scaling_that_overflows_is_wrong_and_no_more(inside):
+    shown = pytorch(large=1e36)
+    (inside / "t.toml").write_text("\n".join(x for x in TOPOLOGY.splitlines() if "bn1" not in x))
+    right = evsim.ann("m.h5", shown, topology="t.toml").predictions
+    found = evsim.ann("m.h5", shown, labels=right, topology="t.toml", probe=True, mean=0.5)
+    assert found.probe["best"]["accuracy"] == 1
+    assert min(trial["correct"] for trial in found.probe["trials"]) == 0
+    with pytest.raises(EvsimError, match="expected finite values"):
+        evsim.ann("m.h5", shown, labels=right, topology="t.toml", probe=True, scale=1)
 
 
 def test_the_command_to_use_is_printed(command):
