@@ -50,8 +50,8 @@ def _losses(found: Diagnosis) -> Iterator[str]:
         yield f"the error of activations grows most at {jump['population']!r}: {ends}"
     points = f"{100 * lost['fraction']:.2f} +- {100 * lost['error']:.2f} points"
     artificial, spiking = (tables.percent(right.mean()) for right in found.right)
-    chance = "" if lost["more_than_chance"] else ", no more than chance"
-    yield f"accuracy lost in all: {points} (artificial {artificial}, spiking {spiking}){chance}"
+    chance = "more" if lost["more_than_chance"] else "no more"
+    yield f"accuracy lost in all: {points}, {chance} than chance: {artificial} to {spiking}"
     if first:
         yield f"accuracy is lost from {first.unit.population!r} on"
 

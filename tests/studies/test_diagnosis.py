@@ -76,7 +76,7 @@ def test_what_is_lost_in_all_is_told_with_its_error(converted, capsys):
     sound = diagnosis(model, network, network.units, slice(0, 300))
     assert not sound.as_dict()["accuracy_lost"]["more_than_chance"]
     report.show(Output(), sound)
-    assert ", no more than chance" in " ".join(capsys.readouterr().out.split())
+    assert "points, no more than chance: " in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(
