@@ -16,6 +16,7 @@ from evsim.conversion._fold import fold
 from evsim.conversion._graph import Graph
 from evsim.conversion._scales import Finish, from_activations, spread
 from evsim.conversion._schemes import SCHEMES, recoded, settled
+from evsim.conversion._search import Found, Search
 from evsim.conversion._spike_norm import spike_norm
 from evsim.conversion._stochastic import hybrid, network_of
 from evsim.conversion._switch import Switching, build_switching
@@ -42,6 +43,63 @@ class Conversion:
     network: Network
     units: tuple[Unit, ...]
     notes: tuple[str, ...] = ()
+    found: Found | None = None  # by a search
+
+
+def convert_by_search(
+    model: Model,
+    images=None,
+    *,
+    labels=None,
+    timesteps: int | None = None,
+    target_loss: float | None = None,
+    balance: str = "weights",
+    pooling: str = "prepool",
+    coding: str | None = None,
+    seed: int = 0,
+    first_sample: int = 0,
+    jobs: int | None = None,
+    progress=None,
+    kept=None,
+    stop=None,
+) -> Conversion:
+    """The network of rates that keeps most of an artificial one's accuracy, as a search finds it.
+
+    Layer after layer is fitted to the spikes that arrive in some of the raw `images`: weights,
+    scales and first potentials, with later layers beginning later; how much later is chosen on
+    images held back. `timesteps` is 64, or with `target_loss` the fewest that lose at most so many
+    points of accuracy; without `labels` (samples,) an image is lost that is decided otherwise. The
+    others: as for `convert`. Raises EvsimError.
+    """
+    coding = "constant" if coding is None else coding
+    _check_words({"balance": balance, "pooling": pooling, "coding": coding})
+    if target_loss is not None and timesteps is not None:
+        raise mismatch(target_loss, "none, or no timesteps, which it finds", "target_loss")
+    if target_loss is not None and not 0 <= target_loss <= 100:
+        raise mismatch(target_loss, "points of accuracy, 0 to 100", "target_loss")
+    timesteps = 64 if timesteps is None else timesteps
+    _check_numbers(timesteps=timesteps)
+    graph = fold(model, pooling)
+    _check_images(graph, model, images)
+    work = Work.of(jobs, progress=progress, kept=kept, stop=stop)
+    choices = Choices("subtract", 0.5, coding, timesteps, seed, first_sample, {})
+    search = Search(graph, model, images, labels, choices, work)
+    if target_loss is not None:
+        timesteps = search.smallest(target_loss)
+    chosen, fitted = search.best(timesteps)
+    found = search.found(chosen, fitted)
+    description = model.description or None
+    network = search.network(fitted, timesteps, balance=balance, description=description)
+    made = _conversion(network, fitted.graph, fitted.scales, model)
+    notes = (*graph.notes, *made.notes, *found.sentences())
+    return Conversion(network, made.units, notes, found)
+
+
+def searchable(model: Model, pooling: str = "prepool") -> bool:
+    """Whether a search has something to find: rectifiers that nobody quantised, and no turns."""
+    kinds = {layer.kind for layer in model.layers.values()}
+    levels = any(getattr(layer, "levels", None) for layer in model.layers.values())
+    return "relu" in kinds and "stochastic" not in kinds and not levels and not model.blocks
 
 
 def convert(

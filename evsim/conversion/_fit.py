@@ -13,6 +13,7 @@ from math import prod
 
 import numpy as np
 
+from evsim.artificial.maps import Matrix, Taps
 from evsim.artificial.model import INPUT, Model
 from evsim.base.kernel import kernel
 from evsim.conversion._build import Scales
@@ -38,6 +39,36 @@ class Fitted:
     scales: Scales
     starts: dict[str, int]
     v_init: dict[str, np.ndarray]
+
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What was fitted, by names of letters, digits and -: what `restored` needs."""
+        found = {}
+        for place, node in enumerate(self.graph.nodes.values()):
+            for what, values in ("scale", self.scales), ("start", self.v_init):
+                if node.name in values:
+                    found[f"{place:05d}-{what}"] = np.asarray(values[node.name])
+            if node.offset is not None:
+                found[f"{place:05d}-offset"] = np.asarray(node.offset)
+            for k, (_, map) in enumerate(node.terms):
+                if isinstance(map, Taps | Matrix):
+                    found[f"{place:05d}-weight-{k}"] = map.weight
+        return found
+
+
+def restored(graph: Graph, starts: dict[str, int], arrays: dict[str, np.ndarray]) -> Fitted:
+    """What was fitted to a graph, from its arrays."""
+    nodes, scales, v_init = {}, {}, {}
+    for place, node in enumerate(graph.nodes.values()):
+        own = {n[6:]: array for n, array in arrays.items() if n.startswith(f"{place:05d}-")}
+        scales |= {node.name: own["scale"]} if "scale" in own else {}
+        v_init |= {node.name: own["start"]} if "start" in own else {}
+        terms = tuple(
+            (source, replace(map, weight=own[f"weight-{k}"]) if f"weight-{k}" in own else map)
+            for k, (source, map) in enumerate(node.terms)
+        )
+        nodes[node.name] = replace(node, terms=terms, offset=own.get("offset"))
+    return Fitted(Graph(nodes, [], graph.delay, graph.turns), scales, starts, v_init)
 
 
 def starts_of(graph: Graph, alpha: float, timesteps: int) -> dict[str, int]:

@@ -37,7 +37,7 @@ def refitted(
     width = sum(prod(node.terms[k][1].weight.shape[:-1]) for k in fits)
     rows = min(ROWS, places, max(1, ROOM // (8 * width)))
     chosen = some_of(places, rows)
-    seen, missed = [], np.zeros((len(chosen), node.channels if len(node.shape) == 3 else node.shape[0]))
+    seen, missed = [], np.zeros((len(chosen), node.channels))
     for k, (source, map) in enumerate(node.terms):
         there, due = arrived[source], artificial[source]
         if k not in fits:
@@ -66,12 +66,8 @@ def some_of(places: int, most: int) -> np.ndarray:
 
 def ridge_regression(x: np.ndarray, y: np.ndarray, ridge: float) -> tuple[np.ndarray, np.ndarray]:
     """(D, b) with the least |y - x D - b|^2 + ridge m |D|^2; m: as for `refitted`."""
-    import os
-    V=os.environ.get("LSQ","3")
     mean_x, mean_y = x.mean(axis=0), y.mean(axis=0)
-    if V=="4": mean_x=mean_x*0; mean_y=mean_y*0
     x, y = x - mean_x, y - mean_y
-    if V in "24": mean_y=mean_y*0
     if not x.any():
         return np.zeros((x.shape[1], y.shape[1])), mean_y
     penalty = ridge * (x * x).sum() / x.shape[1]

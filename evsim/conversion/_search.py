@@ -12,7 +12,7 @@ from evsim.artificial.model import Model
 from evsim.base.errors import mismatch
 from evsim.conversion._artificial import samples_that_fit, values_of_nodes
 from evsim.conversion._build import build
-from evsim.conversion._fit import Fitted, fit, starts_of
+from evsim.conversion._fit import Fitted, fit, restored, starts_of
 from evsim.conversion._graph import Graph
 from evsim.conversion._walk import Choices
 from evsim.conversion._work import Work
@@ -26,10 +26,11 @@ FIRST = 2  # of them, tried first; then those beside it, as long as they are bet
 HELD_BACK = 4  # every so many-th image is for choosing only
 IMAGES = 256  # to fit to, at most, and to choose with half as many
 STEPS = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)  # timesteps that are tried
+EXPECTED = 3  # trials: the first, and those beside it
 ENOUGH = 1.0  # points of accuracy that too few timesteps cost
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trial:
     """What one conversion did on the images held back.
 
@@ -43,23 +44,77 @@ class Trial:
     decisions: np.ndarray = field(repr=False)
     spikes: float
     synops: float
+    macs: float
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a search tried and chose; `artificial`, `quantized`: decisions on the images held back.
+    """What a search tried and chose.
 
-    `fitted_to`, `held_back`: places of these images among all. `enough`: a trial with more
-    timesteps that loses less, or None.
+    `right`, of the images held back: by the artificial network, by the one that is quantised to as
+    many levels as there are timesteps (the bound), and by each trial; without labels those that
+    are decided as the artificial network does. `fitted_to`, `held_back`: places of the images
+    among all. `enough`: a trial with more timesteps that loses less, or None.
     """
 
     chosen: Trial
     tried: tuple[Trial, ...]
-    artificial: np.ndarray
-    quantized: np.ndarray
+    labelled: bool
+    artificial: float
+    bound: float
+    right: dict[Trial, float]
     fitted_to: np.ndarray
     held_back: np.ndarray
     enough: Trial | None = None
+
+    def as_dict(self) -> dict:
+        """What the command prints as JSON."""
+        rows = [
+            {
+                "timesteps": trial.timesteps,
+                "alpha": trial.alpha,
+                "error": trial.error,
+                "accuracy": self.right[trial],
+                "spikes": trial.spikes,
+                "synops": trial.synops,
+            }
+            for trial in self.tried
+        ]
+        return {
+            "labelled": self.labelled,
+            "images": len(self.fitted_to),
+            "held back": len(self.held_back),
+            "artificial": self.artificial,
+            "bound": self.bound,
+            "chosen": rows[self.tried.index(self.chosen)],
+            "tried": rows,
+        }
+
+    def sentences(self) -> list[str]:
+        """What was tried, what was chosen, and what to expect."""
+        chosen, count = self.chosen, len(self.held_back)
+        what = "accuracy" if self.labelled else "decisions as the artificial network's"
+        tried = [t for t in self.tried if t.timesteps == chosen.timesteps]
+        alphas = ", ".join(f"{t.alpha:g} ({100 * self.right[t]:.1f} %)" for t in tried)
+        said = [
+            f"fitted to {len(self.fitted_to)} images and chosen by {count} others of them: the "
+            f"last layer begins {chosen.alpha:g} of the {chosen.timesteps} timesteps after the "
+            f"first (tried: {alphas})",
+            f"at T = {chosen.timesteps} expect {self._share(self.right[chosen])} {what} on images "
+            f"like these; artificial network {100 * self.artificial:.1f} %, with "
+            f"{chosen.timesteps} levels {100 * self.bound:.1f} %",
+        ]
+        if self.enough is not None:
+            said.append(
+                f"T = {chosen.timesteps} is too small: {self.enough.timesteps} would keep "
+                f"{self._share(self.right[self.enough])}"
+            )
+        return said
+
+    def _share(self, right: float) -> str:
+        """A share with its standard error, in percent."""
+        error = (max(right * (1 - right), 0) / len(self.held_back)) ** 0.5
+        return f"{100 * right:.1f} +- {100 * error:.1f} %"
 
 
 class Search:
@@ -143,13 +198,23 @@ class Search:
         key = timesteps, alpha
         if key not in self.tried:
             starts = starts_of(self.graph, alpha, timesteps)
-            choices = replace(self.choices, timesteps=timesteps, starts=starts)
-            name = f"fit-{timesteps}-{int(100 * alpha)}"
-            given = self.model, self.images, self.artificial
-            fitted = fit(name, self.graph, *given, choices, self.work)
-            self.work.kept.drop(name)
+            name, kept = f"fit-{timesteps}-{int(100 * alpha)}", self.work.kept
+            arrays = kept.get(f"fitted{name[3:]}")
+            if arrays is None:
+                choices = replace(self.choices, timesteps=timesteps, starts=starts)
+                given = self.model, self.images, self.artificial, choices
+                fitted = fit(name, self.graph, *given, replace(self.work, progress=self._told))
+                kept.put(f"fitted{name[3:]}", fitted.arrays())
+                kept.drop(f"{name}-")
+            else:
+                fitted = restored(self.graph, starts, arrays)
             self.tried[key] = self._run(fitted, timesteps, alpha), fitted
         return self.tried[key]
+
+    def _told(self, done: int, total: int) -> None:
+        """Say how far a trial is, of as many as there will be if the first two are the best."""
+        trials = max(EXPECTED, len(self.tried) + 1)
+        self.work.progress(len(self.tried) * total + done, trials * total)
 
     def network(self, fitted: Fitted, timesteps: int, **rules):
         """The network of a fitted graph."""
@@ -163,19 +228,54 @@ class Search:
         network = self.network(fitted, timesteps)
         settings = settle(network, self.others, seed=self.choices.seed)
         plan, stop = Plan(network, settings), threading.Event()
-        outputs, spikes, synops = [], 0, 0
+        outputs, totals = [], dict.fromkeys(("spikes", "synops", "macs"), 0)
         for sample in simulate(plan, self.others, settings, self.work.jobs, stop):
             if self.work.stop.is_set():
                 stop.set()
                 raise Stopped
             outputs.append(sample.potential / timesteps)
-            spikes += sum(sample.facts[name]["spikes"] for name in network.populations if "spikes" in sample.facts[name])
-            synops += sum(sample.facts[name]["synops"] for name in network.synapses)
+            for facts in sample.facts.values():
+                for fact in totals:
+                    totals[fact] += facts.get(fact, 0)
         outputs = np.stack(outputs).reshape(self.outputs.shape)
         due, there = (x - x.mean(axis=1, keepdims=True) for x in (self.outputs, outputs))
         error = float(((due - there) ** 2).sum() / max((due**2).sum(), 1e-30))
-        count = len(self.others)
-        return Trial(timesteps, alpha, error, outputs.argmax(axis=1), spikes / count, synops / count)
+        means = {fact: total / len(self.others) for fact, total in totals.items()}
+        return Trial(timesteps, alpha, error, outputs.argmax(axis=1), **means)
+
+    def found(self, chosen: Trial, fitted: Fitted) -> Found:
+        """What was tried, and that this one was chosen."""
+        enough = self.enough(chosen)
+        tried = tuple(trial for trial, _ in self.tried.values())
+        return Found(
+            chosen,
+            tried,
+            self.labels is not None,
+            self._right(self.decided),
+            self._right(self._bound(fitted, chosen.timesteps)),
+            {trial: self._right(trial.decisions) for trial in tried},
+            self.fitted_to,
+            self.held_back,
+            enough,
+        )
+
+    def _right(self, decisions: np.ndarray) -> float:
+        expected = self.decided if self.labels is None else self.labels
+        return float((decisions == expected).mean())
+
+    def _bound(self, fitted: Fitted, timesteps: int) -> np.ndarray:
+        """What the artificial network decides whose activations have as many levels."""
+        layers = dict(self.model.layers)
+        for node in self.graph.nodes.values():
+            if node.kind == "neurons" and node.places is None:
+                share = 1 - fitted.starts[node.name] / timesteps
+                ceiling = np.float32(fitted.scales[node.name] * share)
+                rules = {"ceiling": ceiling, "levels": timesteps, "rounding": np.float32(0.5)}
+                layers[node.measured] = replace(layers[node.measured], **rules)
+        given = {"output": self.model.output, "blocks": self.model.blocks}
+        return Model(layers, self.model.input, **given).predictions(
+            self.others, jobs=self.work.jobs
+        )
 
 
 def _spread(places: np.ndarray, most: int) -> np.ndarray:

@@ -7,7 +7,14 @@ from collections.abc import Mapping
 
 from evsim.base.errors import EvsimError, Parameter, mismatch, nearest
 from evsim.base.screen import bar
-from evsim.conversion import Conversion, convert, convert_to_passes, convert_to_switches
+from evsim.conversion import (
+    Conversion,
+    convert,
+    convert_by_search,
+    convert_to_passes,
+    convert_to_switches,
+    searchable,
+)
 from evsim.conversion.units import notes
 from evsim.engine.simulation import Stopped
 from evsim.studies.chance import FEWEST
@@ -24,16 +31,18 @@ from evsim.studies.job import (
 SAMPLES = 600  # to calibrate with, unless asked otherwise
 CHOICES = ("method", "percentile", "per_channel", "threshold_scale", "timesteps", "v_init")
 CHOICES += ("balance", "pooling", "correct_bias", "stagger", "coding", "seed")
-CHOICES += ("unroll", "feedback_delay", "unroll_thresholds")
+CHOICES += ("unroll", "feedback_delay", "unroll_thresholds", "target_loss")
 SWITCHING = ("window", "firing", "rounding", "delta", "prediction")
 CHOICES += (*SWITCHING, "analog")
+SEARCH = "search"  # the method unless another is asked for, or an option that it has no use for
+OF_SEARCH = {"method", "timesteps", "target_loss", "balance", "pooling", "coding", "seed", "reset"}
 CALIBRATION = {"calibrate", "samples", "resume"}
 DIAGNOSIS = {"diagnose", "picture"}
-OF_RATES = {*CHOICES, *CALIBRATION, "reset"} - {*SWITCHING, "analog"}
+OF_RATES = {*CHOICES, *CALIBRATION, "reset"} - {*SWITCHING, "analog", "target_loss"}
 OF_SWITCHES = {"method", "percentile", "per_channel", "threshold_scale", "pooling"}
 OF_SWITCHES |= {"unroll_thresholds", *SWITCHING, *CALIBRATION}
 SCHEMES = {  # the options of each
-    "rate": OF_RATES | DIAGNOSIS | {"analog"},
+    "rate": OF_RATES | DIAGNOSIS | {"analog", "target_loss"},
     "switch": OF_SWITCHES | DIAGNOSIS,
     "stochastic": {"timesteps", "pooling", "seed"},
     "signed": OF_RATES,
@@ -76,6 +85,24 @@ def to_calibrate_with(data, samples: str | None) -> slice:
     return sample_range(f":{SAMPLES}" if samples is None else samples, data.samples)
 
 
+def searches(model, scheme: str, choices: dict) -> bool:
+    """Whether a conversion is a search; EvsimError for options that do not fit one."""
+    asked = [name for name in choices if name not in OF_SEARCH]
+    wanted = choices.get("method") == SEARCH or "target_loss" in choices
+    fits = scheme == "rate" and choices.get("reset", "subtract") == "subtract"
+    if wanted and choices.get("method", SEARCH) != SEARCH:
+        expected = f"`method={SEARCH}`, which finds timesteps"
+        raise mismatch(f"`method={choices['method']}`", expected, Parameter("target_loss"))
+    if wanted and asked:
+        raise EvsimError(f"found `method={SEARCH}`, expected no such option", Parameter(asked[0]))
+    if wanted and not (fits and searchable(model)):
+        expected = "rates with reset by subtraction, of rectifiers that nobody quantised"
+        raise mismatch(f"`method={SEARCH}`", expected, Parameter("method"))
+    if "method" in choices and not wanted:
+        return False
+    return fits and not asked and searchable(model)
+
+
 def calibrated(
     model, file: str, data, some: slice, scheme: str, choices: dict, *, jobs, quiet, kept=None
 ) -> Conversion:
@@ -85,7 +112,11 @@ def calibrated(
     """
     images, stop, told = data.images.part(some), threading.Event(), [0, 0]
     make = convert_to_switches if scheme == "switch" else convert
-    if scheme != "switch":
+    if searches(model, scheme, choices):
+        make, unused = convert_by_search, {"method", "reset"}
+        choices = {n: v for n, v in choices.items() if n not in unused}
+        choices |= {"first_sample": some.start, "labels": _labels(data, some)}
+    elif scheme != "switch":
         choices = choices | {"first_sample": some.start, "scheme": scheme}
     with announced_compilation(quiet), bar("calibration", quiet) as show, interrupting(stop):
 
@@ -104,6 +135,11 @@ def calibrated(
             raise _of_option(error, choices, file) from None
         data.verify()
     return made
+
+
+def _labels(data, some: slice):
+    """The labels of some images, None where there are none."""
+    return None if data.labels is None else data.labels[some]
 
 
 def _interrupted(kept, told: list[int]) -> Interrupted:
@@ -183,7 +219,8 @@ def described(model, made: Conversion, data, some: slice, choices: dict) -> dict
     ]
     calibrated_with = f"{some.start}:{some.stop} of {data.path}"
     notes = notes_on(model, made, choices)
-    return {"calibrated with": calibrated_with, "notes": notes, "units": rows}
+    said = {"calibrated with": calibrated_with, "notes": notes, "units": rows}
+    return said if made.found is None else said | {"search": made.found.as_dict()}
 
 
 def held_back(samples: int, some: slice) -> slice | None:
