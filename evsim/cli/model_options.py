@@ -54,7 +54,8 @@ Topology = options.option(
     panel=PANEL,
     metavar="NAME|FILE",
     autocompletion=lambda: _topologies(),
-    help="the layers, where the file holds weights alone: a name in networks/, or a TOML file",
+    help="the layers, where the file holds weights alone: a name in networks/, a TOML file, or JSON "
+    "of Keras",
     default="the file's",
 )
 Scale = options.option(
@@ -120,14 +121,14 @@ def read(path: Path, **asked):
     """What the reader of a trainer's file made of it; an error where that cannot be had."""
     from evsim.formats import trainers
     from evsim.formats.guard import guarded
-    from evsim.formats.trainers._topology import Definition, find
+    from evsim.formats.trainers._topology import checked, find
 
     for name, words in (("reset", ("subtract", "zero")), ("compare", ("ge", "gt"))):
         if asked.get(name) not in (None, *words):
             raise mismatch(repr(asked[name]), " or ".join(words), f"--{name}")
     choices = trainers.Options(**asked)
     if choices.topology is not None:
-        guarded(find(choices.topology), Definition.read, text=True)
+        guarded(find(choices.topology), checked, text=True)
     reading = files.opened(path, lambda path: trainers.read(path, choices), "MODEL")
     try:
         reading.result()

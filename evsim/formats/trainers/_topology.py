@@ -14,10 +14,12 @@ from evsim.base.errors import EvsimError, Parameter, mismatch, nearest
 from evsim.base.shipped import shipped
 from evsim.formats.trainers._definition import WEIGHTED, Definition, Entry
 from evsim.formats.trainers._input import input_of, reversed_channels
+from evsim.formats.trainers._keras_json import described, is_json
 from evsim.formats.trainers._topology_layers import layer_of
 from evsim.formats.trainers._trainer import Bundle, Options, Reading, Source
 
 MISSING = "weights without a topology: name it with `topology` (a name, or a TOML file)"
+TRAINERS = {"keras": "Keras 0.x", "pytorch": "PyTorch"}  # as they are called in errors
 
 
 def apply(bundles: list[Bundle], options: Options, source: Source, trainer: str) -> Reading:
@@ -33,7 +35,12 @@ def apply(bundles: list[Bundle], options: Options, source: Source, trainer: str)
             for bundle, shape in zip(bundles, shapes, strict=True)
         ]
         return Reading(layers=rows, unsupported=[("layers", MISSING)])
-    definition = Definition.read(find(options.topology))
+    path = find(options.topology)
+    if is_json(str(path)):
+        found = f"JSON with weights of {TRAINERS[trainer]}"
+        expected = "a TOML definition (JSON describes layers of Keras)"
+        raise mismatch(found, expected, Parameter("topology"))
+    definition = Definition.read(path)
     failed = None
     for pairing in pairings(definition, bundles):
         try:
@@ -57,14 +64,22 @@ def apply(bundles: list[Bundle], options: Options, source: Source, trainer: str)
 
 
 def find(name: str) -> Path:
-    """The path of a topology's TOML file: by the name of one that comes with evsim, or a path."""
+    """The path of a topology: by the name of one that comes with evsim, or of a file.
+
+    TOML, or JSON as Keras writes it.
+    """
     known = {path.stem: path for path in shipped("networks").glob("*.toml")}
     if name in known:
         return known[name]
-    if name.endswith(".toml") or "/" in name:
+    if name.endswith(".toml") or is_json(name) or "/" in name:
         return Path(name)
-    expected = f"a TOML file or one of {', '.join(sorted(known))}{nearest(name, known)}"
+    expected = f"a TOML file (of Keras also JSON) or one of {', '.join(sorted(known))}{nearest(name, known)}"
     raise mismatch(repr(name), expected, Parameter("topology"))
+
+
+def checked(path: Path):
+    """What the file of a topology holds; EvsimError where it holds none."""
+    return described(path) if is_json(str(path)) else Definition.read(path)
 
 
 def kind_of(bundle: Bundle) -> str:
