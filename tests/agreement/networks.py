@@ -520,6 +520,7 @@ class Mixed:
             found["reset"] = "zero"
             found |= {"v_reset": 1.0 if whole else 0.1} if self.chance(0.4) else {}
         found |= {"compare": "gt"} if self.chance(0.3) else {}
+        found |= {"stop": self.number(4, 9)} if kind == "iaf" and self.chance(0.2) else {}
         found |= (
             {"v_min": self.one(-8, 0) if whole else self.one(-1.0, 0.0)} if self.chance(0.2) else {}
         )

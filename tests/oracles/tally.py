@@ -346,7 +346,8 @@ class Integrator:
     def fire(self, v, j, t, resting):
         """The potential after the reset, and the value of the event, 0 for none."""
         law = self.law
-        if not (law.fires and self.compare(v, j) and t >= law.start and not resting):
+        early, late = t < law.start, law.stop is not None and t >= law.stop
+        if not (law.fires and self.compare(v, j) and not early and not late and not resting):
             return v, 0
         law.rests_until[j] = t + law.refractory
         return self.reset(v, j), 1

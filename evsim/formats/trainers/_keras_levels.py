@@ -110,7 +110,8 @@ def _dorefa(place: Place, source: str, settings) -> str:
     levels = 2 ** settings.whole("k_bit", default=2) - 1
     if levels >= 2**MOST_BITS:
         raise Unsupported(f"activations of more than {MOST_BITS} bits")
-    return place.relu(source, 1 / levels, levels)
+    whole = place.relu(place.affine(source, levels), 1.0, levels)  # it rounds levels x
+    return place.affine(whole, 1 / levels)
 
 
 RULES = {
