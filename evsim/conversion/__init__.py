@@ -9,6 +9,7 @@ import numpy as np
 
 from evsim.artificial.model import Model
 from evsim.base.errors import EvsimError, mismatch, nearest
+from evsim.conversion import _levels
 from evsim.conversion._blocks import Unrolling, unshared
 from evsim.conversion._build import build
 from evsim.conversion._correction import correct
@@ -191,6 +192,16 @@ def convert_to_passes(
     _check_words({"pooling": pooling})
     _check_numbers(timesteps=timesteps)
     network, notes = network_of(model, timesteps=timesteps, pooling=pooling, seed=seed)
+    return Conversion(network, (), notes)
+
+
+def convert_to_levels(model: Model) -> Conversion:
+    """The network of a model whose activations are quantised, with the model's very results.
+
+    Every layer fires in timesteps of its own, as many as it has levels; nothing is measured.
+    Raises EvsimError.
+    """
+    network, notes = _levels.network_of(model)
     return Conversion(network, (), notes)
 
 

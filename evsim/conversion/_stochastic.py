@@ -88,7 +88,8 @@ class Passes(Stateless):
 
     def _stochastic(self, name: str, layer) -> Value:
         value = self._source(layer)
-        fields = {n: getattr(layer, n) for n in ("probability", "output", "sampled")}
+        names = ("probability", "output", "sampled", "compare")
+        fields = {name: getattr(layer, name) for name in names}
         parts = [stateless(self.graph, name, part, "stochastic", fields) for part in value.parts]
         return replace(value, parts=tuple(parts))
 

@@ -7,7 +7,13 @@ from collections.abc import Mapping
 
 from evsim.base.errors import EvsimError, Parameter, mismatch, nearest
 from evsim.base.screen import bar
-from evsim.conversion import Conversion, convert, convert_to_passes, convert_to_switches
+from evsim.conversion import (
+    Conversion,
+    convert,
+    convert_to_levels,
+    convert_to_passes,
+    convert_to_switches,
+)
 from evsim.conversion.units import notes
 from evsim.engine.simulation import Stopped
 from evsim.studies.diagnosis import Diagnosis
@@ -26,6 +32,7 @@ CHOICES += ("balance", "pooling", "correct_bias", "stagger", "coding", "seed")
 CHOICES += ("unroll", "feedback_delay", "unroll_thresholds")
 SWITCHING = ("window", "firing", "rounding", "delta", "prediction")
 CHOICES += (*SWITCHING, "analog")
+UNMEASURED = {"stochastic": convert_to_passes, "levels": convert_to_levels}
 CALIBRATION = {"calibrate", "samples", "resume"}
 DIAGNOSIS = {"diagnose", "picture"}
 OF_RATES = {*CHOICES, *CALIBRATION, "reset"} - {*SWITCHING, "analog"}
@@ -35,6 +42,7 @@ SCHEMES = {  # the options of each
     "rate": OF_RATES | DIAGNOSIS | {"analog"},
     "switch": OF_SWITCHES | DIAGNOSIS,
     "stochastic": {"timesteps", "pooling", "seed"},
+    "levels": set(),
     "signed": OF_RATES,
     "burst": OF_RATES,
     "phase": OF_RATES | {"window"},
@@ -114,10 +122,15 @@ def _interrupted(kept, told: list[int]) -> Interrupted:
     return Interrupted(f"interrupted: step {told[0]} of {told[1]}; {where}")
 
 
-def in_passes(model, file: str, choices: dict) -> Conversion:
-    """The network of a model that runs all its layers in every timestep; nothing is measured."""
+def unmeasured(scheme: str) -> bool:
+    """Whether a scheme needs no images."""
+    return scheme in UNMEASURED
+
+
+def without_images(model, file: str, scheme: str, choices: dict) -> Conversion:
+    """The network of a model by a scheme that measures nothing."""
     try:
-        return convert_to_passes(model, **choices)
+        return UNMEASURED[scheme](model, **choices)
     except EvsimError as error:
         raise _of_option(error, choices, file) from None
 
