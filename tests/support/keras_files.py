@@ -321,6 +321,34 @@ def write_2(path, first=False, nested=None, **more):
     return legacy(path, model, NUMBERS, version="2.2.4", backend="tensorflow", **more)
 
 
+def write_weights(path, numbers, **more):
+    """Weights alone, in the root of the file."""
+    with h5py.File(path, "w") as file:
+        for name in ("keras_version", "backend"):
+            if name in more:
+                file.attrs[name] = more.pop(name)
+        write_weights(file, numbers, **more)
+    return path
+
+
+def write_oldest(path):
+    """Keras 0: numbers instead of names, kernels with channels first, deviations."""
+    numbers = stored(NUMBERS, oihw=True)
+    with h5py.File(path, "w") as file:
+        file.attrs["nb_layers"] = len(numbers)
+        for i, weights in enumerate(numbers.values()):
+            group = file.create_group(f"layer_{i}")
+            for j, (name, value) in enumerate(weights.items()):
+                group[f"param_{j}"] = np.sqrt(value) if name == "moving_variance" else value
+    return path
+
+
+def write_numbered(path, **more):
+    with h5py.File(path, "w") as file:
+        numbered(file, NUMBERS, KINDS, **more)
+    return path
+
+
 def results(model, images=IMAGES):
     """What a model makes of images, in float64."""
     return layer_oracle.forward(model, images)[model.output]

@@ -76,7 +76,7 @@ def quantizer_of(value, place: str) -> Quantizer | None:
 def _called(text: str, place: str) -> tuple[str, dict]:
     """The name and the settings in the text of a call, such as quantized_relu(4, integer=1)."""
     name = text.partition("(")[0].strip()
-    if "(" not in text or name not in NAMES:
+    if "(" not in text or name not in NAMES or name in REFUSED:
         return name, {}
     problem = mismatch(shown(text), "a quantiser with numbers or words in brackets", place)
     try:

@@ -36,6 +36,7 @@ from evsim.formats.trainers import keras
         (k.layer("PReLU", "bad"), "ReLU works"),
         (k.layer("LeakyReLU", "bad", alpha=0.1), "negative slope"),
         (k.layer("ReLU", "bad", threshold=0.5), "threshold"),
+        (k.layer("Multiply", "bad"), "Add, Average and Concatenate work"),
         (k.layer("Activation", "bad", activation="tanh"), "'tanh' .* relu"),
         (k.layer("Conv2D", "bad", activation="sigmoid", **CONV), "'sigmoid' .* relu"),
         (k.layer("Reshape", "bad", target_shape=[2, 8, 2]), "Reshape"),
@@ -84,6 +85,20 @@ def test_shapes_of_the_whole_model_that_cannot_be_read(tmp_path):
         path = k.legacy(tmp_path / "f", model, {**KERNELS, "join": {}})
         with pytest.raises(EvsimError, match=words):
             trainers.read(path).result()
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        (k.layer("Cropping2D", "bad", cropping=[[2, 2], [0, 0]]), "margins: found 0 x 4 positions"),
+        (k.layer("Cropping2D", "bad", cropping=-1), "cropping: found -1, expected rows and columns"),
+        (k.layer("Permute", "bad", dims=[1, 1, 2]), "dims: found .*, expected the axes 1 to 3"),
+        (k.layer("Permute", "bad", dims=[2, 1]), "dims: found .*, expected the axes 1 to 3"),
+    ],
+)
+def test_settings_that_do_not_fit(tmp_path, entry, words):
+    with pytest.raises(EvsimError, match=words):
+        trainers.read(small([k.layer("Conv2D", "c", **CONV), entry], EYE, tmp_path / "f")).result()
 
 
 def damaged(change):

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 from support import keras_files as k
-from support.keras_files import NUMBERS, normal
+from support.keras_files import NUMBERS, normal, write_numbered, write_oldest, write_weights
 
 from evsim.formats import trainers
 from evsim.formats.trainers import Options
@@ -21,34 +21,6 @@ def taken(monkeypatch):
 
     monkeypatch.setattr("evsim.formats.trainers._topology.apply", apply)
     return found
-
-
-def write_weights(path, numbers, **more):
-    """Weights alone, in the root of the file."""
-    with h5py.File(path, "w") as file:
-        for name in ("keras_version", "backend"):
-            if name in more:
-                file.attrs[name] = more.pop(name)
-        k.write_weights(file, numbers, **more)
-    return path
-
-
-def write_oldest(path):
-    """Keras 0: numbers instead of names, kernels with channels first, deviations."""
-    numbers = k.stored(NUMBERS, oihw=True)
-    with h5py.File(path, "w") as file:
-        file.attrs["nb_layers"] = len(numbers)
-        for i, weights in enumerate(numbers.values()):
-            group = file.create_group(f"layer_{i}")
-            for j, (name, value) in enumerate(weights.items()):
-                group[f"param_{j}"] = np.sqrt(value) if name == "moving_variance" else value
-    return path
-
-
-def write_numbered(path, **more):
-    with h5py.File(path, "w") as file:
-        k.numbered(file, NUMBERS, k.KINDS, **more)
-    return path
 
 
 WEIGHTS = {
