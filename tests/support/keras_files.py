@@ -321,7 +321,7 @@ def write_2(path, first=False, nested=None, **more):
     return legacy(path, model, NUMBERS, version="2.2.4", backend="tensorflow", **more)
 
 
-def write_weights(path, numbers, **more):
+def weights_file(path, numbers, **more):
     """Weights alone, in the root of the file."""
     with h5py.File(path, "w") as file:
         for name in ("keras_version", "backend"):
@@ -331,7 +331,7 @@ def write_weights(path, numbers, **more):
     return path
 
 
-def write_oldest(path):
+def oldest_file(path):
     """Keras 0: numbers instead of names, kernels with channels first, deviations."""
     numbers = stored(NUMBERS, oihw=True)
     with h5py.File(path, "w") as file:
@@ -343,7 +343,7 @@ def write_oldest(path):
     return path
 
 
-def write_numbered(path, **more):
+def numbered_file(path, **more):
     with h5py.File(path, "w") as file:
         numbered(file, NUMBERS, KINDS, **more)
     return path

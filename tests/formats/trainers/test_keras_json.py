@@ -9,9 +9,9 @@ from support.keras_files import (
     IMAGES,
     NUMBERS,
     results,
-    write_numbered,
-    write_oldest,
-    write_weights,
+    numbered_file,
+    oldest_file,
+    weights_file,
 )
 from support.torch_files import hdf5
 from support.torch_files import small as small_torch
@@ -23,14 +23,14 @@ from evsim.formats.trainers import Options
 EXPECTED = np.stack([k.outputs(NUMBERS, image) for image in IMAGES])
 SAVED = {
     "keras2": (
-        lambda path: write_weights(path, NUMBERS, keras_version="2.2.4", backend="tensorflow"),
+        lambda path: weights_file(path, NUMBERS, keras_version="2.2.4", backend="tensorflow"),
         k.sequential(k.layers_2()),
     ),
     "keras2-theano": (
-        lambda path: write_weights(path, k.stored(NUMBERS, flipped=True), keras_version="2.0.4"),
+        lambda path: weights_file(path, k.stored(NUMBERS, flipped=True), keras_version="2.0.4"),
         k.sequential(k.layers_2()) | {"backend": "theano"},
     ),
-    "keras3": (write_numbered, k.functional(k.layers_2(), "new")),
+    "keras3": (numbered_file, k.functional(k.layers_2(), "new")),
 }
 
 
@@ -51,7 +51,7 @@ def test_the_layers_are_those_of_the_json(tmp_path, layout):
 def test_of_a_command(tmp_path, command, monkeypatch):
     import h5py
 
-    path = write_weights(tmp_path / "w.h5", NUMBERS, keras_version="2.2.4", backend="tensorflow")
+    path = weights_file(tmp_path / "w.h5", NUMBERS, keras_version="2.2.4", backend="tensorflow")
     topology = written(tmp_path / "net.json", k.sequential(k.layers_2()))
     with h5py.File(tmp_path / "d.h5", "w") as file:
         file["images"] = np.float32(IMAGES)
@@ -76,7 +76,7 @@ def test_of_a_command(tmp_path, command, monkeypatch):
     ],
 )
 def test_json_that_is_no_model(tmp_path, content, words):
-    path = write_weights(tmp_path / "w.h5", NUMBERS, keras_version="2.2.4")
+    path = weights_file(tmp_path / "w.h5", NUMBERS, keras_version="2.2.4")
     options = Options(topology=written(tmp_path / "net.json", content))
     with pytest.raises(EvsimError, match=words):
         trainers.read(path, options).result()
@@ -85,7 +85,7 @@ def test_json_that_is_no_model(tmp_path, content, words):
 def test_weights_of_other_layers_are_said(tmp_path):
     layers = k.layers_2()
     layers[0]["config"]["name"] = "first"
-    path = write_weights(tmp_path / "w.h5", NUMBERS, keras_version="2.2.4")
+    path = weights_file(tmp_path / "w.h5", NUMBERS, keras_version="2.2.4")
     options = Options(topology=written(tmp_path / "net.json", k.sequential(layers)))
     with pytest.raises(EvsimError, match="expected weights of layer 'first'"):
         trainers.read(path, options).result()
@@ -95,7 +95,7 @@ def test_json_describes_layers_of_keras_only(tmp_path):
     options = Options(topology=written(tmp_path / "net.json", k.sequential(k.layers_2())))
     for path, trainer in (
         (hdf5(tmp_path / "t.h5", small_torch()), "PyTorch"),
-        (write_oldest(tmp_path / "o.h5"), "Keras 0.x"),
+        (oldest_file(tmp_path / "o.h5"), "Keras 0.x"),
     ):
         expected = f"found JSON with weights of {trainer}, expected a TOML definition"
         with pytest.raises(EvsimError, match=expected):
