@@ -15,17 +15,23 @@ from evsim.base.shipped import shipped
 from evsim.formats.trainers._definition import WEIGHTED, Definition, Entry
 from evsim.formats.trainers._input import input_of, reversed_channels
 from evsim.formats.trainers._keras_json import described, is_json
-from evsim.formats.trainers._topology_layers import layer_of
+from evsim.formats.trainers._topology_layers import Scales, layer_of
 from evsim.formats.trainers._trainer import Bundle, Options, Reading, Source
 
 MISSING = "weights without a topology: name it with `topology` (a name, or a TOML file)"
 TRAINERS = {"keras": "Keras 0.x", "pytorch": "PyTorch"}  # as they are called in errors
 
 
-def apply(bundles: list[Bundle], options: Options, source: Source, trainer: str) -> Reading:
+def apply(
+    bundles: list[Bundle],
+    options: Options,
+    source: Source,
+    trainer: str,
+    scales: Scales | None = None,
+) -> Reading:
     """The model of the topology that the options name, with these weights.
 
-    Layers and bundles are paired by name, else by their order within each kind (convolutions,
+    `scales`: the largest values of quantised activations that the file has, by name. Layers and bundles are paired by name, else by their order within each kind (convolutions,
     dense layers, batch norms); the notes say which. Raises EvsimError where they do not fit.
     """
     if options.topology is None:
@@ -40,12 +46,13 @@ def apply(bundles: list[Bundle], options: Options, source: Source, trainer: str)
         found = f"JSON with weights of {TRAINERS[trainer]}"
         expected = "a TOML definition (JSON describes layers of Keras)"
         raise mismatch(found, expected, Parameter("topology"))
-    definition = Definition.read(path)
+    definition, scales = Definition.read(path), scales or {}
     failed = None
     for pairing in pairings(definition, bundles):
         try:
             _check_all_are_used(pairing, bundles)
-            model = _model(definition, pairing, options, trainer)
+            _check_scales_are_used(pairing, scales)
+            model = _model(definition, pairing, options, trainer, scales)
         except EvsimError as error:
             failed = failed or EvsimError(f"{error.problem} ({pairing.said})", error.place)
             continue
@@ -181,7 +188,9 @@ def _present(entries: list[Entry], pairs: dict[str, Bundle]) -> list[Entry]:
     return present
 
 
-def _model(definition: Definition, pairing: Pairing, options: Options, trainer: str) -> Model:
+def _model(
+    definition: Definition, pairing: Pairing, options: Options, trainer: str, scales: Scales
+) -> Model:
     shape = definition.input or _input_shape(pairing)
     layers, shapes, first = {}, {INPUT: shape}, {}
     blocks = _blocks(pairing.entries)
@@ -197,7 +206,7 @@ def _model(definition: Definition, pairing: Pairing, options: Options, trainer: 
             if entry.weights in first:
                 layer = replace(first[entry.weights], sources=entry.sources)
             else:
-                layer = first[entry.weights] = layer_of(entry, bundle, sources, trainer)
+                layer = first[entry.weights] = layer_of(entry, bundle, sources, trainer, scales)
             shapes[entry.name] = layer.shape(*sources)
         except EvsimError as error:
             raise _with_candidates(error, entry, sources, pairing) from None
@@ -238,6 +247,14 @@ def _check_all_are_used(pairing: Pairing, bundles: list[Bundle]) -> None:
         more = " and more" if len(unused) > 3 else ""
         expected = f"{len(pairing.bundles)} layers with weights, as the topology has"
         raise mismatch(f"{len(unused)} left over: {shapes}{more}", expected, "layers")
+
+
+def _check_scales_are_used(pairing: Pairing, scales: Scales) -> None:
+    used = {entry.fields.get("ceiling") for entry in pairing.entries}
+    left = [name for name in scales if name not in used]
+    if left:
+        expected = f'a relu with ceiling = "{left[0]}" and its levels'
+        raise mismatch(f"the scale of a quantised activation {left[0]!r}", expected, "layers")
 
 
 def _input_shape(pairing: Pairing) -> Shape:
