@@ -130,7 +130,9 @@ class Levels(Fold):
             self.rules[node] = rule
             if maximum:
                 pooled = ((node, content.pool_map),)
-                node = self.graph.add(content.layer, kind="maxpool", shape=content.shape, terms=pooled)
+                node = self.graph.add(
+                    content.layer, kind="maxpool", shape=content.shape, terms=pooled
+                )
             terms.append((node, Shift(before=content.shape, after=content.shape, gain=worth)))
         if len(terms) > 1:
             self.pairs.add(frozenset(node for node, _ in terms))

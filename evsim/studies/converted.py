@@ -17,6 +17,7 @@ from evsim.conversion import (
 from evsim.conversion.units import notes
 from evsim.engine.simulation import Stopped
 from evsim.studies.diagnosis import Diagnosis
+from evsim.studies.doubts import about_range
 from evsim.studies.job import (
     Interrupted,
     Job,
@@ -194,7 +195,8 @@ def described(model, made: Conversion, data, some: slice, choices: dict) -> dict
         for unit in made.units
     ]
     calibrated_with = f"{some.start}:{some.stop} of {data.path}"
-    notes = notes_on(model, made, choices)
+    doubt = about_range(model.input, data.images.part(some))
+    notes = [*notes_on(model, made, choices), *([doubt] if doubt else ())]
     return {"calibrated with": calibrated_with, "notes": notes, "units": rows}
 
 

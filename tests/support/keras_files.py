@@ -10,6 +10,7 @@ import zipfile
 
 import h5py
 import numpy as np
+from hypothesis import strategies as st
 from oracles import layers as layer_oracle
 
 SHAPE = (7, 6, 3)  # of the image; the map before Flatten is 2 x 1 x 5
@@ -396,3 +397,25 @@ KERNELS = {
 
 CONV = {"filters": 2, "kernel_size": [1, 1], "use_bias": False}
 EYE = {"c": {"kernel": np.eye(2, dtype=np.float32)[None, None]}}
+
+
+def places(value, path=()):
+    """The paths to everything inside a JSON value."""
+    yield path
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in items:
+            yield from places(inner, (*path, key))
+
+
+JUNK = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 40)
+    | st.floats()
+    | st.sampled_from(["", "conv_a", "relu", "Dense", "channels_first", "Sequential", "same"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=5,
+)

@@ -8,6 +8,7 @@ from evsim.base.screen import say, tell, tell_json
 from evsim.cli import files
 from evsim.cli import model_options as model_options
 from evsim.cli import options as options
+from evsim.cli import translate as translate
 from evsim.studies.chance import is_near_chance
 
 EXAMPLES = ("evsim ann model.h5 test.h5 --mean 0.5 --std 0.25",)
@@ -44,12 +45,16 @@ def ann(
     drawn = {name: value for name, value in drawn.items() if value is not None}
     from evsim.formats.data import open_data
     from evsim.studies.artificial import decided, verdict
+    from evsim.studies.doubts import about_range
 
     silent = quiet or as_json
     reading = model_options.artificial(model, **asked)
     with files.opened(data, open_data, "DATA") as opened:
         predictions, labels = decided(reading.content, opened, samples, silent, jobs=jobs, **drawn)
+        doubt = about_range(reading.content.input, opened.images)
     model_options.tell(reading, silent)
+    if doubt and not silent:
+        say(translate.in_options(doubt))
     found = verdict(predictions, labels)
     correct, count = found["correct"], found["samples"]
     outputs = int(np.prod(reading.content.shapes[reading.content.output]))

@@ -11,10 +11,14 @@ from evsim.artificial.layers.stochastic import Stochastic
 from evsim.formats.trainers._keras_build import Building
 from evsim.formats.trainers._keras_config import Node
 from evsim.formats.trainers._keras_fields import Unsupported
-from evsim.formats.trainers._keras_quantizers import Quantizer, power_of, threshold_of
+from evsim.formats.trainers._keras_quantizers import (
+    Quantizer,
+    bits_of,
+    power_of,
+    threshold_of,
+)
 
 WORKS = "quantized_relu, quantized_bits, binary, ternary, ste_sign and ste_heaviside work"
-MOST_BITS = 16
 
 
 def quantised(build: Building, node: Node, source: str, quantizer: Quantizer, suffix: str) -> str:
@@ -56,13 +60,6 @@ class Place:
         return self.put(Normalize(sources=source, **fields))
 
 
-def _bits_of(settings) -> int:
-    bits = settings.whole("bits", default=8)
-    if bits > MOST_BITS:
-        raise Unsupported(f"activations of {bits} bits: up to {MOST_BITS} work")
-    return bits
-
-
 def _relu(place: Place, source: str, settings) -> str:
     """quantized_relu: 2^bits - 1 levels of 2^(integer - bits) above 0."""
     for name in ("use_sigmoid", "negative_slope"):
@@ -70,13 +67,13 @@ def _relu(place: Place, source: str, settings) -> str:
             raise Unsupported(f"quantized_relu with {name}: without it works")
     if not settings.flag("is_quantized_clip", default=True):
         raise Unsupported("quantized_relu without is_quantized_clip: with it works")
-    bits = _bits_of(settings)
+    bits = bits_of(settings)
     return place.relu(source, power_of(settings) / 2.0**bits, 2**bits - 1)
 
 
 def _bits(place: Place, source: str, settings) -> str:
     """quantized_bits: levels on both sides of 0, from -m to m - 1; or those from 0 on."""
-    bits, integer = _bits_of(settings), np.float64(power_of(settings))
+    bits, integer = bits_of(settings), np.float64(power_of(settings))
     negative = settings.flag("keep_negative", default=True)
     alpha = settings.number("alpha", default=1.0)
     if bits == negative:
@@ -107,9 +104,7 @@ def _ternary(place: Place, source: str, settings) -> str:
 def _dorefa(place: Place, source: str, settings) -> str:
     if settings.text("mode", default="activations") != "activations":
         raise Unsupported("activations quantised by DoReFa in mode 'weights'")
-    levels = 2 ** settings.whole("k_bit", default=2) - 1
-    if levels >= 2**MOST_BITS:
-        raise Unsupported(f"activations of more than {MOST_BITS} bits")
+    levels = 2 ** bits_of(settings, "k_bit", 2) - 1
     whole = place.relu(place.affine(source, levels), 1.0, levels)  # it rounds levels x
     return place.affine(whole, 1 / levels)
 

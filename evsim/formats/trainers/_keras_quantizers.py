@@ -43,6 +43,7 @@ NAMES = {alias: name for name, aliases in LARQ.items() for alias in (name, *alia
 NAMES |= {name: name for name in (*PARAMETERS, *REFUSED)}
 KERNELS = "quantized_bits, binary, ternary, ste_sign, magnitude_aware_sign and ste_tern work"
 EPSILON = np.float32(1e-7)  # Keras's
+MOST_BITS, UNROLLS = 16, 100  # of a number; turns of a fit that no file needs more of
 LONGEST = 1000  # characters of a call
 
 
@@ -118,7 +119,7 @@ def of_weights(quantizer: Quantizer, x: np.ndarray, kernel: bool) -> np.ndarray:
 
 def _bits(settings: Fields, x: np.ndarray, alpha) -> np.ndarray:
     """quantized_bits: whole numbers of so many bits, nearest ones, halves to the even."""
-    bits, integer = settings.whole("bits", default=8), power_of(settings)
+    bits, integer = bits_of(settings), power_of(settings)
     negative = settings.flag("keep_negative", default=True)
     symmetric = settings.flag("symmetric", default=False)
     if alpha is not None and isinstance(alpha, str):
@@ -129,6 +130,14 @@ def _bits(settings: Fields, x: np.ndarray, alpha) -> np.ndarray:
     most = np.float32(2.0 ** (bits - negative))
     steps = np.clip(np.rint(x * most / integer), negative * (symmetric - most), most - 1)
     return alpha * (integer * steps / most)
+
+
+def bits_of(settings: Fields, name: str = "bits", default: int = 8) -> int:
+    """The width of a quantiser's numbers."""
+    bits = settings.whole(name, default=default)
+    if bits > MOST_BITS:
+        raise Unsupported(f"numbers quantised to {bits} bits: up to {MOST_BITS} work")
+    return bits
 
 
 def power_of(settings: Fields) -> np.float32:
@@ -189,7 +198,7 @@ def _ternary(settings: Fields, x: np.ndarray, alpha) -> np.ndarray:
     axes = None if x.ndim == 1 else _others(x)
     scale = _power(2 * np.abs(x).max(axis=axes, keepdims=True) / np.float32(3))
     steps = x
-    for _ in range(settings.whole("number_of_unrolls", default=5)):
+    for _ in range(min(settings.whole("number_of_unrolls", default=5), UNROLLS)):
         near = scale * np.rint(x / scale)
         steps = (np.abs(near) >= scale / 2) * np.sign(x)
         scale = _fitted(x, steps)

@@ -53,7 +53,9 @@ def _scales(arrays: dict[str, np.ndarray]) -> tuple[dict, dict[str, np.ndarray]]
         elif array.dtype.kind != "f" or not np.isfinite(array).all() or not (array > 0).all():
             raise mismatch(f"{array.ravel()[:3]}", "scales above 0", name)
         else:
-            scales[scale[1]] = np.float32(array.reshape(-1) if array.size > 1 else array.reshape(()))
+            scales[scale[1]] = np.float32(
+                array.reshape(-1) if array.size > 1 else array.reshape(())
+            )
     prefix = _wrapper(list(others))
     return others, {name.removeprefix(prefix): value for name, value in scales.items()}
 

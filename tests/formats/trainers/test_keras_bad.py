@@ -14,10 +14,12 @@ from support.effort import examples
 from support.keras_files import (
     CONV,
     EYE,
+    JUNK,
     KERNELS,
     NUMBERS,
     branches,
     normal,
+    places,
     small,
     write_2,
 )
@@ -91,7 +93,10 @@ def test_shapes_of_the_whole_model_that_cannot_be_read(tmp_path):
     ("entry", "words"),
     [
         (k.layer("Cropping2D", "bad", cropping=[[2, 2], [0, 0]]), "margins: found 0 x 4 positions"),
-        (k.layer("Cropping2D", "bad", cropping=-1), "cropping: found -1, expected rows and columns"),
+        (
+            k.layer("Cropping2D", "bad", cropping=-1),
+            "cropping: found -1, expected rows and columns",
+        ),
         (k.layer("Permute", "bad", dims=[1, 1, 2]), "dims: found .*, expected the axes 1 to 3"),
         (k.layer("Permute", "bad", dims=[2, 1]), "dims: found .*, expected the axes 1 to 3"),
     ],
@@ -226,28 +231,6 @@ def test_models_that_keras_1_merged_are_not_taken_for_one(tmp_path):
     path = small([merge, k.layer("Conv2D", "c", **CONV)], EYE, tmp_path / "f")
     with pytest.raises(EvsimError, match="layers/m"):
         trainers.read(path).result()
-
-
-def places(value, path=()):
-    """The paths to everything inside a JSON value."""
-    yield path
-    if isinstance(value, dict | list):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, inner in items:
-            yield from places(inner, (*path, key))
-
-
-JUNK = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-3, 40)
-    | st.floats()
-    | st.sampled_from(["", "conv_a", "relu", "Dense", "channels_first", "Sequential", "same"]),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
-    ),
-    max_leaves=5,
-)
 
 
 @examples(100)

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from oracles.layers import forward
 from support import keras_files as k
+from support.effort import examples
 from support.keras_files import normal, small
 
 import evsim
@@ -174,7 +177,9 @@ def by_hand(image):
     """The logits of the network above, place by place from the definitions of its quantisers."""
     bits = "quantized_bits(4,0,alpha=1)"
     x = k.correlate(
-        np.float64(image), quantised(bits, QKERAS["c"]["kernel"]), quantised(bits, QKERAS["c"]["bias"])
+        np.float64(image),
+        quantised(bits, QKERAS["c"]["kernel"]),
+        quantised(bits, QKERAS["c"]["bias"]),
     )
     x = np.clip(np.rint(np.maximum(x, 0) * 8), 0, 15) / 8
     kernel, bias = (quantised(bits, QKERAS["d"][n]) for n in ("depthwise_kernel", "bias"))
@@ -209,9 +214,7 @@ def larq_layers(around=1.0):
     norm = {"axis": [3], "epsilon": 1e-3, "scale": False}
     quantised = {"input_quantizer": sign, "kernel_quantizer": sign}
     return [
-        k.layer(
-            "QuantConv2D", "a", filters=8, padding="same", **conv, kernel_quantizer="ste_sign"
-        ),
+        k.layer("QuantConv2D", "a", filters=8, padding="same", **conv, kernel_quantizer="ste_sign"),
         k.layer("MaxPooling2D", "p", pool_size=[2, 2]),
         k.layer("BatchNormalization", "n", **norm),
         k.layer(
@@ -269,6 +272,7 @@ def test_a_larq_file_and_its_bits(tmp_path, around):
         (qkeras("bernoulli"), "quantised by bernoulli"),
         (qkeras("quantized_po2", bits=4), "quantised by quantized_po2"),
         (qkeras("quantized_bits", **BITS | {"qnoise_factor": 0.5}), "qnoise_factor"),
+        (qkeras("quantized_bits", **BITS | {"bits": 10**6}), "to 1000000 bits: up to 16 work"),
         (qkeras("quantized_bits", **BITS | {"bits": 2.5}), "bits: found 2.5, expected a whole"),
         (qkeras("quantized_bits", **BITS | {"alpha": [1, 2]}), "alpha: found .*, expected 1 or 3"),
         (qkeras("ternary", alpha=1, threshold=-1), "threshold: found -1, expected a number above"),
@@ -317,3 +321,29 @@ def test_the_model_equals_its_definition(tmp_path):
     assert isinstance(model, Model)
     x = np.float32(np.random.default_rng(2).integers(0, 17, (5, 6, 6, 1)) / 16)
     assert np.array_equal(model.forward(x)["out"], forward(model, x)["out"])
+
+
+QUANTISERS = ("quantized_bits(4)", "binary", "ste_sign", "auto", "quantized_relu(2,1)", "ternary()")
+
+
+@examples(40)
+@given(st.data())
+def test_any_quantiser_is_read_or_refused(tmp_path_factory, data):
+    layers, numbers, shape = data.draw(
+        st.sampled_from([(qkeras_layers(), QKERAS, (6, 6, 1)), (larq_layers(), LARQ, (6, 6, 2))])
+    )
+    for _ in range(data.draw(st.integers(1, 2))):
+        place = data.draw(
+            st.sampled_from([p for p in k.places(layers) if len(p) > 2 and p[2] != "name"])
+        )
+        inner = layers
+        for key in place[:-1]:
+            inner = inner[key]
+        inner[place[-1]] = data.draw(k.JUNK | st.sampled_from(QUANTISERS))
+    path = tmp_path_factory.getbasetemp() / "quantised.h5"
+    reason = ""
+    try:
+        trainers.read(small(layers, numbers, path, shape)).result()
+    except EvsimError as error:
+        reason = str(error)
+    assert "damaged" not in reason  # what a bug in the reader would be reported as
