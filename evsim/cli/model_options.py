@@ -54,8 +54,8 @@ Topology = options.option(
     panel=PANEL,
     metavar="NAME|FILE",
     autocompletion=lambda: _topologies(),
-    help="the layers, where the file holds weights alone: a name in networks/, a TOML file, or JSON "
-    "of Keras",
+    help="the layers, where the file holds weights alone: a name in networks/, a TOML file, or "
+    "JSON of Keras",
     default="the file's",
 )
 Scale = options.option(

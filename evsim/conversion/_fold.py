@@ -14,7 +14,7 @@ from evsim.artificial.model import INPUT, Model
 from evsim.base.errors import EvsimError, mismatch
 from evsim.conversion._blocks import mark
 from evsim.conversion._graph import Graph
-from evsim.conversion._sums import Maximum, Part, Sum, Value, pool_before_rectifier
+from evsim.conversion._sums import Maximum, Part, Sum, Value, is_zeros, pool_before_rectifier
 
 WORKS = "ReLU (also clipped or quantised; `scheme=stochastic` takes plain and stochastic ones)"
 
@@ -224,9 +224,8 @@ class Fold:
     def _picked(self, layer, pick) -> Value:
         content = self._source(layer).single()
         index = pick(np.arange(prod(content.shape)).reshape(content.shape))
-        return Value.whole(
-            index.shape, self._through(content, Sparse.picking(content.shape, index))
-        )
+        map = Sparse.picking(content.shape, index)
+        return Value.whole(index.shape, self._through(content, map))
 
     def _flatten(self, name: str, layer) -> Value:
         value, size = self._source(layer), prod(self.model.shapes[name])
@@ -385,11 +384,6 @@ class Fold:
             terms=content.terms,
             offset=content.offset,
         )
-
-
-def is_zeros(layer: Layer) -> bool:
-    """Whether a layer is zeros around its source, which the layer behind it may pad by itself."""
-    return layer.kind == "pad" and not layer.value
 
 
 def _place(source: str, map: Average) -> tuple:

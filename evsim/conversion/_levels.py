@@ -96,8 +96,8 @@ class Levels(Fold):
                 "odd": Rule((layer.levels + 1) // 2, 2 * step, 1.5 * step, "gt"),
             }
             self.told.append(
-                f"{name!r} rounds halves to the even level: two populations, one fires for its even "
-                f"levels and one for its odd ones"
+                f"{name!r} rounds halves to the even level: two populations, one for its even "
+                "levels and one for its odd ones"
             )
         return replace(part, content=self._fired(name, part, rules, step))
 

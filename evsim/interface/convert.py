@@ -96,8 +96,8 @@ def convert(
     `force` as `evsim.read` takes them. `calibrate`: the path of images, open data, or an array
     (samples, ...), to balance thresholds with; `samples`: those of them, the first 600 where it is
     not given. `scheme`: "rate", "switch", "stochastic", "signed", "burst", "phase", "ttfs" or
-    "levels"; the parameters from `method` to `analog` are the options of the command. `diagnose`: compare rates
-    with activations on the same images; with `picture`, the path of the drawing.
+    "levels"; the parameters from `method` to `analog` are the options of the command. `diagnose`:
+    compare rates with activations on the same images; with `picture`, the path of the drawing.
 
     The network has `notes` and `made`, what the command prints as JSON. `out`: write it to a
     file, too. Raises EvsimError.

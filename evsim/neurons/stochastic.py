@@ -20,8 +20,9 @@ class Stochastic(Stateless):
     """+1 with probability p(z), z = current + bias, else nothing (unipolar) or -1 (bipolar).
 
     sigmoid: p = 1 / (1 + exp(-z)); hardtanh: p = (clip(z, -1, 1) + 1) / 2; both in float64. Not
-    `sampled`: fires where p > 1/2, or with `compare` "ge" where z >= 0. No state. With `pool` the current is the largest of the
-    neuron's places. Source: the code of Roy, Chakraborty and Roy (2019).
+    `sampled`: fires where p > 1/2, or with `compare` "ge" where z >= 0. No state. With `pool` the
+    current is the largest of the neuron's places. Source: the code of Roy, Chakraborty and Roy
+    (2019).
     """
 
     always_active: ClassVar[bool] = True

@@ -64,7 +64,7 @@ def _geometry(build: Building, node: Node, kernel: tuple[int, int]) -> dict:
 
 
 def of_larq(add):
-    """What adds a layer of Larq: as that of Keras, what it takes quantised and padded by a value."""
+    """What adds a layer of Larq: that of Keras on what is quantised, and padded by a value."""
 
     def made(build: Building, node: Node) -> str:
         (source,), fields = node.sources, node.fields

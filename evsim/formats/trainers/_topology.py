@@ -31,8 +31,9 @@ def apply(
 ) -> Reading:
     """The model of the topology that the options name, with these weights.
 
-    `scales`: the largest values of quantised activations that the file has, by name. Layers and bundles are paired by name, else by their order within each kind (convolutions,
-    dense layers, batch norms); the notes say which. Raises EvsimError where they do not fit.
+    `scales`: the largest values of quantised activations that the file has, by name. Layers and
+    bundles are paired by name, else by their order within each kind (convolutions, dense layers,
+    batch norms); the notes say which. Raises EvsimError where they do not fit.
     """
     if options.topology is None:
         shapes = ({role: list(a.shape) for role, a in b.arrays.items()} for b in bundles)
@@ -80,7 +81,8 @@ def find(name: str) -> Path:
         return known[name]
     if name.endswith(".toml") or is_json(name) or "/" in name:
         return Path(name)
-    expected = f"a TOML file (of Keras also JSON) or one of {', '.join(sorted(known))}{nearest(name, known)}"
+    names = f"{', '.join(sorted(known))}{nearest(name, known)}"
+    expected = f"a TOML file (of Keras also JSON) or one of {names}"
     raise mismatch(repr(name), expected, Parameter("topology"))
 
 

@@ -8,9 +8,9 @@ from support import keras_files as k
 from support.keras_files import (
     IMAGES,
     NUMBERS,
-    results,
     numbered_file,
     oldest_file,
+    results,
     weights_file,
 )
 from support.torch_files import hdf5

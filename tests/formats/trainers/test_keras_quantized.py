@@ -50,10 +50,9 @@ KERNELS = {
     "swish_sign": "-1 1 -1 -1 -1 1 -1 1 1 -1 1 1 1 1 1 -1",
     "ste_tern": "-1 1 -1 0 -1 1 0 0 0 -1 1 1 1 1 1 -1",
 }
-VALUES = np.float32(
-    "-9 -2.25 -1.5 -.75 -.5 -.33 -.25 -.125 -.03125 0 .03125 .09375 .125 .25 .33 .375 .5 .625 .75 "
-    ".9 1.125 1.5 1.875 2.5 9".split()
-)
+POINTS = "-9 -2.25 -1.5 -.75 -.5 -.33 -.25 -.125 -.03125 0 .03125 .09375 .125 .25 .33 .375 .5 .625 "
+POINTS += ".75 .9 1.125 1.5 1.875 2.5 9"
+VALUES = np.float32(POINTS.split())
 SIGN = "-1 " * 9 + "1 " * 16
 ACTIVATIONS = {
     "quantized_relu(4)": "0 " * 11 + ".125 .125 .25 .3125 .375 .5 .625 .75 .875" + " .9375" * 5,
@@ -136,27 +135,35 @@ def qkeras_layers():
             "QConv2D",
             "c",
             **{"filters": 4, "kernel_size": [3, 3], "activation": "linear", **conv},
-            **{"kernel_quantizer": bits, "bias_quantizer": bits, "kernel_range": None},
+            kernel_quantizer=bits,
+            bias_quantizer=bits,
+            kernel_range=None,
         ),
         k.layer("QActivation", "r", activation="quantized_relu(4,1)"),
         k.layer(
             "QDepthwiseConv2D",
             "d",
             **{"kernel_size": [2, 2], "depth_multiplier": 1, "activation": relu, **conv},
-            **{"depthwise_quantizer": bits, "bias_quantizer": bits},
+            depthwise_quantizer=bits,
+            bias_quantizer=bits,
         ),
         k.layer("Flatten", "f"),
         k.layer(
             "QDense",
             "e",
-            **{"units": 8, "use_bias": 0, "kernel_quantizer": qkeras("ternary", alpha=1)},
-            **{"bias_quantizer": None, "activation": "binary(alpha=1)"},
+            units=8,
+            use_bias=0,
+            kernel_quantizer=qkeras("ternary", alpha=1),
+            bias_quantizer=None,
+            activation="binary(alpha=1)",
         ),
         k.layer(
             "QDense",
             "out",
-            **{"units": 3, "kernel_quantizer": qkeras("quantized_bits", **BITS | {"alpha": None})},
-            **{"bias_quantizer": bits, "activation": "linear"},
+            units=3,
+            kernel_quantizer=qkeras("quantized_bits", **BITS | {"alpha": None}),
+            bias_quantizer=bits,
+            activation="linear",
         ),
     ]
 
@@ -220,7 +227,9 @@ def larq_layers(around=1.0):
         k.layer(
             "Larq>QuantConv2D",
             "b",
-            **{"filters": 8, "padding": "same", "pad_values": around},
+            filters=8,
+            padding="same",
+            pad_values=around,
             **(conv | quantised),
         ),
         k.layer("Flatten", "f"),
