@@ -488,6 +488,8 @@ class Mixed:
         if kind == "stochastic":
             found |= {"probability": self.one("sigmoid", "hardtanh")}
             found |= {"output": self.one("unipolar", "bipolar"), "sampled": self.chance(0.7)}
+            if not found["sampled"]:
+                found["compare"] = self.one("gt", "ge")
         if kind in ("analog", "stochastic"):
             return found
         if kind == "cuba":

@@ -355,6 +355,8 @@ class Stateless:
             return self.event(z) if z > 0 else 0
         p = probability(float(z), self.fields.get("probability", "sigmoid"))
         fires = self.draw(j, t) < p if self.fields.get("sampled", True) else p > 0.5
+        if self.fields.get("compare") == "ge":
+            fires = z >= 0
         if fires:
             return 1
         return -1 if self.fields.get("output") == "bipolar" else 0

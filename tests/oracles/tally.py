@@ -734,6 +734,8 @@ class Sender(Integrator):
         for z in others:
             largest = z if z > largest else largest
         p = self.number(probability(largest.value, self.fields.get("probability", "sigmoid")))
+        if self.fields.get("compare") == "ge":  # one comparison, too
+            p = self.number(1.0 if largest.value >= 0 else 0.0)
         if p > self.number(self.draw(j, t) if self.fields.get("sampled", True) else 0.5):
             return 1
         return -1 if self.fields.get("output") == "bipolar" else 0

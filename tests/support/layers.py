@@ -76,9 +76,6 @@ def others(random):
         ("flatten", [shape], {"order": str(random.choice(["hwc", "chw"]))}),
         ("flatten", [(5,)], {"order": "chw"}),
         ("pad", [shape], {"padding": pads}),
-        ("pad", [shape], {"padding": pads, "value": -1.0}),
-        ("crop", [tuple(n + 2 for n in shape)], {"margins": (1, 0, 0, 1)}),
-        ("permute", [shape], {"order": tuple(random.permutation(3).tolist())}),
         ("identity", [shape], {"stride": strides, **wide}),
         ("softmax", [shape], {}),
         ("softmax", [(4,)], {}),
@@ -86,10 +83,14 @@ def others(random):
         ("relu", [shape], {}),
         ("relu", [shape], {"ceiling": np.float32(0.5)}),
         ("relu", [shape], ceiling | {"rounding": float(random.choice([0, 0.5]))}),
-        ("relu", [shape], {"ceiling": 1.75, "levels": 7, "halves": "even"}),
         ("stochastic", [shape], {"sampled": False, "output": "bipolar"}),
-        ("stochastic", [shape], {"sampled": False, "output": "bipolar", "compare": "ge"}),
         ("stochastic", [(3,)], {"sampled": False, "probability": "hardtanh"}),
+        ("stochastic", [shape], {"sampled": False, "output": "bipolar", "compare": "ge"}),
+        ("relu", [shape], {"ceiling": 1.75, "levels": 7, "halves": "even"}),
+        ("pad", [shape], {"padding": pads, "value": -1.0}),
+        ("crop", [tuple(n + 2 for n in shape)], {"margins": (1, 0, 0, 1)}),
+        ("permute", [shape], {"order": (2, 0, 1)}),
+        ("permute", [shape], {"order": (1, 0, 2)}),
     ]
     for kind, shapes, fields in made:
         record = layer(kind, *"xyz"[: len(shapes)], **fields)

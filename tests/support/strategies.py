@@ -117,6 +117,8 @@ def stateless(draw, kind, shape):
             ("sampled", [True, False]),
         ):
             add(draw, fields, name, draw(st.sampled_from(choices)), choices[0])
+        if fields.get("sampled") is False:
+            add(draw, fields, "compare", draw(st.sampled_from(["gt", "ge"])), "gt")
     return fields
 
 

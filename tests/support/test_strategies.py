@@ -17,7 +17,10 @@ WANTED = {
     *(("readout", field) for field in ("bias", "v_init", "leak")),
     *(("input", field) for field in ("scale", "mean", "std")),
     *(("analog", field) for field in ("bias", "pool")),
-    *(("stochastic", field) for field in ("bias", "pool", "probability", "output", "sampled")),
+    *(
+        ("stochastic", field)
+        for field in ("bias", "pool", "probability", "output", "sampled", "compare")
+    ),
     *(("dense", field) for field in ("weight", "prepool", "scale", "delay")),
     *(("conv", field) for field in ("weight", "stride", "padding", "dilation", "groups")),
     *(("conv", field) for field in ("prepool", "scale", "delay")),
