@@ -211,8 +211,20 @@ def _conversion(network: Network, graph: Graph, scales, model: Model) -> Convers
         for node in graph.nodes.values()
         if node.kind not in ("input", "readout", "analog")
     ]
-    notes = (*model.notes, *graph.notes, *unshared(graph, network, model))
+    notes = (*model.notes, *graph.notes, *unshared(graph, network, model), *_halves(model))
     return Conversion(network, tuple(units), notes)
+
+
+def _halves(model: Model) -> tuple[str, ...]:
+    """What is said of rectifiers that do not round halves up, as neurons do."""
+    names = [n for n, layer in model.layers.items() if getattr(layer, "halves", "up") == "even"]
+    if not names:
+        return ()
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return (
+        f"{names[0]!r}{more} round halves to the even level, spikes here round them up; "
+        "`scheme=levels` is exact",
+    )
 
 
 def _check_words(given: dict[str, str]) -> None:

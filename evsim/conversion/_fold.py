@@ -16,7 +16,7 @@ from evsim.conversion._blocks import mark
 from evsim.conversion._graph import Graph
 from evsim.conversion._sums import Maximum, Part, Sum, Value, is_zeros, pool_before_rectifier
 
-WORKS = "ReLU (also clipped or quantised; `scheme=stochastic` takes plain and stochastic ones)"
+WORKS = "ReLU (also clipped or quantised; `scheme=stochastic` and `scheme=levels` take signs)"
 
 
 def fold(model: Model, pooling: str = "prepool") -> Graph:

@@ -81,7 +81,8 @@ class Passes(Stateless):
 
     def _rectify(self, name: str, layer, value: Value, part: Part) -> Part:
         if layer.ceiling is not None or layer.levels is not None:
-            raise mismatch("a clipped or quantised ReLU", "a plain one for `scheme=stochastic`")
+            expected = "a plain one for `scheme=stochastic` (`scheme=levels` takes levels)"
+            raise mismatch("a clipped or quantised ReLU", expected)
         if self._never_negative(part.content):
             return part
         return stateless(self.graph, name, part, "analog", {})

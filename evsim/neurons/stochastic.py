@@ -35,7 +35,7 @@ class Stochastic(Stateless):
 
     def check(self) -> None:
         if self.sampled and self.compare == "ge":
-            raise mismatch("'ge'", "'gt' where it draws (`sampled`)", "compare")
+            raise mismatch("'ge'", "'gt' where it draws", "compare")
         super().check()
 
     @property

@@ -1,5 +1,7 @@
 """Conversion by levels: a quantised network's very results, from populations one after another."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from oracles.layers import Builder, forward, layer
 from oracles.layers import model as random_model
 from support.effort import examples
+from support.torch_files import hdf5
 
 import evsim
 from evsim import EvsimError
@@ -183,3 +186,35 @@ def test_what_is_not_exact_is_said(change, words):
     with pytest.raises(EvsimError) as caught:
         convert_to_levels(Model(layers, Input(shape=(2, 2, 1))))
     assert words in str(caught.value)
+
+
+def test_of_a_command(tmp_path, command):
+    """Without images; other schemes say that they round halves up."""
+    state = {"1.weight": np.float32([[1, -0.5], [0.5, 1]]), "1.bias": np.float32([0.25, 0])}
+    state |= {"2.weight": np.float32([[1, 2], [-1, 1]])}
+    weights, topology = tmp_path / "w.h5", tmp_path / "net.toml"
+    hdf5(weights, state, track_order=True)
+    topology.write_text(
+        """input = [2]
+        layers = [
+          { name = "1", kind = "dense" },
+          { name = "r", kind = "relu", ceiling = 1.5, levels = 3, halves = "even" },
+          { name = "2", kind = "dense" },
+        ]"""
+    )
+    words = ("convert", weights, "--topology", topology, "-o", tmp_path / "n.h5", "--json")
+    status, out, said = command(*words, "--scheme", "levels")
+    assert (status, said) == (0, "")
+    assert any("2 timesteps, some" in note for note in json.loads(out)["notes"])
+    x = np.float32(np.random.default_rng(0).integers(-8, 9, (20, 2)) / 8)
+    network = evsim.load(tmp_path / "n.h5")
+    assert network.populations["1.odd"].stop == 2
+    expected = evsim.read(weights, topology=str(topology)).forward(x)["2"]
+    assert np.array_equal(evsim.run(network, x).potential, expected)
+    made = evsim.convert(weights, topology=str(topology), scheme="levels")
+    assert np.array_equal(evsim.run(made, x).potential, expected)
+    status, _, said = command(*words, "--scheme", "levels", "-T", "8", "--overwrite")
+    assert status == 2
+    assert "found --scheme levels, expected no such option" in said
+    rates = evsim.convert(weights, x, topology=str(topology), timesteps=3)
+    assert any("spikes here round them up" in note for note in rates.notes)

@@ -29,7 +29,7 @@ class Stochastic(Layer):
 
     def check(self) -> None:
         if self.sampled and self.compare == "ge":
-            raise mismatch("'ge'", "'gt' where it draws (`sampled`)", "compare")
+            raise mismatch("'ge'", "'gt' where it draws", "compare")
 
     def shape(self, shape: Shape) -> Shape:
         return shape
