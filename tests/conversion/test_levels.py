@@ -1,5 +1,6 @@
 """Conversion by levels: a quantised network's very results, from populations one after another."""
 
+import itertools
 import json
 
 import numpy as np
@@ -14,7 +15,12 @@ from support.torch_files import hdf5
 import evsim
 from evsim import EvsimError
 from evsim.artificial.model import INPUT, Model
-from evsim.conversion import convert_to_levels, convert_to_passes
+from evsim.conversion import (
+    convert,
+    convert_to_levels,
+    convert_to_passes,
+    convert_to_switches,
+)
 from evsim.neurons.input import Input
 
 
@@ -130,7 +136,34 @@ def test_a_relu_of_b_bits_takes_2_to_the_b_minus_1_timesteps(bits):
     assert run.work["a"]["spikes"].max() == levels
 
 
-def signs(pool=False):
+@pytest.mark.parametrize("bits", [2, 4])
+@pytest.mark.parametrize("scheme", ["switch", "ttfs", "levels"])
+def test_windows_of_2_to_the_b_timesteps_are_exact_too(scheme, bits):
+    """Where the image has b bits, as every layer has; weights are real numbers."""
+    random, levels = np.random.default_rng(bits), 2**bits - 1
+    sizes, layers, last = [12, 20, 15, 6], {}, INPUT
+    for number, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
+        weight = np.float32(random.normal(size=(inputs, outputs)) / 2)
+        bias = np.float32(random.normal(size=outputs) / 4)
+        layers[f"d{number}"] = layer("dense", last, weight=weight, bias=bias)
+        layers[f"r{number}"] = layer("relu", f"d{number}", ceiling=1.5, levels=levels)
+        last = f"r{number}"
+    del layers[last]
+    model = Model(layers, Input(shape=(12,), scale=1))
+    x = np.float32(random.integers(0, levels + 1, (40, 12))) / np.float32(levels)
+    expected = forward(model, x)["d2"]
+    if scheme == "levels":
+        network, scale = convert_to_levels(model).network, 1
+    elif scheme == "switch":
+        network, scale = convert_to_switches(model, x, window=levels + 1).network, levels
+    else:
+        network, scale = convert(model, x, scheme="ttfs", window=levels + 1).network, levels
+    run = evsim.run(network, x, dtype="float64")
+    np.testing.assert_allclose(run.potential / scale, expected, rtol=1e-5, atol=1e-5)
+    assert np.array_equal(run.predictions, expected.argmax(1))
+
+
+def signs():
     """Two layers of binary weights behind signs, whose sums are 0 again and again."""
     random = np.random.default_rng(3)
     fixed = {"probability": "hardtanh", "output": "bipolar", "sampled": False, "compare": "ge"}
@@ -148,13 +181,13 @@ def signs(pool=False):
     return Model(layers, Input(shape=(6, 6, 2), scale=1))
 
 
-@pytest.mark.parametrize("convert", [convert_to_levels, convert_to_passes])
-def test_signs_of_sums_that_are_0(convert):
+@pytest.mark.parametrize("way", [convert_to_levels, convert_to_passes])
+def test_signs_of_sums_that_are_0(way):
     model, x = signs(), np.float32(np.random.default_rng(4).integers(-1, 2, (25, 6, 6, 2)))
     results = model.forward(x, ["c", "d", "out"])
     assert (results["c"] == 0).any()
     assert (results["d"] == 0).any()
-    network = convert(model).network
+    network = way(model).network
     run = evsim.run(network, x)
     assert np.array_equal(run.potential, results["out"])
     bits = {name: part.bits for name, part in network.synapses.items()}
