@@ -56,7 +56,7 @@ def network_of(model: Model) -> tuple[Network, tuple[str, ...]]:
         made = as_bits(part, populations[part.target])
         bits = made is not part and made.scale is None  # integers: thresholds are none
         synapses[name] = replace(made, scale=1.0) if bits else made
-    share(graph, populations, synapses)
+    share(graph, populations, synapses, every=True)  # a pair has the same weights
     attributes = {"coding": "constant", "timesteps": times[graph.output.name][1]}
     attributes["description"] = model.description or None
     ends = {"input": network.input, "output": network.output}

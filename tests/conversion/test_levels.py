@@ -15,6 +15,7 @@ from support.torch_files import hdf5
 import evsim
 from evsim import EvsimError
 from evsim.artificial.model import INPUT, Model
+from evsim.base.arrays import address
 from evsim.conversion import (
     convert,
     convert_to_levels,
@@ -113,6 +114,8 @@ def test_logits_image_by_image(halves, timesteps):
     assert run.settings.timesteps == timesteps
     assert np.array_equal(run.potential, expected)
     assert len({*run.predictions.tolist()}) > 1
+    pair = [part for part in made.network.synapses.values() if part.source == "input"]
+    assert len({address(part.weight) for part in pair}) == 1  # two populations, one array
     other = deep("even" if halves == "up" else "up")
     assert not np.array_equal(run.potential, other.forward(x)["out"])  # halves are met
     assert any("halves" in note for note in made.notes) == (halves == "even")
