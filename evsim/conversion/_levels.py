@@ -61,9 +61,20 @@ def network_of(model: Model) -> tuple[Network, tuple[str, ...]]:
     attributes["description"] = model.description or None
     ends = {"input": network.input, "output": network.output}
     network = Network(populations, synapses, **ends, **attributes)
-    notes = *model.notes, *graph.notes, *folded.told, *unshared(graph, network, model)
+    notes = *model.notes, *graph.notes, *unshared(graph, network, model)
     said = f"{network.timesteps} timesteps, some of them each layer's own: the results are exact"
-    return network, (*notes, said)
+    return network, (*notes, *_halves(folded.halves), said)
+
+
+def _halves(layers: list[str]) -> tuple[str, ...]:
+    """What is said of layers that became two populations each."""
+    if not layers:
+        return ()
+    names = f"{layers[0]!r} and {len(layers) - 1} more" if len(layers) > 1 else repr(layers[0])
+    return (
+        f"halves round to the even level ({names}): two populations, one for the even levels and "
+        "one for the odd ones",
+    )
 
 
 class Levels(Fold):
@@ -72,7 +83,7 @@ class Levels(Fold):
     def __init__(self, model: Model):
         self.rules: dict[str, Rule] = {}
         self.pairs: set[frozenset[str]] = set()
-        self.told: list[str] = []
+        self.halves: list[str] = []  # layers that round these to the even level
         super().__init__(model, "prepool")
 
     def _ready(self, source: str, map, foldable: bool = True):
@@ -85,6 +96,8 @@ class Levels(Fold):
                 return part
             expected = "quantised ones with `scheme=levels` (levels, with a ceiling)"
             raise mismatch("a ReLU without levels", expected)
+        if (layer.rounding >= 1).any():
+            raise mismatch(layer.rounding.max(), "a rounding below 1 with `scheme=levels`")
         step = np.float64(layer.ceiling) / layer.levels
         if layer.halves == "even":
             step = np.float64(layer.step)
@@ -97,10 +110,7 @@ class Levels(Fold):
                 "even": Rule(layer.levels // 2, 2 * step, step / 2),
                 "odd": Rule((layer.levels + 1) // 2, 2 * step, 1.5 * step, "gt"),
             }
-            self.told.append(
-                f"{name!r} rounds halves to the even level: two populations, one for its even "
-                "levels and one for its odd ones"
-            )
+            self.halves.append(name)
         return replace(part, content=self._fired(name, part, rules, step))
 
     def _stochastic(self, name: str, layer) -> Value:

@@ -202,6 +202,10 @@ def test_signs_of_sums_that_are_0(way):
     [
         ({"r": layer("relu", "c")}, "layers/r: found a ReLU without levels, expected quantised"),
         (
+            {"r": layer("relu", "c", ceiling=1.0, levels=3, rounding=1.5)},
+            "layers/r: found 1.5, expected a rounding below 1 with `scheme=levels`",
+        ),
+        (
             {"r": layer("stochastic", "c")},
             "layers/r: found draws, expected none with `scheme=levels`",
         ),
