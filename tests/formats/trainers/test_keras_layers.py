@@ -120,6 +120,20 @@ def test_joins(tmp_path, style, kind, settings, join):
     expected = join(a, a @ KERNELS["b"]["kernel"][0, 0])
     model = trainers.read(path).result()
     np.testing.assert_allclose(results(model, np.float32(x)[None])[0], expected, rtol=1e-9)
+    spikes = evsim.run(convert_to_passes(model).network, np.float32(x)[None]).potential
+    np.testing.assert_allclose(spikes.reshape(expected.shape), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_an_average_of_three(tmp_path):
+    model = branches("old", "Average")
+    layers = model["config"]["layers"]
+    layers[3]["inbound_nodes"] = [k.call("old", "a", "b", "a")]
+    path = k.legacy(tmp_path / "f", model, {**KERNELS, "join": {}})
+    x = np.float64(IMAGES[0, :4, :4, :2])
+    a = x @ KERNELS["a"]["kernel"][0, 0]
+    expected = (2 * a + a @ KERNELS["b"]["kernel"][0, 0]) / 3
+    found = results(trainers.read(path).result(), np.float32(x)[None])[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_vectors_from_maps(tmp_path):
