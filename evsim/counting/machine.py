@@ -78,6 +78,16 @@ CHOICES = {
 }
 
 
+def chosen(
+    accumulate: str | None = None, update: str | None = None, input: str | None = None
+) -> dict[str, str]:
+    """The choices of a machine that are given, checked; None: not given."""
+    given = {"accumulate": accumulate, "update": update, "input": input}
+    given = {name: value for name, value in given.items() if value is not None}
+    Machine(**given)
+    return given
+
+
 def set_actions(part: dict, facts: dict, machine: Machine, target: dict) -> dict[str, np.ndarray]:
     """The actions of a set into a population, per sample."""
     additions = facts["synops"] + facts["macs"]
