@@ -140,6 +140,7 @@ def qkeras_layers():
             kernel_range=None,
         ),
         k.layer("QActivation", "r", activation="quantized_relu(4,1)"),
+        k.layer("MaxPooling2D", "m", pool_size=[2, 2], strides=[1, 1]),
         k.layer(
             "QDepthwiseConv2D",
             "d",
@@ -171,7 +172,7 @@ def qkeras_layers():
 QKERAS = {
     "c": {"kernel": normal(3, 3, 1, 4) / 2, "bias": normal(4) / 2},
     "d": {"depthwise_kernel": normal(2, 2, 4, 1) / 2, "bias": normal(4) / 2},
-    "e": {"kernel": normal(36, 8)},
+    "e": {"kernel": normal(16, 8)},
     "out": {"kernel": normal(8, 3), "bias": normal(3)},
 }
 
@@ -189,6 +190,7 @@ def by_hand(image):
         quantised(bits, QKERAS["c"]["bias"]),
     )
     x = np.clip(np.rint(np.maximum(x, 0) * 8), 0, 15) / 8
+    x = np.max([x[a : 3 + a, b : 3 + b] for a in (0, 1) for b in (0, 1)], axis=0)
     kernel, bias = (quantised(bits, QKERAS["d"][n]) for n in ("depthwise_kernel", "bias"))
     x = np.concatenate(
         [k.correlate(x[..., c : c + 1], kernel[:, :, c : c + 1], bias[c]) for c in range(4)], axis=2
