@@ -16,7 +16,7 @@ Calibrate = options.option(
     panel=BALANCE,
     metavar="DATA",
     help="images to find thresholds with, best of the training set",
-    default="none; needed but for stochastic",
+    default="none; needed but for stochastic and levels",
 )
 Samples = options.option(
     str | None,
@@ -30,9 +30,17 @@ Method = options.option(
     str | None,
     panel=BALANCE,
     metavar="NAME",
-    help="a scale is a layer's largest activation (max), a percentile of them, the largest current "
-    "while all before it spike (spike-norm), or has the least squared error (mmse)",
-    default="percentile",
+    help="search fits weights, scales and starts layer after layer to the spikes that arrive; else a "
+    "scale is a layer's largest activation (max), a percentile of them, the largest current while "
+    "all before it spike (spike-norm), or has the least squared error (mmse)",
+    default="search for rates, but percentile with an option that a search does not take",
+)
+TargetLoss = options.option(
+    float | None,
+    panel=BALANCE,
+    help="find the fewest timesteps that lose at most so many points of accuracy (search)",
+    default="none: --timesteps says",
+    **model_options.number("--target-loss", True),
 )
 Percentile = options.option(
     float | None,
@@ -88,7 +96,7 @@ Scheme = options.option(
     panel=SCHEME,
     metavar="NAME",
     help="rate, switch (temporal switches), stochastic (binary draws), signed (spikes of both "
-    "signs), burst, phase, or ttfs (the time of a first spike)",
+    "signs), burst, phase, ttfs (the time of a first spike), or levels (quantised ReLUs exactly)",
 )
 Window = options.option(
     int | None,

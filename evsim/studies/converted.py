@@ -11,6 +11,7 @@ from evsim.conversion import (
     Conversion,
     convert,
     convert_by_search,
+    convert_to_levels,
     convert_to_passes,
     convert_to_switches,
     searchable,
@@ -19,6 +20,7 @@ from evsim.conversion.units import notes
 from evsim.engine.simulation import Stopped
 from evsim.studies.chance import FEWEST
 from evsim.studies.diagnosis import Diagnosis
+from evsim.studies.doubts import about_range
 from evsim.studies.job import (
     Interrupted,
     Job,
@@ -36,6 +38,7 @@ SWITCHING = ("window", "firing", "rounding", "delta", "prediction")
 CHOICES += (*SWITCHING, "analog")
 SEARCH = "search"  # the method unless another is asked for, or an option that it has no use for
 OF_SEARCH = {"method", "timesteps", "target_loss", "balance", "pooling", "coding", "seed", "reset"}
+UNMEASURED = {"stochastic": convert_to_passes, "levels": convert_to_levels}
 CALIBRATION = {"calibrate", "samples", "resume"}
 DIAGNOSIS = {"diagnose", "picture"}
 OF_RATES = {*CHOICES, *CALIBRATION, "reset"} - {*SWITCHING, "analog", "target_loss"}
@@ -45,6 +48,7 @@ SCHEMES = {  # the options of each
     "rate": OF_RATES | DIAGNOSIS | {"analog", "target_loss"},
     "switch": OF_SWITCHES | DIAGNOSIS,
     "stochastic": {"timesteps", "pooling", "seed"},
+    "levels": set(),
     "signed": OF_RATES,
     "burst": OF_RATES,
     "phase": OF_RATES | {"window"},
@@ -151,10 +155,15 @@ def _interrupted(kept, told: list[int]) -> Interrupted:
     return Interrupted(f"interrupted: step {told[0]} of {told[1]}; {where}")
 
 
-def in_passes(model, file: str, choices: dict) -> Conversion:
-    """The network of a model that runs all its layers in every timestep; nothing is measured."""
+def unmeasured(scheme: str) -> bool:
+    """Whether a scheme needs no images."""
+    return scheme in UNMEASURED
+
+
+def without_images(model, file: str, scheme: str, choices: dict) -> Conversion:
+    """The network of a model by a scheme that measures nothing."""
     try:
-        return convert_to_passes(model, **choices)
+        return UNMEASURED[scheme](model, **choices)
     except EvsimError as error:
         raise _of_option(error, choices, file) from None
 
@@ -218,7 +227,8 @@ def described(model, made: Conversion, data, some: slice, choices: dict) -> dict
         for unit in made.units
     ]
     calibrated_with = f"{some.start}:{some.stop} of {data.path}"
-    notes = notes_on(model, made, choices)
+    doubt = about_range(model.input, data.images.part(some))
+    notes = [*notes_on(model, made, choices), *([doubt] if doubt else ())]
     said = {"calibrated with": calibrated_with, "notes": notes, "units": rows}
     return said if made.found is None else said | {"search": made.found.as_dict()}
 

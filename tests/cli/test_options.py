@@ -37,6 +37,7 @@ NUMBERS = {  # option: its default, if there is one, and where 0 is no mistake a
     "--std": ("1", REFUSED),
     "--passes": ("1", REFUSED),
     "--dt": (None, REFUSED),  # the file's, or guessed from it
+    "--target-loss": (None, "1"),
     "--percentile": ("99.9", REFUSED),
     "--threshold-scale": ("1", REFUSED),
     "--v-init": ("0.5", "0.25"),

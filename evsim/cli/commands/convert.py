@@ -35,6 +35,7 @@ def convert(
     calibrate: own.Calibrate = None,
     samples: own.Samples = None,
     method: own.Method = None,
+    target_loss: own.TargetLoss = None,
     percentile: own.Percentile = None,
     per_channel: own.PerChannel = False,
     threshold_scale: own.Factor = None,
@@ -88,8 +89,8 @@ def _converted(given: dict) -> dict:
         spiking |= {name: given[name] for name in ("calibrate", "samples", "diagnose", "resume")}
         studies.refuse(reading.format, [n for n, v in spiking.items() if studies.is_asked(v)])
         return _write(network, read, overwrite) | {"notes": reading.notes}
-    if scheme == "stochastic":
-        made = studies.in_passes(read, str(given["model"]), choices)
+    if studies.unmeasured(scheme):
+        made = studies.without_images(read, str(given["model"]), scheme, choices)
         notes = studies.notes_on(read, made, choices)
         return _write(network, made.network, overwrite) | {"notes": notes}
     if given["calibrate"] is None:
@@ -131,6 +132,8 @@ def _kept(given: dict, model, data, some: slice, choices: dict):
         **{name: given[name] for name in ("scheme", "bgr", "flip_kernels")},
         **{name: choices.get(name, defaults.get(name)) for name in (*studies.CHOICES, "reset")},
     }
+    if studies.searches(model, given["scheme"], choices):
+        settings["method"] = studies.SEARCH
     rules = {name: given[name] for name in ("overwrite", "resume")}
     rules["lock"] = partial(Lock, say=silent if given["quiet"] or given["as_json"] else say)
     return Stages(given["network"], settings, **rules)
