@@ -30,9 +30,9 @@ Method = options.option(
     str | None,
     panel=BALANCE,
     metavar="NAME",
-    help="search fits weights, scales and starts layer after layer to the spikes that arrive; else a "
-    "scale is a layer's largest activation (max), a percentile of them, the largest current while "
-    "all before it spike (spike-norm), or has the least squared error (mmse)",
+    help="search fits weights, scales and starts layer after layer to the spikes that arrive; "
+    "else a scale is a layer's largest activation (max), a percentile of them, the largest current "
+    "while all before it spike (spike-norm), or has the least squared error (mmse)",
     default="search for rates, but percentile with an option that a search does not take",
 )
 TargetLoss = options.option(

@@ -40,7 +40,6 @@ class Fitted:
     starts: dict[str, int]
     v_init: dict[str, np.ndarray]
 
-
     def arrays(self) -> dict[str, np.ndarray]:
         """What was fitted, by names of letters, digits and -: what `restored` needs."""
         found = {}
@@ -145,8 +144,8 @@ def _begin(walk: Walk, node: Node, scales: Scales, due: np.ndarray, window: int)
     scale, timesteps = scales[node.name], walk.choices.timesteps
     walk.choices.v_init[node.name] = shares = np.full(node.channels, HALF)
     held = walk.currents(node, scales, CURRENTS)
-    due = due[: len(held)].reshape(len(held), -1, node.channels)
-    due = np.minimum(due, np.float32(scale * window / timesteps)).mean(axis=(0, 1), dtype=np.float64)
+    due = due[: len(held)].reshape(-1, node.channels)
+    due = np.minimum(due, np.float32(scale * window / timesteps)).mean(axis=0, dtype=np.float64)
     per_timestep = np.float32(0 if node.offset is None else node.offset)
     bias = np.broadcast_to(per_timestep, node.shape).reshape(held[0].shape[1:])
     threshold = np.float32(np.broadcast_to(scale, bias.shape[-1:]))

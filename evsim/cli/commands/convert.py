@@ -189,6 +189,7 @@ def _tell(found: dict, as_json: bool, wide: bool) -> None:
     if as_json:
         tell_json(found if diagnosis is None else found | diagnosis.as_dict())
         return
+    found.pop("search", None)  # told in the notes
     out = options.output(wide)
     show(out, found)
     if diagnosis is not None:
