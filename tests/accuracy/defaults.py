@@ -91,8 +91,10 @@ def measured(model, timesteps: int, bar: float | None) -> dict:
 
 
 def synops(run: dict) -> float:
-    """Synaptic operations of a sample, on average."""
-    return run["totals"]["synops"]["mean"]
+    """Additions and multiplications of synapses for a sample, on average."""
+    parts = run["counts"]["parts"].values()
+    added = sum(part.get("synaptic_add", 0) + part.get("synaptic_mac", 0) for part in parts)
+    return added / run["samples"]
 
 
 def markdown(rows: list[dict]) -> str:
@@ -100,11 +102,11 @@ def markdown(rows: list[dict]) -> str:
     lines = [
         "# Conversion with no option but the timesteps",
         "",
-        "Made by `python tests/accuracy/defaults.py --write tests/accuracy/DEFAULTS.md`. Accuracy in",
-        "percent, MNIST and Fashion-MNIST on all 10,000 test images, CIFAR-10 on 2,077 exact ones; a",
-        "search fits to, and chooses by, the first 600 training images. Options say how the file is",
-        "read (those of RESULTS.md). Synaptic operations are a sample's mean, those of `--method",
-        "percentile` over the first 100 images.",
+        "Made by `python tests/accuracy/defaults.py --write tests/accuracy/DEFAULTS.md`. Accuracy",
+        "in percent, MNIST and Fashion-MNIST on all 10,000 test images, CIFAR-10 on 2,077 exact",
+        "ones; a search fits to, and chooses by, the first 600 training images. Options say how the",
+        "file is read (those of RESULTS.md). Synaptic operations are a sample's mean, those of",
+        "`--method percentile` over the first 100 images.",
         "",
         f"| {' | '.join(COLUMNS)} |",
         f"|{'---|' * len(COLUMNS)}",
