@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from evsim.base.errors import EvsimError, mismatch
+from evsim.base.errors import EvsimError, mismatch, nearest
 from evsim.base.screen import say
 from evsim.cli import files
 from evsim.cli import options as options
@@ -102,6 +102,13 @@ BiasStart = options.option(
     default="the file's",
     **options.whole("--bias-start", 0),
 )
+Like = options.option(
+    str | None,
+    panel=PANEL,
+    metavar="TOOL",
+    help="neurons fire as those of snntorch, sinabs, norse, spikingjelly, rockpool (NIR), lava",
+    default="as the format says",
+)
 Force = options.flag("--force", panel=PANEL, help="options may contradict the file")
 
 
@@ -113,7 +120,7 @@ def _topologies() -> list[str]:
 
 
 NAMES = ("topology", "scale", "mean", "std", "bgr", "flip_kernels", "dt", "reset")
-NAMES += ("compare", "bias_start", "force")
+NAMES += ("compare", "bias_start", "like", "force")
 
 
 def read(path: Path, **asked):
@@ -122,9 +129,10 @@ def read(path: Path, **asked):
     from evsim.formats.guard import guarded
     from evsim.formats.trainers._topology import Definition, find
 
-    for name, words in (("reset", ("subtract", "zero")), ("compare", ("ge", "gt"))):
+    for name, words in trainers.WORDS.items():
         if asked.get(name) not in (None, *words):
-            raise mismatch(repr(asked[name]), " or ".join(words), f"--{name}")
+            near = nearest(asked[name], words)
+            raise mismatch(repr(asked[name]), f"{' or '.join(words)}{near}", f"--{name}")
     choices = trainers.Options(**asked)
     if choices.topology is not None:
         guarded(find(choices.topology), Definition.read, text=True)

@@ -75,6 +75,7 @@ def read(
     reset: str | None = None,
     compare: str | None = None,
     bias_start: int | None = None,
+    like: str | None = None,
     force: bool = False,
 ) -> Any:
     """The network in a trainer's file: a Model, or a Network where it spikes already.
@@ -83,12 +84,13 @@ def read(
     `mean`, `std`: pixels / scale, then - mean, then / std, one value or one a channel; `bgr`: the
     model takes blue first; `flip_kernels`: written by Theano; `dt`: seconds per timestep (NIR);
     `reset`: "subtract" or "zero", after firing; `compare` ("ge" or "gt") and `bias_start` (the
-    first timestep with a bias) for lava-dl. `force`: these may contradict the file. Raises
-    EvsimError with file, place, found and expected.
+    first timestep with a bias) for lava-dl; `like`: neurons fire as those of "snntorch", "sinabs",
+    "norse", "spikingjelly", "rockpool" (NIR) or "lava" (lava-dl). `force`: these may contradict the
+    file. Raises EvsimError with file, place, found and expected.
     """
     asked = {"topology": topology, "scale": scale, "mean": mean, "std": std, "bgr": bgr}
     asked |= {"flip_kernels": flip_kernels, "dt": dt, "reset": reset, "compare": compare}
-    asked |= {"bias_start": bias_start, "force": force}
+    asked |= {"bias_start": bias_start, "like": like, "force": force}
     return reading(model, asked)
 
 
@@ -114,7 +116,9 @@ def reading(path: Path, asked: dict[str, Any]) -> Any:
 
 def _checked(asked: dict[str, Any]) -> dict[str, Any]:
     """The options as readers take them, or an error that names the first wrong one."""
-    for name, words in (("reset", ("subtract", "zero")), ("compare", ("ge", "gt"))):
+    from evsim.formats.trainers import WORDS
+
+    for name, words in WORDS.items():
         if asked[name] not in (None, *words):
             raise mismatch(shown(asked[name]), " or ".join(map(repr, words)), name)
     found = dict(asked)
@@ -172,6 +176,6 @@ def model_of(given: Any, asked: dict[str, Any], place: str = "model") -> artific
 
 
 ASKED: dict[str, Any] = dict.fromkeys(
-    ("topology", "scale", "mean", "std", "dt", "reset", "compare", "bias_start")
+    ("topology", "scale", "mean", "std", "dt", "reset", "compare", "bias_start", "like")
 )
 ASKED |= dict.fromkeys(("bgr", "flip_kernels", "force"), False)

@@ -9,7 +9,7 @@ from types import ModuleType
 
 from evsim.base.errors import EvsimError, mismatch
 from evsim.formats import _hdf5 as hdf5
-from evsim.formats.trainers._trainer import Options, Reading, Source
+from evsim.formats.trainers._trainer import WORDS, Options, Reading, Source
 
 
 @cache
@@ -47,6 +47,8 @@ def read(path, options: Options | None = None) -> Reading:
         options = options or Options()
         for name in ("compare", "bias_start") if module is not readers()["lava"] else ():
             options.refuse(name, "only lava-dl leaves it open")
+        if module not in (readers()["lava"], readers()["nir"]):
+            options.refuse("like", "its network does not spike")
         reading = module.read(source, options)
         reading.format = claim
         return reading
@@ -57,4 +59,5 @@ def titles() -> list[str]:
     return [module.TITLE for module in readers().values()]
 
 
-__all__ = ["EvsimError", "Options", "Reading", "Source", "claimed", "read", "readers", "titles"]
+__all__ = ["WORDS", "EvsimError", "Options", "Reading", "Source"]
+__all__ += ["claimed", "read", "readers", "titles"]

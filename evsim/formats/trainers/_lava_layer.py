@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -142,6 +143,10 @@ def neurons_of(
     fields = _fields(layer, shape)
     if isinstance(fields, str):
         return fields, []
+    if options.like == "lava":  # as it is today, whatever the age of the file
+        options = replace(
+            options, compare=options.compare or "gt", bias_start=options.bias_start or 0
+        )
     fields["compare"], guesses = _compare(layer, options)
     if options.bias_start is not None:
         fields["bias_start"] = options.bias_start
@@ -173,7 +178,7 @@ def _compare(layer: Layer, options: Options) -> tuple[str, list[str]]:
 def _fields(layer: Layer, shape: tuple[int, ...]) -> dict | str:
     """What the file says of the neurons of a layer, or why they cannot be had."""
     if "neuron" not in layer:
-        return "a layer without neurons; a layer of CUBA neurons works"
+        return "a layer without neurons; a layer of CUBA neurons works, or a last dense one without"
     neuron = layer.inside("neuron")
     kind = neuron.text("type", "CUBA").upper()
     if kind not in CUBA:

@@ -18,6 +18,12 @@ PICKLE = (
     "script of the README, section 'From PyTorch'"
 )
 
+WORDS = {  # what options that are words may be
+    "reset": ("subtract", "zero"),
+    "compare": ("ge", "gt"),
+    "like": ("snntorch", "sinabs", "norse", "spikingjelly", "lava", "rockpool"),
+}
+
 
 @dataclass(frozen=True)
 class Options:
@@ -33,6 +39,7 @@ class Options:
     reset: str | None = None  # subtract or zero
     compare: str | None = None  # ge or gt
     bias_start: int | None = None  # the first timestep with a bias
+    like: str | None = None  # the tool as whose neurons those of the file fire
     force: bool = False  # an option may contradict the file
 
     def refuse(self, name: str, why: str) -> None:
