@@ -251,7 +251,8 @@ def dt_of(tool: str, nodes: list[Node]) -> float:
     if tool == "rockpool":
         return _of_rockpool(nodes)
     if tool != "norse":
-        return 1e-4
+        sums = [np.median(1 / n.array("r", 1.0, positive=True)) for n in nodes if n.type == "IF"]
+        return float(np.median(sums)) if len(sums) == len(nodes) and sums else 1e-4
     leaky = [n.array("tau", positive=True).min() for n in nodes if n.type in ("LIF", "LI")]
     least = min(leaky, default=1.0)
     return 1e-3 if least > 1e-3 else 1e-6  # Norse 1.1 writes dt x tau for tau

@@ -213,6 +213,47 @@ def test_neurons_of_the_input_are_left_out(tmp_path):
     assert "36 x + 34" in trainers.read(tmp_path / "n.net").unsupported[0][1]
 
 
+def test_a_last_layer_without_neurons_is_read_out(tmp_path):
+    """As lava-dl writes its Affine: the class is the largest sum of all that arrived there."""
+    affine = dense(4, 3, seed=5)
+    del affine["neuron"]
+    layers = [dense(6, 4, neuron=neuron(vThMant=5)), affine]
+    reading = trainers.read(write(tmp_path / "n.net", layers))
+    network = reading.result()
+    part = network.populations["dense1"]
+    assert (part.kind, part.leak, network.output) == ("readout", None, "dense1")
+    assert any("layer/1 has no neurons" in note for note in reading.notes)
+    spikes = stimulus((6,), 25, seed=3)
+    fired = lava.simulated(layers[:1], spikes)[0]
+    sums = fired @ affine["weight"].T.astype(int)
+    run = evsim.run(network, lava.events(spikes), timesteps=len(spikes), record=("trace",))
+    assert fired.sum() > 20
+    np.testing.assert_array_equal(run.potential[0], sums.sum(axis=0))
+    assert run.predictions[0] == sums.sum(axis=0).argmax()
+    assert network.integer_populations(False) >= {"dense1"}
+
+
+def test_only_the_last_layer_may_have_no_neurons(tmp_path):
+    first = dense(6, 4)
+    del first["neuron"]
+    write(tmp_path / "n.net", [first, dense(4, 2)])
+    reading = trainers.read(tmp_path / "n.net")
+    assert [place for place, _ in reading.unsupported] == ["layer/0"]
+
+
+def test_as_lava_fires_today(tmp_path):
+    """v > threshold and biases from the first timestep on, whatever the age of the file."""
+    path = write(tmp_path / "n.net", [dense(4, 4, bias=values(1, 4))])
+    part = trainers.read(path, Options(like="lava")).result().populations["dense0"]
+    assert (part.compare, part.bias_start) == ("gt", 0)
+    older = made_on(tmp_path / "o.net", "2022-07-21")
+    with pytest.raises(EvsimError, match="lava-dl fired at v >= threshold"):
+        trainers.read(older, Options(like="lava"))
+    with pytest.raises(EvsimError, match="lava-dl wrote it") as error:
+        trainers.read(path, Options(like="sinabs"))
+    assert error.value.place == "like"
+
+
 def test_delays_behind_the_last_layer_are_noted(tmp_path):
     write(tmp_path / "n.net", [dense(4, 2, delay=np.float32([1, 0]))])
     reading = trainers.read(tmp_path / "n.net")

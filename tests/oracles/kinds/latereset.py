@@ -53,6 +53,6 @@ class WithoutCurrent(Late, Integrator):
     """Without one."""
 
 
-def Tally(ledger, fields, *more):  # noqa: N802, as the registry calls it
+def Tally(ledger, fields, *more):
     """The one that the fields ask for."""
     return (WithCurrent if "current_leak" in fields else WithoutCurrent)(ledger, fields, *more)
