@@ -27,6 +27,7 @@ class SendingIntegrator(Neurons):
     graded: ClassVar[bool] = True
     valued: ClassVar[bool] = True
     always_active: ClassVar[bool] = True
+    beyond_chips: ClassVar[str] = "potentials sent as values"
     STATE: ClassVar[dict[str, str]] = {"potential": POTENTIAL, "synaptic_current": "current"}
     EXAMPLES: ClassVar[tuple[dict, ...]] = (
         {},
@@ -50,7 +51,7 @@ class SendingIntegrator(Neurons):
 
 
 class IntegratorRunner(TwoStateRunner):
-    """Advances integrators."""
+    """Advances integrators, and sends what they hold."""
 
     def _send(self, state: dict, currents, reached, first: int, out) -> dict[str, int]:
         room = out.reserve(len(currents))

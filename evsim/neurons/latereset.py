@@ -32,6 +32,7 @@ class LateReset(Neurons):
     reset: ClassVar[str] = "subtract"
     resets: ClassVar[str] = "late_resets"
     v_reset: ClassVar[np.ndarray] = np.zeros(())
+    beyond_chips: ClassVar[str] = "a reset one timestep later"
     STATE: ClassVar[dict[str, str]] = {
         "potential": POTENTIAL,
         "synaptic_current": "current",

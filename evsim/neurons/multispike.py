@@ -32,6 +32,7 @@ class Multispike(Neurons):
     compares: ClassVar[bool] = True
     graded: ClassVar[bool] = True
     valued: ClassVar[bool] = True
+    beyond_chips: ClassVar[str] = "several spikes in a timestep"
     STATE: ClassVar[dict[str, str]] = {"potential": POTENTIAL, "synaptic_current": "current"}
     EXAMPLES: ClassVar[tuple[dict, ...]] = (
         {"threshold": 0.5},

@@ -51,6 +51,7 @@ class _Values:
 
     @property
     def has_current(self) -> bool:
+        """Whether the node has a synaptic current of its own."""
         return self.node.type.startswith("Cuba")
 
     @property
