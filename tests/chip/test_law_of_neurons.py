@@ -5,7 +5,7 @@ import pytest
 
 import evsim
 from evsim.chip.fits import fit
-from evsim.chip.profile import find
+from evsim.chip.profile import Profile, find
 from evsim.chip.restrict import placed
 from evsim.reports.answer import answer
 
@@ -26,7 +26,7 @@ def test_a_chip_of_single_spikes_refuses_other_laws(kind, chip):
         "a": dense(source="in", target="n", weight=np.ones((2, 2), np.float32)),
         "b": dense(source="n", target="out", weight=np.ones((2, 2), np.float32)),
     }
-    network, profile = evsim.Network(populations, sets), find(chip)
+    network, profile = evsim.Network(populations, sets), Profile.read(find(chip))
     findings = fit(profile, placed(network, profile, "balanced"))
     found = [finding for finding in findings if finding.assumption == "law of the neurons"]
     if kind == "lif" or chip == "horowitz-45nm":
