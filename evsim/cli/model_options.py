@@ -102,6 +102,9 @@ BiasStart = options.option(
     default="the file's",
     **options.whole("--bias-start", 0),
 )
+SkipEncoder = options.flag(
+    "--skip-encoder", panel=PANEL, help="the data are the spikes of its input layer (lava-dl)"
+)
 Like = options.option(
     str | None,
     panel=PANEL,
@@ -120,7 +123,7 @@ def _topologies() -> list[str]:
 
 
 NAMES = ("topology", "scale", "mean", "std", "bgr", "flip_kernels", "dt", "reset")
-NAMES += ("compare", "bias_start", "like", "force")
+NAMES += ("compare", "bias_start", "skip_encoder", "like", "force")
 
 
 def read(path: Path, **asked):

@@ -28,7 +28,7 @@ READING: tuple[str, ...] = (
     "reset",
     "compare",
 )
-READING += ("bias_start", "like", "force")
+READING += ("bias_start", "skip_encoder", "like", "force")
 
 
 class Made(Record):
@@ -60,6 +60,7 @@ def convert(
     reset: str | None = None,
     compare: str | None = None,
     bias_start: int | None = None,
+    skip_encoder: bool = False,
     like: str | None = None,
     force: bool = False,
     samples: Samples = None,

@@ -75,6 +75,7 @@ def read(
     reset: str | None = None,
     compare: str | None = None,
     bias_start: int | None = None,
+    skip_encoder: bool = False,
     like: str | None = None,
     force: bool = False,
 ) -> Any:
@@ -84,13 +85,15 @@ def read(
     `mean`, `std`: pixels / scale, then - mean, then / std, one value or one a channel; `bgr`: the
     model takes blue first; `flip_kernels`: written by Theano; `dt`: seconds per timestep (NIR);
     `reset`: "subtract" or "zero", after firing; `compare` ("ge" or "gt") and `bias_start` (the
-    first timestep with a bias) for lava-dl; `like`: neurons fire as those of "snntorch", "sinabs",
+    first timestep with a bias) for lava-dl, with `skip_encoder` where the data are the spikes of
+    its input layer; `like`: neurons fire as those of "snntorch", "sinabs",
     "norse", "spikingjelly", "rockpool" (NIR) or "lava" (lava-dl). `force`: these may contradict the
     file. Raises EvsimError with file, place, found and expected.
     """
     asked = {"topology": topology, "scale": scale, "mean": mean, "std": std, "bgr": bgr}
     asked |= {"flip_kernels": flip_kernels, "dt": dt, "reset": reset, "compare": compare}
-    asked |= {"bias_start": bias_start, "like": like, "force": force}
+    asked |= {"bias_start": bias_start, "skip_encoder": skip_encoder, "like": like}
+    asked |= {"force": force}
     return reading(model, asked)
 
 
@@ -178,4 +181,4 @@ def model_of(given: Any, asked: dict[str, Any], place: str = "model") -> artific
 ASKED: dict[str, Any] = dict.fromkeys(
     ("topology", "scale", "mean", "std", "dt", "reset", "compare", "bias_start", "like")
 )
-ASKED |= dict.fromkeys(("bgr", "flip_kernels", "force"), False)
+ASKED |= dict.fromkeys(("bgr", "flip_kernels", "skip_encoder", "force"), False)

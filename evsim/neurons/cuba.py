@@ -21,7 +21,8 @@ KEPT_CURRENT, KEPT_POTENTIAL, ABOVE, BIAS = range(4)  # of constants
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Cuba(Neurons):
-    """u = decay(u) + trunc(64 current); v = decay(v) + u + 64 bias; where v > 64 threshold: fire, v = 0.
+    """u = decay(u) + trunc(64 current); v = decay(v) + u + 64 bias; v = 0 and fire where
+    v > 64 threshold.
 
     decay(x) = sign(x) (|x| (4096 - decay) >> 12), all in integers. With `compare` "ge", as lava-dl
     until July 2022, v = 64 threshold fires, too. The bias is added from timestep `bias_start` on.
@@ -106,7 +107,9 @@ class CubaRunner(Runner):
             arriving = currents.astype(np.int64)
         else:
             arriving = UNIT * currents.astype(np.int64, copy=False)
-        events, wrong = fire_fixed(arriving, *state.values(), self.constants, rules, channels, offsets)
+        events, wrong = fire_fixed(
+            arriving, *state.values(), self.constants, rules, channels, offsets
+        )
         if wrong >= 0:
             step, neuron = divmod(wrong, self.neurons.neurons)
             found = f"a current beyond 2^23 at timestep {first + step}"
@@ -122,7 +125,8 @@ def fire_fixed(
     """Advance by a block; returns (events, the first current beyond the limit or -1).
 
     `currents`: times 64. `constants`: 4096 - current decay, 4096 - potential decay, what v must
-    exceed and bias, both times 64. `rules`: FIRST timestep, REFRACTORY, MOST, BIASED: first timestep with a bias.
+    exceed and bias, both times 64. `rules`: FIRST timestep, REFRACTORY, MOST, BIASED: the first
+    timestep with a bias.
     """
     events, cell = np.int64(0), 0
     for t in range(currents.shape[0]):

@@ -35,6 +35,8 @@ class Layer:
         """The day its weights were written; None where the file does not say it, as most."""
         import h5py
 
+        if "weight" not in self:
+            return None
         stamp = h5py.h5g.get_objinfo(self.group["weight"].id).mtime
         return datetime.fromtimestamp(stamp, UTC).date() if stamp else None
 
@@ -143,6 +145,8 @@ def neurons_of(
     fields = _fields(layer, shape)
     if isinstance(fields, str):
         return fields, []
+    if layer.text("type") == "input":  # its bias is added to the image, before the current
+        fields.pop("bias", None)
     if options.like == "lava":  # as it is today, whatever the age of the file
         options = replace(
             options, compare=options.compare or "gt", bias_start=options.bias_start or 0

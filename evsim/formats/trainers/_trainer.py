@@ -39,6 +39,7 @@ class Options:
     reset: str | None = None  # subtract or zero
     compare: str | None = None  # ge or gt
     bias_start: int | None = None  # the first timestep with a bias
+    skip_encoder: bool = False  # the data are the spikes of the input layer's neurons
     like: str | None = None  # the tool as whose neurons those of the file fire
     force: bool = False  # an option may contradict the file
 

@@ -17,10 +17,11 @@ from evsim.neurons import Neurons, neuron_kinds
 from evsim.synapses import Synapses
 from evsim.synapses.conv import Convolution
 from evsim.synapses.dense import Dense
+from evsim.synapses.identity import Identity
 from evsim.synapses.sparse import Sparse
 
 TITLE = "lava-dl network (.net)"
-INPUT = "input"
+INPUT, ENCODER = "input", "encoder"
 CONNECTIONS = 1 << 27  # that a layer with unequal delays may have
 HELD = (-256, 254)  # the weights that Loihi holds
 KNOWN = {  # what cannot be had, and what works instead
@@ -116,18 +117,41 @@ class _Builder:
         if layer.place != "layer/0":
             raise mismatch("an input layer", "it to be the first", layer.place)
         affine = layer.number("weight", 1), layer.number("bias", 0)
+        self._row(layer, "input", self.shape)
+        if "neuron" in layer and not self.options.skip_encoder:
+            self._encoder(layer, *affine)
+            return
         if "neuron" in layer:
             self.coding = "events"
             self.reading.notes.append(
                 f"{layer.place} turns values into spikes ({affine[0]} x + {affine[1]}, then "
-                f"neurons); it is left out, as with skip_layers = 1 of lava-dl: the data are its "
-                f"spikes"
+                f"neurons); it is left out (`skip_encoder`): the data are its spikes"
             )
         elif affine != (1, 0):
             what = f"an input scaled to {affine[0]} x + {affine[1]}; spikes as they come work"
             self.reading.unsupported.append((layer.place, what))
-        self._row(layer, "input", self.shape)
         self._begin()
+
+    def _encoder(self, layer: Layer, weight: int, bias: int) -> None:
+        """The neurons of the input layer, whose current is weight x + bias at every timestep."""
+        self._begin()
+        neurons = self._neurons(layer, self.shape)
+        if isinstance(neurons, str):
+            self.reading.unsupported.append((layer.place, neurons))
+            return
+        kinds, sets = neuron_kinds(), self.synapses
+        weights = np.full(self.shape[0], weight, np.float32)
+        sets["input-encoder"] = Identity(source=INPUT, target=ENCODER, weight=weights)
+        if bias:  # of a neuron that fires at every timestep
+            one = {"shape": (1,), "threshold": 1.0, "bias": 1.0}
+            self.populations["bias"] = kinds["iaf"].build(one)
+            weights = np.full((1, neurons.neurons), bias, np.float32)
+            sets["bias-encoder"] = Dense(source="bias", target=ENCODER, weight=weights)
+        self.populations[ENCODER], self.last, self.coding = neurons, ENCODER, "constant"
+        note = (
+            f"{layer.place} turns values x into spikes: neurons with a current {weight} x + {bias}"
+        )
+        self.reading.notes.append(f"{note} (`skip_encoder`: the data are their spikes)")
 
     def _begin(self) -> None:
         """The input population, which has the shape found last."""
@@ -285,7 +309,7 @@ class _Builder:
         if self.delay.any():
             reading.notes.append("the delays of the last layer's axons are left out")
         if not reading.unsupported:
-            if self.last in (None, INPUT):
+            if self.last in (None, INPUT, ENCODER):
                 raise mismatch("no layer with neurons", "at least one", "layer")
             reading.content = Network(
                 self.populations,
