@@ -89,6 +89,27 @@ def synaptic(random, stimulus, path):
     return {}, sequence(made, stimulus)
 
 
+def recurrent(random, stimulus, path):
+    """RLeaky and RSynaptic, recurrent, exported by snnTorch."""
+    import snntorch
+    from snntorch.export_nir import export_to_nir
+
+    def back(module, size):
+        module.recurrent.weight.data = torch.from_numpy(weights(random, size, size)) / 4
+        module.recurrent.bias.data = torch.from_numpy(weights(random, size)) / 4
+        return module
+
+    how = {"all_to_all": True, "init_hidden": True}
+    first = snntorch.RLeaky(0.75, linear_features=20, threshold=1.0, **how)
+    second = snntorch.RSynaptic(0.5, 0.75, linear_features=8, threshold=1.0, output=True, **how)
+    made = [linear(random, 12, 20), back(first, 20), linear(random, 20, 8), back(second, 8)]
+    net = torch.nn.Sequential(*made)
+    nir.write(path, export_to_nir(net, torch.zeros(12)))
+    for module in made[1::2]:
+        module.reset_mem()
+    return {}, sequence(made, stimulus)
+
+
 def leaky_zero(random, stimulus, path):
     """Leaky and Synaptic with reset to zero, exported by snnTorch."""
     import snntorch
@@ -182,6 +203,24 @@ def lif_norse(random, stimulus, path):
     made += [linear(random, 20, 8), neurons(8, 0.75, 0.25)]
     net = norse.SequentialState(*made)
     nir.write(path, to_nir(net, torch.zeros(1, 12)))
+    made[1::2] = [Stateful(cell) for cell in made[1::2]]
+    return {}, sequence(made, stimulus)
+
+
+def cuba_norse(random, stimulus, path):
+    """LIFCell, exported by Norse."""
+    import norse.torch as norse
+    from norse.torch.utils.export_nir import to_nir
+
+    def neurons(size, leak, current, threshold):
+        rates = {"tau_mem_inv": each(size, 1000 * (1 - leak))}
+        rates |= {"tau_syn_inv": each(size, 1000 * (1 - current))}
+        p = norse.LIFParameters(**rates, v_leak=each(size, 0.0), v_th=each(size, threshold))
+        return norse.LIFCell(p=p)
+
+    made = [linear(random, 12, 20), neurons(20, 0.5, 0.75, 0.5)]
+    made += [linear(random, 20, 8), neurons(8, 0.75, 0.5, 0.25)]
+    nir.write(path, to_nir(norse.SequentialState(*made), torch.zeros(1, 12)))
     made[1::2] = [Stateful(cell) for cell in made[1::2]]
     return {}, sequence(made, stimulus)
 
@@ -292,9 +331,9 @@ def _of_rockpool(random, stimulus, path, first, second):
 
 
 RANDOM = {
-    "snntorch": (leaky, synaptic, leaky_zero),
+    "snntorch": (leaky, synaptic, recurrent, leaky_zero),
     "sinabs": (iaf, lif_sinabs),
-    "norse": (lif_norse, iaf_norse),
+    "norse": (lif_norse, cuba_norse, iaf_norse),
     "spikingjelly": (nodes, cuba),
     "rockpool": (lif_rockpool, cuba_rockpool),
 }

@@ -52,6 +52,19 @@ def norse(node, dt, reset="zero"):
         v = v - spikes * threshold if reset == "subtract" else (1 - spikes) * v
 
 
+def norse_own(node, dt):
+    """LIFCell, whose time constants its exporter writes times dt (Norse 1.1.0)."""
+    threshold, rest = node["v_threshold"], node["v_leak"]
+    rates, v, i, spikes = {n: 1e-3 / node[n] for n in ("tau_mem", "tau_syn")}, rest, 0.0, None
+    while True:
+        x = yield spikes
+        i = i + x
+        v = v + 1e-3 * rates["tau_mem"] * (rest - v + i)
+        i = i - 1e-3 * rates["tau_syn"] * i
+        spikes = np.float64(v - threshold > 0)
+        v = (1 - spikes) * v
+
+
 def spikingjelly(node, dt, reset="zero"):
     """IFNode, LIFNode, CUBALIFNode (SpikingJelly 2.0.0)."""
     home = node.get("v_reset", 0.0) if reset == "zero" else 0.0

@@ -26,6 +26,7 @@ FIRING = ("IF", "LIF", "CubaLIF")
 TOOLS = ("snntorch", "sinabs", "norse", "spikingjelly", "rockpool")
 NAMES = dict(zip(TOOLS, ("snnTorch", "Sinabs", "Norse", "SpikingJelly", "Rockpool"), strict=True))
 GRID, ROUNDED = 2**12, 2.0**-21  # of leaks: the grid, and what float32 makes of a value below 1
+NORSE_DT = 1e-6  # of a file that Norse 1.1 wrote: dt x tau stands there for tau, dt = 1 ms
 ROCKPOOL_MOST = 2**16  # spikes of a neuron in a timestep
 
 
@@ -186,15 +187,15 @@ def _sinabs(values: _Values) -> Law:
 
 
 def _norse(values: _Values) -> Law:
-    """IAFCell, LIFBoxCell, LIBoxCell; CubaLIF as its from_nir builds it of two of them."""
+    """IAFCell, LIFBoxCell, LIBoxCell; CubaLIF: LIFCell where Norse wrote it, else two of them."""
     node, law = values.node, _euler(values)
     law.fields.pop("v_reset", None)
-    if values.has_current:
+    if values.has_current and values.dt > NORSE_DT:
         values.without_rest()
         return law
     law.gain = np.ones(())
     if node.type != "IF":
-        law.gain = values.kept("tau")[1]
+        law.gain = values.kept(values.tau)[1]
         rest = values("v_leak", 0.0)
         if (rest != 0).any():
             law.fields["v_init"] = rest
@@ -254,9 +255,9 @@ def dt_of(tool: str, nodes: list[Node]) -> float:
     if tool != "norse":
         sums = [np.median(1 / n.array("r", 1.0, positive=True)) for n in nodes if n.type == "IF"]
         return float(np.median(sums)) if len(sums) == len(nodes) and sums else 1e-4
-    leaky = [n.array("tau", positive=True).min() for n in nodes if n.type in ("LIF", "LI")]
-    least = min(leaky, default=1.0)
-    return 1e-3 if least > 1e-3 else 1e-6  # Norse 1.1 writes dt x tau for tau
+    leaky = {"LIF": "tau", "LI": "tau", "CubaLIF": "tau_mem"}
+    least = [n.array(leaky[n.type], positive=True).min() for n in nodes if n.type in leaky]
+    return 1e-3 if min(least, default=1.0) > 1e-3 else NORSE_DT
 
 
 def _of_rockpool(nodes: list[Node]) -> float:

@@ -141,7 +141,8 @@ class _Builder:
             tool, reset = laws.NAMES[self.options.like], self.options.reset or "its default"
             self.reading.notes.append(f"neurons fire as those of {tool}, reset: {reset}")
         elif self.options.reset is None and any("reset" not in n.notes for n in fires):
-            note = "reset to v_reset, as NIR defines it (`reset=subtract`, if it was trained so)"
+            note = "reset to v_reset, as NIR defines it (`reset=subtract`, if it was trained so; "
+            note += "`like`: as in the tool that it is from)"
             self.reading.notes.append(note)
 
     def build(self) -> None:

@@ -115,6 +115,21 @@ def test_neurons_fire_as_those_of_the_tool(tool, node, dt, options, tmp_path):
         assert wanted.max() > 1
 
 
+def test_what_norse_wrote_itself_has_its_own_cells(tmp_path):
+    """Its exporter writes the time constants times 1 ms, and gains of one."""
+    random = np.random.default_rng(8)
+    fields = {"tau_mem": each(4e-6), "tau_syn": each(2e-6), "r": each(1.0), "w_in": each(1.0)}
+    fields |= {"v_leak": each(-0.25), "v_threshold": each(0.5)}
+    nodes, edges = graph({"type": "CubaLIF", **fields}, random)
+    reading = trainers.read(write(tmp_path / "g.nir", nodes, edges), Options(like="norse"))
+    assert any("dt = 1e-06 s" in note for note in reading.notes)
+    stimulus = (random.random((T, 4)) < 0.5).astype(float)
+    arriving = stimulus @ np.float64(nodes["fc"]["weight"]).T + nodes["fc"]["bias"]
+    wanted = sent("norse_own", fields, None, arriving)
+    np.testing.assert_array_equal(found_in(reading.result(), "n", stimulus), wanted)
+    assert 20 < wanted.sum() < 200
+
+
 def test_the_laws_differ_where_they_are_said_to(tmp_path):
     random = np.random.default_rng(3)
     nodes, edges = graph(lif(0.75, 1e-4), random)
