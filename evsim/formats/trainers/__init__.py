@@ -9,7 +9,7 @@ from types import ModuleType
 
 from evsim.base.errors import EvsimError, mismatch
 from evsim.formats import _hdf5 as hdf5
-from evsim.formats.trainers._trainer import WORDS, Options, Reading, Source
+from evsim.formats.trainers._trainer import Options, Reading, Source
 
 
 @cache
@@ -61,5 +61,4 @@ def titles() -> list[str]:
     return [module.TITLE for module in readers().values()]
 
 
-__all__ = ["WORDS", "EvsimError", "Options", "Reading", "Source"]
-__all__ += ["claimed", "read", "readers", "titles"]
+__all__ = ["EvsimError", "Options", "Reading", "Source", "claimed", "read", "readers", "titles"]
