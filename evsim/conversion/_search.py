@@ -27,6 +27,7 @@ IMAGES = 256  # to fit to, at most, and to choose with half as many
 STEPS = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)  # timesteps that are tried
 EXPECTED = 3  # trials: the first, and those beside it
 ENOUGH = 1.0  # points of accuracy that too few timesteps cost
+MORE = (1.5, 3)  # times as many are tried then
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,9 +180,12 @@ class Search:
         before = self.lost(chosen)
         if before <= ENOUGH:
             return None
-        for timesteps in [t for t in STEPS if chosen.timesteps < t <= 4 * chosen.timesteps][1::2]:
+        for factor in MORE:
+            timesteps = min((t for t in STEPS if t >= factor * chosen.timesteps), default=None)
+            if timesteps is None:
+                break
             trial = self.trial(timesteps, chosen.alpha)[0]
-            if self.lost(trial) <= min(ENOUGH, before / 2):
+            if self.lost(trial) <= max(ENOUGH, before / 2):
                 return trial
         return None
 
