@@ -111,9 +111,10 @@ def fit(
             break
         window = choices.timesteps - choices.starts[node.name]
         scales[node.name] = _scale(node, graph, scales, artificial, choices, window)
+        held = []
         if node.kind != "maxpool":
-            _begin(walk, node, scales, artificial[node.name], window)
-        walk.advance(node, scales)
+            held = _begin(walk, node, scales, artificial[node.name], window)
+        walk.advance(node, scales, held)
         arrived[node.name] = walk.rates(node, scales)
         walk.leave(node)
         for source, _ in node.terms:
@@ -139,8 +140,13 @@ def _scale(
     return np.broadcast_to(scale, (node.channels,)) * (choices.timesteps / window)
 
 
-def _begin(walk: Walk, node: Node, scales: Scales, due: np.ndarray, window: int) -> None:
-    """Let potentials begin where mean rates are those of activations, in each channel."""
+def _begin(
+    walk: Walk, node: Node, scales: Scales, due: np.ndarray, window: int
+) -> list[np.ndarray]:
+    """Let potentials begin where mean rates are those of activations, in each channel.
+
+    Returns what arrives in the first samples.
+    """
     scale, timesteps = scales[node.name], walk.choices.timesteps
     walk.choices.v_init[node.name] = shares = np.full(node.channels, HALF)
     held = walk.currents(node, scales, CURRENTS)
@@ -161,6 +167,7 @@ def _begin(walk: Walk, node: Node, scales: Scales, due: np.ndarray, window: int)
         spikes = sum(walk.work.each(count, held)) / (len(held) * positions)
         shares = shares + due * timesteps / scale - spikes
     walk.choices.v_init[node.name] = shares
+    return held
 
 
 @kernel
@@ -170,11 +177,13 @@ def count_spikes(currents, bias, threshold, v_init, start, spikes):
     currents (timesteps, positions, channels), bias (positions, channels), threshold and v_init
     (channels,).
     """
+    v = np.empty_like(threshold)
     for p in range(currents.shape[1]):
-        for c in range(currents.shape[2]):
-            v = v_init[c]
-            for t in range(currents.shape[0]):
-                v = v + currents[t, p, c] + bias[p, c]
-                if t >= start and v >= threshold[c]:
-                    v -= threshold[c]
-                    spikes[c] += 1
+        v[:] = v_init
+        for t in range(currents.shape[0]):
+            current, added, fires = currents[t, p], bias[p], t >= start
+            for c in range(v.shape[0]):
+                x = v[c] + current[c] + added[c]
+                fired = fires and x >= threshold[c]
+                v[c] = x - threshold[c] if fired else x
+                spikes[c] += fired

@@ -14,7 +14,7 @@ import numpy as np
 from evsim.artificial.maps import Linear, Matrix, Taps
 from evsim.conversion._graph import Node
 
-ROWS = 16384  # places that the weights of a node are fitted to, at most
+ROWS = 8192  # places that the weights of a node are fitted to, at most
 ROOM = 128 << 20  # bytes of what they see, at most
 STRIDE = 2654435761  # a prime: some of many places in an order that no shape of a map repeats
 

@@ -7,6 +7,7 @@ sample: memory does not depend on how many samples there are. What is lost there
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from math import prod
@@ -95,8 +96,11 @@ class Walk:
             kept.drop(f"{label}-")
         return largest["peak"]
 
-    def advance(self, node: Node, scales: Scales) -> np.ndarray:
-        """Let a node fire, whose sources must have; returns the mean rate of each channel."""
+    def advance(self, node: Node, scales: Scales, held: Sequence[np.ndarray] = ()) -> np.ndarray:
+        """Let a node fire, whose sources must have; returns the mean rate of each channel.
+
+        `held`: what arrives in the first samples, as `currents` gives it, so far as it is known.
+        """
         self.fired[node.name] = node, dict(scales)
         label = self._label(node.name, "fired")
         fired = self.work.kept.get(label)
@@ -104,7 +108,7 @@ class Walk:
             plan = self._plan(node, scales)
 
             def fire(samples: slice) -> np.ndarray:
-                channels = self._kept(node.name, samples, plan)["channels"]
+                channels = self._kept(node.name, samples, plan, held)["channels"]
                 return np.bincount(channels, minlength=node.channels)
 
             events = self.work.each(
@@ -149,13 +153,23 @@ class Walk:
             if not self.uses[source]:
                 self.work.kept.drop(self._label(source, "events"))
 
-    def _kept(self, name: str, samples: slice, plan: Plan | None = None) -> dict[str, np.ndarray]:
+    def _kept(
+        self,
+        name: str,
+        samples: slice,
+        plan: Plan | None = None,
+        held: Sequence[np.ndarray] = (),
+    ) -> dict[str, np.ndarray]:
         """The events of a node that has fired, in some samples; made (again) if they are lost."""
         label = f"{self._label(name, 'events')}-{samples.start:08d}"
         events = self.work.kept.get(label)
         if events is None:
             plan = plan or self._plan_again(name)
-            parts = [packed([_fired(plan, simulation)]) for simulation in self._each(plan, samples)]
+            if samples.stop <= len(held):
+                parts = [packed([_fired_of(plan, currents)]) for currents in held[samples]]
+            else:
+                every = self._each(plan, samples)
+                parts = [packed([_fired(plan, simulation)]) for simulation in every]
             events = joined(parts)
             self.work.kept.put(label, events)
         return events
@@ -260,6 +274,18 @@ def _currents(plan: Plan, simulation: Simulation) -> np.ndarray:
         arrivals = simulation.inbox.take(name, first, last)
         simulation.inbox.deliver(name, arrivals, first, last, currents[first:last])
     return currents
+
+
+def _fired_of(plan: Plan, currents: np.ndarray) -> Stream:
+    """The events of the output population of a plan, of all that arrives at it."""
+    name = plan.network.output
+    runner, block = plan.neurons[name], plan.block(name)
+    state, stream = runner.begin(), Stream(*currents.shape[1:])
+    nobody = np.zeros((block, 0, 1), np.uint8)  # who was reached: not asked
+    for first in range(0, plan.timesteps, block):
+        some = currents[first : first + block]
+        runner.advance(state, some, nobody[: len(some)], first, stream)
+    return stream
 
 
 def _fired(plan: Plan, simulation: Simulation) -> Stream:
