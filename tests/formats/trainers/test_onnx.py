@@ -1,0 +1,242 @@
+"""ONNX: what evsim makes of a graph computes what ONNX's own reference computes."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evsim.conversion._fold import fold
+from evsim.formats import trainers
+from evsim.formats.trainers import Options
+
+pytest.importorskip("onnx")
+from support.onnx_files import Maker, computed, onnx, saved
+
+
+def agree(maker, path, images=None, options=None, relative=1e-5):
+    """Assert that a graph's model computes what the reference does; returns the model."""
+    model = trainers.read(maker.save(path), options or Options()).result()
+    if images is None:
+        samples = maker.batch if isinstance(maker.batch, int) else 3
+        images = np.float32(np.random.default_rng(1).uniform(-1, 1, (samples, *maker.input)))
+    wanted = computed(maker.model(), images)
+    own = images.transpose(0, 2, 3, 1) if images.ndim == 4 else images
+    own = own.reshape(len(own), *model.input.shape)
+    got = model.forward(model.scaled(np.ascontiguousarray(own)))[model.output]
+    got = got.transpose(0, 3, 1, 2) if wanted.ndim == 4 else got
+    np.testing.assert_allclose(
+        got.reshape(wanted.shape), wanted, rtol=relative, atol=1e-5 * max(1, np.abs(wanted).max())
+    )
+    return model
+
+
+class Drawn:
+    """A random network of maps, then of vectors; `draw` is Hypothesis's."""
+
+    def __init__(self, draw):
+        self.draw = draw
+        whole = st.integers
+        shape = [draw(whole(1, 4)), draw(whole(4, 9)), draw(whole(4, 9))]
+        batch = draw(st.sampled_from(["n", 1, 3]))
+        opset = draw(st.sampled_from([9, 11, 13, 18]))
+        self.maker = Maker(shape, draw(whole(0, 99)), opset, batch)
+        kinds = ["conv", "norm", "relu", "clip", "pool", "pad", "join", "concat", "scale", "none"]
+        for kind in draw(st.lists(st.sampled_from(kinds), max_size=5)):
+            getattr(self, kind)()
+        getattr(self, draw(st.sampled_from(["flatten", "reshape", "turned", "computed", "mean"])))()
+        for _ in range(draw(whole(1, 2))):
+            self.dense()
+        if draw(st.booleans()):
+            self.maker.add("Softmax", axis=1)
+
+    def some(self, *values):
+        """One of some values."""
+        return self.draw(st.sampled_from(values))
+
+    def sized(self, array):
+        """Numbers, perhaps in another precision and cast, as exporters do."""
+        maker, dtype = self.maker, self.some(np.float32, np.float32, np.float16, np.float64)
+        name = maker.array(dtype(array))
+        return name if dtype is np.float32 else maker.computed("Cast", name, to=1)
+
+    def geometry(self, kernel, dilation=(1, 1)):
+        """Attributes of what slides, and the size of its result; None where nothing fits."""
+        _, *sizes = self.maker.shape
+        steps = [self.some(1, 2), self.some(1, 2)]
+        mode = self.some("NOTSET", "NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
+        pads = [self.draw(st.integers(0, (kernel[i % 2] - 1))) for i in range(4)]
+        found = {"strides": steps, "kernel_shape": list(kernel)}
+        reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+        if mode == "NOTSET":
+            found["pads"] = pads
+            sizes = [n + pads[i] + pads[i + 2] for i, n in enumerate(sizes)]
+        else:
+            found["auto_pad"] = mode
+        if mode.startswith("SAME"):
+            after = [-(-n // s) for n, s in zip(sizes, steps, strict=True)]
+        else:
+            after = [(n - r) // s + 1 for n, r, s in zip(sizes, reach, steps, strict=True)]
+        return (found, after) if min(after) > 0 else None
+
+    def conv(self):
+        """A convolution, perhaps grouped, dilated, with uneven padding."""
+        maker, kernel = self.maker, (self.some(1, 2, 3), self.some(1, 3))
+        dilation = (self.some(1, 2), 1)
+        places = self.geometry(kernel, dilation)
+        if places is None or "auto_pad" in places[0]:
+            dilation = (1, 1)  # in the reference, dilated kernels and auto_pad do not go together
+            places = places and self.geometry(kernel)
+        if places is None:
+            return
+        channels = maker.shape[0]
+        groups = self.some(1, channels)
+        out = groups * self.some(1, 2)
+        weight = maker.random.normal(0, 0.5, (out, channels // groups, *kernel))
+        bias = [maker.weights(out)] if self.draw(st.booleans()) else []
+        found, after = places
+        found |= {"group": groups, "dilations": list(dilation), "shape": (out, *after)}
+        maker.add("Conv", self.sized(weight), *bias, **found)
+
+    def norm(self):
+        """A batch normalisation."""
+        maker, size = self.maker, self.maker.shape[0]
+        arrays = [maker.weights(size) for _ in range(3)]
+        variance = maker.array(np.float32(maker.random.uniform(0.5, 2, size)))
+        maker.add("BatchNormalization", *arrays, variance, epsilon=self.some(1e-5, 1e-3))
+
+    def relu(self):
+        """A rectifier."""
+        self.maker.add("Relu")
+
+    def clip(self):
+        """A rectifier with a ceiling."""
+        maker = self.maker
+        if maker.opset < 11:
+            maker.add("Clip", min=0.0, max=6.0)
+        else:
+            maker.add("Clip", maker.array(np.float32(0)), maker.array(np.float32(0.75)))
+
+    def pool(self):
+        """A pool over windows."""
+        maker, kernel = self.maker, (self.some(2, 3), self.some(2, 3))
+        places = self.geometry(kernel)
+        if places is None:
+            return
+        found, after = places
+        operator = self.some("MaxPool", "AveragePool")
+        if maker.opset >= 10 and "pads" in found and self.draw(st.booleans()):
+            found["ceil_mode"] = 1
+            for axis in (0, 1):
+                size, step = maker.shape[1 + axis], found["strides"][axis]
+                lead, trail = found["pads"][axis], found["pads"][axis + 2]
+                after[axis] = -(-(size + lead + trail - kernel[axis]) // step) + 1
+                after[axis] -= (after[axis] - 1) * step >= size + lead
+        if operator == "AveragePool":
+            found["count_include_pad"] = self.some(0, 1)
+        maker.add(operator, shape=(maker.shape[0], *after), **found)
+
+    def pad(self):
+        """Zeros around a map, and channels of zeros."""
+        maker = self.maker
+        ends = [0, self.some(0, 1), 1, 0, 0, self.some(0, 2), self.some(0, 1), 2]
+        shape = [n + a + b for n, a, b in zip((1, *maker.shape), ends[:4], ends[4:], strict=True)]
+        if maker.opset < 11:
+            maker.add("Pad", pads=ends, shape=shape[1:])
+        else:
+            maker.add("Pad", maker.array(np.int64(ends)), shape=shape[1:])
+
+    def branch(self):
+        """A 1x1 convolution beside the latest result; returns the names of both."""
+        maker, before = self.maker, self.maker.last
+        weight = maker.weights(maker.shape[0], maker.shape[0], 1, 1)
+        return before, maker.add("Conv", weight, kernel_shape=[1, 1])
+
+    def join(self):
+        """A residual join."""
+        first, second = self.branch()
+        self.maker.add("Add", first, source=second)
+
+    def concat(self):
+        """Channels of two branches side by side."""
+        first, second = self.branch()
+        channels, *sizes = self.maker.shape
+        self.maker.add("Concat", second, source=first, axis=1, shape=(2 * channels, *sizes))
+
+    def scale(self):
+        """Arithmetic with constants, one or one a channel."""
+        maker, operator = self.maker, self.some("Add", "Sub", "Mul", "Div")
+        shape = self.some((), (maker.shape[0], 1, 1), (1, maker.shape[0], 1, 1))
+        numbers = maker.random.uniform(0.5, 2, shape) * self.some(1, -1)
+        if operator != "Div" and self.draw(st.booleans()):
+            constant = self.sized(numbers)
+            maker.add(operator, maker.last, source=constant)
+        else:
+            maker.add(operator, self.sized(numbers))
+
+    def none(self):
+        """What changes nothing in a trained network."""
+        self.maker.add(self.some("Dropout", "Identity"))
+
+    def flat(self, operator, *inputs, **attributes):
+        """A map as a vector."""
+        size = int(np.prod(self.maker.shape))
+        self.maker.add(operator, *inputs, shape=(size,), **attributes)
+
+    def flatten(self):
+        """As PyTorch flattens."""
+        self.flat("Flatten")
+
+    def reshape(self):
+        """As a traced view."""
+        samples = self.maker.batch if isinstance(self.maker.batch, int) else -1
+        target = self.some([0, -1], [samples, int(np.prod(self.maker.shape))])
+        self.flat("Reshape", self.maker.array(np.int64(target)))
+
+    def turned(self):
+        """As TensorFlow flattens: channels last."""
+        channels, *sizes = self.maker.shape
+        self.maker.add("Transpose", perm=[0, 2, 3, 1], shape=(*sizes, channels))
+        self.flat("Reshape", self.maker.array(np.int64([0, -1])))
+
+    def computed(self):
+        """As a traced view(x.size(0), -1)."""
+        maker = self.maker
+        sizes = maker.computed("Shape", maker.last)
+        first = maker.computed("Gather", sizes, maker.array(np.int64([0])), axis=0)
+        rest = maker.array(np.int64([-1]))
+        self.flat("Reshape", maker.computed("Concat", first, rest, axis=0))
+
+    def mean(self):
+        """A global average, without the axes that it leaves."""
+        channels = self.maker.shape[0]
+        if self.maker.opset < 18 and self.draw(st.booleans()):
+            self.maker.add("ReduceMean", axes=[-1, -2], keepdims=0, shape=(channels,))
+        else:
+            self.maker.add("GlobalAveragePool", shape=(channels, 1, 1))
+            self.flatten()
+
+    def dense(self):
+        """A matrix and a bias, in one operator or two."""
+        maker, (size,) = self.maker, self.maker.shape
+        weight = maker.random.normal(0, 0.5, (size, 3))
+        if self.draw(st.booleans()):
+            maker.add("MatMul", self.sized(weight), shape=(3,))
+            maker.add("Add", maker.weights(3))
+        else:
+            turned = self.some(0, 1)
+            attributes = {"transB": turned, "alpha": self.some(1.0, 0.5), "beta": self.some(1.0, 2.0)}
+            weight = self.sized(weight.T if turned else weight)
+            maker.add("Gemm", weight, maker.weights(3), shape=(3,), **attributes)
+
+
+@st.composite
+def networks(draw):
+    """A random network, as the Maker that made it."""
+    return Drawn(draw).maker
+
+
+@settings(max_examples=600)
+@given(maker=networks())
+def test_random_networks_compute_what_the_reference_computes(maker, tmp_path_factory):
+    model = agree(maker, tmp_path_factory.mktemp("onnx") / "n.onnx")
+    assert all("/" not in name for name in model.layers)
