@@ -65,7 +65,9 @@ class Maker:
 
 def computed(model, x):
     """What a model computes for images x (samples, channels, height, width)."""
-    return ReferenceEvaluator(model, new_ops=[AveragePool, MaxPool, BatchNormalization]).run(None, {"image": x})[0]
+    return ReferenceEvaluator(model, new_ops=[AveragePool, MaxPool, BatchNormalization]).run(
+        None, {"image": x}
+    )[0]
 
 
 class BatchNormalization(OpRun):
@@ -99,8 +101,8 @@ class Windows(OpRun):
         y = np.zeros((*x.shape[:2], *sizes), x.dtype)
         for a in range(sizes[0]):
             for b in range(sizes[1]):
-                rows = [i for i in range(a * down - top, a * down - top + high)]
-                columns = [j for j in range(b * right - left, b * right - left + wide)]
+                rows = range(a * down - top, a * down - top + high)
+                columns = range(b * right - left, b * right - left + wide)
                 rows = [i for i in rows if i < x.shape[2] + bottom]
                 columns = [j for j in columns if j < x.shape[3] + end]
                 inner = [i for i in rows if 0 <= i < x.shape[2]]
@@ -143,10 +145,4 @@ class MaxPool(Windows):
         return seen.max(axis=(2, 3))
 
 
-def saved(path, model):
-    """Write a model; returns the path."""
-    path.write_bytes(model.SerializeToString())
-    return path
-
-
-__all__ = ["Maker", "computed", "onnx", "saved"]
+__all__ = ["Maker", "computed", "onnx"]

@@ -230,6 +230,8 @@ class Building:
     def affine(self, node: Node, value: Value, gain: np.ndarray, offset: np.ndarray) -> Value:
         """y = gain x + offset: of the image itself where it stands first."""
         gain, offset = (self.per_channel(value, part, node) for part in (gain, offset))
+        for part in (gain, offset):
+            floats(part, node.place)
         if value.layer == INPUT and self._only_reader() and (gain > 0).all():
             self.scaling.take(*np.broadcast_arrays(gain, offset))
             return replace(value)

@@ -16,7 +16,7 @@ class Unsupported(Exception):
     """An operator that evsim has no layer for, in words."""
 
 
-def folded(node: Node, inputs: list[np.ndarray | None], opset: int) -> np.ndarray:
+def folded(node: Node, inputs: list[np.ndarray | None]) -> np.ndarray:
     """The result of an operator on known arrays; None stands for an optional one left out."""
     fold = FOLDS.get(node.operator)
     if fold is None:

@@ -31,7 +31,7 @@ class Node:
     @property
     def place(self) -> str:
         """Where errors say that it is."""
-        return f"nodes/{self.name}"
+        return f"nodes/{self.name.lstrip('/')}"
 
     def whole(self, name: str, default=REQUIRED) -> int:
         """An attribute that is a whole number."""
@@ -98,27 +98,32 @@ def parsed(path: Path) -> Graph:
     graph, unsupported = model.graph, []
     constants = {}
     for tensor in graph.initializer:
-        place = f"initializers/{tensor.name}"
-        constants[tensor.name] = array_of(tensor, place, path.parent)
+        name = _word(tensor.name)
+        constants[name] = array_of(tensor, f"initializers/{name}", path.parent)
     if graph.sparse_initializer:
         unsupported.append(("initializers", "sparse arrays: dense ones work"))
-    images = [value for value in graph.input if value.name not in constants]
+    images = [value for value in graph.input if _word(value.name) not in constants]
     for what, values in (("input", images), ("output", graph.output)):
         if len(values) != 1:
-            names = ", ".join(value.name for value in list(values)[:4])
+            names = ", ".join(_word(value.name) for value in list(values)[:4])
             problem = f"{len(values)} {what}s ({names}): a network with one works"
             unsupported.append((f"graph/{what}", problem))
     first = images[0] if images else None
     return Graph(
         nodes=[_node(proto, number, path.parent) for number, proto in enumerate(graph.node)],
         constants=constants,
-        input=first.name if first is not None else "",
+        input=_word(first.name) if first is not None else "",
         sizes=_sizes(first),
-        output=graph.output[0].name,
+        output=_word(graph.output[0].name),
         opset=versions[0],
-        producer=f"{model.producer_name} {model.producer_version}".strip(),
+        producer=f"{_word(model.producer_name)} {_word(model.producer_version)}".strip(),
         unsupported=unsupported,
     )
+
+
+def _word(value) -> str:
+    """A name in a file; protobuf gives bytes where it is not UTF-8."""
+    return value if isinstance(value, str) else value.decode(errors="backslashreplace")
 
 
 def _sizes(value) -> list[int | None] | None:
@@ -136,21 +141,24 @@ def _node(proto, number: int, folder: Path) -> Node:
     """A node; its attributes are numbers, texts, arrays, or lists of them."""
     import onnx
 
-    operator = proto.op_type if proto.domain in OWN else f"{proto.domain}.{proto.op_type}"
-    name = proto.name or f"{proto.op_type}_{number}"
+    operator, domain = _word(proto.op_type), _word(proto.domain)
+    name = _word(proto.name) or f"{operator}_{number}"
+    operator = operator if domain in OWN else f"{domain}.{operator}"
+    inputs, outputs = (tuple(map(_word, names)) for names in (proto.input, proto.output))
     attributes = {}
     for attribute in proto.attribute:
-        place = f"nodes/{name}/{attribute.name}"
+        key = _word(attribute.name)
+        place = f"nodes/{name}/{key}"
         if attribute.type == onnx.AttributeProto.TENSOR:
-            attributes[attribute.name] = array_of(attribute.t, place, folder)
+            attributes[key] = array_of(attribute.t, place, folder)
             continue
         try:
             value = onnx.helper.get_attribute_value(attribute)
         except ValueError as error:
             raise mismatch(f"an attribute of no kind ({error})", "a value", place) from None
         lists = not isinstance(value, bytes | str | int | float)
-        attributes[attribute.name] = list(value) if lists and hasattr(value, "__len__") else value
-    return Node(name, operator, tuple(proto.input), tuple(proto.output), attributes)
+        attributes[key] = list(value) if lists and hasattr(value, "__len__") else value
+    return Node(name, operator, inputs, outputs, attributes)
 
 
 def array_of(tensor, place: str, folder: Path) -> np.ndarray:
@@ -187,7 +195,7 @@ def array_of(tensor, place: str, folder: Path) -> np.ndarray:
 
 def _external(tensor, place: str, folder: Path, needed: int) -> bytes:
     """The bytes of an array that lies in a file beside the model's."""
-    about = {entry.key: entry.value for entry in tensor.external_data}
+    about = {_word(entry.key): _word(entry.value) for entry in tensor.external_data}
     location = about.get("location", "")
     path, allowed = folder / location, folder.resolve()
     unsafe = not location or "\0" in location or os.path.isabs(location) or "\\" in location

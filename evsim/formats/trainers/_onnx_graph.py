@@ -101,7 +101,8 @@ def build_all(build: Building, reading: Reading) -> None:
         if not node.outputs or any(name in build.results for name in node.outputs if name):
             found = "no output" if not node.outputs else f"an output {node.outputs[0]!r} again"
             raise mismatch(found, "outputs with names of their own", node.place)
-        result = _taken(node, build, reading)
+        with np.errstate(all="ignore"):  # of what is not finite an error says where
+            result = _taken(node, build, reading)
         build.results |= dict.fromkeys((name for name in node.outputs if name), FAILED)
         build.results[node.outputs[0]] = result
         if result is FAILED or isinstance(result, Value):
@@ -123,7 +124,7 @@ def _taken(node: Node, build: Building, reading: Reading):
         if any(part is FAILED for part in inputs):
             return FAILED
         if known:
-            return folded(node, inputs, build.graph.opset)
+            return folded(node, inputs)
         if not isinstance(inputs[0], Value) and node.operator not in SYMMETRIC:
             raise Unsupported(f"{node.operator} of constants and a result: the result comes first")
         return LAYERS[node.operator](build, node, inputs)

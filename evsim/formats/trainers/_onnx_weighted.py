@@ -13,7 +13,7 @@ from evsim.artificial.layers.dense import Dense
 from evsim.artificial.layers.normalize import Normalize
 from evsim.base.errors import mismatch
 from evsim.base.fields import frozen
-from evsim.formats.trainers._onnx_build import Building, Unsupported, Value
+from evsim.formats.trainers._onnx_build import Building, Unsupported, Value, floats
 from evsim.formats.trainers._onnx_file import Node
 
 
@@ -75,11 +75,11 @@ def gemm(build: Building, node: Node, inputs: list) -> Value:
         bias = build.constant(node, 2).reshape(-1) * np.float32(node.number("beta", 1.0))
         if bias.size not in (1, weight.shape[1]):
             raise mismatch(f"a bias of {bias.size} values", f"{weight.shape[1]}", node.place)
-        bias = np.resize(bias, weight.shape[1])
+        bias = floats(np.resize(bias, weight.shape[1]), node.place)
     alpha = node.number("alpha", 1.0)
-    return _dense(
-        build, node, inputs[0], weight if alpha == 1 else weight * np.float32(alpha), bias
-    )
+    if alpha != 1:
+        weight = floats(weight * np.float32(alpha), node.place)
+    return _dense(build, node, inputs[0], weight, bias)
 
 
 def matmul(build: Building, node: Node, inputs: list) -> Value:
