@@ -16,10 +16,12 @@ from evsim.formats import data, result, trainers
 from evsim.formats import network as native
 from evsim.formats.recognize import recognized
 from evsim.formats.trainers._definition import Definition
+from evsim.formats.trainers._draft import drafted
 from evsim.network.network import Network
 from evsim.reports import chips
 
 LONGEST = "those of the longest recording"  # to say how many would be to read them all
+OURS = "an attribute format (a network, a result); datasets images or events (data)"
 MOST = 1000  # classes that are listed
 
 
@@ -41,12 +43,31 @@ def describe(path) -> dict:
             if claim:
                 return _trained(path, source, *claim)
         if file is None:
-            raise mismatch(source.described(), f"an HDF5 file or {', '.join(trainers.titles())}")
+            raise trainers.unknown(source, "an HDF5 file or ")
+        if found is None and not {"images", "events"} & set(file):
+            raise trainers.unknown(source, OURS)
     if found == result.FORMAT:
         return _result(path)
     if found == native.FORMAT or found not in (None, data.FORMAT):
         return _network(path)
     return _data(path)
+
+
+def draft(path) -> tuple[str, list[str]]:
+    """A definition in TOML for a file of weights alone, and what of it is guessed, in words.
+
+    Raises EvsimError where the file says its layers itself, or is none of a state_dict.
+    """
+    with trainers.Source.opened(path) as source:
+        claim = trainers.claimed(source)
+        if claim is None:
+            of_ours = source.file is not None and "format" in source.file.attrs
+            found = "a file of evsim's own" if of_ours else source.described()
+            raise mismatch(found, "weights without their layers")
+        reading = claim[0].read(source, trainers.Options())
+        if not reading.bundles:
+            raise mismatch(f"{claim[1]}, with layers of its own", "weights without their layers")
+        return drafted(reading.bundles, source)
 
 
 def _toml(path) -> dict:

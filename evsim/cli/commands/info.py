@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evsim.base.screen import tell_json, waiting
+from evsim.base.screen import tell, tell_json, waiting
 from evsim.cli import options as options
 from evsim.cli import translate as translate
 
@@ -16,6 +16,7 @@ EXAMPLES = (
     "evsim info data/digits_test.h5 --json",
     "evsim info loihi",
     "evsim info networks/lenet5.toml",
+    "evsim info networks/trained-digits.h5 --draft layers.toml",
 )
 
 
@@ -27,6 +28,13 @@ def info(
             show_default=False,
         ),
     ],
+    draft: Annotated[
+        Path | None,
+        typer.Option(
+            help="write a first definition of the layers of weights that come without (new TOML)",
+            show_default=False,
+        ),
+    ] = None,
     wide: options.Wide = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -37,6 +45,9 @@ def info(
     from evsim.reports.tables import show
     from evsim.store.assemble import as_file
 
+    if draft is not None:
+        _draft(file, draft, as_json)
+        return
     chips = shipped()
     if str(file) in chips and not file.exists():
         found = describe(chips[str(file)])
@@ -51,3 +62,28 @@ def info(
         tell_json(found)
     else:
         show(options.output(wide), found)
+
+
+def _draft(file: Path, toml: Path, as_json: bool) -> None:
+    """Write the drafted definition, and say what of it is guessed."""
+    from evsim.base.errors import EvsimError, Parameter, mismatch
+    from evsim.formats.guard import guarded
+    from evsim.reports.info import draft
+
+    if toml.suffix != ".toml":
+        raise mismatch(repr(str(toml)), "a file NAME.toml", Parameter("draft"))
+    if toml.exists():
+        raise EvsimError("exists already (a draft replaces nothing)", file=str(toml))
+    with waiting(f"reading {file}"):
+        text, notes = guarded(file, draft)
+    try:
+        with open(toml, "x", encoding="utf-8") as written:
+            written.write(text)
+    except OSError as error:
+        raise EvsimError(f"cannot be written: {error.strerror}", file=str(toml)) from None
+    notes = translate.everywhere(notes)
+    if as_json:
+        tell_json({"file": str(file), "draft": str(toml), "notes": notes})
+    else:
+        for line in (f"{toml}: {notes[0]}", *notes[1:]):
+            tell(line)

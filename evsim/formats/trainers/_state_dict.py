@@ -7,6 +7,7 @@ import numpy as np
 from evsim.base.errors import EvsimError, mismatch
 from evsim.base.fields import rounded
 from evsim.formats.trainers import _topology as topology
+from evsim.formats.trainers._definition import Definition
 from evsim.formats.trainers._trainer import Bundle, Options, Reading, Source
 
 CONTAINERS = ("state_dict.", "model_state_dict.")  # beside which a checkpoint holds other things
@@ -17,8 +18,16 @@ OPTIMIZER = ("optimizer.", "optim.", "lr_scheduler.", "scheduler.", "epoch")
 STATE = {"mem", "syn", "spk", "v", "beta", "alpha", "threshold", "v_threshold", "reset_mechanism"}
 
 
-def read(arrays: dict[str, np.ndarray], options: Options, source: Source) -> Reading:
-    """The model of the topology that the options name, with these arrays by key."""
+def read(
+    arrays: dict[str, np.ndarray],
+    options: Options,
+    source: Source,
+    own: Definition | None = None,
+) -> Reading:
+    """The model of the topology that the options name, with these arrays by key.
+
+    `own`: the topology that the file itself holds.
+    """
     notes, unsupported = [], []
     bundles = []
     for layer, arrays_of_layer in _layers(arrays, notes).items():
@@ -30,7 +39,7 @@ def read(arrays: dict[str, np.ndarray], options: Options, source: Source) -> Rea
     if not bundles and not unsupported:
         raise mismatch("no weights", "keys such as conv1.weight")
     try:
-        reading = topology.apply(bundles, options, source, "pytorch")
+        reading = topology.apply(bundles, options, source, "pytorch", own)
     except EvsimError:
         if not unsupported:
             raise

@@ -20,20 +20,31 @@ from evsim.formats.trainers._trainer import Bundle, Options, Reading, Source
 MISSING = "weights without a topology: name it with `topology` (a name, or a TOML file)"
 
 
-def apply(bundles: list[Bundle], options: Options, source: Source, trainer: str) -> Reading:
+def apply(
+    bundles: list[Bundle],
+    options: Options,
+    source: Source,
+    trainer: str,
+    own: Definition | None = None,
+) -> Reading:
     """The model of the topology that the options name, with these weights.
+
+    `own`: the topology that the file itself holds, which an option contradicts.
 
     Layers and bundles are paired by name, else by their order within each kind (convolutions,
     dense layers, batch norms); the notes say which. Raises EvsimError where they do not fit.
     """
-    if options.topology is None:
+    if own is not None:
+        options.refuse("topology", "the file holds its own topology")
+    if options.topology is None and own is None:
         shapes = ({role: list(a.shape) for role, a in b.arrays.items()} for b in bundles)
         rows = [
             {"layer": bundle.name, "kind": kind_of(bundle), "arrays": str(shape)}
             for bundle, shape in zip(bundles, shapes, strict=True)
         ]
-        return Reading(layers=rows, unsupported=[("layers", MISSING)])
-    definition = Definition.read(find(options.topology))
+        return Reading(layers=rows, unsupported=[("layers", MISSING)], bundles=bundles)
+    named = options.topology is not None
+    definition = Definition.read(find(options.topology)) if named else own
     failed = None
     for pairing in pairings(definition, bundles):
         try:

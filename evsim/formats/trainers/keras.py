@@ -17,6 +17,7 @@ from evsim.formats.trainers._keras_weights import CONTAINERS, Legacy, Numbered, 
 from evsim.formats.trainers._trainer import Bundle, Options, Reading, Source
 
 TITLE = "Keras (.h5, .keras, .weights.h5)"
+MARK = "an attribute model_config or layer_names, or groups layers/.../vars (Keras)"
 OWN_TOPOLOGY = "the file holds its own topology"
 
 
