@@ -68,4 +68,14 @@ def titles() -> list[str]:
     return [module.TITLE for module in readers().values()]
 
 
-__all__ = ["EvsimError", "Options", "Reading", "Source", "claimed", "read", "readers", "titles", "unknown"]
+__all__ = [
+    "EvsimError",
+    "Options",
+    "Reading",
+    "Source",
+    "claimed",
+    "read",
+    "readers",
+    "titles",
+    "unknown",
+]

@@ -111,7 +111,7 @@ def _fitting(bundles: list[Bundle], source: Source) -> list[str]:
 
 def _chain(bundles: list[Bundle]) -> tuple[list[Line], list[int] | None]:
     """The layers of weights that follow each other, and the image."""
-    first = bundles[0]
+    first = next((b for b in bundles if kind_of(b) != "normalize"), bundles[0])
     if kind_of(first) != "conv":
         return list(_lines(bundles, Guess(1, True, frozenset(), frozenset(), False))), None
     channels = first.arrays["weight"].shape[2]
@@ -176,16 +176,16 @@ def _ends(bundles: list[Bundle], guess: Guess) -> bool:
 
 def _lines(bundles: list[Bundle], guess: Guess) -> Iterator[Line]:
     """The layers of a chain; `relu` comes before the next weights."""
-    channels, size, last, number, vector = 0, guess.size, "", 0, False
-    for position, bundle in enumerate(bundles):
+    channels, last, number, vector, begun = 0, "", 0, False, False
+    for bundle in bundles:
         kind = kind_of(bundle)
-        if kind != "normalize" and position:
+        if kind != "normalize" and begun:
             number += 1
             yield Line({"name": f"relu{number}", "kind": "relu"}, "an activation")
             if last in guess.pools:
                 yield _pool(number)
-                size //= 2
             last = ""
+        begun = begun or kind != "normalize"
         if kind == "dense" and not vector and channels:
             vector = True
             if guess.whole:

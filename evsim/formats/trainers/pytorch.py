@@ -88,7 +88,7 @@ def _names(file, strict: bool = True) -> list[str]:
             if strict and len(names) > MOST:
                 raise mismatch(f"{len(names)} names", f"at most {MOST}", path)
             ahead += [(f"{path}/{name}".lstrip("/"), thing, name) for name in reversed(names)]
-    kept = file.id.get_create_plist().get_link_creation_order()
+    kept = file["/"].id.get_create_plist().get_link_creation_order()
     return paths if kept else sorted(paths, key=natural)
 
 

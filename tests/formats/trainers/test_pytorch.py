@@ -98,10 +98,17 @@ def test_one_linear_layer_saved_alone(tmp_path):
     assert model.forward(np.float32([[1, 10]]))[model.output].tolist() == [[22, 43, 65]]
 
 
+def test_the_order_of_a_file_is_that_in_which_it_was_written(tmp_path):
+    state = {"z.weight": np.ones((3, 2), "f4"), "a.weight": np.ones((3, 3), "f4")}
+    for kept, order in ((True, ["z", "a"]), (False, ["a", "z"])):
+        reading = trainers.read(hdf5(tmp_path / "m.h5", state, track_order=kept))
+        assert [row["layer"] for row in reading.layers] == order
+
+
 def exporting():
-    """The script of the README, section "From PyTorch"."""
-    text = (ROOT / "README.md").read_text()
-    return re.search(r"### From PyTorch.*?```python\n(.*?)```", text, re.DOTALL)[1]
+    """The script of docs/guide/trainers.md, section "From PyTorch"."""
+    text = (ROOT / "docs" / "guide" / "trainers.md").read_text()
+    return re.search(r"## From PyTorch.*?```python\n(.*?)```", text, re.DOTALL)[1]
 
 
 def parameters(state):
