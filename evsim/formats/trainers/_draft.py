@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 from evsim.base.errors import EvsimError
@@ -94,13 +95,20 @@ def _text(lines: list[Line], image: list[int] | None, fitting: list[str]) -> str
     return "\n".join([*rows, "layers = [", *map(str, lines), "]", ""])
 
 
+@cache
+def _known() -> dict[str, Definition]:
+    """The definitions that ship, by name."""
+    paths = sorted(shipped("networks").glob("*.toml"), key=lambda path: natural(path.stem))
+    return {path.stem: Definition.read(path) for path in paths}
+
+
 def _fitting(bundles: list[Bundle], source: Source) -> list[str]:
     """The definitions that ship whose shapes are all those of the weights."""
     names = []
-    for path in sorted(shipped("networks").glob("*.toml"), key=lambda path: natural(path.stem)):
+    for name, definition in _known().items():
         try:
-            apply(bundles, Options(topology=path.stem), source, TRAINER).result()
-            names.append(path.stem)
+            apply(bundles, Options(), source, TRAINER, definition).result()
+            names.append(name)
         except EvsimError:
             continue
     return names

@@ -11,7 +11,16 @@ from support.torch_files import hdf5
 from evsim.base.errors import EvsimError
 from evsim.formats import trainers
 from evsim.formats.trainers import Options
+from evsim.formats.trainers._definition import Definition
+from evsim.formats.trainers._topology import find
 from evsim.reports.info import draft
+
+
+@pytest.fixture(autouse=True)
+def one_definition(monkeypatch):
+    """One definition ships: to try all of them takes time."""
+    known = {"digits": Definition.read(find("digits"))}
+    monkeypatch.setattr("evsim.formats.trainers._draft._known", lambda: known)
 
 
 def model_of(path, toml, change=("", "")):
@@ -64,9 +73,11 @@ def test_a_pool_may_stand_before_the_batch_norm(tmp_path):
 
 
 def test_a_file_that_kept_its_order_is_believed(tmp_path):
-    state = norm("first", 3) | conv("a", 3, 4) | conv("Z", 4, 6, 1) | dense("b", 6, 5)
+    state = norm("first", 3) | conv("a", 3, 4) | conv("Z", 4, 6, 1) | dense("b", 384, 5)
     path = hdf5(tmp_path / "m.h5", state, track_order=True)
-    assert kinds(model_of(path, tmp_path / "t.toml")) == "norm conv relu conv relu pool flat dens"
+    assert (
+        kinds(model_of(path, tmp_path / "t.toml")) == "norm conv relu pool conv relu pool flat dens"
+    )
 
 
 def test_groups_and_uneven_kernels_are_those_of_the_weights(tmp_path):
@@ -190,6 +201,13 @@ def test_a_file_with_layers_of_its_own_has_no_draft(tmp_path):
         file.attrs["topology"] = json.dumps({"layers": layers})
     with pytest.raises(EvsimError, match="with layers of its own"):
         draft(path)
+
+
+@pytest.mark.slow
+def test_every_definition_that_ships_is_tried(monkeypatch):
+    monkeypatch.undo()
+    _, notes = draft("networks/trained-digits.h5")
+    assert notes[-1] == "they also fit definitions that ship: digits"
 
 
 @pytest.mark.slow
