@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from evsim.base.arrays import address
-from evsim.base.errors import mismatch
+from evsim.base.errors import EvsimError, Parameter, mismatch
 from evsim.chip.profile import Profile
 from evsim.formats import _hdf5 as hdf5
 from evsim.formats import data, result, trainers
@@ -51,6 +51,25 @@ def describe(path) -> dict:
     if found == native.FORMAT or found not in (None, data.FORMAT):
         return _network(path)
     return _data(path)
+
+
+def write_draft(path, toml, read=lambda path, read: read(path)) -> dict:
+    """Write a drafted definition to a new TOML file; returns both paths and notes on the guesses.
+
+    `read`: how draft(path) is called. Raises EvsimError if the TOML file exists.
+    """
+    toml = Path(toml)
+    if toml.suffix != ".toml":
+        raise mismatch(repr(str(toml)), "a file NAME.toml", Parameter("draft"))
+    if toml.exists():
+        raise EvsimError("exists already (a draft replaces nothing)", file=str(toml))
+    text, notes = read(path, draft)
+    try:
+        with open(toml, "x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise EvsimError(f"cannot be written: {error.strerror}", file=str(toml)) from None
+    return {"file": str(path), "draft": str(toml), "notes": notes}
 
 
 def draft(path) -> tuple[str, list[str]]:

@@ -65,9 +65,8 @@ class Maker:
 
 def computed(model, x):
     """What a model computes for images x (samples, channels, height, width)."""
-    return ReferenceEvaluator(model, new_ops=[AveragePool, MaxPool, BatchNormalization]).run(
-        None, {"image": x}
-    )[0]
+    own = [AveragePool, MaxPool, BatchNormalization, Conv]
+    return ReferenceEvaluator(model, new_ops=own).run(None, {"image": x})[0]
 
 
 class BatchNormalization(OpRun):
@@ -80,6 +79,32 @@ class BatchNormalization(OpRun):
         values = (part.reshape(shape) for part in (gamma, beta, mean, variance + epsilon))
         gamma, beta, mean, variance = values
         return ((gamma * (x - mean) / np.sqrt(variance) + beta).astype(x.dtype),)
+
+
+class Conv(OpRun):
+    """A convolution, place by place; ONNX's own has its ways with automatic padding."""
+
+    op_domain = ""
+
+    def _run(
+        self, x, weight, bias=None, group=1, pads=None, strides=None, dilations=None, **others
+    ):
+        strides, dilations = strides or (1, 1), dilations or (1, 1)
+        out, inner, *kernel = weight.shape
+        reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+        top, left, bottom, right = _pads(x.shape[2:], reach, strides, pads, others)
+        x = np.pad(np.float64(x), ((0, 0), (0, 0), (top, bottom), (left, right)))
+        sizes = [(x.shape[2 + i] - reach[i]) // strides[i] + 1 for i in (0, 1)]
+        y = np.zeros((len(x), out, *sizes))
+        for a, b in np.ndindex(*sizes):
+            down, along = a * strides[0], b * strides[1]
+            seen = x[:, :, down : down + reach[0] : dilations[0]]
+            seen = seen[:, :, :, along : along + reach[1] : dilations[1]]
+            for o in range(out):
+                first = o // (out // group) * inner
+                y[:, o, a, b] = (seen[:, first : first + inner] * weight[o]).sum(axis=(1, 2, 3))
+        y = y if bias is None else y + bias[:, None, None]
+        return (np.float32(y),)
 
 
 class Windows(OpRun):

@@ -20,6 +20,16 @@ EXAMPLES = (
 )
 
 
+Draft = options.option(
+    Path | None,
+    "--draft",
+    panel=options.OUTPUT,
+    metavar="TOML",
+    help="write a first definition of layers to a new file, for weights that come without",
+    default="none",
+)
+
+
 def info(
     file: Annotated[
         Path,
@@ -28,13 +38,7 @@ def info(
             show_default=False,
         ),
     ],
-    draft: Annotated[
-        Path | None,
-        typer.Option(
-            help="write a first definition of the layers of weights that come without (new TOML)",
-            show_default=False,
-        ),
-    ] = None,
+    draft: Draft = None,
     wide: options.Wide = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -66,24 +70,14 @@ def info(
 
 def _draft(file: Path, toml: Path, as_json: bool) -> None:
     """Write the drafted definition, and say what of it is guessed."""
-    from evsim.base.errors import EvsimError, Parameter, mismatch
     from evsim.formats.guard import guarded
-    from evsim.reports.info import draft
+    from evsim.reports.info import write_draft
 
-    if toml.suffix != ".toml":
-        raise mismatch(repr(str(toml)), "a file NAME.toml", Parameter("draft"))
-    if toml.exists():
-        raise EvsimError("exists already (a draft replaces nothing)", file=str(toml))
     with waiting(f"reading {file}"):
-        text, notes = guarded(file, draft)
-    try:
-        with open(toml, "x", encoding="utf-8") as written:
-            written.write(text)
-    except OSError as error:
-        raise EvsimError(f"cannot be written: {error.strerror}", file=str(toml)) from None
-    notes = translate.everywhere(notes)
+        found = translate.everywhere(write_draft(file, toml, guarded))
     if as_json:
-        tell_json({"file": str(file), "draft": str(toml), "notes": notes})
-    else:
-        for line in (f"{toml}: {notes[0]}", *notes[1:]):
-            tell(line)
+        tell_json(found)
+        return
+    first, *rest = found["notes"]
+    for line in (f"{toml}: {first}", *rest):
+        tell(line)

@@ -157,7 +157,7 @@ class Building:
         return usual(self.shapes[value.layer]) if value.index is None else value.index
 
     def reordered(self, value: Value, index: np.ndarray) -> Value:
-        """The same values in another order or shape."""
+        """Values of a layer in another order or shape, which `index` says."""
         moved = Value(value.layer, index.shape)
         same = np.array_equal(index, usual(self.shapes[value.layer]))
         return moved if same else replace(moved, index=index)

@@ -85,9 +85,6 @@ class Drawn:
         maker, kernel = self.maker, (self.some(1, 2, 3), self.some(1, 3))
         dilation = (self.some(1, 2), 1)
         places = self.geometry(kernel, dilation)
-        if places is None or "auto_pad" in places[0]:
-            dilation = (1, 1)  # in the reference, dilated kernels and auto_pad do not go together
-            places = places and self.geometry(kernel)
         if places is None:
             return
         channels = maker.shape[0]
