@@ -346,6 +346,23 @@ def test_vectors_that_become_images_and_matrices_as_images(tmp_path):
         assert agree(maker, tmp_path / "n.onnx", images).input.shape == (4, 4, 1)
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "step", "reads"),
+    [(0, 5, 2, True), (0, 4, 2, False), (0, 4, 3, True), (1, 5, 2, False), (-5, 99, 2, True),
+     (0, 5, 1, True), (0, 4, 1, False), (4, -9, -1, False)],
+)  # fmt: skip
+def test_a_slice_may_skip_but_not_cut(start, end, step, reads, tmp_path):
+    maker = Maker((2, 5, 5))
+    every = [maker.array(np.int64([n])) for n in (start, end, -1, step)]
+    maker.add("Slice", *every)
+    maker.add("Relu")
+    if reads:
+        agree(maker, tmp_path / "n.onnx")
+    else:
+        ((_, said),) = trainers.read(maker.save(tmp_path / "n.onnx")).unsupported
+        assert said.startswith("Slice that cuts")
+
+
 def test_shortcuts_by_subsampling_and_channels_of_zeros(tmp_path):
     maker = Maker((4, 6, 6))
     every = [maker.array(np.int64(v)) for v in ([0, 0], [2**63 - 1, 6], [2, 3], [2, 2])]
