@@ -11,9 +11,6 @@ BALANCE = "How thresholds are found"
 SCHEME = "How neurons tell values"
 TURNS = "Blocks that run several times (rate; --unroll-thresholds: switch, too)"
 
-Out = options.option(
-    Path, "-o", "--out", panel=options.OUTPUT, metavar="FILE", help="the network file to write"
-)
 Calibrate = options.option(
     Path | None,
     panel=BALANCE,
@@ -159,7 +156,8 @@ Feedback = options.option(
 Diagnose = options.flag(
     "--diagnose",
     panel=options.OUTPUT,
-    help="run the network over these images: rates beside activations, layer by layer",
+    help="run the network over up to 600 other images of the file, or over these where there are "
+    "no others: rates beside activations, layer by layer",
 )
 Picture = options.option(
     Path | None,

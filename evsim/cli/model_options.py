@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -112,20 +111,16 @@ def _topologies() -> list[str]:
     return sorted(path.stem for path in shipped("networks").glob("*.toml"))
 
 
-NAMES = ("topology", "scale", "mean", "std", "bgr", "flip_kernels", "dt", "reset")
-NAMES += ("compare", "bias_start", "force")
+def read(path: Path, given: dict):
+    """What the reader of a trainer's file made of it; an error where that cannot be had.
 
-
-def read(path: Path, **asked):
-    """What the reader of a trainer's file made of it; an error where that cannot be had."""
+    `given`: the parameters of a command by name, its options of such a file among them.
+    """
     from evsim.formats import trainers
     from evsim.formats.guard import guarded
     from evsim.formats.trainers._topology import Definition, find
 
-    for name, words in (("reset", ("subtract", "zero")), ("compare", ("ge", "gt"))):
-        if asked.get(name) not in (None, *words):
-            raise mismatch(repr(asked[name]), " or ".join(words), f"--{name}")
-    choices = trainers.Options(**asked)
+    choices = trainers.Options(**trainers.Options.among(given))
     if choices.topology is not None:
         guarded(find(choices.topology), Definition.read, text=True)
     reading = files.opened(path, lambda path: trainers.read(path, choices), "MODEL")
@@ -136,9 +131,9 @@ def read(path: Path, **asked):
     return reading
 
 
-def artificial(path: Path, **options):
+def artificial(path: Path, given: dict):
     """What the reader made of a file with an artificial network; EvsimError for a spiking one."""
-    reading = read(path, **options)
+    reading = read(path, given)
     if hasattr(reading.content, "populations"):
         expected = "an artificial one (convert this one, then run it)"
         raise mismatch(f"a spiking network, {reading.format}", expected).within(file=str(path))
@@ -149,12 +144,3 @@ def tell(reading, silent: bool) -> None:
     """Say on standard error what the reader decided, when all went well."""
     for note in () if silent else reading.notes:
         say(translate.in_options(note))
-
-
-@contextlib.contextmanager
-def of_data(path):
-    """Errors about images inside name the data file."""
-    try:
-        yield
-    except EvsimError as error:
-        raise error.within(file=str(path) if "images" in error.place else "") from None

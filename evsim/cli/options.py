@@ -44,6 +44,9 @@ def flag(*names: str, panel: str, help: str):
 
 
 NetworkFile = Annotated[Path, typer.Argument(help="network file", show_default=False)]
+NewNetwork = option(
+    Path, "-o", "--out", panel=OUTPUT, metavar="FILE", help="the network file to write"
+)
 DataFile = Annotated[Path, typer.Argument(help="images or events", show_default=False)]
 
 Samples = option(
@@ -179,25 +182,3 @@ def profile(name: str, parameter: str = "prices"):
     from evsim.formats.guard import guarded
 
     return guarded(find(name, parameter), Profile.read, text=True)
-
-
-def checked_machine(accumulate: str, update: str, input: str) -> dict[str, str]:
-    """The machine of the options --accumulate, --update and --input."""
-    return _checked({"accumulate": accumulate, "update": update, "input": input})
-
-
-def chosen_machine(accumulate: str | None, update: str | None, input: str | None) -> dict[str, str]:
-    """Those of these options that are given; they take the place of the chip's own."""
-    given = {"accumulate": accumulate, "update": update, "input": input}
-    return _checked({name: value for name, value in given.items() if value is not None})
-
-
-def _checked(machine: dict[str, str]) -> dict[str, str]:
-    from evsim.base.errors import EvsimError
-    from evsim.counting.machine import Machine
-
-    try:
-        Machine(**machine)
-    except EvsimError as error:
-        raise EvsimError(error.problem, f"--{error.place}") from None
-    return machine

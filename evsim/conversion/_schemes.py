@@ -49,18 +49,11 @@ def recoded(network: Network, scheme: str, window: int | None, images) -> Networ
     """
     if scheme == "rate":
         return network
-    _check_pools(network, scheme)
     if scheme == "ttfs":
         _check_values(network, images)
         return _in_windows(network, window)
     populations = {name: _like(part, scheme, window) for name, part in network.populations.items()}
     return _with(network, populations, network.synapses)
-
-
-def _check_pools(network: Network, scheme: str) -> None:
-    for name, part in network.populations.items():
-        if part.passes and scheme in ("signed", "ttfs"):
-            raise mismatch("a max pool", f"none with scheme {scheme!r}", name)
 
 
 def _check_values(network: Network, images) -> None:
@@ -104,7 +97,8 @@ def _in_windows(network: Network, window: int) -> Network:
         for name in stage.populations:
             sources = [network.synapses[s].source for s in network.incoming(name)]
             alone = int(name != network.input)  # what nothing reaches has a bias to send
-            depth[name] = max((depth[source] + 1 for source in sources), default=alone)
+            later = int(not network.populations[name].passes)
+            depth[name] = max((depth[source] + later for source in sources), default=alone)
     populations = {}
     for name, part in network.populations.items():
         if part.kind == "readout":
@@ -116,10 +110,12 @@ def _in_windows(network: Network, window: int) -> Network:
             populations[name] = kind(**fields, rounding=part.v_init / part.threshold)
         else:
             populations[name] = part
-    synapses = {}
+    synapses = dict(network.synapses)
     for name, part in network.synapses.items():
+        if network.populations[part.target].passes:
+            continue
         later = (depth[part.target] - depth[part.source] - 1) * window
-        delay = later + (part.source == network.input)  # of which an event means one less
-        synapses[name] = replace(part, delay=delay)
+        from_input = network.origin(part.source) == network.input
+        synapses[name] = replace(part, delay=later + from_input)  # whose event means one less
     steps = depth[network.output] * window
     return _with(network, populations, synapses, coding="latency", timesteps=steps, window=window)

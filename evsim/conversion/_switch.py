@@ -126,7 +126,7 @@ def build_switching(
             populations[name] = kinds["switch"](**fields)
     synapses = dict(rates.synapses)
     for name, part in rates.synapses.items():
-        # A max pool hands events on in the window in which they come.
+        # A max pool sends in the window of its source.
         kind = populations[part.target]
         turn = 0 if kind.passes else offset if kind.sends else window
         synapses[name] = replace(part, delay=starts[part.target] - turn - starts[part.source])

@@ -78,6 +78,16 @@ CHOICES = {
 }
 
 
+def chosen(
+    accumulate: str | None = None, update: str | None = None, input: str | None = None
+) -> dict[str, str]:
+    """The choices of a machine that are given, checked; None: not given."""
+    given = {"accumulate": accumulate, "update": update, "input": input}
+    given = {name: value for name, value in given.items() if value is not None}
+    Machine(**given)
+    return given
+
+
 def set_actions(part: dict, facts: dict, machine: Machine, target: dict) -> dict[str, np.ndarray]:
     """The actions of a set into a population, per sample."""
     additions = facts["synops"] + facts["macs"]
@@ -105,7 +115,7 @@ def set_actions(part: dict, facts: dict, machine: Machine, target: dict) -> dict
 def population_actions(part: dict, facts: dict, machine: Machine) -> dict[str, np.ndarray]:
     """The actions of a population, per sample."""
     if role_of(part) == POOL:
-        return {"event_push": facts["pushes"], "compare": facts["gate_updates"]}
+        return _pool_actions(facts)
     updates = facts["updates" if machine.update == "clock" else "active_updates"]
     done = {
         "event_push": facts["pushes"],
@@ -143,6 +153,15 @@ def population_actions(part: dict, facts: dict, machine: Machine) -> dict[str, n
         done["reset_subtract" if part["reset"] == "subtract" else "reset_write"] = resets
     for action, fact in own_actions(part):
         done[action] = done.get(action, 0) + (updates if fact == "updates" else facts[fact])
+    return done
+
+
+def _pool_actions(facts: dict) -> dict[str, np.ndarray]:
+    """The actions of a max pool; an old result says nothing of sums that were read again."""
+    done = {"event_push": facts["pushes"], "compare": facts["gate_updates"]}
+    if "rescanned" in facts:
+        done["potential_read"] = facts["rescanned"]
+        done["compare"] = done["compare"] + facts["rescanned"]
     return done
 
 

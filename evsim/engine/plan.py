@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from evsim.base.errors import EvsimError, mismatch
+from evsim.base.errors import EvsimError
 from evsim.codings import codings
 from evsim.engine.delivery import INT32_MAX, Delivery, magnitude
 from evsim.engine.queue import Queue
@@ -43,8 +43,6 @@ class Plan:
         self.most = float(np.finfo(self.dtype).max)
         self.graded_input = settings.graded_input
         self.record = record
-        if queue is not None:
-            self._check_pairs()
         self.floats, self.integers = Weights(self.dtype), Weights()
         self.integer = network.integer_populations(self.graded_input)
         self.starts = self._starts()
@@ -76,7 +74,10 @@ class Plan:
         self.span = span or max(1, memory // max(per_timestep, 1))
 
     def _starts(self) -> dict[str, int]:
-        """The first timestep of the one window in which a population sends pairs of events."""
+        """The first timestep of the one window in which a population sends pairs of events.
+
+        A max pool of events that a queue may lose sends what is left of them, one by one.
+        """
         network = self.network
         starts = dict(network.schedule.starts) if network.schedule else {}
         if self.coding.IN_WINDOW:
@@ -84,19 +85,19 @@ class Plan:
             for name, part in network.populations.items():
                 if part.passes and network.origin(name) == network.input:
                     starts[name] = network.delay_from_origin(name)
-        return starts
+        return {
+            name: start
+            for name, start in starts.items()
+            if not any(self.drops(part.source) for part in network.sets_to_origin(name))
+        }
 
-    def _check_pairs(self) -> None:
-        """Raise an error where a max pool takes pairs of events as a whole."""
-        network, queue = self.network, self.queue
-        for name in self._starts():
-            if network.populations[name].passes:
-                [into] = network.incoming(name)
-                source = network.synapses[into].source
-                if queue.drops(source):
-                    expected = "queues that stall: this max pool takes whole pairs of events"
-                    found = f"policy {queue.policy_of(source)!r}"
-                    raise mismatch(found, expected, f"populations/{name}")
+    def drops(self, source: str) -> bool:
+        """Whether a queue may lose events of a population."""
+        return self.queue is not None and self.queue.drops(source)
+
+    def sends_pairs(self, source: str) -> bool:
+        """Whether what arrives of a population are pairs of events, none of them lost."""
+        return source in self.starts and not self.drops(source)
 
     def _prepare(self, name: str, part) -> None:
         dtype, bound = self.dtype, 0
@@ -150,11 +151,22 @@ class Plan:
         in the potential. A leak, a floor and a spike take away only.
         """
         part, sums = self.network.populations[name], 2.0 * self.timesteps
-        origins = [(d, self.network.origin(d.part.source)) for d in self.incoming[name]]
-        current = sum(d.bound * largest.get(origin, 1.0) for d, origin in origins)
+        current = sum(
+            d.bound * self.largest_event(d.part.source, largest) for d in self.incoming[name]
+        )
         slope = sums * (current + magnitude(part, "current_bias"))
         rest = magnitude(part, "v_init") + magnitude(part, "v_reset")
         return rest + sums * (slope + magnitude(part, "bias"))
+
+    def largest_event(self, name: str, largest: Mapping[str, float]) -> float:
+        """A magnitude that no event value of a population exceeds; `largest` as in `reach`.
+
+        What a max pool sends is at most what it takes, and rounding may double that: the sum of two
+        floats is no farther from it than either of them.
+        """
+        pools = len(self.network.sets_to_origin(name))
+        origin = self.network.origin(name)
+        return 2.0**pools * largest[origin] if origin in largest else 1.0
 
     def largest_value(self, name: str) -> int:
         """The largest value with which an event reaches a population: 1, or a whole duration."""

@@ -126,13 +126,14 @@ class Encoded(Population):
 
 
 class Gate(Population):
-    """A max pool that lets events of its one set through, timestep by timestep."""
+    """A max pool of its one set, timestep by timestep."""
 
     def update(self, first: int, last: int, unsafe: bool) -> None:
-        """Let the events that arrive in the block through."""
-        [(delivery, stream, events, begin, _)] = self.inbox.take(self.name, first, last)
-        compared, touched = self.runner.pass_on(
-            self.state, events, stream.repeats, last - first, begin - first, self.out
+        """Take the events that arrive in the block, and tell how the largest sums change."""
+        [(delivery, stream, events, begin, end)] = self.inbox.take(self.name, first, last)
+        within = slice(begin - first, end - first)
+        compared, touched, rescanned = self.runner.pass_on(
+            self.state, events, stream.repeats, last - first, within, self.out
         )
         if unsafe:
             sums = self.state["sums"]
@@ -141,6 +142,7 @@ class Gate(Population):
         facts["macs" if delivery.graded else "synops"] += compared
         facts["touched"] += touched
         self.facts["gate_updates"] += compared
+        self.facts["rescanned"] += rescanned
         self.facts["touched"] += touched
 
 
@@ -151,14 +153,18 @@ class GateOfPairs(Population):
         """Take the largest charges once they are known, and count what arrives."""
         [delivery] = self.plan.incoming[self.name]
         charges = self.inbox.streams[delivery.part.source].charges
+        start = self.plan.starts[self.name]
         if self.out.charges is None and charges is not None:
-            start, window = self.plan.starts[self.name], self.plan.network.schedule.window
+            window = self.plan.network.schedule.window
             self.out.fill(start, window, self.runner.largest(charges))
         facts = self.inbox.facts[delivery.name]
         before = facts["synops"]
         arrivals = self.inbox.take(self.name, first, last)
         self.inbox.deliver(self.name, arrivals, first, last)
         self.facts["gate_updates"] += facts["synops"] - before
+        if self.out.charges is not None:
+            again = self.runner.read_again(self.out.charges, first - start, last - start)
+            self.facts["rescanned"] += again
 
 
 class Deciding(Population):
@@ -166,9 +172,10 @@ class Deciding(Population):
 
     def __init__(self, *given):
         super().__init__(*given)
-        queue, deliveries = self.plan.queue, self.plan.incoming[self.name]
+        sets = [delivery.part for delivery in self.plan.incoming[self.name]]
         self.start, self.window = self.plan.starts[self.name], self.part.window
-        self.drops = queue is not None and any(queue.drops(d.part.source) for d in deliveries)
+        # Whether what arrives may be less than whole pairs of events.
+        self.drops = not all(self.plan.sends_pairs(part.source) for part in sets)
 
     def advance(self, first: int, last: int) -> None:
         """Listen in timesteps first .. last - 1, and decide where the window ends in them."""

@@ -157,16 +157,6 @@ def profile_of(given: Profile | Path, place: str) -> Profile:
     return Profile.read(find(os.fspath(given), place))
 
 
-def chosen_machine(accumulate: str | None, update: str | None, input: str | None) -> dict[str, str]:
-    """The choices of a machine that are given, checked."""
-    from evsim.counting.machine import Machine
-
-    given = {"accumulate": accumulate, "update": update, "input": input}
-    machine = {name: value for name, value in given.items() if value is not None}
-    Machine(**machine)
-    return machine
-
-
 def free_target(path: Path | None, overwrite: bool) -> None:
     """Raise an error if a file is in the way of what is to be written."""
     if path is not None and os.path.exists(path) and not overwrite:

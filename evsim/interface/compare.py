@@ -10,16 +10,15 @@ from typing import Any
 from evsim.artificial.model import Model
 from evsim.base.errors import mismatch
 from evsim.base.overview import Overview
-from evsim.base.screen import course
 from evsim.chip.prices import DEFAULT
 from evsim.chip.profile import Profile
+from evsim.counting.machine import chosen
 from evsim.engine.plan import MEMORY
 from evsim.interface._call import called
 from evsim.interface._given import (
     Path,
     Samples,
     bytes_of,
-    chosen_machine,
     network_of,
     opened,
     profile_of,
@@ -95,32 +94,18 @@ def compare(
     samples. The others as for `evsim.run`. Raises EvsimError.
     """
     from evsim.studies.compare import Comparison
-    from evsim.studies.job import counted
 
     profile = profile_of(prices, "prices")
-    machine = profile.machine.choices | chosen_machine(accumulate, update, input)
-    asked = {"topology": topology, "scale": scale, "mean": mean, "std": std, "bgr": bgr}
-    asked |= {"flip_kernels": flip_kernels, "force": force}
-    model = None if ann is None else model_of(ann, asked, "ann")
+    machine = profile.machine.choices | chosen(accumulate, update, input)
+    model = None if ann is None else model_of(ann, dict(locals()), "ann")
     choices = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
-    loaded = _named(networks)
+    loaded = list(_named(networks).items())
     how = {"jobs": jobs, "memory": bytes_of(memory), "quiet": not progress, "cluster": cluster}
     folder = None if keep is None else FilePath(os.fspath(keep))
-    planned = [1] * (model is not None)
-    planned += [timesteps or network.timesteps or 64 for network in loaded.values()]
-    with opened(data, labels) as held, course(planned):
-        some = samples_text(samples)
-        compared = Comparison(held, some, machine, profile, folder, **how)
-        if picture is not None and compared.labels is None:
-            raise mismatch("no labels", "labels, to draw accuracy", "picture")
-        if model is not None:
-            count = compared.some.stop - compared.some.start
-            path = str(getattr(model, "path", None) or "artificial network")
-            with counted("samples", count, not progress) as finished:
-                compared.add_artificial(model, path, finished)
-        for name, network in loaded.items():
-            compared.add(network, name, **choices)
-        compared.finish(curves=picture is not None)
+    path = str(getattr(model, "path", None) or "artificial network")
+    with opened(data, labels) as held:
+        compared = Comparison(held, samples_text(samples), machine, profile, folder, **how)
+        compared.run_all(loaded, choices, model, path, curves=picture is not None)
         if picture is not None:
             from evsim.reports.comparison import draw_all
 

@@ -14,21 +14,8 @@ from evsim.formats.data import Data
 from evsim.interface._call import called
 from evsim.interface._given import Names, Path, Samples, free_target, names_of, opened, samples_text
 from evsim.interface._record import Record
-from evsim.interface.model import ASKED, reading
+from evsim.interface.model import reading, refuse_options
 from evsim.network.network import Network
-
-READING: tuple[str, ...] = (
-    "topology",
-    "scale",
-    "mean",
-    "std",
-    "bgr",
-    "flip_kernels",
-    "dt",
-    "reset",
-    "compare",
-)
-READING += ("bias_start", "force")
 
 
 class Made(Record):
@@ -97,7 +84,7 @@ def convert(
     (samples, ...), to balance thresholds with; `samples`: those of them, the first 600 where it is
     not given. `scheme`: "rate", "switch", "stochastic", "signed", "burst", "phase" or "ttfs"; the
     parameters from `method` to `analog` are the options of the command. `diagnose`: compare rates
-    with activations on the same images; with `picture`, the path of the drawing.
+    with activations on other images of the same data; with `picture`, the path of the drawing.
 
     The network has `notes` and `made`, what the command prints as JSON. `out`: write it to a
     file, too. Raises EvsimError.
@@ -114,7 +101,7 @@ def _converted(given: dict[str, Any]) -> Network:
     choices = {name: given[name] for name in studies.CHOICES if studies.is_asked(given[name])}
     studies.check_scheme(scheme, given)
     free_target(out, given["overwrite"])
-    file, read = _read(given["model"], ASKED | {name: given[name] for name in READING})
+    file, read = _read(given["model"], given)
     if isinstance(read, Network):
         told = {**choices, "scheme": scheme != "rate"}
         told |= {name: given[name] for name in ("calibrate", "samples", "diagnose")}
@@ -163,11 +150,9 @@ def _balanced(
     return made.network, said
 
 
-def _read(model: Any, asked: dict[str, Any]) -> tuple[str, Any]:
+def _read(model: Any, given: dict[str, Any]) -> tuple[str, Any]:
     """The path of a model's file, "" without one, and the model or spiking network."""
     if not isinstance(model, Model | Network):
-        return str(model), reading(model, asked)
-    for name, value in asked.items():
-        if name != "reset" and value is not None and value is not False:
-            raise mismatch("a model that is read already", "the path of its file with it", name)
+        return str(model), reading(model, given)
+    refuse_options(given, but="reset")
     return str(getattr(model, "path", None) or ""), model

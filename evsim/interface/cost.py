@@ -7,8 +7,9 @@ from typing import Any
 from evsim.base.overview import Overview
 from evsim.chip.profile import Profile
 from evsim.chip.profile.amounts import high, low
+from evsim.counting.machine import chosen
 from evsim.interface._call import called
-from evsim.interface._given import Path, chosen_machine, profile_of, several
+from evsim.interface._given import Path, profile_of, several
 from evsim.interface._record import Record
 from evsim.interface._stored import as_result_file
 from evsim.interface.results import Result
@@ -60,7 +61,7 @@ def cost(
     from evsim.formats._hdf5 import reading
     from evsim.studies.cost import described
 
-    machine = chosen_machine(accumulate, update, input)
+    machine = chosen(accumulate, update, input)
     given = [chips] if isinstance(chips, Profile) else several(chips)
     profiles = [profile_of(chip, "chips") for chip in dict.fromkeys(given)]
     with as_result_file(result, "result") as (name, path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evsim.artificial import model as artificial
 from evsim.base.errors import EvsimError, mismatch, shown
@@ -12,6 +12,9 @@ from evsim.base.overview import Overview, Shown
 from evsim.interface._call import called
 from evsim.interface._given import Path, Samples, is_path, opened, samples_text
 from evsim.network.network import Network
+
+if TYPE_CHECKING:
+    from evsim.formats.trainers import Options
 
 
 class Model(Shown, artificial.Model):
@@ -86,20 +89,17 @@ def read(
     first timestep with a bias) for lava-dl. `force`: these may contradict the file. Raises
     EvsimError with file, place, found and expected.
     """
-    asked = {"topology": topology, "scale": scale, "mean": mean, "std": std, "bgr": bgr}
-    asked |= {"flip_kernels": flip_kernels, "dt": dt, "reset": reset, "compare": compare}
-    asked |= {"bias_start": bias_start, "force": force}
-    return reading(model, asked)
+    return reading(model, dict(locals()))
 
 
-def reading(path: Path, asked: dict[str, Any]) -> Any:
-    """What `read` gives of a file, with the options in a dictionary."""
+def reading(path: Path, given: dict[str, Any]) -> Any:
+    """What `read` gives of a file, with its options among what a function was `given`."""
     from evsim.formats import trainers
 
     if not is_path(path):
         raise mismatch(shown(path), "the path of a trainer's file", "model")
     place = os.fspath(path)
-    found = trainers.read(place, trainers.Options(**_checked(asked)))
+    found = trainers.read(place, options_of(given))
     try:
         content = found.result()
     except EvsimError as error:
@@ -112,14 +112,17 @@ def reading(path: Path, asked: dict[str, Any]) -> Any:
     return model
 
 
-def _checked(asked: dict[str, Any]) -> dict[str, Any]:
-    """The options as readers take them, or an error that names the first wrong one."""
-    for name, words in (("reset", ("subtract", "zero")), ("compare", ("ge", "gt"))):
-        if asked[name] not in (None, *words):
-            raise mismatch(shown(asked[name]), " or ".join(map(repr, words)), name)
+def options_of(given: dict[str, Any]) -> Options:
+    """The options of a trainer's file among what a function was `given`, as readers take them.
+
+    Raises EvsimError, which names the first wrong one.
+    """
+    from evsim.formats.trainers import Options
+
+    asked = Options.among(given)
     found = dict(asked)
     for name, above in (("scale", 0.0), ("dt", 0.0), ("mean", None), ("std", 0.0)):
-        value = asked[name]
+        value = asked.get(name)
         if value is None:
             continue
         single = name in ("scale", "dt")
@@ -133,7 +136,7 @@ def _checked(asked: dict[str, Any]) -> dict[str, Any]:
             what = "a number" if single else "a number, or one a channel,"
             raise mismatch(shown(value), what + ("" if above is None else " above 0"), name)
         found[name] = numbers[0] if single else numbers
-    return found
+    return Options(**found)
 
 
 def decided_by(
@@ -150,28 +153,31 @@ def decided_by(
     """What an artificial network decides on images: samples, correct, accuracy, predictions."""
     from evsim.studies.artificial import decided, verdict
 
-    drawn = {name: n for name, n in (("passes", passes), ("seed", seed)) if n is not None}
+    how: dict[str, Any] = {"jobs": jobs, "passes": passes, "seed": seed}
     with opened(data, labels) as images:
-        text = samples_text(samples)
-        return verdict(*decided(model, images, text, not progress, jobs=jobs, **drawn))
+        return verdict(*decided(model, images, samples_text(samples), not progress, **how))
 
 
-def model_of(given: Any, asked: dict[str, Any], place: str = "model") -> artificial.Model:
-    """An artificial network, or that of a trainer's file read with the options `asked`."""
-    if isinstance(given, artificial.Model):
-        extra = [name for name, value in asked.items() if value is not None and value is not False]
-        if extra:
-            raise mismatch("a model that is read already", "the path of its file with it", extra[0])
-        return given
-    found = given if isinstance(given, Network) else reading(given, ASKED | asked)
+def model_of(model: Any, given: dict[str, Any], place: str = "model") -> artificial.Model:
+    """An artificial network, or that of a file read with the options among what was `given`."""
+    if isinstance(model, artificial.Model):
+        refuse_options(given)
+        return model
+    found = model if isinstance(model, Network) else reading(model, given)
     if isinstance(found, Network):
         expected = "an artificial one (evsim.run takes this one)"
         error = mismatch("a spiking network", expected, place)
-        raise error.within(file=os.fspath(given) if is_path(given) else "")
+        raise error.within(file=os.fspath(model) if is_path(model) else "")
     return found
 
 
-ASKED: dict[str, Any] = dict.fromkeys(
-    ("topology", "scale", "mean", "std", "dt", "reset", "compare", "bias_start")
-)
-ASKED |= dict.fromkeys(("bgr", "flip_kernels", "force"), False)
+def refuse_options(given: dict[str, Any], *, but: str = "") -> None:
+    """Raise an error for an option of a trainer's file, where a model is read already.
+
+    `but`: the name of one that the model can still take.
+    """
+    from evsim.formats.trainers import Options
+
+    for name, value in Options.among(given).items():
+        if name != but and value is not None and value is not False:
+            raise mismatch("a model that is read already", "the path of its file with it", name)

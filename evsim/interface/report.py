@@ -12,8 +12,9 @@ from evsim.base.errors import EvsimError, mismatch
 from evsim.base.overview import Overview, Shown
 from evsim.chip.prices import DEFAULT
 from evsim.chip.profile import Profile
+from evsim.counting.machine import chosen
 from evsim.interface._call import called
-from evsim.interface._given import Path, chosen_machine, is_path, profile_of, several
+from evsim.interface._given import Path, is_path, profile_of, several
 from evsim.interface._stored import as_result_file
 from evsim.interface.check import Findings
 from evsim.interface.results import Result
@@ -69,7 +70,7 @@ def report(
     from evsim.reports.page import check_target, render, write
     from evsim.reports.recorded import read
 
-    machine = chosen_machine(accumulate, update, input)
+    machine = chosen(accumulate, update, input)
     named = [prices] if isinstance(prices, Profile) else several(prices)
     profiles = [profile_of(name, "prices") for name in dict.fromkeys(named)]
     given = [results] if isinstance(results, Run | Result) else several(results)

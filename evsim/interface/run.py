@@ -103,9 +103,13 @@ def run(
         _simulated(found, plan, inputs, (jobs, cluster, limits, progress))
         verify()
         if tools:
-            from evsim.studies.other_tools import convention
+            from evsim.studies.other_tools import convention, reported
 
-            found.conventions = [convention(tool, found, inputs) for tool in tools]
+            if found.interrupted or queue is not None:  # another run would not be this one
+                found.conventions = [convention(tool, found, inputs) for tool in tools]
+            else:
+                how: dict[str, Any] = {"jobs": jobs, "memory": memory, "quiet": not progress}
+                found.conventions = reported(tools, found, inputs, **how)
     return found
 
 

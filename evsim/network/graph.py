@@ -1,4 +1,4 @@
-"""What follows from the graph alone: the order of visits, and whose events a max pool hands on."""
+"""What follows from the graph alone: the order of visits, and whose sums a max pool takes."""
 
 from __future__ import annotations
 
@@ -21,20 +21,28 @@ class Stage:
     span: int | None = None
 
 
-def origin(
+def sets_to_origin(
     name: str, populations: Mapping[str, Neurons], synapses: Mapping[str, Synapses]
-) -> tuple[str, int]:
-    """The population whose events these are, and the delays in between.
+) -> list[Synapses]:
+    """The sets from a max pool back to the population whose sums it takes; else none.
 
-    What a max pool hands on are the events of its source.
+    There may be other max pools in between.
     """
-    delay = 0
+    sets: list[Synapses] = []
     for _ in populations:  # a ring of max pools has no origin, and no events
         if not populations[name].passes:
             break
-        into = next(part for part in synapses.values() if part.target == name)
-        name, delay = into.source, delay + into.delay
-    return name, delay
+        sets.append(next(part for part in synapses.values() if part.target == name))
+        name = sets[-1].source
+    return sets
+
+
+def origin(
+    name: str, populations: Mapping[str, Neurons], synapses: Mapping[str, Synapses]
+) -> tuple[str, int]:
+    """The population whose sums a max pool takes, and the delays in between; else itself, and 0."""
+    sets = sets_to_origin(name, populations, synapses)
+    return sets[-1].source if sets else name, sum(part.delay for part in sets)
 
 
 def _order(names: Iterable[str], sets: Iterable[Synapses], below: float) -> list[str]:

@@ -15,7 +15,7 @@ from evsim.base.arrays import address
 from evsim.base.errors import EvsimError, mismatch, nearest
 from evsim.base.overview import Overview, Shown
 from evsim.codings import codings
-from evsim.network.graph import origin, stages
+from evsim.network.graph import origin, sets_to_origin, stages
 from evsim.network.schedule import schedule
 from evsim.neurons import Neurons
 from evsim.synapses import Connections, Synapses
@@ -59,6 +59,7 @@ class Network(Shown):
         self._check_names()
         self._check_ends()
         self._check_passing()
+        self._check_sources()
         parts = self.populations, self.synapses
         self.schedule = schedule(*parts, self.input, self.attributes.get("window"))
         if self.schedule is not None and self.last_window_end is not None:
@@ -140,10 +141,6 @@ class Network(Shown):
             if not target.listens:
                 expected = f"a target (kind {target.kind!r} takes no events)"
                 raise mismatch(repr(part.target), expected, f"synapses/{name}/target")
-            try:
-                target.check_source(source, part.delay)
-            except EvsimError as error:
-                raise error.within(f"synapses/{name}") from None
 
     def _check_passing(self) -> None:
         for name, part in self.populations.items():
@@ -151,6 +148,16 @@ class Network(Shown):
             if part.passes and [s.kind for s in sets] != ["pool"]:
                 found = f"{len(sets)} sets into it" + "".join(f", of kind {s.kind!r}" for s in sets)
                 raise mismatch(found, "one set of kind 'pool'", f"populations/{name}")
+
+    def _check_sources(self) -> None:
+        """A max pool stands for the population whose sums it takes, some timesteps later."""
+        for name, part in self.synapses.items():
+            source = self.populations[self.origin(part.source)]
+            delay = part.delay + self.delay_from_origin(part.source)
+            try:
+                self.populations[part.target].check_source(source, delay)
+            except EvsimError as error:
+                raise error.within(f"synapses/{name}") from None
 
     def _connect(self) -> Iterator[tuple[str, Connections]]:
         for name, part in self.synapses.items():
@@ -212,12 +219,16 @@ class Network(Shown):
         """The timesteps of a run, where populations send their first spikes in windows."""
         return None if self.schedule is None else self.schedule.first_spikes_end
 
+    def sets_to_origin(self, name: str) -> list[Synapses]:
+        """The sets from a max pool back to the population whose sums it takes; else none."""
+        return sets_to_origin(name, self.populations, self.synapses)
+
     def origin(self, name: str) -> str:
-        """The population whose events these are: what a max pool hands on are its source's."""
+        """The population whose sums a max pool takes; else itself. Their events are of a kind."""
         return origin(name, self.populations, self.synapses)[0]
 
     def delay_from_origin(self, name: str) -> int:
-        """The delays of the sets between a max pool and the population whose events these are."""
+        """The delays of the sets between a max pool and the population whose sums it takes."""
         return origin(name, self.populations, self.synapses)[1]
 
     def integer_populations(self, graded_input: bool) -> set[str]:

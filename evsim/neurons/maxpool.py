@@ -8,28 +8,34 @@ from typing import ClassVar
 import numpy as np
 
 from evsim.base.kernel import kernel
-from evsim.counting.facts import POOL
+from evsim.counting.facts import CIRCUIT, POOL
 from evsim.neurons import POTENTIAL, ROOM, Neurons
 
-STEPS, LATE, REPEATS = range(3)  # of rules
+STEPS, BEGIN, END, REPEATS = range(4)  # of rules
+REACHED, CHANGED, FALLEN = 1, 2, 4  # marks of a pooled neuron in a timestep
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Maxpool(Neurons):
-    """An event of a window's source passes if the source's running sum is the window's largest.
+    """Tells how the largest running sum of a window's sources changes.
 
-    The sum is that of the source's event values, this one included; ties go to the lowest source
-    index, events of a timestep are taken ascending by source, and at most one passes. Fed by one
-    set of kind pool, whose geometry it takes.
+    A source's running sum is that of its event values, 0 at rest; M(t) is the largest of a window
+    after the arrivals of timestep t, without places beyond the border; M(-1) = 0. Where M(t) is
+    not M(t-1), the neuron sends one event of value M(t) - M(t-1). Fed by one set of kind pool,
+    whose geometry it takes.
     """
 
     role: ClassVar[str] = POOL
     passes: ClassVar[bool] = True
-    STATE: ClassVar[dict[str, str]] = {"sums": POTENTIAL} | dict.fromkeys(
-        ("reached", "passed", "values"), ROOM
-    )
+    STATE: ClassVar[dict[str, str]] = {
+        "sums": POTENTIAL,
+        "largest": CIRCUIT,
+        "told": CIRCUIT,
+        "marks": ROOM,
+    }
     FACTS: ClassVar[dict[str, str]] = {
-        "gate_updates": "events compared with the running sums of a window"
+        "gate_updates": "events compared with the largest running sum of a window",
+        "rescanned": "running sums read and compared again, as the largest of a window fell",
     }
     EXAMPLES: ClassVar[tuple[dict, ...]] = ({},)
 
@@ -42,139 +48,200 @@ class Maxpool(Neurons):
 
 
 class Gate:
-    """Lets events through, in the place of a runner; knows the running sum of every source."""
+    """Tells the largest running sums of windows, in the place of a runner.
+
+    `windows`: by row and by column of the sources, the first window that holds it and the one
+    after the last. `members`: by row and by column of the windows, the same of its sources, cut at
+    the border.
+    """
 
     def __init__(self, neurons: Maxpool, geometry: np.ndarray, source: Neurons, dtype):
         self.neurons, self.source, self.dtype = neurons, source, dtype
-        self.geometry = geometry
+        axes = geometry.reshape(5, 2).T  # of source, target, kernel, stride, leading padding
+        self.windows = tuple(_windows_of(*axis.tolist()) for axis in axes)
+        self.members = tuple(_members_of(*axis.tolist()) for axis in axes)
+        rows, columns = (np.maximum(0, axis[:, 1] - axis[:, 0]) for axis in self.members)
+        self.others = np.outer(rows, columns).reshape(-1, 1) - 1  # sources of a window but one
 
     def begin(self) -> dict[str, np.ndarray]:
-        """The state at rest: the sums of the sources, and room for one timestep."""
+        """The state at rest: sums of sources, the largest of windows, marks of neurons."""
         shape = (self.neurons.positions, self.neurons.channels)
         return {
             "sums": np.zeros((self.source.positions, self.source.channels), self.dtype),
-            "reached": np.zeros(shape, np.uint8),
-            "passed": np.zeros(shape, np.uint8),
-            "values": np.zeros(shape, self.dtype),
+            "largest": np.zeros(shape, self.dtype),
+            "told": np.zeros(shape, self.dtype),
+            "marks": np.zeros(shape, np.uint8),
         }
 
-    def pass_on(self, state: dict, window, repeats: bool, steps: int, late: int, out):
-        """Advance by `steps` timesteps, of which the first `late` are before any event.
+    def pass_on(self, state: dict, events, repeats: bool, steps: int, within: slice, out):
+        """Advance by `steps` timesteps; `events` are those of the timesteps `within` them.
 
-        Returns how many events were compared with a window, and how many pooled neurons were
-        reached.
+        Returns how many sums were compared with the largest of a window, how many pooled neurons
+        were reached, and how many sums were read again.
         """
-        channels, offsets, passed = out.reserve(steps)
+        channels, offsets, room = out.reserve(steps)
         nothing = np.empty(0, self.dtype)
-        values = nothing if window.values is None else window.values.astype(self.dtype, copy=False)
-        room = nothing if passed is None else passed
-        rules = np.array([steps, late, repeats], np.int64)
-        taken = window.channels, values, window.offsets, self.geometry
-        events, turns, touched = let_through(
-            *taken, *state.values(), rules, channels, room, offsets
-        )
-        out.commit(steps, events)
-        return turns, touched
+        values = nothing if events.values is None else events.values.astype(self.dtype, copy=False)
+        room = nothing if room is None else room
+        rules = np.array([steps, within.start, within.stop, repeats], np.int64)
+        given = events.channels, values, events.offsets, *self.windows, *self.members
+        sent, *counted = tell(*given, *state.values(), rules, channels, room, offsets)
+        out.commit(steps, sent)
+        return counted
 
     def largest(self, charges: np.ndarray) -> np.ndarray:
         """The charge (neurons,) of every window whose sources have these charges.
 
-        +1 passes with the first +1 of a window, -1 with its last -1: that is the largest charge
-        other than 0.
+        A source of charge q has the sum sign(q) for |q| timesteps from one and the same moment on,
+        so the largest sum of a window is that of its largest charge, at every timestep.
         """
         pooled = np.zeros((self.neurons.positions, self.neurons.channels), charges.dtype)
-        largest_of(charges.reshape(self.source.positions, -1), self.geometry, pooled)
+        grid = charges.reshape(self.source.positions, -1)
+        largest_of(grid, *self.members, len(self.windows[1]), pooled)
         return pooled.ravel()
+
+    def read_again(self, pooled: np.ndarray, first: int, last: int) -> int:
+        """How many sums windows of these charges read again in timesteps first .. last - 1.
+
+        Those are counted from the first event on. The largest sum falls once: to -1 at once, or
+        from 1 to 0.
+        """
+        falls = np.maximum(pooled, 0)
+        falls = (pooled != 0) & (first <= falls) & (falls < last)
+        return int((falls.reshape(-1, self.neurons.channels) * self.others).sum())
+
+
+def _windows_of(length: int, windows: int, size: int, stride: int, lead: int) -> np.ndarray:
+    """(length, 2): the first window that holds a source, and the one after the last."""
+    place = np.arange(length) + lead
+    first = np.maximum(0, (place - size) // stride + 1)
+    return np.stack([first, np.minimum(windows, place // stride + 1)], axis=1)
+
+
+def _members_of(length: int, windows: int, size: int, stride: int, lead: int) -> np.ndarray:
+    """(windows, 2): the first source that a window holds, and the one after the last."""
+    start = np.arange(windows) * stride - lead
+    return np.stack([np.maximum(start, 0), np.minimum(start + size, length)], axis=1)
 
 
 @kernel
-def let_through(
+def tell(
     channels,
     values,
     offsets,
-    geometry,
+    windows_down,
+    windows_across,
+    members_down,
+    members_across,
     sums,
-    reached,
-    passed,
-    kept,
+    largest,
+    told,
+    marks,
     rules,
     out_channels,
     out_values,
     out_offsets,
 ):
-    """Decide every event of a window in its order; returns (events, comparisons, touched).
+    """Add what arrives to the sums, and send how the largest of every window changed.
 
-    `rules`: timesteps, those before the first event, 1 where one timestep stands for all.
-    `reached`, `passed`, `kept` are of one timestep: who was reached, what passes with which value.
+    Returns (events, comparisons, pooled neurons reached, sums read again). `rules`: timesteps,
+    the first with events, the one after the last, 1 where one of events stands for all. `told` is
+    the largest sum of a timestep before, kept where there are `values`; `marks` are of a timestep.
     """
-    height, width, out_height, out_width = geometry[0], geometry[1], geometry[2], geometry[3]
-    valued = values.shape[0] > 0
-    events, turns, touched = np.int64(0), 0, 0
+    wide, across = members_across.shape[0], windows_across.shape[0]
+    events, compared, touched, again = np.int64(0), 0, 0, 0
     for t in range(rules[STEPS]):
-        reached[:] = 0
-        passed[:] = 0
-        if t >= rules[LATE]:
-            source = 0 if rules[REPEATS] == 1 else (t - rules[LATE]) * sums.shape[0]
-            for row in range(height):
-                for column in range(width):
-                    start, end = offsets[source], offsets[source + 1]
-                    own = row * width + column
-                    source += 1
-                    if start == end:
-                        continue
-                    y = row + geometry[8]
-                    x = column + geometry[9]
-                    first_y = max(0, (y - geometry[4]) // geometry[6] + 1)
-                    last_y = min(out_height, y // geometry[6] + 1)
-                    first_x = max(0, (x - geometry[5]) // geometry[7] + 1)
-                    last_x = min(out_width, x // geometry[7] + 1)
-                    for k in range(start, end):
-                        c = channels[k]
-                        value = values[k] if valued else sums.dtype.type(1)
-                        sums[own, c] += value
-                        for a in range(first_y, last_y):
-                            for b in range(first_x, last_x):
-                                place = a * out_width + b
-                                turns += 1
-                                touched += reached[place, c] == 0
-                                reached[place, c] = 1
-                                if passed[place, c] == 0 and _largest(sums, own, c, geometry, a, b):
-                                    passed[place, c] = 1
-                                    kept[place, c] = value
-        for place in range(passed.shape[0]):
-            for c in range(passed.shape[1]):
-                if passed[place, c] != 0:
-                    out_channels[events] = c
-                    if out_values.shape[0] > 0:
-                        out_values[events] = kept[place, c]
-                    events += 1
-            out_offsets[t * passed.shape[0] + place + 1] = out_offsets[0] + events
-    return events, turns, touched
+        if rules[BEGIN] <= t < rules[END]:
+            step = 0 if rules[REPEATS] == 1 else t - rules[BEGIN]
+            ends = offsets[step * sums.shape[0] :]
+            windows = windows_down, windows_across, wide
+            compared += _arrive(channels, values, ends, windows, sums, largest, told, marks)
+        if values.shape[0] > 0:
+            members = members_down, members_across, across
+            again += _scan(sums, members, largest, told, marks)
+        for place in range(marks.shape[0]):
+            mark = marks[place]
+            if values.shape[0] > 0:
+                found = events
+                for c in range(mark.shape[0]):
+                    out_values[found] = largest[place, c] - told[place, c]
+                    told[place, c] = largest[place, c]
+                    found += (mark[c] & CHANGED) // CHANGED
+            for c in range(mark.shape[0]):  # without a branch: few could be foretold
+                out_channels[events] = c
+                touched += mark[c] & REACHED
+                events += (mark[c] & CHANGED) // CHANGED
+                mark[c] = 0
+            out_offsets[t * marks.shape[0] + place + 1] = out_offsets[0] + events
+    return events, compared, touched, again
 
 
 @kernel
-def _largest(sums, own, c, geometry, a, b):
-    """Whether a source's sum is the largest of a window, before equal ones of higher index."""
-    height, width = geometry[0], geometry[1]
-    top, left = a * geometry[6] - geometry[8], b * geometry[7] - geometry[9]
-    for y in range(max(top, 0), min(top + geometry[4], height)):
-        for x in range(max(left, 0), min(left + geometry[5], width)):
-            other = y * width + x
-            if sums[other, c] > sums[own, c] or (other < own and sums[other, c] == sums[own, c]):
-                return False
-    return True
+def _arrive(channels, values, offsets, windows, sums, largest, told, marks):
+    """Add the events of a timestep, and compare the sums in every window; returns how often."""
+    windows_down, windows_across, wide = windows
+    across, compared = windows_across.shape[0], 0
+    for source in range(sums.shape[0]):
+        start, end = offsets[source], offsets[source + 1]
+        if start == end:
+            continue
+        top, below = windows_down[source // across]
+        left, right = windows_across[source % across]
+        compared += (end - start) * max(0, below - top) * max(0, right - left)
+        own = sums[source]
+        for a in range(top, below):
+            for b in range(left, right):
+                is_last = a == below - 1 and b == right - 1
+                place = a * wide + b
+                high, before, mark = largest[place], told[place], marks[place]
+                for k in range(start, end):  # without a branch, as above
+                    c = channels[k]
+                    new = own[c] + (values[k] if values.shape[0] > 0 else sums.dtype.type(1))
+                    found = REACHED | (CHANGED if new > high[c] else 0)
+                    if values.shape[0] > 0:
+                        fell = (new < own[c]) & (own[c] == before[c])
+                        found |= FALLEN if fell else 0
+                    mark[c] |= found
+                    high[c] = max(high[c], new)
+                    if is_last:
+                        own[c] = new
+    return compared
 
 
 @kernel
-def largest_of(charges, geometry, pooled):
-    """pooled[p, c] = the largest charge other than 0 in the window of p; 0 where there is none."""
-    height, width, out_width = geometry[0], geometry[1], geometry[3]
+def _scan(sums, members, largest, told, marks):
+    """Look for the largest sum where one that was it fell and none rose; returns the sums read.
+
+    They are the other ones of windows in which no sum is as large as the largest was.
+    """
+    members_down, members_across, across = members
+    again, wide = 0, members_across.shape[0]
+    for place in range(marks.shape[0]):
+        top, below = members_down[place // wide]
+        left, right = members_across[place % wide]
+        for c in range(marks.shape[1]):
+            if marks[place, c] & (CHANGED | FALLEN) == FALLEN:
+                now = sums[top * across + left, c]
+                for row in range(top, below):
+                    for column in range(left, right):
+                        now = max(now, sums[row * across + column, c])
+                largest[place, c] = now
+                if now < told[place, c]:
+                    marks[place, c] |= CHANGED
+                    again += (below - top) * (right - left) - 1
+    return again
+
+
+@kernel
+def largest_of(charges, members_down, members_across, across, pooled):
+    """pooled[p, c] = the largest charge in the window of p; 0 where no source is in it."""
+    wide = members_across.shape[0]
     for p in range(pooled.shape[0]):
-        top = p // out_width * geometry[6] - geometry[8]
-        left = p % out_width * geometry[7] - geometry[9]
-        for y in range(max(top, 0), min(top + geometry[4], height)):
-            for x in range(max(left, 0), min(left + geometry[5], width)):
+        top, below = members_down[p // wide]
+        left, right = members_across[p % wide]
+        if top < below and left < right:
+            pooled[p] = charges[top * across + left]
+        for row in range(top, below):
+            for column in range(left, right):
                 for c in range(pooled.shape[1]):
-                    charge = charges[y * width + x, c]
-                    if charge != 0 and (pooled[p, c] == 0 or charge > pooled[p, c]):
-                        pooled[p, c] = charge
+                    pooled[p, c] = max(pooled[p, c], charges[row * across + column, c])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -37,14 +38,37 @@ def show(out, found: Diagnosis) -> None:
     out.print(tables.accuracy_table(found.accuracy_by_timestep, found.right[0].mean(), where))
     both = agreement(*found.right)
     out.print(", ".join(f"{what}: {n}" for what, n in both.items()))
-    first = found.first_loss()
-    where = f"from {first.unit.population!r} on" if first else "nowhere by more than chance"
-    out.print(f"accuracy is lost {where}")
+    for line in (*_losses(found), _images(found)):
+        out.print(line)
+
+
+def _losses(found: Diagnosis) -> Iterator[str]:
+    """Where the error grows, how much accuracy is lost, and from where on."""
+    jump, lost, first = found.error_jump(), found.accuracy_lost(), found.first_loss()
+    if jump:
+        ends = f"from {100 * jump['from']:.1f} % to {100 * jump['to']:.1f} %"
+        yield f"the error of activations grows most at {jump['population']!r}: {ends}"
+    points = f"{100 * lost['fraction']:.2f} +- {100 * lost['error']:.2f} points"
+    artificial, spiking = (tables.percent(right.mean()) for right in found.right)
+    chance = "more" if lost["more_than_chance"] else "no more"
+    yield f"accuracy lost in all: {points}, {chance} than chance: {artificial} to {spiking}"
+    if first:
+        yield f"accuracy is lost from {first.unit.population!r} on"
+
+
+def _images(found: Diagnosis) -> str:
+    """The images by file and samples, and whether the thresholds come from them."""
+    last = found.first_sample + found.samples - 1
+    source = f" of {found.data_path}" if found.data_path else ""
+    calibrated = {True: ", all of which calibrated", False: ", none of which calibrated", None: ""}
+    images = f"images: samples {found.first_sample} to {last}{source}"
+    return images + calibrated[found.calibrated]
 
 
 def _where(found: Diagnosis) -> str:
     """On which images, where they are not just those of the data file."""
-    return ", on calibration images" if found.calibration else ""
+    kinds = {True: ", on calibration images", False: ", on held-back images", None: ""}
+    return kinds[found.calibrated]
 
 
 def draw(found: Diagnosis, path) -> None:

@@ -17,14 +17,16 @@ def show(out: Output, found: dict) -> None:
         if isinstance(value, list) and value and isinstance(value[0], dict):
             columns = list(value[0])
             rows = [["" if v is None else _shown(v) for v in row.values()] for row in value]
-            texts = (n for n in columns if all(isinstance(row[n], str) for row in value))
+            texts = (n for n in columns if all(isinstance(row[n], str | bool) for row in value))
             out.print(Table(name, columns, rows, left=tuple(texts)))
         elif value not in (None, []):
             out.print(f"{name}: {_shown(value)}")
 
 
 def _shown(value) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.6g}"

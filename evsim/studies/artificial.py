@@ -8,8 +8,9 @@ from evsim.base.errors import EvsimError, mismatch
 from evsim.studies.job import announced_compilation, counted, sample_range
 
 
-def decided(model, data, samples: str | None, quiet: bool, *, jobs: int | None = None, **drawn):
-    """(predictions, labels or None) of the samples; `drawn`: seed and passes of random numbers."""
+def decided(model, data, samples: str | None, quiet: bool, *, jobs=None, seed=None, passes=None):
+    """(predictions, labels or None) of the samples; `seed` and `passes`: of random numbers."""
+    drawn = {"seed": seed or 0, "passes": 1 if passes is None else passes}
     if data.images is None:
         raise mismatch("events", "images", "/events").within(file=data.path)
     some = sample_range(samples, data.samples)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evsim.base import screen
-from evsim.base.errors import mismatch
+from evsim.base.errors import Parameter, mismatch
 from evsim.chip.prices import Profile, microjoule, price
 from evsim.chip.profile.amounts import high, quotient
 from evsim.conversion.units import Unit, stored
@@ -15,6 +15,7 @@ from evsim.counting.described import role_of
 from evsim.counting.facts import NEURON
 from evsim.engine.totals import Decisions, Totals
 from evsim.network.network import Network
+from evsim.studies.artificial import decided
 from evsim.studies.diagnosis import Diagnosis, agreement
 from evsim.studies.job import Job, sample_range
 
@@ -66,17 +67,31 @@ class Comparison:
         self.diagnoses: dict[str, Diagnosis] = {}
         self.matched: float | None = None
 
-    def add_artificial(self, model, path: str, finished) -> None:
+    def run_all(
+        self, networks: list[tuple], choices: dict, model=None, path="", curves=False
+    ) -> None:
+        """Run `networks`, pairs of what the table calls one and itself, and `model` before them.
+
+        `choices`: timesteps, coding, seed and dtype; `path`: what the table calls the artificial
+        network; `curves`: as of `finish`, for a picture.
+        """
+        if curves and self.labels is None:
+            raise mismatch("no labels", "labels, to draw accuracy", Parameter("picture"))
+        whole = [choices["timesteps"] or network.timesteps or 64 for _, network in networks]
+        with screen.course([1] * (model is not None) + whole):
+            if model is not None:
+                self.add_artificial(model, path)
+            for label, network in networks:
+                self.add(network, label, **choices)
+            self.finish(curves)
+
+    def add_artificial(self, model, path: str) -> None:
         """Run the artificial network; every network added later is compared with it."""
         if self.data.images is None:
             error = mismatch("events", "images, which an artificial network takes", "/events")
             raise error.within(file=self.data.path)
-        predictions = model.predictions(
-            self.data.images.part(self.some),
-            first_sample=self.some.start,
-            jobs=self.how["jobs"],
-            finished=finished,
-        )
+        how = {"jobs": self.how["jobs"], "quiet": self.how["quiet"]}
+        predictions, _ = decided(model, self.data, self.samples, **how)
         self.model, self.ann = model, {"path": path, "predictions": predictions.tolist()}
         self.ann["accuracy"] = None
         if self.labels is not None:

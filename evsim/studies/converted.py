@@ -10,6 +10,7 @@ from evsim.base.screen import bar
 from evsim.conversion import Conversion, convert, convert_to_passes, convert_to_switches
 from evsim.conversion.units import notes
 from evsim.engine.simulation import Stopped
+from evsim.studies.chance import FEWEST
 from evsim.studies.diagnosis import Diagnosis
 from evsim.studies.job import (
     Interrupted,
@@ -185,13 +186,26 @@ def described(model, made: Conversion, data, some: slice, choices: dict) -> dict
     return {"calibrated with": calibrated_with, "notes": notes, "units": rows}
 
 
+def held_back(samples: int, some: slice) -> slice | None:
+    """The samples to diagnose on, of `samples`: behind `some`, or before; None: too few of them."""
+    behind = slice(some.stop, min(some.stop + SAMPLES, samples))
+    before = slice(max(0, some.start - SAMPLES), some.start)
+    found = max(behind, before, key=lambda part: part.stop - part.start)
+    return found if found.stop - found.start >= FEWEST else None
+
+
 def diagnosed(model, network, units, data, some: slice, *, jobs, quiet) -> Diagnosis:
-    """The network run over the labelled images it was balanced with, beside the model."""
+    """The network run beside the model, over labelled images that it was not balanced with.
+
+    `some`: those that it was balanced with; they are taken where there are too few others.
+    """
     if data.labels is None:
         raise mismatch("no labels", "labels, to diagnose with", "/labels").within(file=data.path)
-    job = Job(network, data, samples=f"{some.start}:{some.stop}", record=("rates",))
-    images = data.images.part(some)
-    diagnosis = Diagnosis(model, network, units, images, job.labels, calibration=True)
+    others = held_back(data.samples, some)
+    taken = some if others is None else others
+    job = Job(network, data, samples=f"{taken.start}:{taken.stop}", record=("rates",))
+    images = data.images.part(taken)
+    diagnosis = Diagnosis(model, network, units, images, job.labels, calibrated=others is None)
     job.simulate(jobs, byte_count("512M"), quiet=quiet, observer=diagnosis)
     diagnosis.finish()
     return diagnosis

@@ -194,7 +194,7 @@ class Cost:
             total.update({action: run["parts"][name][action] for action in OF_SPIKES})
         for name in {parts[name]["target"] for name in spiking}:
             if role_of(parts[name]) == POOL:
-                total["compare"] += run["parts"][name]["compare"]
+                total.update({a: run["parts"][name][a] for a in ("compare", "potential_read")})
         return total
 
 

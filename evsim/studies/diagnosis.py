@@ -76,7 +76,8 @@ class Layer:
 class Diagnosis:
     """A converted network beside the artificial one, sample by sample.
 
-    `images` are raw, `labels` theirs; `calibration`: the thresholds were balanced on them.
+    `images` are raw, `labels` theirs; `calibrated`: whether the thresholds were balanced on them,
+    None where nobody knows.
     `network`, `data_path` and `first_sample` name what is compared, where it is in files. `take`
     takes the samples of a run that records rates, in order; `finish` comes after the last. Raises
     EvsimError where units and model do not fit.
@@ -89,9 +90,9 @@ class Diagnosis:
         units,
         images,
         labels: np.ndarray,
-        calibration: bool = False,
+        calibrated: bool | None = None,
     ):
-        self.calibration = calibration
+        self.calibrated = calibrated
         path = getattr(network, "path", None)
         self.network = Path(path).name if path else network.name or "a network in memory"
         self.data_path = getattr(images, "path", "")
@@ -165,6 +166,26 @@ class Diagnosis:
                 return layer
         return None
 
+    def error_jump(self) -> dict | None:
+        """Where the error of activations grows most from one layer to the next, and how far."""
+        found, before = None, 0.0
+        for layer in self.layers:
+            if layer.error != layer.error:  # no activation at all
+                continue
+            if found is None or layer.error - before > found["to"] - found["from"]:
+                found = {"population": layer.unit.population, "from": before, "to": layer.error}
+            before = layer.error
+        return found
+
+    def accuracy_lost(self) -> dict:
+        """The fraction of samples lost in all, with its standard error over paired samples."""
+        artificial, spiking = self.right
+        lost, gained = int((artificial & ~spiking).sum()), int((~artificial & spiking).sum())
+        fraction = (lost - gained) / self.samples
+        error = np.sqrt(max(0.0, (lost + gained) / self.samples - fraction**2) / self.samples)
+        worse = lost - gained > 2 * np.sqrt(lost + gained)
+        return {"fraction": fraction, "error": float(error), "more_than_chance": bool(worse)}
+
     def rows(self) -> list[dict]:
         """The table of layers."""
         return [layer.row(int(self.right[0].sum()), self.samples) for layer in self.layers]
@@ -174,11 +195,19 @@ class Diagnosis:
         first, ann = self.first_loss(), self.right[0]
         return {
             "samples": self.samples,
-            **({"on_calibration_images": True} if self.calibration else {}),
+            **({"on_calibration_images": True} if self.calibrated else {}),
+            "images": {
+                "path": self.data_path,
+                "first_sample": self.first_sample,
+                "samples": self.samples,
+                "calibrated": self.calibrated,
+            },
             "ann": {"accuracy": float(ann.mean()), "predictions": self.artificial.tolist()},
             "accuracy_by_timestep": self.accuracy_by_timestep.tolist(),
             "agreement": agreement(*self.right),
             "first_loss": first and first.unit.population,
+            "error_jump": self.error_jump(),
+            "accuracy_lost": self.accuracy_lost(),
             "layers": [
                 {name: None if value != value else value for name, value in row.items()}
                 for row in self.rows()

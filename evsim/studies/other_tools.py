@@ -7,6 +7,7 @@ sinabs 3.1.3, syops 0.0.5, and Norse as merged in June 2026 (pull request 444).
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -16,9 +17,11 @@ from evsim.base.errors import Parameter, mismatch, nearest
 from evsim.counting.described import role_of
 from evsim.counting.facts import INPUT, READOUT, is_set
 from evsim.engine.settings import values_of
+from evsim.studies.averages import Averaged, averages
 
 SPIKES, SIGNS, GRADED = "+1", "+1 and -1", "graded"  # what the events of a source may be
 SAME = "the same"
+AVERAGES = "averages of spikes are fed to it, which the run does not record"
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,9 @@ class Seen:
     pooled: int  # size of the windows of all pools since the last weights, 1 without
     calls: int  # samples x timesteps
     dense: int  # multiply-accumulates of one call without zeros, padding included
+    averaged: Averaged | None  # what it is fed, where it has an average pool folded into it
+    valued: float | None  # of a constant input: the sum of its values, each times what it meets
+    summed: float | None  # of a constant input: the sum of its values
 
 
 Counted = tuple[str, float | None, str]  # AC, MAC or SynOp; how many; why not the exact number
@@ -53,6 +59,8 @@ class Convention:
     per_timestep: bool = False
     chains_only: bool = False
     neurons: bool = False  # counts an operation per neuron and timestep
+    averages: bool = False  # depends on what folded average pools give
+    values: bool = False  # sums the values of a constant input
 
 
 def conventions(name: str) -> Convention:
@@ -63,8 +71,22 @@ def conventions(name: str) -> Convention:
     return CONVENTIONS[name]
 
 
-def convention(name: str, run, inputs) -> dict:
+def reported(tools: Iterable[str], run, inputs, *, jobs, memory: int, quiet: bool) -> list[dict]:
+    """What each of several tools would have reported for a `Run` over `inputs`.
+
+    Where that depends on the averages of folded pools, the samples are run once more.
+    """
+    averaged: dict[str, Averaged] = {}
+    if any(conventions(tool).averages for tool in tools):
+        how = {"jobs": jobs, "memory": memory, "quiet": quiet}
+        averaged = averages(run.network, run.settings, inputs, **how)
+    return [convention(tool, run, inputs, averaged) for tool in tools]
+
+
+def convention(name: str, run, inputs, averaged: Mapping[str, Averaged] | None = None) -> dict:
     """What a tool would have reported for a `Run` over `inputs`, in the tool's own unit.
+
+    `averaged`: what `evsim.studies.averages.averages` counted of the run, where pools are folded.
 
     `exact` stands beside every number in the same unit. `reported` is None where it does not
     follow from what the run recorded; `total` then is over the other parts, `complete` false:
@@ -75,10 +97,11 @@ def convention(name: str, run, inputs) -> dict:
         run.settings.timesteps if tool.per_timestep else 1
     )
     branches = tool.chains_only and _branches(network)
-    events, rows = _events(run, inputs), {}
+    events, rows, averaged = _events(run, inputs), {}, averaged or {}
     for part in network.order:
         if is_set(run.parts[part]):
-            seen = _seen(run, part, events)
+            values = _constant(run, part, inputs) if tool.values else (None, None)
+            seen = _seen(run, part, events, values, averaged.get(part))
             what, number, reason = ("", None, branches) if branches else tool.count(seen)
             exact = seen.exact
         elif tool.neurons and role_of(run.parts[part]) not in (INPUT, READOUT):
@@ -153,7 +176,7 @@ def _negative(part, inputs, settings) -> bool:
     return False
 
 
-def _seen(run, name: str, events: dict[str, str]) -> Seen:
+def _seen(run, name: str, events: dict[str, str], values: tuple, averaged: Averaged | None) -> Seen:
     network, described = run.network, run.parts[name]
     part, facts = network.synapses[name], run.work[name]
     source, target = network.ends(part)
@@ -172,7 +195,27 @@ def _seen(run, name: str, events: dict[str, str]) -> Seen:
         pooled=_pooled(network, part.source),
         calls=run.count * run.settings.timesteps,
         dense=described["nominal_macs"],
+        averaged=averaged if events[part.source] == SPIKES else None,
+        valued=values[0],
+        summed=values[1],
     )
+
+
+def _constant(run, name: str, inputs) -> tuple[float | None, float | None]:
+    """Of a set that a constant input feeds: values times fan-out, and values, summed over all.
+
+    (None, None) of another set.
+    """
+    part, network, settings = run.network.synapses[name], run.network, run.settings
+    if part.source != network.input or settings.coding != "constant":
+        return None, None
+    source, dtype = network.populations[part.source], np.dtype(settings.dtype)
+    values = np.zeros(source.neurons)
+    for index in range(len(inputs)):
+        values += np.ravel(values_of(source, inputs, index, dtype)).astype(np.float64)
+    values *= max(0, settings.timesteps - part.delay)
+    fan_out = np.asarray(network.connections[name].fan_out, np.float64)
+    return float(values @ fan_out), float(values.sum())
 
 
 def _pooled(network, population: str) -> int:
@@ -188,7 +231,7 @@ def _pooled(network, population: str) -> int:
 
 def _no_layer(seen: Seen) -> Counted:
     if seen.kind == "prepool":
-        return "", None, "averages of spikes are fed to it, which the run does not record"
+        return "", None, AVERAGES
     return "", None, f"the tool has no layer for a set of kind {seen.kind!r}"
 
 
@@ -203,6 +246,8 @@ def _snntoolbox(seen: Seen) -> Counted:
         return "SynOp", seen.arrivals * seen.targets, ""
     if seen.kind == "pool":
         return "SynOp", seen.arrivals, "one per spike, however many windows overlap"
+    if seen.kind == "prepool":
+        return "", None, "pools are neurons there, as `pooling=neurons` makes them"
     if seen.kind != "conv":
         return _no_layer(seen)
     if seen.part.stride != (1, 1):
@@ -217,9 +262,14 @@ def _snntoolbox(seen: Seen) -> Counted:
 def _spikingjelly(seen: Seen) -> Counted:
     if _unweighted(seen):
         return "SynOp", 0, "pools and shortcuts are no synaptic operations there"
-    if seen.kind not in ("conv", "dense"):
+    if seen.kind not in ("conv", "dense") and seen.averaged is None:
         return _no_layer(seen)
     binary = bool(np.isin(seen.part.weights(), (0, 1)).all())
+    if seen.averaged is not None:
+        if binary:
+            return "SynOp", None, "weights are all 0 or 1 and averages are not: it counts weights"
+        reason = "averages count only in a call, of one sample, in which all are 0 or 1"
+        return "SynOp", seen.averaged.ones, reason
     if seen.events == SPIKES:
         number = seen.exact - seen.zeros if binary else seen.exact
         return "SynOp", number, "weights are all 0 or 1, and its product skips the zeros"
@@ -233,6 +283,8 @@ def _spikingjelly(seen: Seen) -> Counted:
 def _neurobench(seen: Seen) -> Counted:
     if _unweighted(seen):
         return "AC", 0, "pools and additions are not counted"
+    if seen.averaged is not None:
+        return "MAC", seen.averaged.products, "averages that are not 0 are multiplied"
     if seen.kind == "prepool":
         return "MAC", None, "averages are no spikes, and how many are not 0 is not recorded"
     what = "MAC" if seen.events == GRADED else "AC"
@@ -244,6 +296,8 @@ def _sinabs(seen: Seen) -> Counted:
         return "SynOp", 0, "only convolutions and linear layers are counted"
     if seen.kind not in ("conv", "dense", "prepool"):  # a pool's average times its size is the sum
         return _no_layer(seen)
+    if seen.valued is not None:
+        return "SynOp", seen.valued, "it sums the values of a constant input"
     if seen.events != SPIKES:
         return "SynOp", None, "it sums the values of events, which the run does not record"
     return "SynOp", seen.exact * seen.pooled, f"times the {seen.pooled} inputs of pools before it"
@@ -252,7 +306,7 @@ def _sinabs(seen: Seen) -> Counted:
 def _syops(seen: Seen) -> Counted:
     if seen.kind == "identity" and _unweighted(seen):
         return "AC", 0, "additions outside of layers are not seen"
-    if seen.kind not in ("conv", "dense", "pool"):
+    if seen.kind not in ("conv", "dense", "pool") and seen.averaged is None:
         return _no_layer(seen)
     if seen.events == SIGNS:
         return "", None, "ACs only in a call of at most two values from 0 to 1"
@@ -263,6 +317,13 @@ def _syops(seen: Seen) -> Counted:
     else:
         each, rule = seen.dense + seen.bias * seen.targets, "padding"
         rule = "dense operations" + (", biases" if seen.bias else "") + " and padding"
+    if seen.averaged is not None:
+        averaged = seen.averaged
+        spikes = each * averaged.two_valued_spikes / averaged.area / averaged.values
+        if not averaged.many_valued_calls:
+            return "AC", spikes, f"{rule} times the mean average"
+        number = spikes + each * averaged.many_valued_calls
+        return "AC, MAC", number, f"{rule}; MACs in a call of more than two different averages"
     if seen.events == GRADED:
         return "MAC", each * seen.calls, f"{rule}, whatever is 0"
     number, rest = divmod(each * seen.arrivals, seen.sources)
@@ -280,27 +341,31 @@ def _updates(run, name: str) -> Counted:
 def _norse(seen: Seen) -> Counted:
     if _unweighted(seen):
         return "SynOp", 0, "only convolutions and linear layers are counted"
-    if seen.kind not in ("conv", "dense"):
+    if seen.kind not in ("conv", "dense") and seen.averaged is None:
         return _no_layer(seen)
-    if seen.events != SPIKES:
+    if seen.events != SPIKES and seen.summed is None:
         return "SynOp", None, "it sums the values of events, which the run does not record"
     each = seen.targets
-    if seen.kind == "conv":
+    if seen.part.kind == "conv":
         height, width, _, out = seen.part.weight.shape
         each = height * width * out // seen.part.groups
-    return (
-        "SynOp",
-        seen.arrivals * each,
-        "whole kernels for every spike, borders and strides ignored",
-    )
+    fed = seen.arrivals if seen.summed is None else seen.summed
+    if seen.averaged is not None:
+        fed = seen.averaged.spikes / seen.averaged.area
+    return "SynOp", fed * each, "whole kernels for every spike, borders and strides ignored"
 
 
+SUM = "sum of all samples and timesteps"
 PER_SAMPLE = "per sample (mean), over all timesteps"
 CONVENTIONS = {
     "snntoolbox": Convention(_snntoolbox, f"{PER_SAMPLE}; its logs show millions", True),
-    "spikingjelly": Convention(_spikingjelly, "sum of all samples and timesteps"),
-    "neurobench": Convention(_neurobench, PER_SAMPLE, True),
-    "sinabs": Convention(_sinabs, "mean of samples and timesteps", True, True, chains_only=True),
-    "syops": Convention(_syops, f"{PER_SAMPLE}, one sample a batch", True, neurons=True),
-    "norse": Convention(_norse, "sum of all samples and timesteps"),
+    "spikingjelly": Convention(_spikingjelly, SUM, averages=True),
+    "neurobench": Convention(_neurobench, PER_SAMPLE, True, averages=True),
+    "sinabs": Convention(
+        _sinabs, "mean of samples and timesteps", True, True, chains_only=True, values=True
+    ),
+    "syops": Convention(
+        _syops, f"{PER_SAMPLE}, one sample a batch", True, neurons=True, averages=True
+    ),
+    "norse": Convention(_norse, SUM, averages=True, values=True),
 }

@@ -88,7 +88,7 @@ MODELS = (
 
 CHANNELS = ("--method", "percentile", "--per-channel")
 KERAS = {64: 0.3}
-CORRECTED = ("mnist-cnn-maxpool.keras3.keras",)  # three max pools hand on what fires early
+CORRECTED = ("mnist-cnn-maxpool.keras3.keras",)
 CONVERSIONS = (
     *(
         Conversion(

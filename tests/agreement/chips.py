@@ -16,8 +16,8 @@ EVIDENCE = ("measured", "published", "simulated", "derived", "assumed")
 STEPS = ("pop", "event", "synapse", "update", "push", "barrier")
 
 
-def draw_chip(rng, loses: bool) -> dict:
-    """A chip as what its TOML holds; `loses`: its queues may lose events."""
+def draw_chip(rng) -> dict:
+    """A chip as what its TOML holds."""
 
     def chance(probability):
         return bool(rng.random() < probability)
@@ -39,11 +39,9 @@ def draw_chip(rng, loses: bool) -> dict:
             "name": f"queue {i}",
             "scope": one("input", "layer", "core", "chip"),
             "depth": int(one(rng.integers(1, 4), rng.integers(3, 12), 1000)),
-            "policy": one("drop_new", "drop_new", "drop_old", "stall", "error")
-            if loses
-            else one("stall", "error"),
+            "policy": one("drop_new", "drop_new", "drop_old", "stall", "error"),
         }
-        | ({"input_policy": one("drop_new", "stall") if loses else "stall"} if chance(0.3) else {})
+        | ({"input_policy": one("drop_new", "stall")} if chance(0.3) else {})
         for i in range(one(0, 1, 1, 2))
     ]
     if chance(0.8):

@@ -60,7 +60,7 @@ def draw(number: int, folder: Path) -> Case:
             "synapses": made.synapses,
         },
         made.data,
-        draw_chip(rng, loses="maxpool" not in made.kinds() or family == "mixed"),
+        draw_chip(rng),
         made.coding,
         made.options(),
         str(rng.choice(["in_order", "balanced"])),
@@ -759,7 +759,7 @@ class Online(Mixed):
 class FirstSpikes(Windowed):
     """Time to first spike, in windows."""
 
-    kinds_inside = ("ttfs",)
+    kinds_inside = ("ttfs", "ttfs", "ttfs", "maxpool")
     codings = ("latency", "latency", "events")
 
     def begin(self) -> None:
@@ -773,7 +773,7 @@ class FirstSpikes(Windowed):
         if source == "in" and target in self.starts:
             Mixed.connect(self, target, source, part, self.one(0, 1, 2))
         elif source == "in":
-            self.starts[target] = self.window + self.one(0, 1)
+            self.starts[target] = self.later(target) + self.one(0, 1)
             Mixed.connect(self, target, source, part, 1)
         elif self.populations[target]["kind"] == "readout":
             self.starts[target] = 0

@@ -271,6 +271,32 @@ class Sample:
             found[name] |= {"updates": updates * prod(places_of(part))}
         return found
 
+    def maxima(self, name: str, values: dict) -> tuple[dict, int]:
+        """What a max pool tells of spikes, by timestep and neuron, and the sums it reads again.
+
+        `values[timestep, neuron]` are those of its source.
+        """
+        recount = self.recount
+        [(set_name, part)] = [s for s in recount.synapses.items() if s[1]["target"] == name]
+        wires, sums, told, again = recount.wires[set_name], Counter(), {}, 0
+        members = defaultdict(list)
+        for source in wires.sources.tolist():
+            if source not in sums:
+                sums[source] = 0
+                for target in wires.of(source)[0].tolist():
+                    members[target].append(source)
+        largest = Counter()
+        for t in range(recount.timesteps):
+            for source in self.delivered[set_name].get(t, ()):
+                sums[source] += values[t - part.get("delay", 0), source]
+            for target, own in sorted(members.items()):
+                now = max(sums[source] for source in own)
+                again += len(own) - 1 if now < largest[target] else 0
+                if now != largest[target]:
+                    told[t, target] = now - largest[target]
+                largest[target] = now
+        return told, again
+
     def carried(self, name: str) -> Counter:
         """How many events each source of a set delivered."""
         return Counter(s for some in self.delivered[name].values() for s in some)

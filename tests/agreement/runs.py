@@ -126,6 +126,7 @@ class Runs(Told):
                     if fact in work[name]:
                         found = int(work[name][fact][i])
                         self.same(f"{who}, events: {fact} of {name}, sample {i}", found, n)
+            self.maxima(who, run, i, sample)
         counts = run.counts(**self.machine)
         sent, views = Counter(), {"M1": Counter(), "M2": Counter(), "additions": Counter()}
         for sample in samples:
@@ -153,6 +154,21 @@ class Runs(Told):
                     queues[name][i, t] = len(some)
         for name, found in run.queues.items():
             self.same(f"{who}: queue of {name}", found.tolist(), queues[name].tolist())
+
+    def maxima(self, who: str, run, i: int, sample) -> None:
+        """What max pools of spikes tell against the spikes."""
+        values = {
+            name: {(t, j): v for s, t, j, v in events.tolist() if s == run.samples[i]}
+            for name, events in run.spikes.items()
+        }
+        for name, part in self.case.network["populations"].items():
+            if part["kind"] == "maxpool" and not sample.recount.graded(name):
+                sets = self.case.network["synapses"].values()
+                [source] = [s["source"] for s in sets if s["target"] == name]
+                told, again = sample.maxima(name, values[source])
+                self.same(f"{who}: events of {name}, sample {i}", values[name], told)
+                found = int(run.work[name]["rescanned"][i])
+                self.same(f"{who}: rescanned of {name}, sample {i}", found, again)
 
     def histogram(self, what: str, found: dict, expected: Counter) -> None:
         table = {str(k): expected[k] for k in sorted(expected) if expected[k]}

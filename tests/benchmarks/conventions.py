@@ -56,6 +56,9 @@ CASES = (
         "LeNet (average pools)", 2, "poisson", 64, ("mnist-lenet-avgpool.keras2.h5",), "mnist_test"
     ),
     Case(
+        "LeNet (average pools)", 2, "constant", 64, ("mnist-lenet-avgpool.keras2.h5",), "mnist_test"
+    ),
+    Case(
         "LeNet (pools of neurons)",
         2,
         "poisson",
@@ -133,13 +136,13 @@ def counted(tool: str, run, inputs) -> dict:
     """What a tool counts for every part, what evsim says that it would, and the exact number."""
     import torch
 
-    from evsim.studies.other_tools import convention, conventions
+    from evsim.studies.other_tools import conventions, reported
 
     torch.set_default_dtype(torch.float64)  # so that its sums are exact
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         numbers = COUNTERS[tool](run, inputs)
-    said = convention(tool, run, inputs)
+    [said] = reported((tool,), run, inputs, jobs=None, memory=1 << 29, quiet=True)
     scale = len(run.samples) if conventions(tool).per_sample else 1
     scale *= run.settings.timesteps if conventions(tool).per_timestep else 1
     rows = {}
@@ -231,13 +234,14 @@ def calls(made, fed):
 
 
 def spikingjelly(run, inputs) -> dict:
+    """One sample a call: averages count in a call of 0 and 1 alone."""
     from spikingjelly.activation_based.op_counter import DispatchCounterMode, SynOpCounter
 
     found = {}
     for name, made, fed in layers(run, inputs):
         counter = SynOpCounter()
         with DispatchCounterMode([counter]):
-            for layer, step in calls(made, fed):
+            for layer, step in calls(made, fed.flatten(0, 1)[:, None]):
                 layer(step)
         found[name] = counter.get_total()
     return found
@@ -352,7 +356,8 @@ def markdown(found: dict) -> str:
         "",
         f"Made by `{WRITE}` with `--keep FILE`, once beside SpikingJelly 2.0.0, once beside "
         "0.0.0.0.12, which syops needs. The events of a run are fed, layer by layer and timestep "
-        "by timestep, into the counter of the installed tool, in float64; `evsim` is what `evsim "
+        "by timestep, into the counter of the installed tool, in float64 (SpikingJelly and syops: "
+        "one sample a call); `evsim` is what `evsim "
         "run --convention` says of the same run, `exact` its own count in the tool's unit. Sums "
         "are over the parts (sets, and neurons where the tool counts them) that both tell; they "
         f"are equal where each of these parts is (whole numbers the same, means within {CLOSE:g}).",

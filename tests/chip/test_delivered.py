@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support import build
 from support.effort import examples
 from support.files import images, network, put
-from support.queues import QUEUES, queue_of, without_pools
+from support.queues import QUEUES, queue_of
 from support.strategies import bounded_cases, cases
 from support.window_networks import online_cases, window_cases
 
@@ -94,7 +94,7 @@ def test_what_a_check_counts_is_what_the_run_counts(case, queue, size, placing):
 
 @examples(25)
 @given(
-    st.one_of(window_cases().filter(without_pools), online_cases().filter(without_pools)),
+    st.one_of(window_cases(), online_cases()),
     ANY_QUEUE,
     st.integers(1, 30),
 )

@@ -123,7 +123,7 @@ def test_a_diagnosis_is_a_table_and_a_picture(command, folder):
     assert status == 0
     assert "Firing rates beside activations, on calibration images" in out
     assert "Accuracy against timesteps, on calibration images" in out
-    assert "accuracy is lost " in out
+    assert "accuracy lost in all: " in out
     assert (folder / "n.png").read_bytes().startswith(b"\x89PNG")
     status, out, _ = converted(command, "--diagnose", "--picture", "p.svg", "--overwrite", "--json")
     found = json.loads(out)

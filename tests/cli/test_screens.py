@@ -29,11 +29,14 @@ LINES = {
     "cost": "cost r.h5 --chip loihi --chip horowitz-45nm --chip truenorth --chip odin",
     "info": "info conv.h5",
     "info wide": "info wide.h5",
+    "info of images": "info d.h5",
+    "info of a result": "info r.h5",
     "info of a chip": "info loihi",
     "info of a definition": "info t.toml",
     "chips": "chips",
     "convert": "convert m.h5 -o o.h5 --overwrite --topology t.toml --calibrate i.h5",
     "diagnosis": "convert m.h5 -o o.h5 --overwrite --topology t.toml --calibrate i.h5 --diagnose",
+    "probe": "ann m.h5 i.h5 --topology t.toml --probe",
     "quantize": "quantize dense.h5 -o q.h5 --overwrite --bits 8 --potential-bits 8 "
     "--coding poisson --data d.h5",
     "convention": "run conv.h5 d.h5 --convention spikingjelly",
@@ -138,6 +141,7 @@ def test_a_screen_fits_and_breaks_no_word(name, width, printed):
     told = re.sub(r"^to fit: .*?--wide\s+shows\s+all$", "", shown, flags=re.M | re.S)
     for piece in pieces(told) - pieces(printed(name, None)):
         assert SHORT.fullmatch(piece) or "…" in piece, piece
+    assert not pieces(shown) & {"True", "False", "None"}
 
 
 @pytest.mark.parametrize("name", ["run", "info", "cost"])

@@ -392,6 +392,31 @@ def test_windows_that_do_not_line_up(changes, message):
     assert message in str(error.value)
 
 
+def behind_a_max_pool(delay):
+    """a -> pool -> b, where the first window of a begins at 4 and that of b at 8."""
+    network = first_spike_network(4, GRID, 0)
+    network["populations"]["a"]["shape"] = (2, 2, 1)
+    network["populations"]["pool"] = {"kind": "maxpool", "shape": (1, 2, 1)}
+    pool = {"kind": "pool", "source": "a", "target": "pool", "kernel": (2, 1), "delay": delay}
+    network["synapses"]["a-pool"] = pool
+    weight = np.eye(2, 4, dtype=np.float32)
+    network["synapses"]["a-b"] |= {"source": "pool", "weight": weight}
+    return network
+
+
+def test_a_max_pool_of_first_spikes_sends_the_earliest():
+    network = behind_a_max_pool(0)
+    image = np.arange(5)[None] / 4
+    record = simulate(network, image[0], 12, "latency")
+    run = evsim.run(build.network(network), image, coding="latency", record=("spikes",))
+    found = [(t, j) for t, j, _ in sent(run, "pool")]
+    first = [min([t for t, j, _ in sent(run, "a") if j % 2 == i], default=None) for i in (0, 1)]
+    assert found == sorted((t, j) for j, t in enumerate(first) if t is not None)
+    assert run.predictions.tolist() == [record.decision]
+    with pytest.raises(evsim.EvsimError, match="window that arrives in timesteps 5 to 8, expected"):
+        build.network(behind_a_max_pool(1))
+
+
 def test_a_run_ends_with_the_last_window():
     network = first_spike_network(4, GRID, 0)
     image = np.zeros((1, 5))

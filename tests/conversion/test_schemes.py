@@ -119,14 +119,44 @@ def test_ttfs_takes_inputs_from_0_to_1_only():
         convert(shifted, np.ones((2, 6), np.float32), scheme="ttfs")
 
 
-@pytest.mark.parametrize("scheme", ["signed", "ttfs"])
-def test_max_pools_are_no_part_of_some_schemes(scheme):
+def pooled_model(seed, levels=None):
+    """in, max pool -> conv -> max pool of windows that overlap -> dense, on a grid."""
+    random = np.random.default_rng(seed)
+    ceiling = {"ceiling": [1.0, 2.0], "levels": levels} if levels else {}
+    kernels = (random.integers(-6, 11, (2, 2, 1, 2)) / 16).astype(np.float32)
     layers = {
-        "a": layer("conv", INPUT, weight=np.ones((1, 1, 1, 1), np.float32)),
-        "r": layer("relu", "a"),
-        "p": layer("pool", "r", kernel=(2, 2), operation="max"),
-        "out": layer("dense", "p", weight=np.eye(4, dtype=np.float32)),
+        "first": layer("pool", INPUT, kernel=(2, 2), operation="max"),
+        "a": layer("conv", "first", weight=kernels, bias=np.float32([0.125, -0.25])),
+        "ra": layer("relu", "a", **ceiling),
+        "max": layer("pool", "ra", kernel=(2, 2), stride=(1, 1), operation="max"),
+        "flat": layer("flatten", "max"),
+        "out": layer("dense", "flat", weight=np.float32(random.integers(-6, 11, (8, 3)) / 16)),
     }
-    model = Model(layers, Input(shape=(4, 4, 1), scale=1))
-    with pytest.raises(EvsimError, match=f"found a max pool, expected none with scheme '{scheme}'"):
-        convert(model, np.ones((2, 4, 4, 1), np.float32), scheme=scheme)
+    return Model(layers, Input(shape=(8, 8, 1), scale=1))
+
+
+def images_of(seed, levels):
+    return np.float32(np.random.default_rng(seed).integers(0, levels + 1, (4, 8, 8, 1)) / levels)
+
+
+@examples(20)
+@given(seed=st.integers(0, 999), levels=st.sampled_from([1, 4, 8]))
+def test_ttfs_with_max_pools_is_the_quantised_network_exactly(seed, levels):
+    model, x = pooled_model(seed, levels), images_of(seed, levels)
+    network = convert(model, x, scheme="ttfs", window=levels + 1).network
+    run = evsim.run(network, x)
+    assert run.settings.timesteps == 2 * (levels + 1)
+    assert (run.potential / levels == forward(model, x)["out"]).all()
+    pools = [name for name, part in network.populations.items() if part.kind == "maxpool"]
+    assert len(pools) == 2
+
+
+@pytest.mark.parametrize("scheme", ["rate", "signed", "burst", "phase"])
+def test_max_pools_approach_the_activations(scheme):
+    model, x = pooled_model(7), images_of(7, 8)
+    expected, window = forward(model, x)["out"], PERIOD if scheme == "phase" else None
+    timesteps = 100 * PERIOD
+    made = convert(model, x, scheme=scheme, window=window, method="max", timesteps=timesteps)
+    run = evsim.run(made.network, x)
+    found = run.potential / timesteps * (window or 1)
+    assert np.abs(found - expected).max() < 0.04 * np.abs(expected).max()

@@ -36,8 +36,8 @@ def quantised(network, image):
         ]
         if part.kind == "maxpool":
             [(charge, weight)] = sets
-            seen = np.where((weight != 0) & (charge != 0)[:, None], charge[:, None], -(top + 1))
-            found[name] = np.where(seen.max(axis=0) <= -(top + 1), 0, seen.max(axis=0))
+            members = [np.flatnonzero(column) for column in weight.T]
+            found[name] = np.array([charge[own].max() if own.size else 0 for own in members])
             continue
         v = spread(part, "v_init") + sum(charge @ weight for charge, weight in sets)
         v = v if part.bias is None else v + top * spread(part, "bias")

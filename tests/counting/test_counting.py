@@ -216,7 +216,7 @@ def test_everything_is_counted_in_whole_numbers(case):
         wanted = SET_FACTS if name in network["synapses"] else POPULATION_FACTS
         gate = name in network["populations"]
         gate = gate and network["populations"][name]["kind"] == "maxpool"
-        assert tuple(facts) == wanted + (("gate_updates",) if gate else ())
+        assert tuple(facts) == wanted + (("gate_updates", "rescanned") if gate else ())
         assert all(count.dtype == np.int64 and count.shape == (1,) for count in facts.values())
     parts, total = counts["parts"], counts["total"]
     assert parts.keys() == run.work.keys()

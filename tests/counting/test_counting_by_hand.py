@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from oracles.naive import POPULATION_FACTS, SET_FACTS
 from support import build, files
+from support.interface_example import interface_network
 
 import evsim
 from evsim.cli.main import run_command
@@ -81,33 +82,9 @@ def test_a_cached_input_by_hand(machine):
 
 def interface_example():
     """264 synapses and four events: one inside (9 taps), one at an edge (6), two in corners (4)."""
-    network = {
-        "input": "input",
-        "output": "out",
-        "populations": {
-            "input": {"kind": "input", "shape": (4, 4, 1)},
-            "hidden": {"kind": "iaf", "shape": (4, 4, 2), "threshold": 1},
-            "out": {"kind": "readout", "shape": (2,)},
-        },
-        "synapses": {
-            "conv1": {
-                "kind": "conv",
-                "source": "input",
-                "target": "hidden",
-                "weight": np.full((3, 3, 1, 2), 1 / 64, np.float32),
-                "padding": (1, 1, 1, 1),
-            },
-            "fc": {
-                "kind": "dense",
-                "source": "hidden",
-                "target": "out",
-                "weight": np.ones((32, 2), np.float32),
-            },
-        },
-    }
     columns = np.zeros(4, np.int64), np.zeros(4, np.int64), np.array([3, 5, 13, 15])
     events = evsim.Events(*columns, shape=(4, 4, 1), samples=1, timesteps=1)
-    return build.network(network), events
+    return build.network(interface_network()), events
 
 
 def assert_interface_example(said):

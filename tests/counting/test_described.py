@@ -56,3 +56,12 @@ def test_the_arrays_of_a_state_are_declared(kind):
                 if place == "memory":
                     assert state[array].shape == (part.positions, part.channels)
             assert all(isinstance(array, np.ndarray) for array in state.values())
+
+
+def test_a_max_pool_of_before_says_nothing_of_sums_that_were_read_again():
+    # As results were kept by then: the description names the one fact of the kind.
+    part = {"kind": "maxpool", "role": "pool", "facts": "gate_updates", "actions": ""}
+    facts = {"pushes": np.array([2]), "gate_updates": np.array([5])}
+    assert "rescanned" not in facts_of(part)
+    done = counting.population_actions(part, facts, counting.Machine())
+    assert {action: n.tolist() for action, n in done.items()} == {"event_push": [2], "compare": [5]}

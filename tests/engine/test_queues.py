@@ -11,7 +11,7 @@ from support import build
 from support.effort import examples
 from support.law import assert_equal
 from support.places import ROOT
-from support.queues import QUEUES, cores_of, queue_of, without_pools
+from support.queues import QUEUES, cores_of, queue_of
 from support.strategies import cases
 from support.window_networks import online_cases, window_cases
 
@@ -40,9 +40,7 @@ def test_a_run_with_queues_equals_the_law(case, queue):
 
 
 @examples(60)
-@given(
-    st.one_of(window_cases().filter(without_pools), online_cases().filter(without_pools)), QUEUES
-)
+@given(st.one_of(window_cases(), online_cases()), QUEUES)
 def test_switch_events_that_are_lost_are_missed(case, queue):
     record = law(case, queue)
     assert_equal(build.run(case, queue=queue_of(case, *queue)), record, case)

@@ -97,13 +97,8 @@ def online_a_window_later(fields):
 FIELDS = ("v_init", "threshold")
 
 
-def without_pools(case):
-    """A network without max pools: one of windows compares durations, one of events sums."""
-    return not any(fields["kind"] == "maxpool" for fields in case.network["populations"].values())
-
-
 @examples(80)
-@given(window_cases().filter(without_pools))
+@given(window_cases())
 def test_a_whole_window_later_switching_online_is_the_rule_of_windows(case):
     """With a delta of N all has arrived when a neuron decides; on a grid that is the same."""
     windows, online = {}, {}

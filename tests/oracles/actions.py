@@ -24,7 +24,8 @@ def actions_of_set(fields, facts, accumulate, gated):
 def actions_of_population(fields, facts, accumulate, update):
     """The other terms of the table."""
     if fields["kind"] == "maxpool":
-        own = {"event_push": facts["pushes"], "compare": facts["gate_updates"]}
+        own = {"event_push": facts["pushes"], "potential_read": facts["rescanned"]}
+        own["compare"] = facts["gate_updates"] + facts["rescanned"]
         return dict.fromkeys(ACTIONS, 0) | own
     u = facts["updates" if update == "clock" else "active_updates"]
     b = u if "bias" in fields else 0

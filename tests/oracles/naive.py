@@ -18,7 +18,7 @@ from oracles.geometry import (
 from oracles.kinds import own as of_file
 from oracles.naive_bounded import Sums, is_bounded, leaked, leaks
 from oracles.naive_exponential import power
-from oracles.naive_switch import PairPool, Slope
+from oracles.naive_switch import Slope
 from oracles.naive_switch import encode as encode_pairs
 from oracles.stimulus import encode, is_graded, scaled_image, uniform
 
@@ -419,27 +419,35 @@ LAWS = {
 
 
 class MaxPool:
-    """The running sums of the sources of a max pool, and the sources of each of its windows."""
+    """The running sums of the sources of a max pool, the largest of each window, and what it costs.
+
+    A window tells every change of its largest sum. Where that falls, nobody is there any more, and
+    all members but the one in hand are read again.
+    """
 
     def __init__(self, synapses, number):
-        self.synapses, self.sums, self.comparisons = synapses, [number(0)] * len(synapses), 0
+        self.synapses, self.sums = synapses, [number(0)] * len(synapses)
         self.members = {}
         for source, own in enumerate(synapses):
             for target, _, _ in own:
                 self.members.setdefault(target, []).append(source)
+        self.largest = dict.fromkeys(self.members, number(0))
+        self.comparisons = self.rescanned = 0
 
     def visit(self, events):
-        """The events that pass, of those that arrive at a timestep."""
-        passed = {}
-        for source, value in sorted(events):
+        """By how much the largest sums changed in a timestep in which these events arrive."""
+        for source, value in events:
             self.sums[source] = checked(self.sums[source] + type(self.sums[source])(value))
-            for target, _, _ in self.synapses[source]:
-                self.comparisons += 1
-                largest = max(self.sums[member] for member in self.members[target])
-                ties = [m for m in self.members[target] if self.sums[m] == largest]
-                if target not in passed and source == min(ties):
-                    passed[target] = value
-        return sorted(passed.items())
+            self.comparisons += len(self.synapses[source])
+        changes = []
+        for target, members in sorted(self.members.items()):
+            before, now = self.largest[target], max(self.sums[member] for member in members)
+            if now != before:
+                changes.append((target, checked(now - before)))
+            if now < before:
+                self.rescanned += len(members) - 1
+            self.largest[target] = now
+        return changes
 
 
 def origin(network, population):
@@ -594,23 +602,12 @@ class Sample:
             if fields["kind"] not in ("input", "maxpool")
         }
         self.pools = {
-            name: (PairPool if self.pairs(name) else MaxPool)(
-                self.synapses[incoming(network, name)[0]], dtype
-            )
+            name: MaxPool(self.synapses[incoming(network, name)[0]], dtype)
             for name, fields in self.populations.items()
             if fields["kind"] == "maxpool"
         }
         self.trace = {n: [] for n, own in self.state.items() if not isinstance(own, Stateless)}
         self.active = dict.fromkeys(self.state, 0)
-
-    def pairs(self, name):
-        """Whether a max pool is fed by neurons that send two events, or none."""
-        source = origin(self.network, name)
-        fields = self.populations[source]
-        if source == self.network["input"]:
-            windows = [p for p in self.populations.values() if p["kind"] == "switch"]
-            return self.paired or any(p.get("firing", "window") == "window" for p in windows)
-        return fields["kind"] == "switch" and fields.get("firing", "window") == "window"
 
     def start(self, name, fields):
         """A population at rest."""
@@ -792,7 +789,7 @@ class Sample:
             if "potential_bits" in self.populations[name]:
                 facts[name]["overflows"] = sum(s.overflows for s in sums[name])
         for name, pool in self.pools.items():
-            facts[name]["gate_updates"] = pool.comparisons
+            facts[name] |= {"gate_updates": pool.comparisons, "rescanned": pool.rescanned}
         for name, drawn in self.draws.items():
             facts[name]["draws"] = drawn
         if self.paired:

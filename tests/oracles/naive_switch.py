@@ -151,30 +151,3 @@ class Slope:
     def lose(self, j):
         """An event reaches neuron j over one synapse."""
         self.lost += j in self.off_at
-
-
-class PairPool:
-    """A max pool of durations: on with the first +1 of a window, off with its last -1."""
-
-    def __init__(self, synapses, number):
-        self.synapses, self.comparisons = synapses, 0
-        self.waiting, self.on = {}, set()
-
-    def visit(self, events):
-        """The events that pass, of those that arrive at a timestep."""
-        passed, arriving = {}, {}
-        for source, value in sorted(events):
-            for target, _, _ in self.synapses[source]:
-                self.comparisons += 1
-                arriving.setdefault(target, []).append(value)
-        for target, values in arriving.items():
-            # Every source sends its first event now, and exactly one -1 of its two.
-            self.waiting.setdefault(target, len(values))
-            if 1 in values and target not in self.on:
-                self.on.add(target)
-                passed[target] = 1
-            off = values.count(-1)
-            self.waiting[target] -= off
-            if off and not self.waiting[target]:
-                passed[target] = -1
-        return sorted(passed.items())

@@ -21,7 +21,6 @@ from oracles.naive import (
     Stateless,
     decayed,
     incoming,
-    origin,
     probability,
     scale_of,
     sends_values,
@@ -741,7 +740,9 @@ class Sender(Integrator):
 class MaxPool:
     """One population of kind maxpool: every window has the running sums of its sources in memory.
 
-    What arrives is added to one of them, which is compared with the largest of the others.
+    What arrives is added to one of them and compared with the largest of the window, which is in a
+    register with those that are as large. Once none is left the window is read again, but for the
+    sum that was changed last and is still in hand.
     """
 
     def __init__(self, ledger, neurons, incoming_sets):
@@ -753,12 +754,14 @@ class MaxPool:
                 self.members.setdefault(target, []).append(source)
         windows = {(k, source): 0.0 for k, own in self.members.items() for source in own}
         self.sums = Memory(ledger, "potential", windows)
+        self.largest = dict.fromkeys(self.members, 0.0)
+        self.at_largest = {target: set(members) for target, members in self.members.items()}
         # Behind a cached input every event is compared all the same: what the table adds there for
         # reading the cache has no use, and nothing to hold.
         self.cache = Memory(ledger, "current", [0.0] * neurons)
 
     def visit(self, name, t):
-        """One timestep: the events that pass."""
+        """One timestep: the changes of the largest sums."""
         booked, first = self.set.is_booked(t), self.set.first_delivery
         with self.ledger.at_work(self.set_name):
             events = sorted(self.set.queue.pop(t, booked))
@@ -766,14 +769,20 @@ class MaxPool:
             with self.ledger.at_work(name):
                 for j in range(self.neurons):
                     Number(self.ledger, 0.0, "potential") + self.cache[j]
-        passed = {}
+        before, in_hand = dict(self.largest), {}
         for source, value in events:
             for target, _ in self.set.reached(source):
                 with self.ledger.at_work(self.set_name):
                     total = self.add(target, source, value, booked)
                 with self.ledger.at_work(name):
-                    self.meet(target, source, value, total, passed)
-        return sorted((passed | self.ended(events)).items())
+                    self.meet(target, source, total)
+                in_hand[target] = source, total
+        with self.ledger.at_work(name):
+            for target, (source, total) in in_hand.items():
+                if not self.at_largest[target]:
+                    self.scan(target, source, total)
+        changes = {target: self.largest[target] - before[target] for target in in_hand}
+        return sorted((target, change) for target, change in changes.items() if change)
 
     def add(self, target, source, value, booked):
         """The sum of a source in a window after an event; after what is cached it is not booked."""
@@ -785,44 +794,22 @@ class MaxPool:
         self.sums[target, source] = total
         return total
 
-    def meet(self, target, source, value, total, passed):
-        """The first event of a window passes whose sum is the largest, or as large and earlier."""
-        sums = self.sums.values
-        others = [(sums[target, m], -m) for m in self.members[target] if m != source]
-        largest, earliest = max(others, default=(float("-inf"), 0))
-        largest = Number(self.ledger, largest, "potential")
-        wins = total >= largest if source < -earliest else total > largest
-        if wins and target not in passed:
-            passed[target] = value
-
-    def ended(self, events):
-        """What else passes at the end of a timestep."""
-        return {}
-
-
-class PairedMaxPool(MaxPool):
-    """A max pool of sources that send two events, or none: the first +1 passes and the last -1.
-
-    A source that is still to send its -1 has a sum above 0.
-    """
-
-    def __init__(self, ledger, neurons, incoming_sets):
-        super().__init__(ledger, neurons, incoming_sets)
-        self.on, self.waiting = set(), {}
-
-    def meet(self, target, source, value, total, passed):
-        waiting = self.waiting.setdefault(target, set())
-        if total > Number(self.ledger, 0.0, "potential"):
-            waiting.add(source)
+    def meet(self, target, source, total):
+        """Compare a changed sum with the largest: it is above, as large, or below."""
+        side = total.side(self.largest[target], self.largest[target])
+        if side > 0:
+            self.largest[target], self.at_largest[target] = total.value, {source}
+        elif side == 0:
+            self.at_largest[target].add(source)
         else:
-            waiting.discard(source)
-        if value == 1 and target not in self.on:
-            self.on.add(target)
-            passed[target] = 1
+            self.at_largest[target].discard(source)
 
-    def ended(self, events):
-        fallen = {target for s, value in events if value < 0 for target, _ in self.set.reached(s)}
-        return {target: -1 for target in fallen if not self.waiting[target]}
+    def scan(self, target, source, total):
+        """Find the largest sum of a window that lost it, beginning with the one in hand."""
+        self.largest[target], self.at_largest[target] = total.value, {source}
+        for member in self.members[target]:
+            if member != source:
+                self.meet(target, member, self.sums[target, member])
 
 
 KINDS = {"cuba": Cuba, "cubalif": TwoStates, "ttfs": Ramp, "switch": Sloping}
@@ -840,14 +827,6 @@ def kind_of(fields):
     if "current_leak" in fields:
         return TwoStates
     return OfWidth if is_bounded(fields) else Integrator
-
-
-def sends_pairs(network, pool, coding):
-    """Whether what a max pool hands on comes in pairs: from one window, or none at all."""
-    first = network["populations"][origin(network, pool)]
-    if first["kind"] == "input":
-        return coding == "switch"
-    return first["kind"] == "switch" and first.get("firing", "window") == "window"
 
 
 def measure(
@@ -885,8 +864,7 @@ def measure(
         if name != source:
             into = {set_name: synapses[set_name] for set_name in incoming(network, name)}
             if fields["kind"] == "maxpool":
-                kind = PairedMaxPool if sends_pairs(network, name, coding) else MaxPool
-                integrators[name] = kind(ledger, neurons(fields["shape"]), into)
+                integrators[name] = MaxPool(ledger, neurons(fields["shape"]), into)
             else:
                 own = [ledger, fields, into, accumulate, update]
                 own += [drawing(name)] if fields["kind"] in STATELESS else []

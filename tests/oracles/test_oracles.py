@@ -273,7 +273,7 @@ def test_what_must_hold(case):
         outgoing = [s for s, own in network["synapses"].items() if own["source"] == name]
         sent = [facts[s]["arrivals"] + facts[s]["undelivered"] for s in outgoing]
         assert facts[name]["pushes"] == sum(sent)
-        gate = {"gate_updates"} if fields["kind"] == "maxpool" else set()
+        gate = {"gate_updates", "rescanned"} if fields["kind"] == "maxpool" else set()
         assert set(facts[name]) == set(POPULATION_FACTS) | gate
         assert all(type(count) is int for count in facts[name].values())
         if gate:

@@ -9,6 +9,7 @@ from oracles.actions import actions_of_population, actions_of_set
 from oracles.geometry import listening, neurons
 from oracles.naive import SET_FACTS, simulate
 from oracles.tally import ACTIONS, measure, tally
+from support.interface_example import interface_network
 from support.strategies import cases
 
 MACHINES = list(
@@ -68,33 +69,9 @@ def test_tally_by_hand():
 
 
 def test_interface_example():
-    # A 3x3 convolution of 4x4x1 to 4x4x2 (200 synapses) and 32 to 2 (64), one timestep; events in
-    # the interior (9 taps), at the edge (6) and in two corners (4 each) reach all 32 neurons.
-    weight = np.full((3, 3, 1, 2), 1 / 64, np.float32)
-    network = {
-        "input": "input",
-        "output": "out",
-        "populations": {
-            "input": {"kind": "input", "shape": (4, 4, 1)},
-            "hidden": {"kind": "iaf", "shape": (4, 4, 2), "threshold": 1},
-            "out": {"kind": "readout", "shape": (2,)},
-        },
-        "synapses": {
-            "conv1": {
-                "kind": "conv",
-                "source": "input",
-                "target": "hidden",
-                "weight": weight,
-                "padding": (1, 1, 1, 1),
-            },
-            "fc": {
-                "kind": "dense",
-                "source": "hidden",
-                "target": "out",
-                "weight": np.ones((32, 2), np.float32),
-            },
-        },
-    }
+    # One timestep; events in the interior (9 taps), at the edge (6) and in two corners (4 each)
+    # reach all 32 neurons.
+    network = interface_network()
     events = [(0, 3, 1), (0, 5, 1), (0, 13, 1), (0, 15, 1)]
     record = simulate(network, events, 1, "events")
     assert sum(sum(histogram.values()) for histogram in record.accesses.values()) == 264

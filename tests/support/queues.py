@@ -33,8 +33,3 @@ def queue_of(case, depth, policy, cores=0):
 
 def cores_of(case, cores):
     return {name: i % cores for i, name in enumerate(sorted(case.network["populations"]))}
-
-
-def without_pools(case):
-    """A window network whose max pools take no part in dropping."""
-    return not any(p["kind"] == "maxpool" for p in case.network["populations"].values())

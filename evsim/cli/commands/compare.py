@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from evsim.base.errors import mismatch
-from evsim.base.screen import course, tell_json
+from evsim.base.screen import tell_json
 from evsim.chip.prices import DEFAULT
 from evsim.cli import files
 from evsim.cli import model_options as model_options
 from evsim.cli import options as options
-from evsim.studies.job import byte_count, counted
+from evsim.counting.machine import chosen
+from evsim.studies.job import byte_count
 
 EXAMPLES = (
     "evsim compare networks/digits-conv.h5 networks/digits-int8.h5 data/digits_test.h5",
@@ -66,8 +66,7 @@ def compare(
     quiet: options.Quiet = False,
 ) -> None:
     """Several networks on the same data, side by side."""
-    asked = {"topology": topology, "scale": scale, "mean": mean, "std": std, "bgr": bgr}
-    asked |= {"flip_kernels": flip_kernels, "force": force}
+    given = dict(locals())
     from evsim.cluster import opened as opened_cluster
     from evsim.formats.data import open_data
     from evsim.formats.network import load
@@ -75,31 +74,23 @@ def compare(
     from evsim.studies.compare import Comparison
 
     silent = quiet or as_json
-    chosen = options.chosen_machine(accumulate, update, input_machine)
+    own_machine = chosen(accumulate, update, input_machine)
     profile = options.profile(prices)
-    machine = profile.machine.choices | chosen
-    reading = None if ann is None else model_options.artificial(ann, **asked)
-    loaded = [files.opened(path, load, "NETWORK") for path in networks]
+    machine = profile.machine.choices | own_machine
+    reading = None if ann is None else model_options.artificial(ann, given)
+    loaded = [(str(path), files.opened(path, load, "NETWORK")) for path in networks]
     choices = {"timesteps": timesteps, "coding": coding, "seed": seed, "dtype": dtype}
     options.check_writes(cluster_writes, keep)
     with (
         files.opened(data, open_data, "DATA") as opened,
         opened_cluster(cluster, cluster_writes) as workers,
-        course([1] * (reading is not None) + [timesteps or one.timesteps or 64 for one in loaded]),
     ):
         if as_json:
             opened.begin_digest()
         how = {"jobs": jobs, "memory": byte_count(memory), "quiet": silent, "cluster": workers}
         compared = Comparison(opened, samples, machine, profile, keep, **how)
-        if picture is not None and compared.labels is None:
-            raise mismatch("no labels", "labels, to draw accuracy", "--picture")
-        if reading is not None:
-            count = compared.some.stop - compared.some.start
-            with counted("samples", count, silent) as finished, model_options.of_data(data):
-                compared.add_artificial(reading.content, str(ann), finished)
-        for network in loaded:
-            compared.add(network, **choices)
-        compared.finish(curves=picture is not None)
+        model = reading and reading.content
+        compared.run_all(loaded, choices, model, str(ann), curves=picture is not None)
         if reading is not None:
             model_options.tell(reading, silent)
         if picture is not None:

@@ -20,7 +20,7 @@ EXAMPLES = (
 
 def convert(
     model: model_options.ModelFile,
-    network: own.Out,
+    network: options.NewNetwork,
     topology: model_options.Topology = None,
     scale: model_options.Scale = None,
     mean: model_options.Mean = None,
@@ -81,8 +81,7 @@ def _converted(given: dict) -> dict:
     studies.check_scheme(scheme, given)
     if network.exists() and not (overwrite or given["resume"]):
         raise EvsimError("exists already (--overwrite replaces it)", file=str(network))
-    asked = {name: given[name] for name in model_options.NAMES}
-    reading = model_options.read(given["model"], **asked)
+    reading = model_options.read(given["model"], given)
     read = reading.content
     if hasattr(read, "populations"):
         spiking = {**choices, "scheme": scheme != "rate"}
@@ -163,7 +162,7 @@ def _write(path: Path, network, overwrite: bool, notes: dict | None = None) -> d
 
 
 def _diagnose(model, data, some: slice, given: dict) -> dict:
-    """Run the network that was written over the labelled images it was balanced with."""
+    """Run the network that was written over labelled images, others than it was balanced with."""
     from evsim.conversion.units import stored
     from evsim.formats.network import load
     from evsim.reports import diagnosis as report

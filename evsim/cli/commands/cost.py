@@ -11,6 +11,7 @@ import typer
 from evsim.base.screen import tell_json
 from evsim.cli import files
 from evsim.cli import options as options
+from evsim.counting.machine import chosen
 
 EXAMPLES = ("evsim cost r.h5 --chip loihi --chip truenorth",)
 
@@ -31,7 +32,7 @@ def cost(
     from evsim.store.assemble import as_file
     from evsim.studies.cost import described
 
-    machine = options.chosen_machine(accumulate, update, input_machine)
+    machine = chosen(accumulate, update, input_machine)
     profiles = [options.profile(name, "chip") for name in dict.fromkeys(chip)]
     with as_file(result) as path:
         stored = files.opened(path, partial(results.load, histograms=False), "RESULT")

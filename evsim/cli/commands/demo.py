@@ -33,15 +33,15 @@ def demo(
 def _compare(data, wide: bool) -> None:
     """Run every shipped network and print them one below the other."""
     from evsim.chip.prices import DEFAULT, Profile, find
+    from evsim.counting.machine import Machine
     from evsim.formats.network import load
     from evsim.reports import comparison as report
     from evsim.studies.compare import Comparison
 
     paths = sorted(shipped("networks").glob("digits-*.h5"))
     networks = [load(path) for path in paths if not path.stem.endswith(".golden")]
-    machine = options.checked_machine("direct", "clock", "recompute")
     profile, how = Profile.read(find(DEFAULT)), {"jobs": None, "memory": byte_count(MEMORY)}
-    compared = Comparison(data, None, machine, profile, **how, quiet=False)
+    compared = Comparison(data, None, vars(Machine()), profile, **how, quiet=False)
     with course([network.timesteps or 64 for network in networks]):
         for number, network in enumerate(networks, 1):
             say(f"{network.name}, {number} of {len(networks)}")

@@ -15,9 +15,6 @@ EXAMPLES = (
     "evsim quantize networks/digits-conv.h5 -o loihi.h5 --chip loihi",
 )
 PANEL = "Widths"
-Out = options.option(
-    Path, "-o", "--out", panel=options.OUTPUT, metavar="FILE", help="the network file to write"
-)
 Bits = options.option(
     int | None,
     panel=PANEL,
@@ -83,7 +80,7 @@ Data = options.option(
 
 def quantize(
     network: options.NetworkFile,
-    out: Out,
+    out: options.NewNetwork,
     bits: Bits = None,
     per_channel: PerChannel = False,
     potential_bits: PotentialBits = None,

@@ -9,6 +9,7 @@ import typer
 
 from evsim.chip.prices import DEFAULT
 from evsim.cli import options as options
+from evsim.counting.machine import chosen
 
 EXAMPLES = (
     "evsim report r.h5 other.h5 -o page.html",
@@ -59,7 +60,7 @@ def report(
     from evsim.reports.recorded import read
     from evsim.store.assemble import as_file
 
-    machine = options.chosen_machine(accumulate, update, input_machine)
+    machine = chosen(accumulate, update, input_machine)
     check_target(page, [*results, *(check or ())], overwrite)
     profiles = [options.profile(name) for name in dict.fromkeys(prices or [DEFAULT])]
     checks = [assumptions(path) for path in check or ()]

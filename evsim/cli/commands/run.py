@@ -8,6 +8,7 @@ from evsim.base.errors import mismatch
 from evsim.base.screen import say, tell_json
 from evsim.cli import files
 from evsim.cli import options as options
+from evsim.counting.machine import chosen
 from evsim.studies.chance import is_near_chance
 from evsim.studies.job import Job, byte_count
 
@@ -71,7 +72,7 @@ def run(
     from evsim.reports.run import show
     from evsim.studies import other_tools as conventions
 
-    machine = options.checked_machine(accumulate, update, input_machine)
+    machine = chosen(accumulate, update, input_machine)
     tools = tuple(dict.fromkeys(convention or ()))
     for tool in tools:
         conventions.conventions(tool)
@@ -99,7 +100,8 @@ def run(
         store = out and job.result_store(out, overwrite, resume, quiet or as_json)
         how = {"quiet": quiet or as_json, "cluster": workers}
         job.simulate(jobs, byte_count(memory), store=store, **how)
-        reported = [conventions.convention(tool, job.run, job.inputs) for tool in tools]
+        how = {"jobs": jobs, "memory": byte_count(memory), "quiet": quiet or as_json}
+        reported = conventions.reported(tools, job.run, job.inputs, **how)
         found = {"conventions": reported} if reported else {}
         if len(reported) == 1:
             found["convention"] = reported[0]

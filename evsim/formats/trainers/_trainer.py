@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
 
-from evsim.base.errors import EvsimError, Parameter, shown
+from evsim.base.errors import EvsimError, Parameter, mismatch, shown
 from evsim.formats import _hdf5 as hdf5
 
 PICKLE = (
     "a pickle, which can run any program when it is read; save the weights with the script of "
     "docs/guide/trainers.md, section 'From PyTorch'"
 )
+
+WORDS = {"reset": ("subtract", "zero"), "compare": ("ge", "gt")}  # the values of options
 
 
 @dataclass(frozen=True)
@@ -30,10 +32,20 @@ class Options:
     bgr: bool = False
     flip_kernels: bool = False
     dt: float | None = None  # seconds per timestep
-    reset: str | None = None  # subtract or zero
-    compare: str | None = None  # ge or gt
+    reset: str | None = None
+    compare: str | None = None
     bias_start: int | None = None  # the first timestep with a bias
     force: bool = False  # an option may contradict the file
+
+    def __post_init__(self) -> None:
+        for name, words in WORDS.items():
+            if getattr(self, name) not in (None, *words):
+                raise mismatch(repr(getattr(self, name)), " or ".join(words), Parameter(name))
+
+    @classmethod
+    def among(cls, given: Mapping) -> dict:
+        """Those of what a function was `given`, by name, that are such options."""
+        return {one.name: given[one.name] for one in fields(cls) if one.name in given}
 
     def refuse(self, name: str, why: str) -> None:
         """Raise EvsimError if the option `name` was given, which the file settles; not if forced.
