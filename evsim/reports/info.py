@@ -42,10 +42,9 @@ def describe(path) -> dict:
             claim = trainers.claimed(source)
             if claim:
                 return _trained(path, source, *claim)
-        if file is None:
-            raise trainers.unknown(source, "an HDF5 file or ")
-        if found is None and not {"images", "events"} & set(file):
-            raise trainers.unknown(source, OURS)
+        known = file is not None and {"images", "events", "populations", "synapses"} & set(file)
+        if file is None or (found is None and not known):
+            raise trainers.unknown(source, "an HDF5 file or " if file is None else OURS)
     if found == result.FORMAT:
         return _result(path)
     if found == native.FORMAT or found not in (None, data.FORMAT):
@@ -53,7 +52,7 @@ def describe(path) -> dict:
     return _data(path)
 
 
-def write_draft(path, toml, read=lambda path, read: read(path)) -> dict:
+def write_draft(path, toml, read=lambda path, reader: reader(path)) -> dict:
     """Write a drafted definition to a new TOML file; returns both paths and notes on the guesses.
 
     `read`: how draft(path) is called. Raises EvsimError if the TOML file exists.
