@@ -250,6 +250,15 @@ class Sparse(Linear):
         """Any map in this form; EvsimError where it has too many synapses."""
         return cls(before=map.before, after=map.after, entries=map.matrix())
 
+    @classmethod
+    def picking(cls, before: Shape, index: np.ndarray) -> Sparse:
+        """y = the neurons of x, flattened, that `index`, of the shape of y, names."""
+        from scipy.sparse import csr_array
+
+        size = (prod(before), index.size)
+        entries = csr_array((np.ones(index.size), (index.ravel(), np.arange(index.size))), size)
+        return cls(before=before, after=index.shape, entries=entries)
+
     def apply(self, x):
         return (x.reshape(len(x), -1) @ self.entries).reshape(len(x), *self.after)
 

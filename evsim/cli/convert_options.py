@@ -16,7 +16,7 @@ Calibrate = options.option(
     panel=BALANCE,
     metavar="DATA",
     help="images to find thresholds with, best of the training set",
-    default="none; needed but for stochastic",
+    default="none; needed but for stochastic and levels",
 )
 Samples = options.option(
     str | None,
@@ -88,7 +88,7 @@ Scheme = options.option(
     panel=SCHEME,
     metavar="NAME",
     help="rate, switch (temporal switches), stochastic (binary draws), signed (spikes of both "
-    "signs), burst, phase, or ttfs (the time of a first spike)",
+    "signs), burst, phase, ttfs (the time of a first spike), or levels (quantised ReLUs exactly)",
 )
 Window = options.option(
     int | None,

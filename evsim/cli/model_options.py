@@ -53,7 +53,8 @@ Topology = options.option(
     panel=PANEL,
     metavar="NAME|FILE",
     autocompletion=lambda: _topologies(),
-    help="the layers, where the file holds weights alone: a name in networks/, or a TOML file",
+    help="the layers, where the file holds weights alone: a name in networks/, a TOML file, or "
+    "JSON of Keras",
     default="the file's",
 )
 Scale = options.option(
@@ -118,11 +119,11 @@ def read(path: Path, given: dict):
     """
     from evsim.formats import trainers
     from evsim.formats.guard import guarded
-    from evsim.formats.trainers._topology import Definition, find
+    from evsim.formats.trainers._topology import checked, find
 
     choices = trainers.Options(**trainers.Options.among(given))
     if choices.topology is not None:
-        guarded(find(choices.topology), Definition.read, text=True)
+        guarded(find(choices.topology), checked, text=True)
     reading = files.opened(path, lambda path: trainers.read(path, choices), "MODEL")
     try:
         reading.result()

@@ -9,6 +9,7 @@ import numpy as np
 
 from evsim.artificial.model import Model
 from evsim.base.errors import EvsimError, mismatch, nearest
+from evsim.conversion import _levels
 from evsim.conversion._blocks import Unrolling, unshared
 from evsim.conversion._build import build
 from evsim.conversion._correction import correct
@@ -194,14 +195,36 @@ def convert_to_passes(
     return Conversion(network, (), notes)
 
 
+def convert_to_levels(model: Model) -> Conversion:
+    """The network of a model whose activations are quantised, with the model's very results.
+
+    Every layer fires in timesteps of its own, as many as it has levels; nothing is measured.
+    Raises EvsimError.
+    """
+    network, notes = _levels.network_of(model)
+    return Conversion(network, (), notes)
+
+
 def _conversion(network: Network, graph: Graph, scales, model: Model) -> Conversion:
     units = [
         Unit(node.name, node.layer, scales[node.name])
         for node in graph.nodes.values()
         if node.kind not in ("input", "readout", "analog")
     ]
-    notes = (*model.notes, *graph.notes, *unshared(graph, network, model))
+    notes = (*model.notes, *graph.notes, *unshared(graph, network, model), *_halves(model))
     return Conversion(network, tuple(units), notes)
+
+
+def _halves(model: Model) -> tuple[str, ...]:
+    """What is said of rectifiers that do not round halves up, as neurons do."""
+    names = [n for n, layer in model.layers.items() if getattr(layer, "halves", "up") == "even"]
+    if not names:
+        return ()
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return (
+        f"{names[0]!r}{more} round halves to the even level, spikes here round them up; "
+        "`scheme=levels` is exact",
+    )
 
 
 def _check_words(given: dict[str, str]) -> None:

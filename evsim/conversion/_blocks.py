@@ -119,16 +119,17 @@ def tied_scales(graph: Graph, scales: dict, shared: bool) -> dict:
     return tied
 
 
-def share(graph: Graph, populations: dict, synapses: dict) -> None:
-    """Make equal arrays of the parts of a block one array in memory."""
+def share(graph: Graph, populations: dict, synapses: dict, every: bool = False) -> None:
+    """Make equal arrays of the parts of a block, or of `every` part, one array in memory."""
     held: dict[tuple, np.ndarray] = {}
     for parts in (populations, synapses):
         for name, part in parts.items():
             place = graph.nodes[part.target if parts is synapses else name].place
+            block = place.block if place and not every else ""
             arrays = {
-                field: held.setdefault((place.block, *_content(value)), value)
+                field: held.setdefault((block, *_content(value)), value)
                 for field, value in vars(part).items()
-                if place and isinstance(value, np.ndarray) and value.ndim
+                if (place or every) and isinstance(value, np.ndarray) and value.ndim
             }
             if arrays:
                 parts[name] = replace(part, **arrays)

@@ -9,14 +9,14 @@ import numpy as np
 
 from evsim.artificial.composition import average, pool_map, ungrouped
 from evsim.artificial.layers import Layer
-from evsim.artificial.maps import Average, Matrix, Shift, Taps
+from evsim.artificial.maps import Average, Matrix, Shift, Sparse, Taps
 from evsim.artificial.model import INPUT, Model
 from evsim.base.errors import EvsimError, mismatch
 from evsim.conversion._blocks import mark
 from evsim.conversion._graph import Graph
-from evsim.conversion._sums import Maximum, Part, Sum, Value, pool_before_rectifier
+from evsim.conversion._sums import Maximum, Part, Sum, Value, is_zeros, pool_before_rectifier
 
-WORKS = "ReLU (also clipped or quantised; `scheme=stochastic` takes plain and stochastic ones)"
+WORKS = "ReLU (also clipped or quantised; `scheme=stochastic` and `scheme=levels` take signs)"
 
 
 def fold(model: Model, pooling: str = "prepool") -> Graph:
@@ -41,7 +41,7 @@ class Fold:
         self.values[INPUT] = Value.whole(shape, Sum.of(INPUT, shape))
         end, entrances = self._end(), {block.source for block in model.blocks}
         for name in self._towards(end):
-            if model.layers[name].kind != "pad":  # those are part of the layer behind them
+            if not is_zeros(model.layers[name]):  # those are part of the layer behind them
                 self._visit(name)
             if name in entrances and name in self.values:
                 self.values[name] = self._with_neurons(self.values[name])
@@ -79,7 +79,7 @@ class Fold:
             raise error.within(f"layers/{name}") from None
 
     def _value(self, name: str) -> Value:
-        if name not in self.values:  # a pad
+        if name not in self.values:  # zeros
             self._visit(name)
         return self.values[name]
 
@@ -89,7 +89,7 @@ class Fold:
     def _unpadded(self, layer: Layer) -> Layer:
         """A convolution or pool with the zeros in front of it as its own padding."""
         before = self.model.layers.get(layer.sources[0])
-        while before is not None and before.kind == "pad":
+        while before is not None and is_zeros(before):
             padding = tuple(a + b for a, b in zip(layer.padding, before.padding, strict=True))
             layer = replace(layer, padding=padding, sources=before.sources)
             if layer.kind == "pool":
@@ -207,8 +207,25 @@ class Fold:
                 padding=layer.padding,
                 groups=channels,
             )
-            contents.append(self._through(part.content, map))
+            content = self._through(part.content, map)
+            if layer.value:
+                content = content.scaled(np.ones(()), layer.around(map.before))
+            contents.append(content)
         return Value.side_by_side(self.model.shapes[name], contents)
+
+    def _crop(self, name: str, layer) -> Value:
+        (top, _, left, _), (height, width, _) = layer.margins, self.model.shapes[name]
+        rows, columns = slice(top, top + height), slice(left, left + width)
+        return self._picked(layer, lambda index: index[rows, columns])
+
+    def _permute(self, name: str, layer) -> Value:
+        return self._picked(layer, lambda index: index.transpose(layer.order))
+
+    def _picked(self, layer, pick) -> Value:
+        content = self._source(layer).single()
+        index = pick(np.arange(prod(content.shape)).reshape(content.shape))
+        map = Sparse.picking(content.shape, index)
+        return Value.whole(index.shape, self._through(content, map))
 
     def _flatten(self, name: str, layer) -> Value:
         value, size = self._source(layer), prod(self.model.shapes[name])
@@ -327,7 +344,7 @@ class Fold:
         if layer.operation == "average":
             return layer.count_padding or not any(layer.padding)
         before = self.model.layers.get(layer.sources[0])
-        while before is not None and before.kind == "pad":
+        while before is not None and is_zeros(before):
             before = self.model.layers.get(before.sources[0])
         return before is not None and before.kind == "relu"
 

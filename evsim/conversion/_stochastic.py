@@ -81,14 +81,16 @@ class Passes(Stateless):
 
     def _rectify(self, name: str, layer, value: Value, part: Part) -> Part:
         if layer.ceiling is not None or layer.levels is not None:
-            raise mismatch("a clipped or quantised ReLU", "a plain one for `scheme=stochastic`")
+            expected = "a plain one for `scheme=stochastic` (`scheme=levels` takes levels)"
+            raise mismatch("a clipped or quantised ReLU", expected)
         if self._never_negative(part.content):
             return part
         return stateless(self.graph, name, part, "analog", {})
 
     def _stochastic(self, name: str, layer) -> Value:
         value = self._source(layer)
-        fields = {n: getattr(layer, n) for n in ("probability", "output", "sampled")}
+        names = ("probability", "output", "sampled", "compare")
+        fields = {name: getattr(layer, name) for name in names}
         parts = [stateless(self.graph, name, part, "stochastic", fields) for part in value.parts]
         return replace(value, parts=tuple(parts))
 

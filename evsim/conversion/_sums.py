@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 
 from evsim.artificial.composition import then
-from evsim.artificial.layers import Shape
+from evsim.artificial.layers import Layer, Shape
 from evsim.artificial.maps import Average, Linear, Shift, Sparse, Taps
 from evsim.base.errors import EvsimError
 from evsim.conversion._graph import Terms
@@ -106,6 +106,11 @@ def pool_before_rectifier(layer: str) -> EvsimError:
         f"takes the result of max pool {layer!r} over values without a ReLU, expected a ReLU "
         f"before or right behind that pool"
     )
+
+
+def is_zeros(layer: Layer) -> bool:
+    """Whether a layer is zeros around its source, which the layer behind it may pad by itself."""
+    return layer.kind == "pad" and not layer.value
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -82,9 +82,10 @@ def convert(
     `model`: what `evsim.read` gave, or the path of a trainer's file, read with `topology` to
     `force` as `evsim.read` takes them. `calibrate`: the path of images, open data, or an array
     (samples, ...), to balance thresholds with; `samples`: those of them, the first 600 where it is
-    not given. `scheme`: "rate", "switch", "stochastic", "signed", "burst", "phase" or "ttfs"; the
-    parameters from `method` to `analog` are the options of the command. `diagnose`: compare rates
-    with activations on other images of the same data; with `picture`, the path of the drawing.
+    not given. `scheme`: "rate", "switch", "stochastic", "signed", "burst", "phase", "ttfs" or
+    "levels"; the parameters from `method` to `analog` are the options of the command. `diagnose`:
+    compare rates with activations on other images of the same data; with `picture`, the path of the
+    drawing.
 
     The network has `notes` and `made`, what the command prints as JSON. `out`: write it to a
     file, too. Raises EvsimError.
@@ -108,8 +109,8 @@ def _converted(given: dict[str, Any]) -> Network:
         refused = [name for name, value in told.items() if studies.is_asked(value)]
         studies.refuse(read.source or "a spiking network", refused)
         network, said = read, {"notes": list(read.notes)}
-    elif scheme == "stochastic":
-        made = studies.in_passes(read, file, choices)
+    elif studies.unmeasured(scheme):
+        made = studies.without_images(read, file, scheme, choices)
         network, said = made.network, {"notes": studies.notes_on(read, made, choices)}
     elif calibrate is None:
         raise mismatch("none", "images to balance the thresholds with", "calibrate")

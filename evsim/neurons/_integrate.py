@@ -15,6 +15,7 @@ import numpy as np
 
 from evsim.base.errors import mismatch
 from evsim.base.kernel import kernel
+from evsim.base.width import NEVER
 from evsim.neurons import Neurons
 from evsim.neurons._runner import PotentialRunner, limits
 
@@ -77,14 +78,15 @@ class FiringRunner(PotentialRunner):
             decay_current(currents, state["synaptic_current"], self.synaptic)
         active = 0
         for span in self.spans(state, currents, first):
-            arriving = currents[span].astype(self.dtype, copy=False), reached[span]
-            active += self._fire(state, *arriving, first + span.start, out)
+            for part, start in until_stop(self.neurons, first, span):
+                arriving = currents[part].astype(self.dtype, copy=False), reached[part]
+                active += self._fire(state, *arriving, first + part.start, start, out)
         return {"active_updates": active}
 
-    def _fire(self, state: dict, currents, reached, first: int, out) -> int:
+    def _fire(self, state: dict, currents, reached, first: int, start: int, out) -> int:
         """Advance a span that leaves no dtype; returns the active updates."""
         neurons, steps = self.neurons, len(currents)
-        rules = [first, neurons.start, neurons.reset == "subtract", neurons.refractory]
+        rules = [first, start, neurons.reset == "subtract", neurons.refractory]
         channels, offsets, _ = out.reserve(steps)
         advance = fire_and_rest if neurons.refractory else fire
         events, active = advance(
@@ -100,6 +102,17 @@ class FiringRunner(PotentialRunner):
         )
         out.commit(steps, events)
         return active if reached.shape[1] else steps * neurons.neurons
+
+
+def until_stop(neurons: Neurons, first: int, span: slice) -> list[tuple[slice, int]]:
+    """A span of timesteps counted from `first`, cut where neurons stop firing; with each part the
+    timestep from which they fire on."""
+    stop = getattr(neurons, "stop", None)
+    if stop is None or first + span.stop <= stop:
+        return [(span, neurons.start)]
+    middle = max(stop - first, span.start)
+    parts = [(slice(span.start, middle), neurons.start), (slice(middle, span.stop), NEVER)]
+    return [(part, start) for part, start in parts if part.start < part.stop]
 
 
 @kernel

@@ -11,7 +11,7 @@ from evsim.base.errors import EvsimError, mismatch
 from evsim.base.fields import choice, flag, whole
 from evsim.base.width import FIRST, HIGHEST, LOWEST, NEVER, OVERFLOWS, Width, bits_for, new_report
 from evsim.neurons import CIRCUIT, POTENTIAL, ROOM, Neurons
-from evsim.neurons._integrate import decay, fire_bounded
+from evsim.neurons._integrate import decay, fire_bounded, until_stop
 from evsim.neurons._runner import INT32, PotentialRunner
 
 NO_LEAK = (0, 0, 0, 0)
@@ -135,8 +135,7 @@ class WidthRunner(PotentialRunner):
         self.bounds = np.append(neurons.width.bounds, self.lowest)
         refractory = getattr(neurons, "refractory", 0)
         flags = (getattr(neurons, "reset", "") == "subtract", refractory, neurons.bias is not None)
-        start = neurons.start if neurons.sends else NEVER
-        self.rules = np.array([0, start, *flags, *neurons.leak_rule], np.int64)
+        self.rules = np.array([0, NEVER, *flags, *neurons.leak_rule], np.int64)
 
     def begin(self) -> dict[str, np.ndarray]:
         """The potential at rest, the reports of its sums and of its currents, and rooms."""
@@ -180,28 +179,35 @@ class WidthRunner(PotentialRunner):
         """Advance by currents of int32; returns the active updates."""
         steps = len(currents)
         if self.neurons.sends:
-            channels, offsets, _ = out.reserve(steps)
-            events, active = self._kernel(state, currents, reached, first, channels, offsets)
-            out.commit(steps, events)
+            active = 0
+            for part, start in until_stop(self.neurons, first, slice(0, steps)):
+                channels, offsets, _ = out.reserve(part.stop - part.start)
+                some = currents[part], reached[part], first + part.start, start
+                events, awake = self._kernel(state, *some, channels, offsets)
+                out.commit(part.stop - part.start, events)
+                active += awake
             return active if reached.shape[1] else steps * self.neurons.neurons
         room = np.zeros(1, np.int32), np.zeros(self.neurons.positions + 1, np.int64)
         for t in range(steps):
-            self._kernel(state, currents[t : t + 1], reached[t : t + 1], first + t, *room)
+            self._kernel(state, currents[t : t + 1], reached[t : t + 1], first + t, NEVER, *room)
             out[first + t] = state["potential"].ravel()
         if not reached.shape[1]:
             return steps * self.neurons.neurons
         return int(np.count_nonzero((reached != 0) | (self.active != 0)))
 
-    def _kernel(self, state: dict, currents, reached, first: int, channels, offsets) -> tuple:
-        """Integrate and fire; returns (events, active neurons). Sums are checked before, after."""
+    def _kernel(self, state: dict, currents, reached, first: int, start: int, *room) -> tuple:
+        """Integrate and fire from `start` on; returns (events, active neurons).
+
+        `room`: for channels and offsets of events. Sums are checked before, after.
+        """
         self._check_overflow(state["arrivals"], self.neurons.arriving)
         rules = self.rules.copy()
-        rules[0] = first
+        rules[:2] = first, start
         row = "narrow row" if self._fits_int32(state, len(currents)) else "row"
         rooms = state["refractory_until"], state[row], state["awake"], state["fired"]
         neurons = currents, reached, state["potential"], self.constants, self.active
         limits = rules, self.bounds, state["report"]
-        done = fire_bounded(*neurons, *rooms, *limits, channels, offsets)
+        done = fire_bounded(*neurons, *rooms, *limits, *room)
         self._check_overflow(state["report"], self.neurons.width)
         return done
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from evsim.base.errors import mismatch
 from evsim.base.fields import choice, per_neuron, whole
 from evsim.neurons import Runner
 from evsim.neurons._integrate import FiringRunner, check_firing, firing_constants
@@ -33,10 +34,13 @@ class IntegrateAndFire(OfWidth):
     compare: str = choice("ge", "gt")  # fires where v >= or > threshold
     reset: str = choice("subtract", "zero")  # v -= threshold, or v = v_reset
     start: int = whole(0)  # [timestep] fires from this one on
+    stop: int | None = whole(None, least=1)  # [timestep] fires before this one, if there is one
     refractory: int = whole(0)  # [timesteps] without a visit after firing
 
     def check(self) -> None:
         check_firing(self)
+        if self.stop is not None and self.stop <= self.start:
+            raise mismatch(self.stop, f"one after start, {self.start}", "stop")
         super().check()
 
     def runner(self, dtype, current_bound: int = 0) -> Runner:

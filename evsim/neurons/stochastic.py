@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from evsim.base.errors import mismatch
 from evsim.base.exponential import probability
 from evsim.base.fields import choice, flag
 from evsim.base.kernel import kernel
@@ -19,8 +20,9 @@ class Stochastic(Stateless):
     """+1 with probability p(z), z = current + bias, else nothing (unipolar) or -1 (bipolar).
 
     sigmoid: p = 1 / (1 + exp(-z)); hardtanh: p = (clip(z, -1, 1) + 1) / 2; both in float64. Not
-    `sampled`: fires where p > 1/2. No state. With `pool` the current is the largest of the
-    neuron's places. Source: the code of Roy, Chakraborty and Roy (2019).
+    `sampled`: fires where p > 1/2, or with `compare` "ge" where z >= 0. No state. With `pool` the
+    current is the largest of the neuron's places. Source: the code of Roy, Chakraborty and Roy
+    (2019).
     """
 
     always_active: ClassVar[bool] = True
@@ -29,6 +31,12 @@ class Stochastic(Stateless):
     probability: str = choice("sigmoid", "hardtanh")  # p(z)
     output: str = choice("unipolar", "bipolar")  # +1 or nothing, or +1 or -1
     sampled: bool = flag(True)  # draws; else fires where p > 1/2
+    compare: str = choice("gt", "ge")  # without draws: fires where p > 1/2, or where z >= 0
+
+    def check(self) -> None:
+        if self.sampled and self.compare == "ge":
+            raise mismatch("'ge'", "'gt' where it draws", "compare")
+        super().check()
 
     @property
     def valued(self) -> bool:
@@ -57,7 +65,11 @@ class StochasticRunner(StatelessRunner):
         neurons, largest = self.neurons, self.largest(state, currents, first)
         seed, sample, population = state.get("key", (0, 0, 0))[:3]
         words = np.array([seed & 0xFFFFFFFF, seed >> 32, first, sample, population], np.uint32)
-        p = probability(largest + self.bias, neurons.probability)
+        z = largest + self.bias
+        if neurons.compare == "ge":
+            p = np.where(z >= 0, 1.0, 0.0)
+        else:
+            p = probability(z, neurons.probability)
         uniform = np.full(neurons.channels, 0.5)
         room = self.room(out, len(currents))
         out.commit(len(currents), draw(p, neurons.sampled, words, uniform, *room))

@@ -7,11 +7,18 @@ from collections.abc import Mapping
 
 from evsim.base.errors import EvsimError, Parameter, mismatch, nearest
 from evsim.base.screen import bar
-from evsim.conversion import Conversion, convert, convert_to_passes, convert_to_switches
+from evsim.conversion import (
+    Conversion,
+    convert,
+    convert_to_levels,
+    convert_to_passes,
+    convert_to_switches,
+)
 from evsim.conversion.units import notes
 from evsim.engine.simulation import Stopped
 from evsim.studies.chance import FEWEST
 from evsim.studies.diagnosis import Diagnosis
+from evsim.studies.doubts import about_range
 from evsim.studies.job import (
     Interrupted,
     Job,
@@ -27,6 +34,7 @@ CHOICES += ("balance", "pooling", "correct_bias", "stagger", "coding", "seed")
 CHOICES += ("unroll", "feedback_delay", "unroll_thresholds")
 SWITCHING = ("window", "firing", "rounding", "delta", "prediction")
 CHOICES += (*SWITCHING, "analog")
+UNMEASURED = {"stochastic": convert_to_passes, "levels": convert_to_levels}
 CALIBRATION = {"calibrate", "samples", "resume"}
 DIAGNOSIS = {"diagnose", "picture"}
 OF_RATES = {*CHOICES, *CALIBRATION, "reset"} - {*SWITCHING, "analog"}
@@ -36,6 +44,7 @@ SCHEMES = {  # the options of each
     "rate": OF_RATES | DIAGNOSIS | {"analog"},
     "switch": OF_SWITCHES | DIAGNOSIS,
     "stochastic": {"timesteps", "pooling", "seed"},
+    "levels": set(),
     "signed": OF_RATES,
     "burst": OF_RATES,
     "phase": OF_RATES | {"window"},
@@ -115,10 +124,15 @@ def _interrupted(kept, told: list[int]) -> Interrupted:
     return Interrupted(f"interrupted: step {told[0]} of {told[1]}; {where}")
 
 
-def in_passes(model, file: str, choices: dict) -> Conversion:
-    """The network of a model that runs all its layers in every timestep; nothing is measured."""
+def unmeasured(scheme: str) -> bool:
+    """Whether a scheme needs no images."""
+    return scheme in UNMEASURED
+
+
+def without_images(model, file: str, scheme: str, choices: dict) -> Conversion:
+    """The network of a model by a scheme that measures nothing."""
     try:
-        return convert_to_passes(model, **choices)
+        return UNMEASURED[scheme](model, **choices)
     except EvsimError as error:
         raise _of_option(error, choices, file) from None
 
@@ -182,7 +196,8 @@ def described(model, made: Conversion, data, some: slice, choices: dict) -> dict
         for unit in made.units
     ]
     calibrated_with = f"{some.start}:{some.stop} of {data.path}"
-    notes = notes_on(model, made, choices)
+    doubt = about_range(model.input, data.images.part(some))
+    notes = [*notes_on(model, made, choices), *([doubt] if doubt else ())]
     return {"calibrated with": calibrated_with, "notes": notes, "units": rows}
 
 

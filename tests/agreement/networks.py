@@ -488,6 +488,8 @@ class Mixed:
         if kind == "stochastic":
             found |= {"probability": self.one("sigmoid", "hardtanh")}
             found |= {"output": self.one("unipolar", "bipolar"), "sampled": self.chance(0.7)}
+            if not found["sampled"]:
+                found["compare"] = self.one("gt", "ge")
         if kind in ("analog", "stochastic"):
             return found
         if kind == "cuba":
@@ -520,6 +522,7 @@ class Mixed:
             found["reset"] = "zero"
             found |= {"v_reset": 1.0 if whole else 0.1} if self.chance(0.4) else {}
         found |= {"compare": "gt"} if self.chance(0.3) else {}
+        found |= {"stop": self.number(4, 9)} if kind == "iaf" and self.chance(0.2) else {}
         found |= (
             {"v_min": self.one(-8, 0) if whole else self.one(-1.0, 0.0)} if self.chance(0.2) else {}
         )

@@ -91,7 +91,13 @@ def relu(record, shape, x):
     y = np.maximum(x, 0)
     if record.ceiling is not None:
         y = np.minimum(y, record.ceiling)
-        if record.levels:
+        if record.levels and record.halves == "even":
+            step = np.float64(np.float32(record.ceiling / record.levels))
+            half = np.abs(y / step - np.floor(y / step) - 0.5) == 0
+            steps = np.floor(y / step + 0.5)
+            steps = np.where(half & (steps % 2 == 1), steps - 1, steps)
+            y = np.minimum(steps, record.levels) * step
+        elif record.levels:
             steps = np.floor(y / record.ceiling * record.levels + record.rounding)
             y = np.minimum(steps, record.levels) * record.ceiling / record.levels
     return y
@@ -132,9 +138,25 @@ def flatten(record, shape, x):
 
 def pad(record, shape, x):
     top, _, left, _ = record.padding
-    y = np.zeros((len(x), *shape))
+    y = np.full((len(x), *shape), float(record.value))
     for row, column, channel in places(x.shape[1:]):
         y[:, top + row, left + column, channel] = x[:, row, column, channel]
+    return y
+
+
+def crop(record, shape, x):
+    top, _, left, _ = record.margins
+    y = np.full((len(x), *shape), np.nan)
+    for row, column, channel in places(shape):
+        y[:, row, column, channel] = x[:, row + top, column + left, channel]
+    return y
+
+
+def permute(record, shape, x):
+    y = np.full((len(x), *shape), np.nan)
+    for place in places(x.shape[1:]):
+        there = [place[axis] for axis in record.order]
+        y[:, *there] = x[:, *place]
     return y
 
 
@@ -160,6 +182,8 @@ def stochastic(record, shape, x):
     if record.sampled:
         raise ValueError("random numbers depend on more than the values")
     likely = [float(z) > 0 for z in np.ravel(x)]  # by either probability, which is a half at 0
+    if record.compare == "ge":
+        likely = [float(z) >= 0 for z in np.ravel(x)]
     low = -1 if record.output == "bipolar" else 0
     return np.array([1 if fires else low for fires in likely], float).reshape(len(x), *shape)
 
@@ -174,6 +198,8 @@ RULES = {
     "concatenate": concatenate,
     "flatten": flatten,
     "pad": pad,
+    "crop": crop,
+    "permute": permute,
     "identity": identity,
     "softmax": softmax,
     "stochastic": stochastic,

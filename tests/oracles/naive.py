@@ -115,7 +115,7 @@ class Neurons:
             setattr(self, name, self.field(fields.get(name, default), fields["shape"]))
         self.compare = fields.get("compare", "ge")
         self.reset = fields.get("reset", "subtract")
-        self.start = fields.get("start", 0)
+        self.start, self.stop = fields.get("start", 0), fields.get("stop")
         self.refractory = fields.get("refractory", 0)
         self.v = list(self.v_init)
         self.rests_until = [-1] * self.count
@@ -164,7 +164,8 @@ class Neurons:
         if t <= self.rests_until[j]:
             return 0
         self.integrate(j, current)
-        return self.send(j, t) if self.fires and t >= self.start else 0
+        early, late = t < self.start, self.stop is not None and t >= self.stop
+        return 0 if early or late or not self.fires else self.send(j, t)
 
     def send(self, j, t):
         """Fire and reset; the value of the event, 0 for none."""
@@ -354,6 +355,8 @@ class Stateless:
             return self.event(z) if z > 0 else 0
         p = probability(float(z), self.fields.get("probability", "sigmoid"))
         fires = self.draw(j, t) < p if self.fields.get("sampled", True) else p > 0.5
+        if self.fields.get("compare") == "ge":
+            fires = z >= 0
         if fires:
             return 1
         return -1 if self.fields.get("output") == "bipolar" else 0

@@ -345,7 +345,8 @@ class Integrator:
     def fire(self, v, j, t, resting):
         """The potential after the reset, and the value of the event, 0 for none."""
         law = self.law
-        if not (law.fires and self.compare(v, j) and t >= law.start and not resting):
+        early, late = t < law.start, law.stop is not None and t >= law.stop
+        if not (law.fires and self.compare(v, j) and not early and not late and not resting):
             return v, 0
         law.rests_until[j] = t + law.refractory
         return self.reset(v, j), 1
@@ -732,6 +733,8 @@ class Sender(Integrator):
         for z in others:
             largest = z if z > largest else largest
         p = self.number(probability(largest.value, self.fields.get("probability", "sigmoid")))
+        if self.fields.get("compare") == "ge":  # one comparison, too
+            p = self.number(1.0 if largest.value >= 0 else 0.0)
         if p > self.number(self.draw(j, t) if self.fields.get("sampled", True) else 0.5):
             return 1
         return -1 if self.fields.get("output") == "bipolar" else 0

@@ -10,6 +10,7 @@ import zipfile
 
 import h5py
 import numpy as np
+from hypothesis import strategies as st
 from oracles import layers as layer_oracle
 
 SHAPE = (7, 6, 3)  # of the image; the map before Flatten is 2 x 1 x 5
@@ -321,6 +322,34 @@ def write_2(path, first=False, nested=None, **more):
     return legacy(path, model, NUMBERS, version="2.2.4", backend="tensorflow", **more)
 
 
+def weights_file(path, numbers, **more):
+    """Weights alone, in the root of the file."""
+    with h5py.File(path, "w") as file:
+        for name in ("keras_version", "backend"):
+            if name in more:
+                file.attrs[name] = more.pop(name)
+        write_weights(file, numbers, **more)
+    return path
+
+
+def oldest_file(path):
+    """Keras 0: numbers instead of names, kernels with channels first, deviations."""
+    numbers = stored(NUMBERS, oihw=True)
+    with h5py.File(path, "w") as file:
+        file.attrs["nb_layers"] = len(numbers)
+        for i, weights in enumerate(numbers.values()):
+            group = file.create_group(f"layer_{i}")
+            for j, (name, value) in enumerate(weights.items()):
+                group[f"param_{j}"] = np.sqrt(value) if name == "moving_variance" else value
+    return path
+
+
+def numbered_file(path, **more):
+    with h5py.File(path, "w") as file:
+        numbered(file, NUMBERS, KINDS, **more)
+    return path
+
+
 def results(model, images=IMAGES):
     """What a model makes of images, in float64."""
     return layer_oracle.forward(model, images)[model.output]
@@ -368,3 +397,25 @@ KERNELS = {
 
 CONV = {"filters": 2, "kernel_size": [1, 1], "use_bias": False}
 EYE = {"c": {"kernel": np.eye(2, dtype=np.float32)[None, None]}}
+
+
+def places(value, path=()):
+    """The paths to everything inside a JSON value."""
+    yield path
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in items:
+            yield from places(inner, (*path, key))
+
+
+JUNK = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 40)
+    | st.floats()
+    | st.sampled_from(["", "conv_a", "relu", "Dense", "channels_first", "Sequential", "same"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=5,
+)

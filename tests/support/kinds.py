@@ -33,6 +33,8 @@ NEURONS = {
         {"threshold": 1, "potential_bits": 2, "current_bits": 2, "overflow": "wrap"},
         {"threshold": 2, "potential_bits": 3, "overflow": "saturate", "overflow_at": "each_add"},
         {"threshold": 2, "potential_bits": 3, "overflow": "wrap", "overflow_at": "each_add"},
+        {"threshold": 1, "start": 1, "stop": 3},
+        {"threshold": 1, "stop": 2, "potential_bits": 4, "overflow": "saturate"},
     ],
     "lif": [
         {"threshold": 1, "leak": 0.5},
@@ -54,6 +56,7 @@ NEURONS = {
         {"bias": -1, "output": "bipolar", "pool": (1, 2)},
         {"bias": np.array([0, 1]), "sampled": False, "pool": (2, 2)},
         {"probability": "hardtanh", "sampled": False},
+        {"output": "bipolar", "sampled": False, "compare": "ge"},
     ],
     "burst": [
         {"threshold": 1},

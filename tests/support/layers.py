@@ -85,6 +85,12 @@ def others(random):
         ("relu", [shape], ceiling | {"rounding": float(random.choice([0, 0.5]))}),
         ("stochastic", [shape], {"sampled": False, "output": "bipolar"}),
         ("stochastic", [(3,)], {"sampled": False, "probability": "hardtanh"}),
+        ("stochastic", [shape], {"sampled": False, "output": "bipolar", "compare": "ge"}),
+        ("relu", [shape], {"ceiling": 1.75, "levels": 7, "halves": "even"}),
+        ("pad", [shape], {"padding": pads, "value": -1.0}),
+        ("crop", [tuple(n + 2 for n in shape)], {"margins": (1, 0, 0, 1)}),
+        ("permute", [shape], {"order": (2, 0, 1)}),
+        ("permute", [shape], {"order": (1, 0, 2)}),
     ]
     for kind, shapes, fields in made:
         record = layer(kind, *"xyz"[: len(shapes)], **fields)

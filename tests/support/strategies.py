@@ -90,6 +90,8 @@ def integrator(draw, shape, leaks, whole, plain=False):
         return fields
     fields["threshold"] = spread(draw, [1, 2, 3.0] if whole else [0.25, 13 / 64, 0.5, 1], shape)
     add(draw, fields, "start", draw(st.sampled_from([0, 0, 1, 3])), 0)
+    if kind == "iaf" and chance(draw, 20):
+        fields["stop"] = fields.get("start", 0) + draw(st.sampled_from([1, 2, 4]))
     if kind == "signed":
         maybe(draw, fields, "negative_threshold", [1, 2] if whole else [3 / 64, 0.5], shape)
         return fields
@@ -115,6 +117,8 @@ def stateless(draw, kind, shape):
             ("sampled", [True, False]),
         ):
             add(draw, fields, name, draw(st.sampled_from(choices)), choices[0])
+        if fields.get("sampled") is False:
+            add(draw, fields, "compare", draw(st.sampled_from(["gt", "ge"])), "gt")
     return fields
 
 

@@ -11,13 +11,16 @@ from support.strategies import cases
 CODINGS = ("constant", "poisson", "latency", "events")
 NEURON_FIELDS = ("threshold", "bias", "v_init", "v_min", "v_reset", "compare", "reset", "start")
 WANTED = {
-    *(("iaf", field) for field in (*NEURON_FIELDS, "refractory")),
+    *(("iaf", field) for field in (*NEURON_FIELDS, "refractory", "stop")),
     *(("lif", field) for field in (*NEURON_FIELDS, "refractory", "leak")),
     *(("signed", field) for field in ("threshold", "negative_threshold", "bias", "v_init")),
     *(("readout", field) for field in ("bias", "v_init", "leak")),
     *(("input", field) for field in ("scale", "mean", "std")),
     *(("analog", field) for field in ("bias", "pool")),
-    *(("stochastic", field) for field in ("bias", "pool", "probability", "output", "sampled")),
+    *(
+        ("stochastic", field)
+        for field in ("bias", "pool", "probability", "output", "sampled", "compare")
+    ),
     *(("dense", field) for field in ("weight", "prepool", "scale", "delay")),
     *(("conv", field) for field in ("weight", "stride", "padding", "dilation", "groups")),
     *(("conv", field) for field in ("prepool", "scale", "delay")),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evsim.artificial.layers import Key, Layer, Shape
+from evsim.base.errors import mismatch
 from evsim.base.exponential import probability
 from evsim.base.fields import choice, flag
 from evsim.base.kernel import kernel
@@ -17,17 +18,26 @@ class Stochastic(Layer):
     """y = 1 with probability p(x), else 0 (unipolar) or -1 (bipolar).
 
     sigmoid: p = 1 / (1 + exp(-x)); hardtanh: p = (clip(x, -1, 1) + 1) / 2; both in float64. Not
-    `sampled`: 1 where p > 1/2. Source: the code of Roy, Chakraborty and Roy (2019).
+    `sampled`: 1 where p > 1/2, or with `compare` "ge" where x >= 0, the sign of binary networks.
+    Source: the code of Roy, Chakraborty and Roy (2019).
     """
 
     probability: str = choice("sigmoid", "hardtanh")
     output: str = choice("unipolar", "bipolar")
     sampled: bool = flag(True)
+    compare: str = choice("gt", "ge")
+
+    def check(self) -> None:
+        if self.sampled and self.compare == "ge":
+            raise mismatch("'ge'", "'gt' where it draws", "compare")
 
     def shape(self, shape: Shape) -> Shape:
         return shape
 
     def forward(self, x: np.ndarray, key: Key | None = None) -> np.ndarray:
+        if self.compare == "ge":
+            y = (x >= 0).astype(np.float32)
+            return y if self.output == "unipolar" else 2 * y - 1
         p = probability(x, self.probability)
         if self.sampled:
             u = np.empty((len(x), p[0].size))

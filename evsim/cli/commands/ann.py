@@ -8,6 +8,7 @@ from evsim.base.screen import say, tell, tell_json
 from evsim.cli import files
 from evsim.cli import model_options as model_options
 from evsim.cli import options as options
+from evsim.cli import translate as translate
 from evsim.studies.chance import is_near_chance
 
 EXAMPLES = (
@@ -53,6 +54,7 @@ def ann(
     from evsim.formats.trainers import Options
     from evsim.reports.probe import show, words
     from evsim.studies.artificial import decided, verdict
+    from evsim.studies.doubts import about_range
     from evsim.studies.probe import Probe
 
     silent = quiet or as_json
@@ -65,7 +67,10 @@ def ann(
             predictions, labels = probed.predictions, probed.labels
         else:
             predictions, labels = decided(reading.content, opened, samples, silent, **how)
+        doubt = about_range(reading.content.input, opened.images)
     model_options.tell(reading, silent)
+    if doubt and not silent:
+        say(translate.in_options(doubt))
     found = verdict(predictions, labels) | ({"probe": probed.as_dict()} if probe else {})
     correct, count = found["correct"], found["samples"]
     outputs = int(np.prod(reading.content.shapes[reading.content.output]))

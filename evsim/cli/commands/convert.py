@@ -88,8 +88,8 @@ def _converted(given: dict) -> dict:
         spiking |= {name: given[name] for name in ("calibrate", "samples", "diagnose", "resume")}
         studies.refuse(reading.format, [n for n, v in spiking.items() if studies.is_asked(v)])
         return _write(network, read, overwrite) | {"notes": reading.notes}
-    if scheme == "stochastic":
-        made = studies.in_passes(read, str(given["model"]), choices)
+    if studies.unmeasured(scheme):
+        made = studies.without_images(read, str(given["model"]), scheme, choices)
         notes = studies.notes_on(read, made, choices)
         return _write(network, made.network, overwrite) | {"notes": notes}
     if given["calibrate"] is None:

@@ -99,7 +99,29 @@ def one_of(*words: str):
     return check
 
 
-WEIGHTS = one_of("real", "sign", "binary")
+def ceiling(value):
+    """A number of at least 0, or the name of an activation whose scale the file has."""
+    if isinstance(value, str) and value:
+        return value
+    try:
+        return number(value)
+    except EvsimError:
+        expected = "a number of at least 0, or the name of an activation in the file"
+        raise mismatch(shown(value), expected) from None
+
+
+def bits(value) -> int:
+    """A field's value that is the width of integers."""
+    if type(value) is not int or not 2 <= value <= 16:
+        raise mismatch(shown(value), "a whole number from 2 to 16")
+    return value
+
+
+WEIGHTS = {
+    "weights": one_of("real", "sign", "binary", "integer"),
+    "bits": bits,
+    "scale": one_of("tensor", "channel"),
+}
 FIELDS = {  # of each kind of layer, beside the common ones
     "conv": {
         "channels": whole,
@@ -108,9 +130,9 @@ FIELDS = {  # of each kind of layer, beside the common ones
         "padding": padding,
         "dilation": pair,
         "groups": whole,
-        "weights": WEIGHTS,
+        **WEIGHTS,
     },
-    "dense": {"channels": whole, "weights": WEIGHTS},
+    "dense": {"channels": whole, **WEIGHTS},
     "normalize": {"epsilon": number},
     "pool": {
         "operation": one_of("average", "max"),
@@ -122,11 +144,17 @@ FIELDS = {  # of each kind of layer, beside the common ones
     },
     "pad": {"padding": margins},
     "identity": {"stride": pair, "widen": whole},
-    "relu": {"ceiling": number, "levels": whole, "rounding": number},
+    "relu": {
+        "ceiling": ceiling,
+        "levels": whole,
+        "rounding": number,
+        "halves": one_of("up", "even"),
+    },
     "stochastic": {
         "probability": one_of("sigmoid", "hardtanh"),
         "output": one_of("unipolar", "bipolar"),
         "sampled": flag,
+        "compare": one_of("gt", "ge"),
     },
     "flatten": {"order": one_of("hwc", "chw")},
     "add": {},

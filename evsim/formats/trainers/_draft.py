@@ -52,7 +52,7 @@ def drafted(bundles: list[Bundle], source: Source) -> tuple[str, list[str]]:
     notes = [f"{len(lines)} layers, of {guesses} something is guessed: look for '# guessed'"]
     try:
         own = Definition.of(content, source.path)
-        apply(bundles, Options(), source, TRAINER, own).result()
+        apply(bundles, Options(), source, TRAINER, own=own).result()
         notes.append("the weights fit the draft; compare the accuracy with evsim ann")
     except EvsimError as error:
         notes.append(f"the weights do not fit the draft yet: {error}")
@@ -107,7 +107,7 @@ def _fitting(bundles: list[Bundle], source: Source) -> list[str]:
     names = []
     for name, definition in _known().items():
         try:
-            apply(bundles, Options(), source, TRAINER, definition).result()
+            apply(bundles, Options(), source, TRAINER, own=definition).result()
             names.append(name)
         except EvsimError:
             continue

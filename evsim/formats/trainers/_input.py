@@ -52,7 +52,7 @@ def _reversed(name: str, layer: Layer, shapes: dict, reverse: list):
     `reverse`: for each source, which channel of the network's lies at each place; None: no change.
     """
     place = reverse[0]
-    if layer.kind in ("pad", "pool", "softmax"):
+    if layer.kind in ("pad", "crop", "pool", "softmax"):
         return layer, place
     if layer.kind == "relu":
         return _per_channel(layer, place, "ceiling", "rounding"), place

@@ -10,8 +10,10 @@ from evsim.base.errors import shown
 from evsim.formats.trainers._keras_build import Building
 from evsim.formats.trainers._keras_config import Node
 from evsim.formats.trainers._keras_fields import Fields, Unsupported
+from evsim.formats.trainers._keras_levels import quantised
+from evsim.formats.trainers._keras_quantizers import quantizer_of
 
-RELU = "relu, relu6 and a clipped ReLU work"
+RELU = "relu, relu6, a clipped ReLU and quantized_relu work"
 KNOWN = ("linear", "relu", "relu6", "softmax")
 MONOTONIC = ("sigmoid", "log_softmax")  # as the last layer they leave the largest the largest
 
@@ -20,6 +22,7 @@ def objection(node: Node, last: bool) -> str | None:
     """Why the activation of a layer cannot be read; None if it may be."""
     value = node.fields.get("activation")
     fits = value is None or _layer(value) is not None or _name(value) in KNOWN
+    fits = fits or quantizer_of(value, node.fields.at("activation")) is not None
     if fits or (last and _name(value) in MONOTONIC):
         return None
     return f"activation {shown(_name(value))} is not supported; {RELU}"
@@ -45,6 +48,8 @@ def activation(build: Building, node: Node, source: str, value) -> str:
     name = _name(value)
     if (settings := _layer(value)) is not None:
         return clipped(build, node, source, Fields(settings, node.fields.place))
+    if (quantizer := quantizer_of(value, node.fields.at("activation"))) is not None:
+        return quantised(build, node, source, quantizer, "relu")
     if name == "relu":
         return build.put(node, Relu(sources=source), "relu")
     if name == "relu6":

@@ -10,11 +10,13 @@ from evsim.artificial.layers import Layer, Shape
 from evsim.artificial.layers.flatten import Flatten
 from evsim.artificial.layers.normalize import Normalize
 from evsim.artificial.model import INPUT
-from evsim.base.errors import EvsimError, mismatch
+from evsim.base.errors import EvsimError, mismatch, shown
 from evsim.formats.trainers._keras_config import Node
 from evsim.formats.trainers._keras_fields import Unsupported
+from evsim.formats.trainers._keras_quantizers import KERNELS, of_weights, quantizer_of
 from evsim.formats.trainers._keras_weights import Legacy, Numbered
 
+BESIDE = ("depthwise", "input", "padding")  # parts of a layer in front of what has its name
 COUNT = "count"  # of the samples a Normalization has seen: a whole number that nothing depends on
 
 
@@ -44,7 +46,7 @@ class Building:
     def put(self, node: Node, layer: Layer, suffix: str = "") -> str:
         """Add a layer under the name of its node, with a suffix if that is taken."""
         name = node.name
-        if name in self.layers or suffix == "depthwise":
+        if name in self.layers or suffix in BESIDE:
             name = f"{node.name}.{suffix}"
         while name in self.layers:
             name += "_"
@@ -72,8 +74,20 @@ class Building:
                 near = self.candidates(expected[name])
                 raise mismatch(f"shape {stored.shape}", what + near, stored.place)
             if name != COUNT:
-                values[name] = stored.read()
+                values[name] = self._quantised(node, name, stored.read())
         return [values.get(name) for name in expected]
+
+    def _quantised(self, node: Node, name: str, value: np.ndarray) -> np.ndarray:
+        """An array of a layer as the quantiser that its settings name makes it."""
+        depthwise = name == "kernel" and "Depthwise" in node.kind
+        setting = f"{'depthwise' if depthwise else name.removesuffix('_kernel')}_quantizer"
+        if (given := node.fields.get(setting)) is None:
+            return value
+        quantizer = quantizer_of(given, node.fields.at(setting))
+        if quantizer is None:
+            what = given.get("class_name") if isinstance(given, dict) else given
+            raise Unsupported(f"weights quantised by {shown(what)}: {KERNELS}")
+        return of_weights(quantizer, value, "kernel" in name)
 
     def candidates(self, shape: Shape) -> str:
         """The arrays of the file that have a shape, for an error about one that has not."""

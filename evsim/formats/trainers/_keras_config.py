@@ -192,7 +192,7 @@ class _Entry:
     def __init__(self, entry, place: str):
         if not isinstance(entry, dict) or not isinstance(entry.get("class_name"), str):
             raise mismatch(shown(entry), "a layer with a class_name", place)
-        self.place, self.kind = place, entry["class_name"]
+        self.place, self.kind = place, entry["class_name"].rpartition(">")[2]  # Larq>QuantDense
         self.config = entry.get("config", {})
         fields = {} if not isinstance(self.config, dict) else self.config
         if not isinstance(self.config, dict) and self.kind not in MODELS:

@@ -42,11 +42,11 @@ class Fields:
         return value
 
     def flag(self, *names: str, default: bool) -> bool:
-        """A setting that is true or false."""
+        """A setting that is true or false; some files have 1 or 0 for it."""
         value = self.get(*names, default=default)
-        if not isinstance(value, bool):
+        if not isinstance(value, bool) and value not in (0, 1):
             raise self.wrong(names, "true or false")
-        return value
+        return bool(value)
 
     def whole(self, *names: str, default: int | None = None, least: int = 1) -> int:
         """A setting that is a whole number of at least `least`."""

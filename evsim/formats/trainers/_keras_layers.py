@@ -8,9 +8,14 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import numpy as np
+
 from evsim.artificial.layers.add import Add
 from evsim.artificial.layers.concatenate import Concatenate
+from evsim.artificial.layers.crop import Crop
+from evsim.artificial.layers.normalize import Normalize
 from evsim.artificial.layers.pad import Pad
+from evsim.artificial.layers.permute import Permute
 from evsim.artificial.layers.pool import Pool
 from evsim.artificial.layers.softmax import Softmax
 from evsim.artificial.model import INPUT
@@ -25,6 +30,7 @@ from evsim.formats.trainers._keras_weighted import (
     dense,
     depthwise,
     normalization,
+    of_larq,
     rescaling,
     separable,
 )
@@ -81,6 +87,38 @@ def zero_padding(build: Building, node: Node) -> str:
     return build.put(node, Pad(sources=build.results[node.sources[0]], padding=tuple(value)))
 
 
+def cropping(build: Building, node: Node) -> str:
+    """Add the cut that Cropping2D makes, its setting in any of three ways."""
+    build.map(node)
+    value = node.fields.get("cropping", default=[0, 0])
+    value = [value, value] if isinstance(value, int) else value
+    if isinstance(value, list) and len(value) == 2:
+        pairs = [v if isinstance(v, list) else [v, v] for v in value]
+        value = [*pairs[0], *pairs[1]]
+    fits = isinstance(value, list) and len(value) == 4
+    if not fits or not all(type(v) is int and 0 <= v < 10_000 for v in value):
+        raise node.fields.wrong(("cropping",), "rows and columns to cut off")
+    layer = Crop(sources=build.results[node.sources[0]], margins=tuple(value))
+    return build.put(node, layer)
+
+
+def permute(build: Building, node: Node) -> str:
+    """Add the change of axes that Permute makes; Keras's axes count from 1, without the batch."""
+    source, dims = build.results[node.sources[0]], node.fields.get("dims")
+    matrix = source in build.matrices
+    rank = 2 if matrix else len(build.shapes[source])
+    if not isinstance(dims, list) or sorted(map(str, dims)) != [str(d + 1) for d in range(rank)]:
+        raise node.fields.wrong(("dims",), f"the axes 1 to {rank}, each once")
+    order = [dim - 1 for dim in dims]
+    if order == sorted(order):
+        return source
+    if matrix:
+        order = [*order, 2]
+    elif build.first:  # Keras has channels, rows, columns there
+        order = [(order[axis] + 2) % 3 for axis in (1, 2, 0)]
+    return build.put(node, Permute(sources=source, order=tuple(order)))
+
+
 def flatten(build: Building, node: Node) -> str:
     """Add the vector that Flatten makes.
 
@@ -133,6 +171,13 @@ def add(build: Building, node: Node) -> str:
     return build.put(node, Add(sources=sources))
 
 
+def average(build: Building, node: Node) -> str:
+    """Add the sum of n layers, and its n-th part, that Average is."""
+    total = add(build, node)
+    share = np.float64(1 / len(node.sources))
+    return build.put(node, Normalize(sources=total, gamma=share), "average")
+
+
 def several(build: Building, node: Node) -> tuple[str, ...]:
     """The names of the results that a join takes, two at least."""
     if len(node.sources) < 2:
@@ -151,13 +196,15 @@ def concatenate(build: Building, node: Node) -> str:
 
 
 def merge(build: Building, node: Node) -> str:
-    """Add what Merge of Keras 1 is: a sum or joined channels, by its mode."""
+    """Add what Merge of Keras 1 is: a sum, an average or joined channels, by its mode."""
     mode = node.fields.get("mode", default="sum")
     if mode == "sum":
         return add(build, node)
+    if mode == "ave":
+        return average(build, node)
     if mode == "concat":
         return concatenate(build, node)
-    raise Unsupported(f"Merge by {shown(mode)}: sum and concat work")
+    raise Unsupported(f"Merge by {shown(mode)}: sum, ave and concat work")
 
 
 def activation_layer(build: Building, node: Node) -> str:
@@ -199,6 +246,8 @@ LAYERS = {
     **dict.fromkeys(("GlobalMaxPooling2D", "GlobalMaxPool2D"), global_pool),
     **dict.fromkeys(("GlobalAveragePooling2D", "GlobalAvgPool2D"), global_pool),
     "ZeroPadding2D": zero_padding,
+    "Cropping2D": cropping,
+    "Permute": permute,
     "Flatten": flatten,
     "Reshape": reshape,
     **dict.fromkeys(
@@ -208,9 +257,18 @@ LAYERS = {
     "Normalization": normalization,
     "Add": add,
     "Concatenate": concatenate,
+    "Average": average,
     "Merge": merge,
     "Activation": activation_layer,
     **dict.fromkeys(("ReLU", "LeakyReLU"), relu),
     "Softmax": softmax,
+    "QDense": dense,
+    "QConv2D": conv,
+    "QDepthwiseConv2D": depthwise,
+    "QActivation": activation_layer,
+    "QuantDense": of_larq(dense),
+    "QuantConv2D": of_larq(conv),
+    "QuantDepthwiseConv2D": of_larq(depthwise),
+    "QuantSeparableConv2D": of_larq(separable),
     **dict.fromkeys(TRAINING_ONLY, nothing),
 }

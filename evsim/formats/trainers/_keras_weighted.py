@@ -5,15 +5,21 @@ Each function adds what a layer is to the model and returns the name of its resu
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from evsim.artificial.layers.conv import Conv
 from evsim.artificial.layers.dense import Dense
 from evsim.artificial.layers.normalize import Normalize
+from evsim.artificial.layers.pad import Pad
+from evsim.base.errors import shown
 from evsim.formats.trainers._keras_activation import activation
 from evsim.formats.trainers._keras_build import Building, same_padding
 from evsim.formats.trainers._keras_config import Node
-from evsim.formats.trainers._keras_fields import Unsupported
+from evsim.formats.trainers._keras_fields import Fields, Unsupported
+from evsim.formats.trainers._keras_levels import WORKS, quantised
+from evsim.formats.trainers._keras_quantizers import quantizer_of
 
 
 def dense(build: Building, node: Node) -> str:
@@ -55,6 +61,31 @@ def _geometry(build: Building, node: Node, kernel: tuple[int, int]) -> dict:
     else:
         raise Unsupported(f"padding {mode!r}: 'same' and 'valid' work")
     return {"stride": stride, "dilation": dilation, "padding": padding}
+
+
+def of_larq(add):
+    """What adds a layer of Larq: that of Keras on what is quantised, and padded by a value."""
+
+    def made(build: Building, node: Node) -> str:
+        (source,), fields = node.sources, node.fields
+        if (given := fields.get("input_quantizer")) is not None:
+            quantizer = quantizer_of(given, fields.at("input_quantizer"))
+            if quantizer is None:
+                raise Unsupported(f"what it takes quantised by {shown(given)}: {WORKS}")
+            taken = quantised(build, node, build.results[source], quantizer, "input")
+            source = f"{node.name}.input"
+            build.results[source] = taken
+        node = dataclasses.replace(node, sources=(source,))
+        around = fields.number("pad_values", default=0.0)
+        if around and fields.text("padding", default="valid") == "same":
+            padding = _geometry(build, node, _kernel_size(node))["padding"]
+            layer = Pad(sources=build.results[source], padding=padding, value=around)
+            build.results[f"{node.name}.padding"] = build.put(node, layer, "padding")
+            inside = Fields(fields.values | {"padding": "valid"}, fields.place)
+            node = dataclasses.replace(node, sources=(f"{node.name}.padding",), fields=inside)
+        return add(build, node)
+
+    return made
 
 
 def _kernel_size(node: Node) -> tuple[int, int]:

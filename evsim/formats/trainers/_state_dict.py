@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from evsim.base.errors import EvsimError, mismatch
@@ -15,6 +17,7 @@ WRAPPERS = (*CONTAINERS, "module.", "_orig_mod.", "model.", "net.")
 ROLES = {"weight", "bias", "running_mean", "running_var"}
 IGNORED = {"num_batches_tracked"}
 OPTIMIZER = ("optimizer.", "optim.", "lr_scheduler.", "scheduler.", "epoch")
+SCALE = re.compile(r"(.+)\.act_quant\..*\bscaling_impl\.value")  # of Brevitas, per activation
 STATE = {"mem", "syn", "spk", "v", "beta", "alpha", "threshold", "v_threshold", "reset_mechanism"}
 
 
@@ -29,6 +32,7 @@ def read(
     `own`: the topology that the file itself holds.
     """
     notes, unsupported = [], []
+    arrays, scales = _scales(arrays)
     bundles = []
     for layer, arrays_of_layer in _layers(arrays, notes).items():
         bundle = _bundle(layer, arrays_of_layer)
@@ -39,7 +43,7 @@ def read(
     if not bundles and not unsupported:
         raise mismatch("no weights", "keys such as conv1.weight")
     try:
-        reading = topology.apply(bundles, options, source, "pytorch", own)
+        reading = topology.apply(bundles, options, source, "pytorch", scales, own)
     except EvsimError:
         if not unsupported:
             raise
@@ -47,6 +51,22 @@ def read(
     reading.unsupported = unsupported + reading.unsupported
     reading.notes = notes + reading.notes
     return reading
+
+
+def _scales(arrays: dict[str, np.ndarray]) -> tuple[dict, dict[str, np.ndarray]]:
+    """The arrays without Brevitas's scales of activations, and those by the activation's name."""
+    others, scales = {}, {}
+    for name, array in arrays.items():
+        if (scale := SCALE.fullmatch(name)) is None:
+            others[name] = array
+        elif array.dtype.kind != "f" or not np.isfinite(array).all() or not (array > 0).all():
+            raise mismatch(f"{array.ravel()[:3]}", "scales above 0", name)
+        else:
+            scales[scale[1]] = np.float32(
+                array.reshape(-1) if array.size > 1 else array.reshape(())
+            )
+    prefix = _wrapper(list(others))
+    return others, {name.removeprefix(prefix): value for name, value in scales.items()}
 
 
 def _layers(arrays: dict[str, np.ndarray], notes: list[str]) -> dict[str, dict[str, np.ndarray]]:

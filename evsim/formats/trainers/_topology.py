@@ -14,10 +14,12 @@ from evsim.base.errors import EvsimError, Parameter, mismatch, nearest
 from evsim.base.shipped import shipped
 from evsim.formats.trainers._definition import WEIGHTED, Definition, Entry
 from evsim.formats.trainers._input import input_of, reversed_channels
-from evsim.formats.trainers._topology_layers import layer_of
+from evsim.formats.trainers._keras_json import described, is_json
+from evsim.formats.trainers._topology_layers import Scales, layer_of
 from evsim.formats.trainers._trainer import Bundle, Options, Reading, Source
 
 MISSING = "weights without a topology: name it with `topology` (a name, or a TOML file)"
+TRAINERS = {"keras": "Keras 0.x", "pytorch": "PyTorch"}  # as they are called in errors
 
 
 def apply(
@@ -25,14 +27,15 @@ def apply(
     options: Options,
     source: Source,
     trainer: str,
+    scales: Scales | None = None,
     own: Definition | None = None,
 ) -> Reading:
     """The model of the topology that the options name, with these weights.
 
-    `own`: the topology that the file itself holds, which an option contradicts.
-
-    Layers and bundles are paired by name, else by their order within each kind (convolutions,
-    dense layers, batch norms); the notes say which. Raises EvsimError where they do not fit.
+    `scales`: the largest values of quantised activations that the file has, by name. `own`: the
+    topology that the file itself holds, which an option contradicts. Layers and bundles are paired
+    by name, else by their order within each kind (convolutions, dense layers, batch norms); the
+    notes say which. Raises EvsimError where they do not fit.
     """
     if own is not None:
         options.refuse("topology", "the file holds its own topology")
@@ -43,13 +46,15 @@ def apply(
             for bundle, shape in zip(bundles, shapes, strict=True)
         ]
         return Reading(layers=rows, unsupported=[("layers", MISSING)], bundles=bundles)
-    named = options.topology is not None
-    definition = Definition.read(find(options.topology)) if named else own
+    definition, scales = own, scales or {}
+    if options.topology is not None:
+        definition = _named(options.topology, trainer)
     failed = None
     for pairing in pairings(definition, bundles):
         try:
             _check_all_are_used(pairing, bundles)
-            model = _model(definition, pairing, options, trainer)
+            _check_scales_are_used(pairing, scales)
+            model = _model(definition, pairing, options, trainer, scales)
         except EvsimError as error:
             failed = failed or EvsimError(f"{error.problem} ({pairing.said})", error.place)
             continue
@@ -67,15 +72,34 @@ def apply(
     raise failed
 
 
+def _named(name: str, trainer: str) -> Definition:
+    """The definition that an option names; EvsimError for JSON, which describes layers of Keras."""
+    path = find(name)
+    if is_json(str(path)):
+        found = f"JSON with weights of {TRAINERS[trainer]}"
+        expected = "a TOML definition (JSON describes layers of Keras)"
+        raise mismatch(found, expected, Parameter("topology"))
+    return Definition.read(path)
+
+
 def find(name: str) -> Path:
-    """The path of a topology's TOML file: by the name of one that comes with evsim, or a path."""
+    """The path of a topology: by the name of one that comes with evsim, or of a file.
+
+    TOML, or JSON as Keras writes it.
+    """
     known = {path.stem: path for path in shipped("networks").glob("*.toml")}
     if name in known:
         return known[name]
-    if name.endswith(".toml") or "/" in name:
+    if name.endswith(".toml") or is_json(name) or "/" in name:
         return Path(name)
-    expected = f"a TOML file or one of {', '.join(sorted(known))}{nearest(name, known)}"
+    names = f"{', '.join(sorted(known))}{nearest(name, known)}"
+    expected = f"a TOML file (of Keras also JSON) or one of {names}"
     raise mismatch(repr(name), expected, Parameter("topology"))
+
+
+def checked(path: Path):
+    """What the file of a topology holds; EvsimError where it holds none."""
+    return described(path) if is_json(str(path)) else Definition.read(path)
 
 
 def kind_of(bundle: Bundle) -> str:
@@ -177,7 +201,9 @@ def _present(entries: list[Entry], pairs: dict[str, Bundle]) -> list[Entry]:
     return present
 
 
-def _model(definition: Definition, pairing: Pairing, options: Options, trainer: str) -> Model:
+def _model(
+    definition: Definition, pairing: Pairing, options: Options, trainer: str, scales: Scales
+) -> Model:
     shape = definition.input or _input_shape(pairing)
     layers, shapes, first = {}, {INPUT: shape}, {}
     blocks = _blocks(pairing.entries)
@@ -193,7 +219,7 @@ def _model(definition: Definition, pairing: Pairing, options: Options, trainer: 
             if entry.weights in first:
                 layer = replace(first[entry.weights], sources=entry.sources)
             else:
-                layer = first[entry.weights] = layer_of(entry, bundle, sources, trainer)
+                layer = first[entry.weights] = layer_of(entry, bundle, sources, trainer, scales)
             shapes[entry.name] = layer.shape(*sources)
         except EvsimError as error:
             raise _with_candidates(error, entry, sources, pairing) from None
@@ -234,6 +260,14 @@ def _check_all_are_used(pairing: Pairing, bundles: list[Bundle]) -> None:
         more = " and more" if len(unused) > 3 else ""
         expected = f"{len(pairing.bundles)} layers with weights, as the topology has"
         raise mismatch(f"{len(unused)} left over: {shapes}{more}", expected, "layers")
+
+
+def _check_scales_are_used(pairing: Pairing, scales: Scales) -> None:
+    used = {entry.fields.get("ceiling") for entry in pairing.entries}
+    left = [name for name in scales if name not in used]
+    if left:
+        expected = f'a relu with ceiling = "{left[0]}" and its levels'
+        raise mismatch(f"the scale of a quantised activation {left[0]!r}", expected, "layers")
 
 
 def _input_shape(pairing: Pairing) -> Shape:

@@ -12,6 +12,7 @@ from evsim.formats.trainers import _keras_zip as archive
 from evsim.formats.trainers import _topology as topology
 from evsim.formats.trainers._keras_bundles import bundles
 from evsim.formats.trainers._keras_config import Graph, graph, parsed
+from evsim.formats.trainers._keras_json import described, is_json
 from evsim.formats.trainers._keras_model import THEANO, reading
 from evsim.formats.trainers._keras_weights import CONTAINERS, Legacy, Numbered, Oldest, Tree
 from evsim.formats.trainers._trainer import Bundle, Options, Reading, Source
@@ -90,12 +91,12 @@ def read(source: Source, options: Options) -> Reading:
         return _of_model(layers, legacy, backend, options, source)
     tree = Tree(file)
     if "nb_layers" in file.attrs:
-        return _of_weights(Oldest(tree).all(), True, backend, options, source)
+        return _of_weights(Oldest(tree), True, backend, options, source)
     if (names := tree.texts("", "layer_names")) is not None:
         old = bool(names) and _version(file) == "1"
-        return _of_weights(Legacy(tree).all(), old, backend, options, source)
+        return _of_weights(Legacy(tree), old, backend, options, source)
     options.refuse("flip_kernels", "Theano wrote no such files")
-    return _of_weights(Numbered(tree).all(), False, "tensorflow", options, source)
+    return _of_weights(Numbered(tree), False, "tensorflow", options, source)
 
 
 def _read_archive(source: Source, options: Options) -> Reading:
@@ -117,7 +118,7 @@ def _of_model(layers: Graph, arrays, backend, options: Options, source: Source) 
     """The model of a file that holds its topology; with force, another topology's."""
     options.refuse("topology", OWN_TOPOLOGY)
     if options.topology is not None:
-        return _of_weights(arrays.all(), False, backend, options, source)
+        return _of_weights(arrays, False, backend, options, source)
     made = reading(layers, arrays, backend, options)
     if not made.unsupported:
         _nothing_left(layers, arrays)
@@ -141,21 +142,27 @@ def _own(arrays, node) -> list:
         return []  # a layer without weights
 
 
-def _of_weights(layers, old: bool, backend, options: Options, source: Source) -> Reading:
+def _of_weights(arrays, old: bool, backend, options: Options, source: Source) -> Reading:
     """The model of weights and the topology asked for; without one, what there is."""
-    reading = Reading()
+    if is_json(options.topology) and not isinstance(arrays, Oldest):
+        layers, said = described(options.topology)
+        made = reading(layers, arrays, backend or said, options)
+        if not made.unsupported:
+            _nothing_left(layers, arrays)
+        return made
+    read = Reading()
     theano = backend == "theano" or options.flip_kernels
-    made, first = bundles(layers, old, theano, reading)
+    made, first = bundles(arrays.all(), old, theano, read)
     kernels = any(b.arrays["weight"].ndim == 4 for b in made if "weight" in b.arrays)
     if backend is None and kernels and not options.flip_kernels:
-        reading.notes.append(THEANO)
+        read.notes.append(THEANO)
     if options.topology is None:
-        reading.unsupported.append(("layers", topology.MISSING))
-        reading.layers = [row for bundle in made for row in _rows(bundle)]
-        return reading
+        read.unsupported.append(("layers", topology.MISSING))
+        read.layers = [row for bundle in made for row in _rows(bundle)]
+        return read
     applied = topology.apply(made, options, source, "keras")
-    applied.notes = reading.notes + applied.notes
-    applied.unsupported = reading.unsupported + applied.unsupported
+    applied.notes = read.notes + applied.notes
+    applied.unsupported = read.unsupported + applied.unsupported
     if first and isinstance(applied.content, Model):
         applied.content = _channels_first(applied.content)
         applied.notes.append("channels first, as the kernels have them: so is Flatten's order")

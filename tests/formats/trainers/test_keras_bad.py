@@ -14,10 +14,12 @@ from support.effort import examples
 from support.keras_files import (
     CONV,
     EYE,
+    JUNK,
     KERNELS,
     NUMBERS,
     branches,
     normal,
+    places,
     small,
     write_2,
 )
@@ -36,6 +38,7 @@ from evsim.formats.trainers import keras
         (k.layer("PReLU", "bad"), "ReLU works"),
         (k.layer("LeakyReLU", "bad", alpha=0.1), "negative slope"),
         (k.layer("ReLU", "bad", threshold=0.5), "threshold"),
+        (k.layer("Multiply", "bad"), "Add, Average and Concatenate work"),
         (k.layer("Activation", "bad", activation="tanh"), "'tanh' .* relu"),
         (k.layer("Conv2D", "bad", activation="sigmoid", **CONV), "'sigmoid' .* relu"),
         (k.layer("Reshape", "bad", target_shape=[2, 8, 2]), "Reshape"),
@@ -84,6 +87,23 @@ def test_shapes_of_the_whole_model_that_cannot_be_read(tmp_path):
         path = k.legacy(tmp_path / "f", model, {**KERNELS, "join": {}})
         with pytest.raises(EvsimError, match=words):
             trainers.read(path).result()
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        (k.layer("Cropping2D", "bad", cropping=[[2, 2], [0, 0]]), "margins: found 0 x 4 positions"),
+        (
+            k.layer("Cropping2D", "bad", cropping=-1),
+            "cropping: found -1, expected rows and columns",
+        ),
+        (k.layer("Permute", "bad", dims=[1, 1, 2]), "dims: found .*, expected the axes 1 to 3"),
+        (k.layer("Permute", "bad", dims=[2, 1]), "dims: found .*, expected the axes 1 to 3"),
+    ],
+)
+def test_settings_that_do_not_fit(tmp_path, entry, words):
+    with pytest.raises(EvsimError, match=words):
+        trainers.read(small([k.layer("Conv2D", "c", **CONV), entry], EYE, tmp_path / "f")).result()
 
 
 def damaged(change):
@@ -211,28 +231,6 @@ def test_models_that_keras_1_merged_are_not_taken_for_one(tmp_path):
     path = small([merge, k.layer("Conv2D", "c", **CONV)], EYE, tmp_path / "f")
     with pytest.raises(EvsimError, match="layers/m"):
         trainers.read(path).result()
-
-
-def places(value, path=()):
-    """The paths to everything inside a JSON value."""
-    yield path
-    if isinstance(value, dict | list):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, inner in items:
-            yield from places(inner, (*path, key))
-
-
-JUNK = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-3, 40)
-    | st.floats()
-    | st.sampled_from(["", "conv_a", "relu", "Dense", "channels_first", "Sequential", "same"]),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
-    ),
-    max_leaves=5,
-)
 
 
 @examples(100)

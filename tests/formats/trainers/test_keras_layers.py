@@ -3,9 +3,21 @@
 import numpy as np
 import pytest
 from support import keras_files as k
-from support.keras_files import IMAGES, KERNELS, NUMBERS, branches, normal, results, small
+from support.keras_files import (
+    CONV,
+    EYE,
+    IMAGES,
+    KERNELS,
+    NUMBERS,
+    branches,
+    normal,
+    results,
+    small,
+)
 
+import evsim
 from evsim.base.errors import EvsimError
+from evsim.conversion import convert_to_passes
 from evsim.formats import trainers
 from evsim.formats.trainers import Options
 
@@ -95,6 +107,8 @@ def test_depthwise_separable_and_grouped(tmp_path, backend):
     [
         ("Add", {}, lambda a, b: a + b),
         ("Merge", {"mode": "sum"}, lambda a, b: a + b),
+        ("Average", {}, lambda a, b: (a + b) / 2),
+        ("Merge", {"mode": "ave"}, lambda a, b: (a + b) / 2),
         ("Concatenate", {"axis": -1}, lambda a, b: np.concatenate([a, b], -1)),
         ("Merge", {"mode": "concat", "concat_axis": 3}, lambda a, b: np.concatenate([a, b], -1)),
     ],
@@ -106,6 +120,20 @@ def test_joins(tmp_path, style, kind, settings, join):
     expected = join(a, a @ KERNELS["b"]["kernel"][0, 0])
     model = trainers.read(path).result()
     np.testing.assert_allclose(results(model, np.float32(x)[None])[0], expected, rtol=1e-9)
+    spikes = evsim.run(convert_to_passes(model).network, np.float32(x)[None]).potential
+    np.testing.assert_allclose(spikes.reshape(expected.shape), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_an_average_of_three(tmp_path):
+    model = branches("old", "Average")
+    layers = model["config"]["layers"]
+    layers[3]["inbound_nodes"] = [k.call("old", "a", "b", "a")]
+    path = k.legacy(tmp_path / "f", model, {**KERNELS, "join": {}})
+    x = np.float64(IMAGES[0, :4, :4, :2])
+    a = x @ KERNELS["a"]["kernel"][0, 0]
+    expected = (2 * a + a @ KERNELS["b"]["kernel"][0, 0]) / 3
+    found = results(trainers.read(path).result(), np.float32(x)[None])[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_vectors_from_maps(tmp_path):
@@ -233,3 +261,78 @@ def test_half_precision_of_two_kinds(tmp_path):
     model = trainers.read(path).result()
     bits = NUMBERS["dense_b"]["kernel"].view(np.uint32) & 0xFFFF0000
     assert np.array_equal(model.layers["dense_b"].weight, bits.view(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("cropping", "margins"),
+    [(1, (1, 1, 1, 1)), ([1, 2], (1, 1, 2, 2)), ([[1, 0], [0, 2]], (1, 0, 0, 2))],
+)
+def test_what_is_cut_off(tmp_path, cropping, margins):
+    layers = [k.layer("Cropping2D", "cut", cropping=cropping), k.layer("Conv2D", "c", **CONV)]
+    model = trainers.read(small(layers, EYE, tmp_path / "f", (5, 7, 2))).result()
+    x, (top, bottom, left, right) = normal(2, 5, 7, 2), margins
+    assert np.array_equal(model.forward(x)["c"], x[:, top : 5 - bottom, left : 7 - right])
+
+
+@pytest.mark.parametrize("dims", [[1, 2, 3], [2, 1, 3], [3, 1, 2], [2, 3, 1]])
+@pytest.mark.parametrize("first", [False, True])
+def test_axes_in_another_order(tmp_path, dims, first):
+    """Keras's axes, whatever the order of channels: a matrix of the flattened values shows them."""
+    form = {"data_format": "channels_first" if first else "channels_last"}
+    shape = (2, 3, 4)
+    layers = [
+        k.layer("ZeroPadding2D", "z", padding=0, **form),  # says the order of channels
+        k.layer("Permute", "p", dims=dims),
+        k.layer("Reshape", "r", target_shape=[24]),
+        k.layer("Dense", "d", units=24, use_bias=False),
+    ]
+    weights = {"d": {"kernel": np.eye(24, dtype=np.float32)}}
+    model = trainers.read(small(layers, weights, tmp_path / "f", shape)).result()
+    x = normal(2, *shape)
+    expected = x.transpose(0, *dims).reshape(2, 24)
+    own = x.transpose(0, 2, 3, 1) if first else x
+    assert np.array_equal(model.forward(np.ascontiguousarray(own))["d"], expected)
+
+
+def test_a_matrix_turned(tmp_path):
+    weights = {"d": {"kernel": np.eye(12, dtype=np.float32)}}
+    dense = k.layer("Dense", "d", units=12, use_bias=False)
+    layers = [k.layer("Permute", "p", dims=[2, 1]), k.layer("Flatten", "f"), dense]
+    model = trainers.read(small(layers, weights, tmp_path / "f", (3, 4))).result()
+    x = normal(1, 3, 4)
+    assert np.array_equal(model.forward(x[..., None])["d"][0], x[0].T.ravel())
+
+
+def test_layers_that_move_neurons_become_spikes(tmp_path):
+    """Cut, turned and averaged, in front of and behind a rectifier."""
+    layers = [
+        k.layer("Conv2D", "a", **CONV),
+        k.layer("ReLU", "r"),
+        k.layer("Cropping2D", "cut", cropping=[[1, 0], [0, 1]]),
+        k.layer("Permute", "p", dims=[2, 3, 1]),
+        k.layer("Flatten", "f"),
+        k.layer("Dense", "d", units=3, use_bias=False),
+    ]
+    weights = {"a": {"kernel": normal(1, 1, 2, 2)}, "d": {"kernel": normal(18, 3)}}
+    model = trainers.read(small(layers, weights, tmp_path / "f")).result()
+    network = convert_to_passes(model).network
+    x = normal(3, 4, 4, 2)
+    found = evsim.run(network, x).potential
+    np.testing.assert_allclose(found, model.forward(x)["d"], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("flag", [True, 1])
+def test_ones_and_zeros_for_true_and_false(tmp_path, flag):
+    """As MLPerf Tiny's wake-word network has it."""
+    layers = [
+        k.layer("Conv2D", "c", filters=2, kernel_size=[1, 1], use_bias=flag),
+        k.layer("BatchNormalization", "n", scale=type(flag)(False), center=flag),
+    ]
+    norm = {"beta": normal(2), "moving_mean": normal(2), "moving_variance": normal(2) ** 2}
+    weights = {"c": {"kernel": normal(1, 1, 2, 2), "bias": normal(2)}, "n": norm}
+    model = trainers.read(small(layers, weights, tmp_path / "f")).result()
+    assert model.layers["c"].bias is not None
+    assert float(model.layers["n"].gamma) == 1
+    layers[0]["config"]["use_bias"] = 2
+    with pytest.raises(EvsimError, match="use_bias: found 2, expected true or false"):
+        trainers.read(small(layers, weights, tmp_path / "g")).result()

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 from support import keras_files as k
-from support.keras_files import NUMBERS, normal
+from support.keras_files import NUMBERS, normal, numbered_file, oldest_file, weights_file
 
 from evsim.formats import trainers
 from evsim.formats.trainers import Options
@@ -23,55 +23,27 @@ def taken(monkeypatch):
     return found
 
 
-def write_weights(path, numbers, **more):
-    """Weights alone, in the root of the file."""
-    with h5py.File(path, "w") as file:
-        for name in ("keras_version", "backend"):
-            if name in more:
-                file.attrs[name] = more.pop(name)
-        k.write_weights(file, numbers, **more)
-    return path
-
-
-def write_oldest(path):
-    """Keras 0: numbers instead of names, kernels with channels first, deviations."""
-    numbers = k.stored(NUMBERS, oihw=True)
-    with h5py.File(path, "w") as file:
-        file.attrs["nb_layers"] = len(numbers)
-        for i, weights in enumerate(numbers.values()):
-            group = file.create_group(f"layer_{i}")
-            for j, (name, value) in enumerate(weights.items()):
-                group[f"param_{j}"] = np.sqrt(value) if name == "moving_variance" else value
-    return path
-
-
-def write_numbered(path, **more):
-    with h5py.File(path, "w") as file:
-        k.numbered(file, NUMBERS, k.KINDS, **more)
-    return path
-
-
 WEIGHTS = {
-    "keras0": (write_oldest, False),
+    "keras0": (oldest_file, False),
     "keras1-th": (
-        lambda p: write_weights(p, k.stored(NUMBERS, oihw=True), style="keras1"),
+        lambda p: weights_file(p, k.stored(NUMBERS, oihw=True), style="keras1"),
         False,
     ),
-    "keras1-tf": (lambda p: write_weights(p, NUMBERS, style="keras1", pieces=True), False),
+    "keras1-tf": (lambda p: weights_file(p, NUMBERS, style="keras1", pieces=True), False),
     "keras1-theano": (
-        lambda p: write_weights(p, k.stored(NUMBERS, oihw=True, flipped=True), style="keras1"),
+        lambda p: weights_file(p, k.stored(NUMBERS, oihw=True, flipped=True), style="keras1"),
         True,
     ),
-    "keras2": (lambda p: write_weights(p, NUMBERS, keras_version="2.2.4"), False),
+    "keras2": (lambda p: weights_file(p, NUMBERS, keras_version="2.2.4"), False),
     "keras2-theano": (
-        lambda p: write_weights(
+        lambda p: weights_file(
             p, k.stored(NUMBERS, flipped=True), keras_version="2.0.4", backend="theano"
         ),
         False,
     ),
-    "keras3": (write_numbered, False),
-    "tf2.13": (lambda p: write_numbered(p, container="_layer_checkpoint_dependencies"), False),
-    "windows": (lambda p: write_numbered(p, separator="\\"), False),
+    "keras3": (numbered_file, False),
+    "tf2.13": (lambda p: numbered_file(p, container="_layer_checkpoint_dependencies"), False),
+    "windows": (lambda p: numbered_file(p, separator="\\"), False),
 }
 
 
@@ -101,7 +73,7 @@ def test_weights_alone_are_the_same_bundles_in_order(layout, tmp_path, taken):
 
 
 def test_weights_alone_need_a_topology(tmp_path):
-    reading = trainers.read(write_numbered(tmp_path / "f"))
+    reading = trainers.read(numbered_file(tmp_path / "f"))
     assert reading.content is None
     assert "`topology`" in reading.unsupported[0][1]
     assert reading.layers[0] == {
@@ -127,7 +99,7 @@ def test_depthwise_weights_alone(tmp_path, taken):
 
 def test_weights_that_are_no_layer_of_ours(tmp_path, taken):
     numbers = {"a": {"kernel": normal(2, 8), "recurrent_kernel": normal(2, 8), "bias": normal(8)}}
-    path = write_weights(tmp_path / "f", numbers, keras_version="2.2.4")
+    path = weights_file(tmp_path / "f", numbers, keras_version="2.2.4")
     reading = trainers.read(path, Options(topology="any"))
     ((place, what),) = reading.unsupported
     assert place == "a/a"
