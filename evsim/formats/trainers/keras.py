@@ -159,6 +159,7 @@ def _of_weights(arrays, old: bool, backend, options: Options, source: Source) ->
     if options.topology is None:
         read.unsupported.append(("layers", topology.MISSING))
         read.layers = [row for bundle in made for row in _rows(bundle)]
+        read.bundles = made
         return read
     applied = topology.apply(made, options, source, "keras")
     applied.notes = read.notes + applied.notes

@@ -5,6 +5,7 @@ import json
 import h5py
 import numpy as np
 import pytest
+from support.keras_files import weights_file
 from support.real import real
 from support.torch_files import hdf5
 
@@ -201,6 +202,12 @@ def test_a_file_with_layers_of_its_own_has_no_draft(tmp_path):
         file.attrs["topology"] = json.dumps({"layers": layers})
     with pytest.raises(EvsimError, match="with layers of its own"):
         draft(path)
+
+
+def test_weights_of_keras_alone(tmp_path):
+    numbers = {f"dense_{n}": {"kernel": np.ones((4, 4), "f4")} for n in (1, 2)}
+    path = weights_file(tmp_path / "w.h5", numbers, keras_version="2.2.4", backend="tensorflow")
+    assert list(model_of(path, tmp_path / "t.toml").layers) == ["dense_1", "relu1", "dense_2"]
 
 
 @pytest.mark.slow
