@@ -38,7 +38,7 @@ class Value:
 class Scaling:
     """How the first operators scale the image: (raw / scale - mean) / std."""
 
-    scale: np.ndarray | None = None  # None: they do not
+    scale: np.ndarray | None = None  # of whole numbers alone; None: the operators do not scale
     mean: np.ndarray = field(default_factory=lambda: np.zeros(1))
     std: np.ndarray = field(default_factory=lambda: np.ones(1))
     raw: bool = False  # pixels as they are stored, not from 0 to 1
@@ -47,9 +47,7 @@ class Scaling:
         """Append y = gain x + offset, of a value each or one per channel."""
         if self.scale is None:
             self.raw = bool((1 / gain > 1.5).any() or (-offset / gain > 1.5).any())
-            unit = self.raw and gain.size == 1
-            self.scale = 1 / gain.reshape(()) if unit else np.float64(1 if self.raw else 255)
-            gain = np.ones(1) if unit else gain
+            self.scale = np.float64(1 if self.raw else 255)
         self.std = self.std / gain
         self.mean = self.mean - offset * self.std
 

@@ -63,10 +63,9 @@ def _model(graph: Graph, build: Building, options: Options, reading: Reading):
         for name in ("scale", "mean", "std"):
             if build.scaling.raw or name != "scale":
                 options.refuse(name, "its first operators scale the image themselves")
-        what = f"pixels / {scaling['scale']:g}, then mean and deviation"
-        reading.notes.append(
-            f"the first operators scale the image: taken as the input's own, {what}"
-        )
+        pixels = "as stored" if build.scaling.raw else "from 0 to 1"
+        what = f"taken as the input's own mean and deviation, of pixels {pixels}"
+        reading.notes.append(f"the first operators scale the image: {what}")
     shape, layers = build.shapes[INPUT], build.needed(output)
     if options.bgr:
         layers = reversed_channels(layers, shape)

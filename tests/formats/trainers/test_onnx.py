@@ -292,6 +292,7 @@ def test_operators_that_scale_the_image_become_its_scaling(tmp_path):
         got = model.forward(model.scaled(pixels.transpose(0, 2, 3, 1)))[model.output]
         wanted = computed(maker.model(), np.float32(pixels / unit)).transpose(0, 2, 3, 1)
         np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-4)
+        agree(maker, path)  # floats are what the graph takes
         refused = pytest.raises(evsim.EvsimError, match="contradicts the file")
         with refused if unit == 1 else contextlib.nullcontext():
             trainers.read(path, Options(scale=1.0))
