@@ -39,8 +39,11 @@ if TYPE_CHECKING:  # what editors and type checkers see; the same names as in _M
     from evsim.neurons.cubalif import CurrentBasedLeaky as Cubalif
     from evsim.neurons.iaf import IntegrateAndFire as Iaf
     from evsim.neurons.input import Input as Input
+    from evsim.neurons.integrator import SendingIntegrator as Integrator
+    from evsim.neurons.latereset import LateReset as Latereset
     from evsim.neurons.lif import LeakyIntegrateAndFire as Lif
     from evsim.neurons.maxpool import Maxpool as Maxpool
+    from evsim.neurons.multispike import Multispike as Multispike
     from evsim.neurons.phase import Phase as Phase
     from evsim.neurons.readout import Readout as Readout
     from evsim.neurons.signed import Signed as Signed
@@ -95,9 +98,12 @@ __all__ = [
     "Iaf",
     "Identity",
     "Input",
+    "Integrator",
+    "Latereset",
     "Lif",
     "Maxpool",
     "Model",
+    "Multispike",
     "Network",
     "Phase",
     "Pool",

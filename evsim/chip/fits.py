@@ -79,7 +79,7 @@ def _capacity(profile: Profile, placement: Placement) -> list[Finding]:
 
 
 def _formats(profile: Profile, network: Network) -> list[Finding]:
-    """Whether weights and thresholds are integers of the chip's widths."""
+    """Whether weights and thresholds are integers of the chip's widths, events single spikes."""
     rows, numeric = [], profile.numeric
     for name, part in network.synapses.items() if numeric.weight else ():
         weights, limit = part.weights(), bits_of(numeric.weight)
@@ -98,6 +98,10 @@ def _formats(profile: Profile, network: Network) -> list[Finding]:
             fits = whole and float(threshold.max()) <= numeric.threshold.most
             limit = bits_of(numeric.threshold)
             rows.append(Finding("threshold", fits, float(threshold.max()), limit, None, name))
+    for name, part in network.populations.items() if numeric.weight else ():
+        if part.beyond_chips:
+            limit = "one spike in a timestep, reset at once"
+            rows.append(Finding("law of the neurons", False, part.beyond_chips, limit, None, name))
     return rows
 
 

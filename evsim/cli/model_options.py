@@ -102,6 +102,16 @@ BiasStart = options.option(
     default="the file's",
     **options.whole("--bias-start", 0),
 )
+SkipEncoder = options.flag(
+    "--skip-encoder", panel=PANEL, help="the data are the spikes of its input layer (lava-dl)"
+)
+Like = options.option(
+    str | None,
+    panel=PANEL,
+    metavar="TOOL",
+    help="neurons fire as those of snntorch, sinabs, norse, spikingjelly, rockpool (NIR), lava",
+    default="as the format says",
+)
 Force = options.flag("--force", panel=PANEL, help="options may contradict the file")
 
 

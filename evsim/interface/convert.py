@@ -47,6 +47,8 @@ def convert(
     reset: str | None = None,
     compare: str | None = None,
     bias_start: int | None = None,
+    skip_encoder: bool = False,
+    like: str | None = None,
     force: bool = False,
     samples: Samples = None,
     method: str | None = None,

@@ -78,6 +78,8 @@ def read(
     reset: str | None = None,
     compare: str | None = None,
     bias_start: int | None = None,
+    skip_encoder: bool = False,
+    like: str | None = None,
     force: bool = False,
 ) -> Any:
     """The network in a trainer's file: a Model, or a Network where it spikes already.
@@ -86,8 +88,10 @@ def read(
     `mean`, `std`: pixels / scale, then - mean, then / std, one value or one a channel; `bgr`: the
     model takes blue first; `flip_kernels`: written by Theano; `dt`: seconds per timestep (NIR);
     `reset`: "subtract" or "zero", after firing; `compare` ("ge" or "gt") and `bias_start` (the
-    first timestep with a bias) for lava-dl. `force`: these may contradict the file. Raises
-    EvsimError with file, place, found and expected.
+    first timestep with a bias) for lava-dl, with `skip_encoder` where the data are the spikes of
+    its input layer; `like`: neurons fire as those of "snntorch", "sinabs",
+    "norse", "spikingjelly", "rockpool" (NIR) or "lava" (lava-dl). `force`: these may contradict the
+    file. Raises EvsimError with file, place, found and expected.
     """
     return reading(model, dict(locals()))
 

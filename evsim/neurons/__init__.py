@@ -54,6 +54,7 @@ class Neurons(Part):
     bounded: ClassVar[bool] = False  # its potential has a declared width
     predicts: ClassVar[bool] = False  # decides on what its potential will be
     direct: ClassVar[bool] = False  # every weight is added to the potential itself
+    beyond_chips: ClassVar[str] = ""  # what of its law no chip of single spikes does
     draws: ClassVar[int] = 0  # random numbers per neuron and timestep
 
     # By array of the runner's state, where it is: POTENTIAL (or "current", "slope"), which a

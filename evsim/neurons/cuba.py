@@ -21,17 +21,18 @@ KEPT_CURRENT, KEPT_POTENTIAL, ABOVE, BIAS = range(4)  # of constants
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Cuba(Neurons):
-    """u = decay(u) + 64 current; v = decay(v) + u + 64 bias; where v > 64 threshold: fire, v = 0.
+    """u = decay(u) + trunc(64 current); v = decay(v) + u + 64 bias; v = 0 and fire where
+    v > 64 threshold.
 
     decay(x) = sign(x) (|x| (4096 - decay) >> 12), all in integers. With `compare` "ge", as lava-dl
     until July 2022, v = 64 threshold fires, too. The bias is added from timestep `bias_start` on.
     For the `refractory` timesteps after firing only u is updated.
     v stops at +-(2^23 - 1), as on Loihi; a u beyond that, which Loihi would wrap, is an error.
-    Every set into it has integer weights and a spiking source. Source: lava-dl, slayer neuron
+    Real weights and graded sources, such as the image of an encoder, are cut to multiples of 1/64.
+    Source: lava-dl, slayer neuron
     cuba; checked with its own fixtures.
     """
 
-    numbers: ClassVar[tuple[str, ...]] = ("int",)
     compares: ClassVar[bool] = True
     always_active: ClassVar[bool] = True
     STATE: ClassVar[dict[str, str]] = {
@@ -66,9 +67,8 @@ class Cuba(Neurons):
         return super().describe() | {"leak": True, "current_leak": True, "reset": "zero"}
 
     def runner(self, dtype, current_bound: int = 0) -> Runner:
-        """What advances this population; its arithmetic is int32."""
-        self.check_arithmetic(dtype)
-        return CubaRunner(self)
+        """What advances this population; its states are int32, whatever the currents are."""
+        return CubaRunner(self, dtype)
 
 
 class CubaRunner(Runner):
@@ -76,8 +76,8 @@ class CubaRunner(Runner):
 
     always_active = True  # both states decay at every timestep
 
-    def __init__(self, neurons: Cuba):
-        self.neurons = neurons
+    def __init__(self, neurons: Cuba, dtype):
+        self.neurons, self.dtype = neurons, np.dtype(dtype)
         bias = 0 if neurons.bias is None else neurons.bias
         fields = (neurons.current_decay, neurons.potential_decay, neurons.threshold, bias)
         grids = [neurons.grid(np.asarray(value)) for value in fields]
@@ -102,8 +102,14 @@ class CubaRunner(Runner):
         channels, offsets, _ = out.reserve(len(currents))
         rules = [first, self.neurons.refractory, LIMIT, self.neurons.bias_start]
         rules = np.array(rules, np.int64)
-        wide = currents.astype(np.int64, copy=False)
-        events, wrong = fire_fixed(wide, *state.values(), self.constants, rules, channels, offsets)
+        if currents.dtype.kind == "f":  # cut towards 0; what is beyond the limit stays beyond it
+            currents = np.clip(currents * UNIT, -2.0 * LIMIT, 2.0 * LIMIT)
+            arriving = currents.astype(np.int64)
+        else:
+            arriving = UNIT * currents.astype(np.int64, copy=False)
+        events, wrong = fire_fixed(
+            arriving, *state.values(), self.constants, rules, channels, offsets
+        )
         if wrong >= 0:
             step, neuron = divmod(wrong, self.neurons.neurons)
             found = f"a current beyond 2^23 at timestep {first + step}"
@@ -118,8 +124,9 @@ def fire_fixed(
 ):
     """Advance by a block; returns (events, the first current beyond the limit or -1).
 
-    `constants`: 4096 - current decay, 4096 - potential decay, what v must exceed and bias, both
-    times 64. `rules`: FIRST timestep, REFRACTORY, MOST, BIASED: first timestep with a bias.
+    `currents`: times 64. `constants`: 4096 - current decay, 4096 - potential decay, what v must
+    exceed and bias, both times 64. `rules`: FIRST timestep, REFRACTORY, MOST, BIASED: the first
+    timestep with a bias.
     """
     events, cell = np.int64(0), 0
     for t in range(currents.shape[0]):
@@ -129,7 +136,7 @@ def fire_fixed(
             for c in range(currents.shape[2]):
                 u = (
                     _decayed(np.int64(synaptic[p, c]), constants[KEPT_CURRENT, q, c])
-                    + UNIT * currents[t, p, c]
+                    + currents[t, p, c]
                 )
                 if abs(u) > rules[MOST]:
                     return events, np.int64((t * currents.shape[1] + p) * currents.shape[2] + c)

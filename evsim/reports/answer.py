@@ -34,6 +34,8 @@ BROKEN = {  # other assumptions: what is wrong, what to do
     "threshold": ("a threshold is {measured}, where the chip has {limit}", QUANTIZE),
     "compare": ("neurons fire at {measured} (ge: v >= threshold, gt: v >), on the chip at {limit}",
                 QUANTIZE),
+    "law of the neurons": ("neurons have {measured}, where the chip has {limit}",
+                           "none in evsim: train the network with one spike, reset at once"),
     "order of an update": ("the chip updates in another order: {limit}",
                            "none in evsim: take it as a known difference"),
     "sums beyond their width": ("sums leave the bits of a potential {measured} times",

@@ -59,6 +59,7 @@ WORDS = {  # options that take no number: 0 is a mistake
         "--topology",
         "--reset",
         "--compare",
+        "--like",
         "--method",
         "--balance",
         "--pooling",

@@ -379,8 +379,6 @@ class FixedPoint:
     """The states of a population of kind cuba; 64 stands for one."""
 
     def __init__(self, fields, number):
-        if number is not int:
-            raise ValueError("a cuba population with real weights or a graded source")
         shape = fields["shape"]
         self.count, self.refractory = neurons(shape), fields.get("refractory", 0)
         self.inclusive = fields.get("compare", "gt") == "ge"
@@ -399,7 +397,7 @@ class FixedPoint:
 
     def visit(self, j, current, t):
         """Decay, integrate, fire, reset; 1 if neuron j fired."""
-        self.u[j] = decayed(self.u[j], self.current_decay[j]) + 64 * current
+        self.u[j] = decayed(self.u[j], self.current_decay[j]) + int(64 * current)
         if t <= self.rests_until[j]:
             return 0
         v = decayed(self.v[j], self.potential_decay[j]) + self.u[j]
@@ -731,9 +729,13 @@ class Sample:
         """The events of a population: [(timestep, neuron, value)]."""
         return [(t, j, value) for t, events in enumerate(self.sent[name]) for j, value in events]
 
+    def has_integers(self, name):
+        """Whether the potentials of a population are integers, whatever arrives there."""
+        return self.numbers[name] is int or isinstance(self.state[name], FixedPoint)
+
     def traces(self):
         return {
-            name: np.array(rows, dtype=np.int32 if self.numbers[name] is int else self.dtype)
+            name: np.array(rows, dtype=np.int32 if self.has_integers(name) else self.dtype)
             for name, rows in self.trace.items()
         }
 

@@ -493,7 +493,7 @@ class TwoStates(Integrator):
         u, v = self.lasting[j], self.potential[j]
         if not self.direct:
             u = self.faded(u, j) + self.taken(j, arrived)
-        u = u.like(u.value + cached)
+        u = self.cut(u.like(u.value + cached), j)
         if self.current_bias is not None:
             u = u + self.current_bias[j]
         self.lasting[j] = self.faded(u, j) if self.direct else u
@@ -504,6 +504,10 @@ class TwoStates(Integrator):
         v, value = self.fire(self.raised(v, j), j, t, resting)
         self.potential[j] = v.like(before) if resting else v
         return value
+
+    def cut(self, u, j):
+        """The current with what arrived as the law holds it."""
+        return u
 
     def faded(self, u, j):
         return u * self.constant("current_leak", j)
@@ -522,6 +526,16 @@ class Cuba(TwoStates):
 
     def at_rest(self):
         return [0] * self.law.count
+
+    def remember(self):
+        """Nothing: a neuron is always active. What the currents were is kept for `cut`."""
+        self.before = list(self.lasting.values)
+
+    def cut(self, u, j):
+        """What arrived is cut to a whole number, towards 0."""
+        before = self.before[j]
+        kept = before if self.direct else decayed(before, self.law.current_decay[j])
+        return u.like(kept + int(u.value - kept))
 
     def faded(self, u, j):
         return u.leaked(lambda value: decayed(value, self.law.current_decay[j]))

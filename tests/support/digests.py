@@ -56,12 +56,16 @@ def moved(form, case):
     for folder in ("populations", "synapses"):
         network[folder] = {
             name: {
-                key: value * OFF if key in REAL and value is not None else value
-                for key, value in part.items()
+                key: value * OFF if _is_real(part, key) else value for key, value in part.items()
             }
             for name, part in network[folder].items()
         }
     return case._replace(inputs=inputs, network=network)
+
+
+def _is_real(part: dict, key: str) -> bool:
+    """Whether a field of a part may be any real number; those of fixed point may not."""
+    return key in REAL and part["kind"] != "cuba" and part[key] is not None
 
 
 def of_runs(folder: str, kind: str) -> str:

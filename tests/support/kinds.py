@@ -293,6 +293,8 @@ def is_whole(kind, fields):
 def takes(kind, fields, form):
     """Whether a population with these fields may be an integer one, where it would be."""
     whole = form.weights != np.float32 and not form.scale
+    if kind == "cuba" and form.weights not in (np.float32, np.int8):
+        return False  # beyond the limit of its current
     if is_whole(kind, fields):
         return whole and form.weights == np.int8
     if whole and ("current_leak" in fields or "int" not in evsim.neuron_kinds()[kind].numbers):

@@ -67,6 +67,7 @@ def check(
     from evsim.reports.answer import Answer, answer
     from evsim.reports.check import show, show_capacity
     from evsim.studies.capacity import Capacity
+    from evsim.studies.silence import silence
 
     profile = options.profile(chip, "chip")
     loaded = files.opened(network, load, "NETWORK")
@@ -87,7 +88,11 @@ def check(
     if as_json:
         tell_json(checked.as_dict() | {"answer": found})
     elif not quiet:
-        (show_capacity if data is None else show)(options.output(wide), checked, Answer(**found))
+        screen = options.output(wide)
+        (show_capacity if data is None else show)(screen, checked, Answer(**found))
+        work = {} if data is None else checked.job.run.work
+        if work and (silent := silence(checked.job.network, work)):
+            screen.print(translate.in_options(silent))
     if not checked.holds:
         raise typer.Exit(1)
 

@@ -31,6 +31,8 @@ def convert(
     reset: model_options.Reset = None,
     compare: model_options.Compare = None,
     bias_start: model_options.BiasStart = None,
+    skip_encoder: model_options.SkipEncoder = False,
+    like: model_options.Like = None,
     force: model_options.Force = False,
     calibrate: own.Calibrate = None,
     samples: own.Samples = None,

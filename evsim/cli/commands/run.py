@@ -8,6 +8,7 @@ from evsim.base.errors import mismatch
 from evsim.base.screen import say, tell_json
 from evsim.cli import files
 from evsim.cli import options as options
+from evsim.cli import translate as translate
 from evsim.counting.machine import chosen
 from evsim.studies.chance import is_near_chance
 from evsim.studies.job import Job, byte_count
@@ -71,6 +72,7 @@ def run(
     from evsim.reports.conventions import show as show_convention
     from evsim.reports.run import show
     from evsim.studies import other_tools as conventions
+    from evsim.studies.silence import silence
 
     machine = chosen(accumulate, update, input_machine)
     tools = tuple(dict.fromkeys(convention or ()))
@@ -112,6 +114,8 @@ def run(
         elif not quiet:
             screen = options.output(wide)
             show(screen, job, machine)
+            if silent := silence(job.network, job.run.work):
+                screen.print(translate.in_options(silent))
             for one in reported:
                 show_convention(screen, one)
 

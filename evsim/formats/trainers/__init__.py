@@ -45,8 +45,12 @@ def read(path, options: Options | None = None) -> Reading:
             raise unknown(source)
         module, claim = reader_and_claim
         options = options or Options()
-        for name in ("compare", "bias_start") if module is not readers()["lava"] else ():
+        for name in (
+            ("compare", "bias_start", "skip_encoder") if module is not readers()["lava"] else ()
+        ):
             options.refuse(name, "only lava-dl leaves it open")
+        if module not in (readers()["lava"], readers()["nir"]):
+            options.refuse("like", "its network does not spike")
         reading = module.read(source, options)
         reading.format = claim
         return reading

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -34,6 +35,8 @@ class Layer:
         """The day its weights were written; None where the file does not say it, as most."""
         import h5py
 
+        if "weight" not in self:
+            return None
         stamp = h5py.h5g.get_objinfo(self.group["weight"].id).mtime
         return datetime.fromtimestamp(stamp, UTC).date() if stamp else None
 
@@ -142,6 +145,12 @@ def neurons_of(
     fields = _fields(layer, shape)
     if isinstance(fields, str):
         return fields, []
+    if layer.text("type") == "input":  # its bias is added to the image, before the current
+        fields.pop("bias", None)
+    if options.like == "lava":  # as it is today, whatever the age of the file
+        options = replace(
+            options, compare=options.compare or "gt", bias_start=options.bias_start or 0
+        )
     fields["compare"], guesses = _compare(layer, options)
     if options.bias_start is not None:
         fields["bias_start"] = options.bias_start
@@ -173,7 +182,7 @@ def _compare(layer: Layer, options: Options) -> tuple[str, list[str]]:
 def _fields(layer: Layer, shape: tuple[int, ...]) -> dict | str:
     """What the file says of the neurons of a layer, or why they cannot be had."""
     if "neuron" not in layer:
-        return "a layer without neurons; a layer of CUBA neurons works"
+        return "a layer without neurons; a layer of CUBA neurons works, or a last dense one without"
     neuron = layer.inside("neuron")
     kind = neuron.text("type", "CUBA").upper()
     if kind not in CUBA:

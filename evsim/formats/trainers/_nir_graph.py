@@ -11,8 +11,10 @@ from evsim.base.errors import EvsimError, mismatch, nearest, shown
 from evsim.base.geometry import output_size
 from evsim.formats import _hdf5 as hdf5
 
-NEURONS = ("IF", "LIF", "CubaLIF", "LI", "CubaLI")
+FIRING = ("IF", "LIF", "CubaLIF", "Threshold")
+NEURONS = (*FIRING, "LI", "CubaLI", "I")
 LINEAR = ("Linear", "Affine", "Conv1d", "Conv2d", "Scale", "SumPool2d", "AvgPool2d", "Flatten")
+RANKS = {"Linear": 1, "Affine": 1, "Conv1d": 2, "Conv2d": 3, "SumPool2d": 3, "AvgPool2d": 3}
 PASSING = ("Input", "Output", "Delay")
 PREFIX = "evsim_"  # of what evsim notes as metadata, see `evsim/formats/nir.py`
 DEEPEST = 16  # graphs inside graphs
@@ -31,14 +33,17 @@ class Node:
     sources: list[str] = field(default_factory=list)
     notes: dict = field(default_factory=dict)  # what evsim wrote beside the fields
 
-    def array(self, name: str, default=None, positive: bool = False) -> np.ndarray:
-        """A field of finite numbers, in float64."""
+    def array(
+        self, name: str, default=None, positive: bool = False, endless: bool = False
+    ) -> np.ndarray:
+        """A field of finite numbers, or also infinite ones where `endless`, in float64."""
         value = self.fields.get(name, default)
         if value is None:
             near = nearest(name, self.fields)
             raise EvsimError(f"missing field {name!r}, required by {self.type}{near}", self.place)
         value = np.asarray(value)
-        if value.dtype.kind not in "fiu" or not np.isfinite(value).all():
+        numbers = value.dtype.kind in "fiu" and not np.isnan(value).any()
+        if not numbers or not (endless or np.isfinite(value).all()):
             raise mismatch(shown(value), "finite numbers", f"{self.place}/{name}")
         if positive and (value <= 0).any():
             raise mismatch(value.min(), "values above 0", f"{self.place}/{name}")
@@ -121,9 +126,8 @@ def infer_shapes(nodes: dict[str, Node]) -> None:
         if node.type in ("Input", "Output"):
             value = node.fields.get("shape", node.fields.get("input_type"))
             if value is not None:
-                node.shape = node.wholes(
-                    "shape" if "shape" in node.fields else "input_type", np.size(value), least=1
-                )
+                name = "shape" if "shape" in node.fields else "input_type"
+                node.shape = _without_batch(node, node.wholes(name, np.size(value), least=1), nodes)
     waiting = [node for node in nodes.values() if node.type != "Input" or node.sources]
     while waiting:
         ready = [n for n in waiting if any(nodes[s].shape is not None for s in n.sources)]
@@ -134,23 +138,45 @@ def infer_shapes(nodes: dict[str, Node]) -> None:
             node.before = before
             if node.type in (*LINEAR, *PASSING, *NEURONS):
                 found = _shape(node, before)
-                if node.shape is not None and found != node.shape:
+                if node.shape is not None and not alike(found, node.shape):
                     raise mismatch(f"shape {found}", f"{node.shape}", node.place)
                 node.shape = found
         waiting = [n for n in waiting if n not in ready]
     for node in nodes.values():
         for source in node.sources:
             other = nodes[source].shape
-            if node.before is not None and other is not None and other != node.before:
+            if None not in (node.before, other) and not alike(other, node.before):
                 found = f"shapes {node.before} and {other} from {', '.join(node.sources)}"
                 raise mismatch(found, "one shape", node.place)
+
+
+def alike(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether two shapes are one but for axes of one place: (4,) is as (4, 1, 1) or (1, 4)."""
+    return [n for n in one if n != 1] == [n for n in other if n != 1]
+
+
+def _without_batch(node: Node, shape: tuple[int, ...], nodes: dict[str, Node]) -> tuple[int, ...]:
+    """The shape of an input without the axis of a batch of one, which the first map tells."""
+    if len(shape) < 2 or shape[0] != 1:
+        return shape
+    rank, ahead, seen = None, [node.name], set()
+    while ahead and rank is None:
+        name = ahead.pop()
+        seen.add(name)
+        rank = RANKS.get(nodes[name].type)
+        if nodes[name].type == "Flatten":
+            taken = nodes[name].fields.get("input_type")
+            rank = 3 if len(shape) == 4 else None if taken is None else np.size(taken)
+            break
+        ahead += [n.name for n in nodes.values() if name in n.sources and n.name not in seen]
+    return shape[1:] if len(shape) == (3 if rank is None else rank) + 1 else shape
 
 
 def _shape(node: Node, before: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of a node's result for what it takes."""
     if node.type in ("Linear", "Affine"):
         weight = node.array("weight")
-        if weight.ndim != 2 or len(before) != 1 or weight.shape[1] != before[0]:
+        if weight.ndim != 2 or not alike(before, weight.shape[1:]):
             found = f"a weight of shape {weight.shape} for an input of shape {before}"
             raise mismatch(found, "(out, in)", f"{node.place}/weight")
         return (weight.shape[0],)

@@ -9,7 +9,7 @@ import numpy as np
 from evsim.artificial.composition import then
 from evsim.artificial.maps import Average, Linear, Matrix, Shift, Sparse, Taps
 from evsim.base.errors import mismatch
-from evsim.formats.trainers._nir_graph import Node, geometry
+from evsim.formats.trainers._nir_graph import Node, alike, geometry
 from evsim.synapses import Synapses, synapse_kinds
 
 
@@ -27,6 +27,10 @@ def last(shape: tuple[int, ...]) -> tuple[int, ...]:
 def moved(value: np.ndarray, shape: tuple[int, ...], place: str) -> np.ndarray:
     """A value per neuron with its channels last; a scalar where all are equal."""
     value = np.asarray(value, np.float64)
+    while value.ndim > len(shape) and value.shape[0] == 1:  # of a batch of one
+        value = value[0]
+    if value.shape != shape and value.size == prod(shape) and alike(value.shape, shape):
+        value = value.reshape(shape)
     each_channel = value.shape == (shape[0],) and len(shape) > 1
     try:
         value = value if each_channel or value.size == 1 else np.broadcast_to(value, shape)
@@ -47,6 +51,8 @@ def moved(value: np.ndarray, shape: tuple[int, ...], place: str) -> np.ndarray:
 def map_of(node: Node) -> Linear:
     """The linear map of a node, without its bias."""
     before, after = last(node.before), last(node.shape)
+    if node.type in ("Linear", "Affine"):  # what it takes may have more axes, of one place each
+        before = (prod(before),)
     ends = {"before": before, "after": after}
     if node.type in ("Linear", "Affine"):
         return Matrix(**ends, weight=node.array("weight").T)

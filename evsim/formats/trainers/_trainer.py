@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evsim.base.errors import EvsimError, Parameter, mismatch, shown
+from evsim.base.errors import EvsimError, Parameter, mismatch, nearest, shown
 from evsim.formats import _hdf5 as hdf5
 
 PICKLE = (
@@ -18,7 +18,11 @@ PICKLE = (
     "docs/guide/trainers.md, section 'From PyTorch'"
 )
 
-WORDS = {"reset": ("subtract", "zero"), "compare": ("ge", "gt")}  # the values of options
+WORDS = {  # what options that are words may be
+    "reset": ("subtract", "zero"),
+    "compare": ("ge", "gt"),
+    "like": ("snntorch", "sinabs", "norse", "spikingjelly", "lava", "rockpool"),
+}
 
 
 @dataclass(frozen=True)
@@ -35,12 +39,16 @@ class Options:
     reset: str | None = None
     compare: str | None = None
     bias_start: int | None = None  # the first timestep with a bias
+    skip_encoder: bool = False  # the data are the spikes of the input layer's neurons
+    like: str | None = None  # the tool as whose neurons those of the file fire
     force: bool = False  # an option may contradict the file
 
     def __post_init__(self) -> None:
         for name, words in WORDS.items():
             if getattr(self, name) not in (None, *words):
-                raise mismatch(repr(getattr(self, name)), " or ".join(words), Parameter(name))
+                value = getattr(self, name)
+                near = nearest(value, words) if isinstance(value, str) else ""
+                raise mismatch(repr(value), f"{' or '.join(words)}{near}", Parameter(name))
 
     @classmethod
     def among(cls, given: Mapping) -> dict:

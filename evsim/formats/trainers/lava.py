@@ -13,15 +13,16 @@ from evsim.formats.trainers._input import input_of
 from evsim.formats.trainers._lava_layer import Layer, channels_last, neurons_of, order, per_neuron
 from evsim.formats.trainers._trainer import Options, Reading, Source
 from evsim.network.network import Network
-from evsim.neurons import Neurons
+from evsim.neurons import Neurons, neuron_kinds
 from evsim.synapses import Synapses
 from evsim.synapses.conv import Convolution
 from evsim.synapses.dense import Dense
+from evsim.synapses.identity import Identity
 from evsim.synapses.sparse import Sparse
 
 TITLE = "lava-dl network (.net)"
 MARK = "groups layer/0, layer/1, ... (lava-dl)"
-INPUT = "input"
+INPUT, ENCODER = "input", "encoder"
 CONNECTIONS = 1 << 27  # that a layer with unequal delays may have
 HELD = (-256, 254)  # the weights that Loihi holds
 KNOWN = {  # what cannot be had, and what works instead
@@ -53,6 +54,8 @@ def read(source: Source, options: Options) -> Reading:
     """The spiking network in the file."""
     for name in ("topology", "flip_kernels", "dt", "reset", "bgr"):
         options.refuse(name, "a lava-dl file leaves no choice")
+    if options.like not in (None, "lava"):
+        options.refuse("like", "lava-dl wrote it")
     hdf5.names(source.file)
     groups = hdf5.group(source.file, "layer", "layer")
     arrays, builder = hdf5.Arrays(), _Builder(options)
@@ -61,7 +64,7 @@ def read(source: Source, options: Options) -> Reading:
         raise mismatch(", ".join(names), f"0 to {len(names) - 1}, each once", "layer")
     for name in names:
         place = f"layer/{name}"
-        builder.add(Layer(hdf5.group(groups, name, place), place, arrays))
+        builder.add(Layer(hdf5.group(groups, name, place), place, arrays), name == names[-1])
     return builder.finished(_timesteps(source.file, arrays))
 
 
@@ -86,7 +89,7 @@ class _Builder:
         self.delay = np.array(0)  # of the last population, one value or one per neuron
         self.coding = "poisson"
 
-    def add(self, layer: Layer) -> None:
+    def add(self, layer: Layer, is_last: bool) -> None:
         """Add the next layer of the file."""
         kind = layer.text("type")
         if kind not in WORKS:
@@ -96,7 +99,7 @@ class _Builder:
         elif kind == "flatten":
             self._row(layer, kind, (math.prod(self.shape or layer.shape()),))
         else:
-            self._synapses(layer, kind)
+            self._synapses(layer, kind, is_last)
 
     def _row(self, layer: Layer, kind: str, shape: tuple[int, ...], weights: int = 0) -> None:
         number = layer.place.rpartition("/")[2]
@@ -115,26 +118,49 @@ class _Builder:
         if layer.place != "layer/0":
             raise mismatch("an input layer", "it to be the first", layer.place)
         affine = layer.number("weight", 1), layer.number("bias", 0)
+        self._row(layer, "input", self.shape)
+        if "neuron" in layer and not self.options.skip_encoder:
+            self._encoder(layer, *affine)
+            return
         if "neuron" in layer:
             self.coding = "events"
             self.reading.notes.append(
                 f"{layer.place} turns values into spikes ({affine[0]} x + {affine[1]}, then "
-                f"neurons); it is left out, as with skip_layers = 1 of lava-dl: the data are its "
-                f"spikes"
+                f"neurons); it is left out (`skip_encoder`): the data are its spikes"
             )
         elif affine != (1, 0):
             what = f"an input scaled to {affine[0]} x + {affine[1]}; spikes as they come work"
             self.reading.unsupported.append((layer.place, what))
-        self._row(layer, "input", self.shape)
         self._begin()
+
+    def _encoder(self, layer: Layer, weight: int, bias: int) -> None:
+        """The neurons of the input layer, whose current is weight x + bias at every timestep."""
+        self._begin()
+        neurons = self._neurons(layer, self.shape)
+        if isinstance(neurons, str):
+            self.reading.unsupported.append((layer.place, neurons))
+            return
+        kinds, sets = neuron_kinds(), self.synapses
+        weights = np.full(self.shape[0], weight, np.float32)
+        sets["input-encoder"] = Identity(source=INPUT, target=ENCODER, weight=weights)
+        if bias:  # of a neuron that fires at every timestep
+            one = {"shape": (1,), "threshold": 1.0, "bias": 1.0}
+            self.populations["bias"] = kinds["iaf"].build(one)
+            weights = np.full((1, neurons.neurons), bias, np.float32)
+            sets["bias-encoder"] = Dense(source="bias", target=ENCODER, weight=weights)
+        self.populations[ENCODER], self.last, self.coding = neurons, ENCODER, "constant"
+        note = (
+            f"{layer.place} turns values x into spikes: neurons with a current {weight} x + {bias}"
+        )
+        self.reading.notes.append(f"{note} (`skip_encoder`: the data are their spikes)")
 
     def _begin(self) -> None:
         """The input population, which has the shape found last."""
         self.last = INPUT
         self.populations[INPUT] = input_of(channels_last(self.shape), self.options)
 
-    def _synapses(self, layer: Layer, kind: str) -> None:
-        """A layer of synapses and neurons."""
+    def _synapses(self, layer: Layer, kind: str, is_last: bool) -> None:
+        """A layer of synapses and neurons; the last may have none: its sums are read out."""
         shape = layer.shape()
         weight = _scaled(layer)
         if weight is None:
@@ -144,7 +170,12 @@ class _Builder:
             shape = (math.prod(shape),)
         made = {"dense": self._dense, "conv": self._conv, "pool": self._pool}[kind]
         synapses = made(layer, weight, shape)
-        neurons = synapses if isinstance(synapses, str) else self._neurons(layer, shape)
+        if isinstance(synapses, str):
+            neurons = synapses
+        elif is_last and kind == "dense" and "neuron" not in layer:
+            neurons = self._readout(layer, shape)
+        else:
+            neurons = self._neurons(layer, shape)
         self._row(layer, kind, shape, int(weight.size))
         if isinstance(neurons, str):
             self.reading.unsupported.append((layer.place, neurons))
@@ -165,6 +196,13 @@ class _Builder:
         neurons, guesses = neurons_of(layer, shape, self.options)
         self.reading.notes += [note for note in guesses if note not in self.reading.notes]
         return neurons
+
+    def _readout(self, layer: Layer, shape: tuple[int, ...]) -> Neurons:
+        """What adds up all that arrives at a last layer without neurons (`Affine` of lava-dl)."""
+        bias = per_neuron(layer, "bias", shape) if "bias" in layer else None
+        note = "has no neurons: the largest sum of all that arrives there decides"
+        self.reading.notes.append(f"{layer.place} {note}")
+        return neuron_kinds()["readout"].build({"shape": channels_last(shape), "bias": bias})
 
     def _dense(self, layer: Layer, weight: np.ndarray, shape: tuple[int, ...]):
         inputs = None if self.shape is None else math.prod(self.shape)
@@ -272,7 +310,7 @@ class _Builder:
         if self.delay.any():
             reading.notes.append("the delays of the last layer's axons are left out")
         if not reading.unsupported:
-            if self.last in (None, INPUT):
+            if self.last in (None, INPUT, ENCODER):
                 raise mismatch("no layer with neurons", "at least one", "layer")
             reading.content = Network(
                 self.populations,

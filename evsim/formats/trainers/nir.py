@@ -5,25 +5,27 @@ Differential equations become steps of length dt by the forward Euler rule, I be
     IF       v += dt r I
     LIF      v += dt / tau ((v_leak - v) + r I)
     CubaLIF  u += dt / tau_syn (w_in I - u);  v += dt / tau_mem ((v_leak - v) + r u)
-    LI, CubaLI   the same, never firing: readouts
+    LI, CubaLI   the same, never firing: readouts, and integrators in the middle of a network
+    I        v += dt r I, never firing          Threshold   fires where what arrives is above it
 
 v takes the new u, as snnTorch and Norse do. A neuron fires where v > v_threshold, strictly, and is
 set to v_reset (0 where the file has none), or the threshold is subtracted (`reset`), as a file
-cannot say that. dt is not in the file either: `dt`. A recurrent edge that closes a cycle acts a
-timestep later.
+cannot say that. dt is not in the file either: `dt`. With `like` neurons fire as those of a tool
+(`_nir_neurons.py`). A recurrent edge that closes a cycle acts a timestep later.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from evsim.artificial.maps import Shift, Sparse
-from evsim.base.errors import EvsimError, mismatch
+from evsim.artificial.maps import Matrix, Shift, Sparse
+from evsim.base.errors import EvsimError, Parameter, mismatch
 from evsim.formats import _hdf5 as hdf5
 from evsim.formats.trainers import _nir_graph as graph
 from evsim.formats.trainers import _nir_linear as linear
+from evsim.formats.trainers import _nir_neurons as laws
 from evsim.formats.trainers._input import input_of
-from evsim.formats.trainers._nir_graph import LINEAR, NEURONS, Node
+from evsim.formats.trainers._nir_graph import FIRING, LINEAR, NEURONS, Node
 from evsim.formats.trainers._trainer import Options, Reading, Source
 from evsim.network.network import Network
 from evsim.neurons import Neurons, neuron_kinds
@@ -58,6 +60,9 @@ def read(source: Source, options: Options) -> Reading:
     """The spiking network of the graph in the file."""
     for name in ("topology", "flip_kernels"):
         options.refuse(name, "a NIR file says it itself")
+    if options.like == "lava":
+        expected = f"one of {', '.join(laws.TOOLS)}: no release of lava-dl knows NIR"
+        raise mismatch("'lava'", expected, Parameter("like"))
     nodes = graph.read(source.file)
     reading = Reading()
     for node in nodes.values():
@@ -85,7 +90,7 @@ class _Builder:
         self.input = self._only("Input")
         self.output = self._only("Output")
         self.dt = self._dt()
-        self.reset = self._reset()
+        self._say_reset()
         self.populations: dict[str, Neurons] = {}
         self.sets = {}
         self.at_once: dict[str, set[str]] = {}  # sources that reach a population without delay
@@ -105,14 +110,19 @@ class _Builder:
         noted = self.notes.get("dt")
         if isinstance(noted, np.ndarray) and noted.size == 1 and 0 < noted.item() < np.inf:
             return float(noted.item())
+        timed = [n for n in self.nodes.values() if n.type in NEURONS and n.type != "Threshold"]
+        if self.options.like:
+            dt = laws.dt_of(self.options.like, timed)
+            tool = laws.NAMES[self.options.like]
+            self.reading.notes.append(f"dt = {dt:g} s taken, as {tool} exports (`dt`)")
+            return dt
         guess, taus = [], []
-        for node in self.nodes.values():
-            if node.type in NEURONS:
-                r = node.array("r", 1.0).ravel()
-                tau = {"IF": None, "LIF": "tau", "LI": "tau"}.get(node.type, "tau_mem")
-                tau = np.ones(1) if tau is None else node.array(tau, positive=True).ravel()
-                taus.append(tau.min() if node.type != "IF" else np.inf)
-                guess.append(float(np.median(tau / np.where(r > 0, r, np.inf))))
+        for node in timed:
+            r = node.array("r", 1.0).ravel()
+            tau = {"IF": None, "I": None, "LIF": "tau", "LI": "tau"}.get(node.type, "tau_mem")
+            taus.append(np.inf if tau is None else node.array(tau, positive=True).min())
+            tau = np.ones(1) if tau is None else node.array(tau, positive=True).ravel()
+            guess.append(float(np.median(tau / np.where(r > 0, r, np.inf))))
         dt = float(np.median(guess)) if guess else 1.0
         least = min(taus, default=np.inf)
         if not 0 < dt < least:
@@ -120,15 +130,21 @@ class _Builder:
         self.reading.notes.append(f"dt = {dt:g} s taken, as the file does not say it (`dt`)")
         return dt
 
-    def _reset(self) -> str:
-        fires = [n for n in self.nodes.values() if n.type in ("IF", "LIF", "CubaLIF")]
+    def _say_reset(self) -> None:
+        """Refuse options that contradict what evsim noted, and say what was taken otherwise."""
+        fires = [n for n in self.nodes.values() if n.type in FIRING and n.type != "Threshold"]
         noted = {n.notes["reset"] for n in fires if n.notes.get("reset") in ("subtract", "zero")}
         if noted - {self.options.reset}:
             self.options.refuse("reset", f"its neurons are {' and '.join(sorted(noted))}")
-        if self.options.reset is None and any("reset" not in n.notes for n in fires):
-            note = "reset to v_reset, as NIR defines it (`reset=subtract`, if it was trained so)"
+        if noted:
+            self.options.refuse("like", "evsim wrote it, with how its neurons fire")
+        if self.options.like:
+            tool, reset = laws.NAMES[self.options.like], self.options.reset or "its default"
+            self.reading.notes.append(f"neurons fire as those of {tool}, reset: {reset}")
+        elif self.options.reset is None and any("reset" not in n.notes for n in fires):
+            note = "reset to v_reset, as NIR defines it (`reset=subtract`, if it was trained so; "
+            note += "`like`: as in the tool that it is from)"
             self.reading.notes.append(note)
-        return self.options.reset or "zero"
 
     def build(self) -> None:
         """Make the network, or note in the reading what is unsupported."""
@@ -148,13 +164,8 @@ class _Builder:
             last = self.nodes[last[0]].sources
         direct = len(last) == 1 and self.nodes[last[0]].type in NEURONS
         for node in sorted(neurons, key=self._depth):
-            is_output = direct and node.name == last[0]
-            silent = node.type in ("LI", "CubaLI")
-            if silent and not (is_output and len(self.targets[node.name]) == 1):
-                what = f"{node.type} before the output: only the last node may integrate in silence"
-                self.reading.unsupported.append((node.place, what))
-                return
-            self._population(node)
+            is_output = direct and node.name == last[0] and len(self.targets[node.name]) == 1
+            self._population(node, is_output)
         if direct:
             output = self.names[last[0]]
         else:
@@ -179,49 +190,16 @@ class _Builder:
                         ahead.append(target)
         return self._depths.get(node.name, len(self.nodes))
 
-    def _population(self, node: Node) -> None:
+    def _population(self, node: Node, is_output: bool) -> None:
         """Add the population of a node of neurons, and the sets into it."""
-        dt, shape = self.dt, node.shape
-
-        def values(name, default=None, positive=False):
-            value = node.array(name, default, positive)
-            return linear.moved(value, shape, f"{node.place}/{name}")
-
-        def kept(name):
-            tau = values(name, positive=True)
-            if (tau <= dt).any():
-                found = f"{name} = {tau.min():g} s at dt = {dt:g} s"
-                raise mismatch(found, "more than dt (`dt`)", f"{node.place}/{name}")
-            return 1 - dt / tau, dt / tau
-
-        fields: dict = {"shape": linear.last(shape)}
-        gain = values("r", 1.0, positive=True)
-        if node.type == "IF":
-            gain = gain * dt
-        else:
-            two = node.type.startswith("Cuba")
-            leak, step = kept("tau_mem" if two else "tau")
-            gain, fields["leak"] = gain * step, leak
-            rest = values("v_leak", 0.0) * step
-            if (rest != 0).any():
-                fields["bias"] = rest
-            if two:
-                fields["current_leak"], step = kept("tau_syn")
-                gain = gain * step * values("w_in", 1.0)
-        kind = {"IF": "iaf", "LIF": "lif", "CubaLIF": "cubalif"}.get(node.type, "readout")
-        if kind != "readout":
-            fields["threshold"] = values("v_threshold", positive=True)
-            noted = {n: node.notes[n] for n in ("compare", "reset") if n in node.notes}
-            fields |= {"compare": "gt", "reset": self.reset} | noted
-            fields["reset"] = self.options.reset or fields["reset"]
-            reset = values("v_reset", 0.0)
-            if fields["reset"] == "zero" and (reset != 0).any():
-                fields["v_reset"] = reset
-        self._finish(node, self.names[node.name], kind, fields, np.asarray(gain))
+        law = laws.law_of(node, self.dt, self.options, is_output)
+        fields = {"shape": linear.last(node.shape)} | law.fields
+        self._finish(node, self.names[node.name], law.kind, fields, law.gain)
 
     def _finish(self, node: Node, name: str, kind: str, fields: dict, gain: np.ndarray) -> None:
         """Add a population whose current is `gain` times what arrives at a node."""
-        constant = self._constant(node, {})
+        constants = self._constant(node, {})
+        constant = constants.pop(0)
         if (constant != 0).any():
             where = "current_bias" if "current_leak" in fields else "bias"
             current = constant * gain
@@ -239,6 +217,17 @@ class _Builder:
             if gain.ndim or gain != 1:
                 map = map.scaled(gain)
             self._set(self.names[source], name, map, delay)
+        for late, value in sorted(constants.items()):
+            if (value != 0).any():
+                self._late_bias(name, value * gain, late)
+
+    def _late_bias(self, target: str, current: np.ndarray, delay: int) -> None:
+        """A current from timestep `delay` on: a neuron that fires at every timestep sends it."""
+        source = "bias" if "bias" not in self.names.values() else "bias of delays"
+        one = neuron_kinds()["iaf"].build({"shape": (1,), "threshold": 1.0, "bias": 1.0})
+        self.populations[source] = one
+        map = Matrix(before=(1,), after=current.shape, weight=current.reshape(1, -1))
+        self._set(source, target, map, delay)
 
     def _set(self, source: str, target: str, map, delay: int) -> None:
         """Add a set; one that would close a cycle at once acts a timestep later."""
@@ -304,30 +293,41 @@ class _Builder:
             for late, mask in masks
         ]
 
-    def _constant(self, node: Node, known: dict) -> np.ndarray:
-        """What arrives at a node while no population sends: its biases, channels last."""
-        total = np.zeros(linear.last(node.before or node.shape))
+    def _constant(self, node: Node, known: dict) -> dict[int, np.ndarray]:
+        """What arrives at a node while no population sends: its biases, channels last.
+
+        By the timestep from which on it arrives, 0 always among them.
+        """
+        total = {0: np.zeros(linear.last(node.before or node.shape))}
         for source in node.sources:
-            other = self.nodes[source]
-            if other.type in (*NEURONS, "Input") and source in self.names:
+            if self.nodes[source].type in (*NEURONS, "Input") and source in self.names:
                 continue
             if source not in known:
-                known[source] = np.zeros(linear.last(other.shape))  # a cycle adds nothing twice
-                before = self._constant(other, known)
-                value = (
-                    linear.map_of(other).apply(before[None])[0].reshape(linear.last(other.shape))
-                )
-                if other.type in ("Affine", "Conv1d", "Conv2d") and "bias" in other.fields:
-                    bias = other.array("bias").ravel()
-                    if bias.size not in (1, value.shape[-1]):
-                        found = f"{bias.size} values"
-                        raise mismatch(found, f"{value.shape[-1]}", f"{other.place}/bias")
-                    value = value + bias
-                if other.type == "Delay" and (value != 0).any():
-                    raise EvsimError("a bias before a delay is not supported", other.place)
-                known[source] = value
-            total = total + known[source]
+                known[source] = {}  # a cycle adds nothing twice
+                known[source] = self._constant_behind(self.nodes[source], known)
+            _add(total, known[source])
         return total
+
+    def _constant_behind(self, node: Node, known: dict) -> dict[int, np.ndarray]:
+        """What a linear node or a delay makes of its biases, as `_constant` has it."""
+        after, shape = {}, linear.last(node.shape)
+        map = linear.map_of(node)
+        for late, value in self._constant(node, known).items():
+            for delay, part in self._delayed(node, map):
+                _add(after, {late + delay: part.apply(value[None])[0].reshape(shape)})
+        if node.type in ("Affine", "Conv1d", "Conv2d") and "bias" in node.fields:
+            bias = node.array("bias").ravel()
+            if bias.size not in (1, shape[-1]):
+                found = f"{bias.size} values"
+                raise mismatch(found, f"{shape[-1]}", f"{node.place}/bias")
+            _add(after, {0: np.broadcast_to(bias, shape)})
+        return after
+
+
+def _add(total: dict[int, np.ndarray], more: dict[int, np.ndarray]) -> None:
+    """Add what arrives from some timesteps on to what else does."""
+    for late, value in more.items():
+        total[late] = total.get(late, 0) + value.reshape(np.shape(total.get(late, value)))
 
 
 def _numbers(value) -> bool:

@@ -202,15 +202,82 @@ def test_the_size_of_an_image_follows_from_a_stride_of_one(tmp_path):
     assert [place for place, _ in reading.unsupported] == ["layer/0"]
 
 
+@pytest.mark.parametrize("decays", [(4096, 1024), (1000, 500)])
+def test_neurons_of_the_input_turn_values_into_spikes(tmp_path, decays):
+    """As SLAYER does: the image is scaled, and cut to multiples of 1/64 with the bias."""
+    about = neuron(iDecay=decays[0], vDecay=decays[1], vThMant=25)
+    first = named("input", (2, 3, 2), neuron=about, weight=np.float32([36]), bias=np.float32([-7]))
+    path = write(tmp_path / "n.net", [first, dense(12, 3)])
+    network = trainers.read(path, Options(scale=1.0)).result()
+    assert network.coding == "constant"
+    image = np.random.default_rng(1).random((2, 3, 2), np.float32)  # lava's axes
+    wanted = np.zeros((20, 2, 3, 2), int)
+    for index, x in np.ndenumerate(image):
+        u = v = 0
+        for t in range(20):
+            u = lava.decayed(u, decays[0]) + int(64 * (np.float32(36) * x + np.float32(-7)))
+            v = lava.decayed(v, decays[1]) + u
+            if v > 64 * 25:
+                wanted[t][index], v = 1, 0
+    seen = np.moveaxis(image, 0, -1)[None]
+    run = evsim.run(network, seen, timesteps=20, record=("spikes",))
+    found = np.zeros((20, 12), int)
+    found[run.spikes["encoder"]["timestep"], run.spikes["encoder"]["neuron"]] = 1
+    np.testing.assert_array_equal(found, lava.last(wanted))
+    assert 5 < wanted.sum() < 200
+
+
 def test_neurons_of_the_input_are_left_out(tmp_path):
     first = named("input", (4,), neuron=neuron(), weight=np.float32([36]), bias=np.float32([34]))
     write(tmp_path / "n.net", [first, dense(4, 2)])
-    reading = trainers.read(tmp_path / "n.net")
+    reading = trainers.read(tmp_path / "n.net", Options(skip_encoder=True))
     assert reading.result().coding == "events"
+    assert set(reading.result().populations) == {"input", "dense1"}
     assert "36 x + 34" in reading.notes[0]
     del first["neuron"]
     write(tmp_path / "n.net", [first, dense(4, 2)])
     assert "36 x + 34" in trainers.read(tmp_path / "n.net").unsupported[0][1]
+
+
+def test_a_last_layer_without_neurons_is_read_out(tmp_path):
+    """As lava-dl writes its Affine: the class is the largest sum of all that arrived there."""
+    affine = dense(4, 3, seed=5)
+    del affine["neuron"]
+    layers = [dense(6, 4, neuron=neuron(vThMant=5)), affine]
+    reading = trainers.read(write(tmp_path / "n.net", layers))
+    network = reading.result()
+    part = network.populations["dense1"]
+    assert (part.kind, part.leak, network.output) == ("readout", None, "dense1")
+    assert any("layer/1 has no neurons" in note for note in reading.notes)
+    spikes = stimulus((6,), 25, seed=3)
+    fired = lava.simulated(layers[:1], spikes)[0]
+    sums = fired @ affine["weight"].T.astype(int)
+    run = evsim.run(network, lava.events(spikes), timesteps=len(spikes), record=("trace",))
+    assert fired.sum() > 20
+    np.testing.assert_array_equal(run.potential[0], sums.sum(axis=0))
+    assert run.predictions[0] == sums.sum(axis=0).argmax()
+    assert network.integer_populations(False) >= {"dense1"}
+
+
+def test_only_the_last_layer_may_have_no_neurons(tmp_path):
+    first = dense(6, 4)
+    del first["neuron"]
+    write(tmp_path / "n.net", [first, dense(4, 2)])
+    reading = trainers.read(tmp_path / "n.net")
+    assert [place for place, _ in reading.unsupported] == ["layer/0"]
+
+
+def test_as_lava_fires_today(tmp_path):
+    """v > threshold and biases from the first timestep on, whatever the age of the file."""
+    path = write(tmp_path / "n.net", [dense(4, 4, bias=values(1, 4))])
+    part = trainers.read(path, Options(like="lava")).result().populations["dense0"]
+    assert (part.compare, part.bias_start) == ("gt", 0)
+    older = made_on(tmp_path / "o.net", "2022-07-21")
+    with pytest.raises(EvsimError, match="lava-dl fired at v >= threshold"):
+        trainers.read(older, Options(like="lava"))
+    with pytest.raises(EvsimError, match="lava-dl wrote it") as error:
+        trainers.read(path, Options(like="sinabs"))
+    assert error.value.place == "like"
 
 
 def test_delays_behind_the_last_layer_are_noted(tmp_path):
@@ -450,15 +517,16 @@ def test_the_golden_spikes_of_lava():
     folder = real("networks", "tiny.lava.golden")
     golden = [np.load(folder / f"{name}.npy")[0] for name in ("input", "layer1", "output")]
     golden = [np.moveaxis(spikes, -1, 0).astype(int) for spikes in golden]
-    found = lava.ran(trainers.read(path).result(), golden[0])
+    spikes = {"skip_encoder": True}  # those of the input are golden, too
+    found = lava.ran(trainers.read(path, Options(**spikes)).result(), golden[0])
     for fired, expected, count in zip(found, golden[1:], (1633, 92), strict=True):
         np.testing.assert_array_equal(fired, lava.last(expected))
         assert fired.sum() == count
     assert not golden[0][0].any()  # its first timestep is empty: without it, biases come at once
-    at_once = trainers.read(path, Options(bias_start=0)).result()
+    at_once = trainers.read(path, Options(bias_start=0, **spikes)).result()
     for fired, expected in zip(lava.ran(at_once, golden[0][1:]), golden[1:], strict=True):
         np.testing.assert_array_equal(fired, lava.last(expected)[1:])
-    older = trainers.read(path, Options(compare="ge")).result()
+    older = trainers.read(path, Options(compare="ge", **spikes)).result()
     assert (lava.ran(older, golden[0])[0] != lava.last(golden[1])).sum() == 42
 
 
