@@ -70,7 +70,8 @@ def format_of(path) -> str:
         if start[8:] == b"{":
             return "safetensors file"
     ending = os.path.splitext(path)[1].lower()
-    return {".toml": "TOML file", ".safetensors": "safetensors file"}.get(ending, "file")
+    known = {".toml": "TOML file", ".safetensors": "safetensors file", ".onnx": "ONNX file"}
+    return known.get(ending, "file")
 
 
 def damaged(error: Exception, place: str = "", format: str = "HDF5 file") -> EvsimError:

@@ -51,12 +51,18 @@ def open_data(path: Path) -> Data:
 
 
 @called
-def info(file: Path) -> dict[str, Any]:
-    """What a network, data, result or trainer's file holds, as the command `info` tells it."""
+def info(file: Path, draft: Path | None = None) -> dict[str, Any]:
+    """What a network, data, result or trainer's file holds, as the command `info` tells it.
+
+    `draft`: a new TOML file, to which a first definition of the layers is written, of weights that
+    come without; then only what of it is guessed is returned. Raises EvsimError.
+    """
     from evsim.interface._tables import Described
-    from evsim.reports.info import describe
+    from evsim.reports.info import describe, write_draft
     from evsim.store.assemble import as_file
 
+    if draft is not None:
+        return Described(write_draft(os.fspath(file), os.fspath(draft)))
     with as_file(file) as path:
         return Described(describe(path) | {"file": os.fspath(file)})
 

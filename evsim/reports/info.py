@@ -9,17 +9,19 @@ from pathlib import Path
 import numpy as np
 
 from evsim.base.arrays import address
-from evsim.base.errors import mismatch
+from evsim.base.errors import EvsimError, Parameter, mismatch
 from evsim.chip.profile import Profile
 from evsim.formats import _hdf5 as hdf5
 from evsim.formats import data, result, trainers
 from evsim.formats import network as native
 from evsim.formats.recognize import recognized
 from evsim.formats.trainers._definition import Definition
+from evsim.formats.trainers._draft import drafted
 from evsim.network.network import Network
 from evsim.reports import chips
 
 LONGEST = "those of the longest recording"  # to say how many would be to read them all
+OURS = "an attribute format (a network, a result); datasets images or events (data)"
 MOST = 1000  # classes that are listed
 
 
@@ -40,13 +42,50 @@ def describe(path) -> dict:
             claim = trainers.claimed(source)
             if claim:
                 return _trained(path, source, *claim)
-        if file is None:
-            raise mismatch(source.described(), f"an HDF5 file or {', '.join(trainers.titles())}")
+        known = file is not None and {"images", "events", "populations", "synapses"} & set(file)
+        if file is None or (found is None and not known):
+            raise trainers.unknown(source, "an HDF5 file or " if file is None else OURS)
     if found == result.FORMAT:
         return _result(path)
     if found == native.FORMAT or found not in (None, data.FORMAT):
         return _network(path)
     return _data(path)
+
+
+def write_draft(path, toml, read=lambda path, reader: reader(path)) -> dict:
+    """Write a drafted definition to a new TOML file; returns both paths and notes on the guesses.
+
+    `read`: how draft(path) is called. Raises EvsimError if the TOML file exists.
+    """
+    toml = Path(toml)
+    if toml.suffix != ".toml":
+        raise mismatch(repr(str(toml)), "a file NAME.toml", Parameter("draft"))
+    if toml.exists():
+        raise EvsimError("exists already (a draft replaces nothing)", file=str(toml))
+    text, notes = read(path, draft)
+    try:
+        with open(toml, "x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise EvsimError(f"cannot be written: {error.strerror}", file=str(toml)) from None
+    return {"file": str(path), "draft": str(toml), "notes": notes}
+
+
+def draft(path) -> tuple[str, list[str]]:
+    """A definition in TOML for a file of weights alone, and what of it is guessed, in words.
+
+    Raises EvsimError where the file says its layers itself, or is none of a state_dict.
+    """
+    with trainers.Source.opened(path) as source:
+        claim = trainers.claimed(source)
+        if claim is None:
+            of_ours = source.file is not None and "format" in source.file.attrs
+            found = "a file of evsim's own" if of_ours else source.described()
+            raise mismatch(found, "weights without their layers")
+        reading = claim[0].read(source, trainers.Options())
+        if not reading.bundles:
+            raise mismatch(f"{claim[1]}, with layers of its own", "weights without their layers")
+        return drafted(reading.bundles, source)
 
 
 def _toml(path) -> dict:

@@ -164,6 +164,16 @@ def test_info(command):
     same(evsim.info(NETWORK), ["info", NETWORK], command)
 
 
+def test_a_drafted_definition(command, tmp_path):
+    weights, ours, theirs = "networks/trained-digits.h5", tmp_path / "o.toml", tmp_path / "t.toml"
+    found = evsim.info(weights, draft=ours)
+    status, _, _ = command("info", weights, "--draft", theirs)
+    assert (status, ours.read_text()) == (0, theirs.read_text())
+    assert found["notes"][0].startswith("8 layers, of 6 something is guessed")
+    with pytest.raises(evsim.EvsimError, match="draft: found"):
+        evsim.info(weights, draft="layers.txt")
+
+
 def test_a_stored_run_tells_what_it_told(command, inside):
     run = evsim.run(NETWORK, DIGITS, samples=slice(4, 10), record="spikes")
     run.save("r.h5")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evsim.base.screen import tell_json, waiting
+from evsim.base.screen import tell, tell_json, waiting
 from evsim.cli import options as options
 from evsim.cli import translate as translate
 
@@ -16,6 +16,17 @@ EXAMPLES = (
     "evsim info data/digits_test.h5 --json",
     "evsim info loihi",
     "evsim info networks/lenet5.toml",
+    "evsim info networks/trained-digits.h5 --draft layers.toml",
+)
+
+
+Draft = options.option(
+    Path | None,
+    "--draft",
+    panel=options.OUTPUT,
+    metavar="TOML",
+    help="write a first definition of layers to a new file, for weights that come without",
+    default="none",
 )
 
 
@@ -27,6 +38,7 @@ def info(
             show_default=False,
         ),
     ],
+    draft: Draft = None,
     wide: options.Wide = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -37,6 +49,9 @@ def info(
     from evsim.reports.tables import show
     from evsim.store.assemble import as_file
 
+    if draft is not None:
+        _draft(file, draft, as_json)
+        return
     chips = shipped()
     if str(file) in chips and not file.exists():
         found = describe(chips[str(file)])
@@ -51,3 +66,18 @@ def info(
         tell_json(found)
     else:
         show(options.output(wide), found)
+
+
+def _draft(file: Path, toml: Path, as_json: bool) -> None:
+    """Write the drafted definition, and say what of it is guessed."""
+    from evsim.formats.guard import guarded
+    from evsim.reports.info import write_draft
+
+    with waiting(f"reading {file}"):
+        found = translate.everywhere(write_draft(file, toml, guarded))
+    if as_json:
+        tell_json(found)
+        return
+    first, *rest = found["notes"]
+    for line in (f"{toml}: {first}", *rest):
+        tell(line)

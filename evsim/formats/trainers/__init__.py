@@ -42,7 +42,7 @@ def read(path, options: Options | None = None) -> Reading:
         if reader_and_claim is None:
             if source.file is not None:
                 hdf5.names(source.file)  # perhaps nobody knows it because its links lead elsewhere
-            raise mismatch(source.described(), f"a trainer's file: {', '.join(titles())}")
+            raise unknown(source)
         module, claim = reader_and_claim
         options = options or Options()
         for name in (
@@ -56,9 +56,30 @@ def read(path, options: Options | None = None) -> Reading:
         return reading
 
 
+def unknown(source: Source, others: str = "") -> EvsimError:
+    """The error of a file that no reader claims: what it is, and what was looked for in vain.
+
+    `others`: what else was looked for in HDF5, beside what trainers write.
+    """
+    if source.file is None:
+        return mismatch(source.described(), f"{others}a trainer's file: {', '.join(titles())}")
+    marks = [module.MARK for module in readers().values() if hasattr(module, "MARK")]
+    return mismatch(source.described(), f"one of: {'; '.join([*filter(None, [others]), *marks])}")
+
+
 def titles() -> list[str]:
     """What trainers' files can be read, in words, one text a reader."""
     return [module.TITLE for module in readers().values()]
 
 
-__all__ = ["EvsimError", "Options", "Reading", "Source", "claimed", "read", "readers", "titles"]
+__all__ = [
+    "EvsimError",
+    "Options",
+    "Reading",
+    "Source",
+    "claimed",
+    "read",
+    "readers",
+    "titles",
+    "unknown",
+]

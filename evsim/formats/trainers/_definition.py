@@ -70,7 +70,14 @@ class Definition:
 
     @classmethod
     def _read(cls, path: Path, depth: int) -> Definition:
-        content = read_toml(path, "a definition of layers")
+        return cls.of(read_toml(path, "a definition of layers"), path, depth)
+
+    @classmethod
+    def of(cls, content: dict, path: Path, depth: int = 0) -> Definition:
+        """Check a definition's content; `path`: the file that it comes from, for what it extends.
+
+        Raises EvsimError with the place in it.
+        """
         _known(content, ROOT)
         _typed(content, {"title": str, "extends": str, "parameters": dict, "blocks": dict})
         if "extends" in content:

@@ -9,6 +9,7 @@ import numpy as np
 from evsim.base.errors import EvsimError, mismatch
 from evsim.base.fields import rounded
 from evsim.formats.trainers import _topology as topology
+from evsim.formats.trainers._definition import Definition
 from evsim.formats.trainers._trainer import Bundle, Options, Reading, Source
 
 CONTAINERS = ("state_dict.", "model_state_dict.")  # beside which a checkpoint holds other things
@@ -20,8 +21,16 @@ SCALE = re.compile(r"(.+)\.act_quant\..*\bscaling_impl\.value")  # of Brevitas, 
 STATE = {"mem", "syn", "spk", "v", "beta", "alpha", "threshold", "v_threshold", "reset_mechanism"}
 
 
-def read(arrays: dict[str, np.ndarray], options: Options, source: Source) -> Reading:
-    """The model of the topology that the options name, with these arrays by key."""
+def read(
+    arrays: dict[str, np.ndarray],
+    options: Options,
+    source: Source,
+    own: Definition | None = None,
+) -> Reading:
+    """The model of the topology that the options name, with these arrays by key.
+
+    `own`: the topology that the file itself holds.
+    """
     notes, unsupported = [], []
     arrays, scales = _scales(arrays)
     bundles = []
@@ -34,7 +43,7 @@ def read(arrays: dict[str, np.ndarray], options: Options, source: Source) -> Rea
     if not bundles and not unsupported:
         raise mismatch("no weights", "keys such as conv1.weight")
     try:
-        reading = topology.apply(bundles, options, source, "pytorch", scales)
+        reading = topology.apply(bundles, options, source, "pytorch", scales, own)
     except EvsimError:
         if not unsupported:
             raise

@@ -28,26 +28,27 @@ def apply(
     source: Source,
     trainer: str,
     scales: Scales | None = None,
+    own: Definition | None = None,
 ) -> Reading:
     """The model of the topology that the options name, with these weights.
 
-    `scales`: the largest values of quantised activations that the file has, by name. Layers and
-    bundles are paired by name, else by their order within each kind (convolutions, dense layers,
-    batch norms); the notes say which. Raises EvsimError where they do not fit.
+    `scales`: the largest values of quantised activations that the file has, by name. `own`: the
+    topology that the file itself holds, which an option contradicts. Layers and bundles are paired
+    by name, else by their order within each kind (convolutions, dense layers, batch norms); the
+    notes say which. Raises EvsimError where they do not fit.
     """
-    if options.topology is None:
+    if own is not None:
+        options.refuse("topology", "the file holds its own topology")
+    if options.topology is None and own is None:
         shapes = ({role: list(a.shape) for role, a in b.arrays.items()} for b in bundles)
         rows = [
             {"layer": bundle.name, "kind": kind_of(bundle), "arrays": str(shape)}
             for bundle, shape in zip(bundles, shapes, strict=True)
         ]
-        return Reading(layers=rows, unsupported=[("layers", MISSING)])
-    path = find(options.topology)
-    if is_json(str(path)):
-        found = f"JSON with weights of {TRAINERS[trainer]}"
-        expected = "a TOML definition (JSON describes layers of Keras)"
-        raise mismatch(found, expected, Parameter("topology"))
-    definition, scales = Definition.read(path), scales or {}
+        return Reading(layers=rows, unsupported=[("layers", MISSING)], bundles=bundles)
+    definition, scales = own, scales or {}
+    if options.topology is not None:
+        definition = _named(options.topology, trainer)
     failed = None
     for pairing in pairings(definition, bundles):
         try:
@@ -69,6 +70,16 @@ def apply(
         ]
         return Reading(model, rows, [], list(model.notes))
     raise failed
+
+
+def _named(name: str, trainer: str) -> Definition:
+    """The definition that an option names; EvsimError for JSON, which describes layers of Keras."""
+    path = find(name)
+    if is_json(str(path)):
+        found = f"JSON with weights of {TRAINERS[trainer]}"
+        expected = "a TOML definition (JSON describes layers of Keras)"
+        raise mismatch(found, expected, Parameter("topology"))
+    return Definition.read(path)
 
 
 def find(name: str) -> Path:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from evsim.base.errors import EvsimError, Parameter, mismatch, nearest
+from evsim.base.errors import EvsimError, Parameter, mismatch, nearest, shown
 from evsim.formats import _hdf5 as hdf5
 
 PICKLE = (
-    "a pickle, which can run any program when it is read; save the weights with the ten-line "
-    "script of the README, section 'From PyTorch'"
+    "a pickle, which can run any program when it is read; save the weights with the script of "
+    "docs/guide/trainers.md, section 'From PyTorch'"
 )
 
 WORDS = {  # what options that are words may be
@@ -87,6 +87,7 @@ class Reading:
     unsupported: list[tuple[str, str]] = field(default_factory=list)  # place, what and what works
     notes: list[str] = field(default_factory=list)  # what the reader decided or guessed
     format: str = ""
+    bundles: list[Bundle] = field(default_factory=list)  # of weights that nobody named layers for
 
     def result(self):
         """The model or network; an error that names the first thing that is unsupported."""
@@ -122,7 +123,11 @@ class Source:
     def described(self) -> str:
         """What a file that no reader claims seems to be, in words."""
         if self.file is not None:
-            return "an HDF5 file of no known layout"
+            names = [shown(name) for name in (*self.file, *self.file.attrs)]
+            if not names:
+                return "an HDF5 file with nothing in it"
+            more = ", ..." if len(names) > 4 else ""
+            return f"an HDF5 file of no known layout (it has {', '.join(names[:4])}{more})"
         if self.start.startswith(b"PK"):
             return PICKLE if self._pickled() else "a zip archive of no known layout"
         if self.start[:1] == b"\x80" or self.path.suffix in (".pt", ".pth", ".pkl", ".pickle"):

@@ -18,6 +18,7 @@ from evsim.formats.trainers._keras_weights import CONTAINERS, Legacy, Numbered, 
 from evsim.formats.trainers._trainer import Bundle, Options, Reading, Source
 
 TITLE = "Keras (.h5, .keras, .weights.h5)"
+MARK = "an attribute model_config or layer_names, or groups layers/.../vars (Keras)"
 OWN_TOPOLOGY = "the file holds its own topology"
 
 
@@ -158,6 +159,7 @@ def _of_weights(arrays, old: bool, backend, options: Options, source: Source) ->
     if options.topology is None:
         read.unsupported.append(("layers", topology.MISSING))
         read.layers = [row for bundle in made for row in _rows(bundle)]
+        read.bundles = made
         return read
     applied = topology.apply(made, options, source, "keras")
     applied.notes = read.notes + applied.notes

@@ -21,6 +21,7 @@ from evsim.synapses.identity import Identity
 from evsim.synapses.sparse import Sparse
 
 TITLE = "lava-dl network (.net)"
+MARK = "groups layer/0, layer/1, ... (lava-dl)"
 INPUT, ENCODER = "input", "encoder"
 CONNECTIONS = 1 << 27  # that a layer with unequal delays may have
 HELD = (-256, 254)  # the weights that Loihi holds

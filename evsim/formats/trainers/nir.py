@@ -31,6 +31,7 @@ from evsim.network.network import Network
 from evsim.neurons import Neurons, neuron_kinds
 
 TITLE = "NIR graph"
+MARK = "a group node of type NIRGraph (NIR)"
 WORKS = f"{', '.join((*NEURONS, *LINEAR))} and Delay work"
 KEPT = ("coding", "timesteps", "seed", "name", "ann_accuracy")  # of a network that evsim wrote
 PATHS = 4096  # between two populations

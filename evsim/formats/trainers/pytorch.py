@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 
-from evsim.base.errors import mismatch
+from evsim.base.errors import EvsimError, mismatch, shown
 from evsim.formats import _hdf5 as hdf5
 from evsim.formats.trainers import _state_dict as state_dict
+from evsim.formats.trainers._definition import Definition
 from evsim.formats.trainers._topology import natural
 from evsim.formats.trainers._trainer import Options, Reading, Source
 
 TITLE = "PyTorch state_dict (HDF5)"
+MARK = "arrays named as conv1.weight (PyTorch)"
 OTHERS = {"node", "layer", "layers", "layer_names", "model_weights", "model_config"}
 OTHERS |= {"keras_version", "nb_layers", "populations", "synapses"}
+TOPOLOGY = "topology"  # the attribute with the layers, in JSON; networks/README.md says how
 MOST, DEEPEST = 50_000, 64  # arrays of a file, groups inside each other
 LAST = ("weight", "bias", "running_mean", "running_var")
 
@@ -41,7 +46,24 @@ def read(source: Source, options: Options) -> Reading:
         if key in arrays:
             raise mismatch(f"the key {key!r} twice", "once", name)
         arrays[key] = np.asarray(read_array(source.file[name], name))
-    return state_dict.read(arrays, options, source)
+    return state_dict.read(arrays, options, source, _own_topology(source))
+
+
+def _own_topology(source: Source) -> Definition | None:
+    """The layers that a file holds beside its weights: a definition in JSON at the root."""
+    if TOPOLOGY not in source.file.attrs:
+        return None
+    text = hdf5.attribute(source.file, TOPOLOGY)
+    try:
+        content = json.loads(text) if isinstance(text, str) else text
+    except (ValueError, RecursionError) as error:
+        raise mismatch(f"no JSON ({error})", "a definition of layers in JSON", TOPOLOGY) from None
+    if not isinstance(content, dict):
+        raise mismatch(shown(content), "a definition of layers in JSON", TOPOLOGY)
+    try:
+        return Definition.of(content, source.path)
+    except EvsimError as error:
+        raise error.within(TOPOLOGY) from None
 
 
 def _names(file, strict: bool = True) -> list[str]:
@@ -66,7 +88,7 @@ def _names(file, strict: bool = True) -> list[str]:
             if strict and len(names) > MOST:
                 raise mismatch(f"{len(names)} names", f"at most {MOST}", path)
             ahead += [(f"{path}/{name}".lstrip("/"), thing, name) for name in reversed(names)]
-    kept = file.id.get_create_plist().get_link_creation_order()
+    kept = file["/"].id.get_create_plist().get_link_creation_order()
     return paths if kept else sorted(paths, key=natural)
 
 

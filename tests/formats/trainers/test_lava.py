@@ -429,7 +429,7 @@ def test_other_files_are_left_to_others(tmp_path, names):
     with h5py.File(tmp_path / "n.net", "w") as file:
         for name in names:
             file.require_group(f"layer/{name}")
-    with pytest.raises(EvsimError, match="no known layout"):
+    with pytest.raises(EvsimError, match="expected one of: an attribute model_config"):
         trainers.read(tmp_path / "n.net")
 
 

@@ -1,6 +1,11 @@
 """PyTorch's weights: every container and wrapper gives the same network; what is wrong is said."""
 
+import argparse
+import json
+import pathlib
+import pickle
 import re
+import tomllib
 import zipfile
 
 import h5py
@@ -98,10 +103,17 @@ def test_one_linear_layer_saved_alone(tmp_path):
     assert model.forward(np.float32([[1, 10]]))[model.output].tolist() == [[22, 43, 65]]
 
 
+def test_the_order_of_a_file_is_that_in_which_it_was_written(tmp_path):
+    state = {"z.weight": np.ones((3, 2), "f4"), "a.weight": np.ones((3, 3), "f4")}
+    for kept, order in ((True, ["z", "a"]), (False, ["a", "z"])):
+        reading = trainers.read(hdf5(tmp_path / "m.h5", state, track_order=kept))
+        assert [row["layer"] for row in reading.layers] == order
+
+
 def exporting():
-    """The script of the README, section "From PyTorch"."""
-    text = (ROOT / "README.md").read_text()
-    return re.search(r"### From PyTorch.*?```python\n(.*?)```", text, re.DOTALL)[1]
+    """The script of docs/guide/trainers.md, section "From PyTorch"."""
+    text = (ROOT / "docs" / "guide" / "trainers.md").read_text()
+    return re.search(r"## From PyTorch.*?```python\n(.*?)```", text, re.DOTALL)[1]
 
 
 def parameters(state):
@@ -111,8 +123,27 @@ def parameters(state):
     return {k: torch.nn.Parameter(v) if v.is_floating_point() else v for k, v in state.items()}
 
 
+def in_a_namespace(state):
+    """A checkpoint with the settings of a training run beside the weights."""
+    return {
+        "args": argparse.Namespace(lr=0.1),
+        "epoch": 3,
+        "net": state,
+        "optimizer": {"state": {}},
+    }
+
+
 @pytest.mark.parametrize(
-    "wrap", [dict, parameters, lambda state: {"epoch": 3, "state_dict": state}]
+    "wrap",
+    [
+        dict,
+        parameters,
+        lambda state: {"epoch": 3, "state_dict": state},
+        lambda state: {"model_state_dict": state, "loss": 0.5},
+        lambda state: {"model": state, "ema": {"module": {k: 0 * v for k, v in state.items()}}},
+        lambda state: {"ema": {"module": state, "decay": 0.9}, "best": [1, 2]},
+        in_a_namespace,
+    ],
 )
 def test_a_network_of_pytorch_gives_the_same(wrap, tmp_path, topology, monkeypatch):
     torch = pytest.importorskip("torch")
@@ -130,6 +161,177 @@ def test_a_network_of_pytorch_gives_the_same(wrap, tmp_path, topology, monkeypat
     with torch.no_grad():
         expected = net(torch.tensor(X.transpose(0, 3, 1, 2))).numpy()
     assert np.allclose(outputs("model.h5", topology), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("content", [{}, {"epoch": 3}, {"state": {0: {"exp_avg": 1}}}, [1, 2]])
+def test_the_script_writes_no_file_without_weights(content, tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    torch.save(content, "model.pt")
+    with pytest.raises(SystemExit, match="no weights"):
+        exec(exporting(), {})
+    assert not (tmp_path / "model.h5").exists()
+
+
+def test_the_script_runs_no_program_of_the_file(tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    torch.save({"model": {"a.weight": torch.ones(2, 2)}, "made": pathlib.Path}, "model.pt")
+    with pytest.raises(pickle.UnpicklingError, match="Path"):
+        exec(exporting(), {})
+    assert not (tmp_path / "model.h5").exists()
+
+
+def test_the_scripts_of_the_pages_are_python():
+    for text in (exporting(), tracing()):
+        compile(text, "page", "exec")
+
+
+def tracing():
+    """The script of the tutorial that writes layers and weights in one file."""
+    text = (ROOT / "docs" / "tutorials" / "pytorch.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    return next(block for block in blocks if "symbolic_trace" in block)
+
+
+def networks():
+    """Networks like those of the literature, small: with shortcuts, pools of both kinds, groups."""
+    from torch import nn
+    from torch.nn import functional
+
+    class Block(nn.Module):
+        def __init__(self, inputs, out, stride):
+            super().__init__()
+            self.conv1, self.bn1 = nn.Conv2d(inputs, out, 3, stride, 1), nn.BatchNorm2d(out)
+            self.conv2, self.bn2 = nn.Conv2d(out, out, 3, padding=1), nn.BatchNorm2d(out)
+            self.relu, self.downsample = nn.ReLU(), nn.Conv2d(inputs, out, 1, stride)
+
+        def forward(self, x):
+            y = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+            y += self.downsample(x)
+            return functional.relu(y)
+
+    class Views(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 1, padding="same")
+            self.pool, self.last = nn.MaxPool2d(2), nn.Linear(54, 5)
+
+        def forward(self, x):
+            x = functional.relu6(self.pool(self.first(x)))
+            x = torch.cat([x, self.second(x)], dim=1)
+            return self.last(x.view(x.size(0), -1))
+
+    import torch
+
+    end = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5))
+    yield nn.Sequential(nn.Conv2d(3, 4, 3), Block(4, 4, 1), Block(4, 8, 2), *end)
+    convs = (nn.Conv2d(3, 6, 3, groups=3, bias=False), nn.BatchNorm2d(6), nn.ReLU())
+    pool = nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False)
+    rest = (nn.Linear(96, 8), nn.BatchNorm1d(8), nn.Softmax(1))
+    yield nn.Sequential(*convs, nn.Dropout(), pool, nn.Flatten(), *rest)
+    yield Views()
+
+
+def test_a_traced_network_brings_its_layers(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    scope = {}
+    exec(tracing(), scope)
+    for network in networks():
+        for layer in network.modules():
+            if hasattr(layer, "running_var"):
+                layer.running_mean.uniform_(-0.5, 0.5)
+                layer.running_var.uniform_(0.5, 2)
+        scope["export"](network, tmp_path / "m.h5", (8, 8, 3))
+        x = np.float32(np.random.default_rng(0).normal(size=(3, 8, 8, 3)))
+        with torch.no_grad():
+            wanted = network(torch.tensor(x.transpose(0, 3, 1, 2).copy())).numpy()
+        model = trainers.read(tmp_path / "m.h5").result()
+        np.testing.assert_allclose(model.forward(x)[model.output], wanted, rtol=0, atol=1e-5)
+
+
+def test_what_cannot_be_traced_is_refused(tmp_path):
+    torch = pytest.importorskip("torch")
+    scope = {}
+    exec(tracing(), scope)
+
+    class Other(torch.nn.Module):
+        def __init__(self, function):
+            super().__init__()
+            self.function = function
+
+        def forward(self, x):
+            return self.function(x)
+
+    functions = (lambda x: x + 1, lambda x: x[:, :, ::2], lambda x: torch.cat([x, x], 2))
+    modules = [Other(function) for function in functions]
+    modules += [torch.nn.GELU(), torch.nn.Conv2d(3, 4, 3, padding_mode="reflect", padding=1)]
+    for module in modules:
+        with pytest.raises(SystemExit, match="evsim has no layer for"):
+            scope["export"](torch.nn.Sequential(module), tmp_path / "m.h5", (8, 8, 3))
+        assert not (tmp_path / "m.h5").exists()
+
+
+def with_layers(path, text):
+    """The small state_dict with a text as its layers."""
+    hdf5(path, small())
+    with h5py.File(path, "a") as file:
+        file.attrs["topology"] = text
+    return path
+
+
+def test_a_file_may_hold_its_layers(tmp_path, topology):
+    content = json.dumps(tomllib.loads(TOPOLOGY))
+    path = with_layers(tmp_path / "m.h5", content)
+    model = trainers.read(path).result()
+    np.testing.assert_allclose(model.forward(X)[model.output], wanted(small(), X), rtol=1e-5)
+    with pytest.raises(EvsimError, match="contradicts the file: the file holds its own topology"):
+        trainers.read(path, Options(topology=topology))
+    other = Options(topology="mlp", force=True)
+    with pytest.raises(EvsimError, match="left over"):
+        trainers.read(path, other)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "topology: found no JSON"),
+        ("[" * 100_000, "topology: found no JSON"),
+        ("[]", "topology: found [], expected a definition of layers in JSON"),
+        (3, "topology: found"),
+        ("{}", "topology: missing field 'layers'"),
+        ('{"layers": [{"name": "a", "kind": "cnv"}]}', "layers[0]/kind: found 'cnv'"),
+        ('{"layers": [], "depth": 1}', "topology: found unknown field 'depth'"),
+        ('{"extends": "../x"}', "topology/extends: found '../x'"),
+    ],
+)
+def test_layers_that_are_none(text, said, tmp_path):
+    with pytest.raises(EvsimError) as error:
+        trainers.read(with_layers(tmp_path / "m.h5", text))
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ([], "an HDF5 file with nothing in it, expected one of: "),
+        (["b", "a"], "an HDF5 file of no known layout (it has 'a', 'b'), expected one of: "),
+        (list("abcdef"), "(it has 'a', 'b', 'c', 'd', ...), expected one of: "),
+    ],
+)
+def test_hdf5_that_nobody_knows_is_told_what_was_looked_for(names, said, tmp_path, command):
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        for name in names:
+            file[name] = np.zeros(3)
+    for words in (["info"], ["ann", "data/digits_test.h5"]):
+        status, out, err = command(words[0], tmp_path / "m.h5", *words[1:])
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert said in err
+        for mark in ("model_config", "NIRGraph", "layer/0", "conv1.weight"):
+            assert mark in err
+        assert ("datasets images or events" in err) == (words == ["info"])
 
 
 @pytest.mark.parametrize(
