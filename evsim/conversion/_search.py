@@ -24,7 +24,8 @@ ALPHAS = (0.0, 0.25, 0.5, 0.75)  # see `starts_of`
 FIRST = 2  # of them, tried first; then those beside it, as long as they are better
 HELD_BACK = 4  # every so many-th image is for choosing only
 IMAGES = 256  # to fit to, at most, and to choose with half as many
-COARSE = 4  # every so many-th of them does to tell which of ALPHAS is best
+COARSE = 4  # every so many-th of them does to tell which of ALPHAS is best,
+MANY = 128  # where there are so many
 STEPS = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)  # timesteps that are tried
 EXPECTED = 4  # trials: the first, those beside it, and the best with all images
 ENOUGH = 1.0  # points of accuracy that too few timesteps cost
@@ -41,7 +42,7 @@ class Trial:
 
     timesteps: int
     alpha: float
-    images: int
+    every: int  # so many-th image was taken
     error: float
     decisions: np.ndarray = field(repr=False)
     spikes: float
@@ -75,7 +76,7 @@ class Found:
             {
                 "timesteps": trial.timesteps,
                 "alpha": trial.alpha,
-                "images": trial.images,
+                "every": trial.every,
                 "error": trial.error,
                 "accuracy": self.right[trial],
                 "spikes": trial.spikes,
@@ -150,10 +151,11 @@ class Search:
 
         1/2 is tried, and what is beside it as long as that is better.
         """
-        best, at = self.trial(timesteps, ALPHAS[FIRST], COARSE)[0], FIRST
+        every = COARSE if len(self.fitted_to) >= MANY else 1
+        best, at = self.trial(timesteps, ALPHAS[FIRST], every)[0], FIRST
         for step in (1, -1):
             while 0 <= at + step < len(ALPHAS):
-                other = self.trial(timesteps, ALPHAS[at + step], COARSE)[0]
+                other = self.trial(timesteps, ALPHAS[at + step], every)[0]
                 if other.error >= best.error:
                     break
                 best, at = other, at + step
@@ -258,7 +260,7 @@ class Search:
         error = float(((due - there) ** 2).sum() / max((due**2).sum(), 1e-30))
         means = {fact: total / len(images) for fact, total in totals.items()}
         decisions = outputs.argmax(axis=1)
-        return Trial(timesteps, alpha, len(images), error, decisions, **means)
+        return Trial(timesteps, alpha, every, error, decisions, **means)
 
     def found(self, chosen: Trial, fitted: Fitted) -> Found:
         """What was tried, and that this one was chosen."""
@@ -270,16 +272,15 @@ class Search:
             self.labels is not None,
             self._right(self.decided),
             self._right(self._bound(fitted, chosen.timesteps)),
-            {trial: self._right(trial.decisions) for trial in tried},
+            {trial: self._right(trial.decisions, trial.every) for trial in tried},
             self.fitted_to,
             self.held_back,
             enough,
         )
 
-    def _right(self, decisions: np.ndarray) -> float:
-        """The share of decisions that are right, of some of the images held back."""
+    def _right(self, decisions: np.ndarray, every: int = 1) -> float:
+        """The share of decisions that are right, of every so many-th image held back."""
         expected = self.decided if self.labels is None else self.labels
-        every = len(expected) // len(decisions) if len(decisions) < len(expected) else 1
         return float((decisions == expected[::every]).mean())
 
     def _bound(self, fitted: Fitted, timesteps: int) -> np.ndarray:

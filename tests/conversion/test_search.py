@@ -275,7 +275,7 @@ def test_the_fewest_timesteps_that_lose_so_little():
     search.trial, search.lost = trial, lambda known: 100 / known.timesteps
     for loss, timesteps in ((26, 4), (13, 8), (12, 12), (5, 24), (0.5, 256)):
         assert search.smallest(loss) == timesteps
-    with pytest.raises(EvsimError, match="a loss of 0[.]4 points with 256"):
+    with pytest.raises(EvsimError, match="a loss of"):
         search.smallest(0.1)
 
 
