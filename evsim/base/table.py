@@ -19,7 +19,7 @@ LEAST = 20  # of a width
 PREFIXES = (("T", "trillion", 1e12), ("G", "billion", 1e9), ("M", "million", 1e6))
 PREFIXES += (("k", "thousand", 1e3),)
 GROUPED = re.compile(r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\w,])")
-PIECE = re.compile(r"\S+(?: %)?")  # what stays on one line
+PIECE = re.compile(r"\S+(?: %\S*)?")  # what stays on one line
 JOINT = re.compile(r"(?<=[._/:-])(?=[^\W\d_])|(?<=[^\W\d][._/:-])(?=\d)")  # of words of a name
 NUMBER = re.compile(r"[+-]?[\d.,]+(?:e[+-]?\d+)?")
 FRAME = ("┏━┳┓", "┃ ┃┃", "┡━╇┩", "│ ││", "└─┴┘")

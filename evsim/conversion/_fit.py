@@ -161,7 +161,7 @@ def _begin(
 
         def count(currents: np.ndarray, first=first) -> np.ndarray:
             spikes = np.zeros(node.channels, np.int64)
-            count_spikes(currents, bias, threshold, first, start, spikes)
+            count_spikes(currents, bias, threshold, first, start, np.empty_like(first), spikes)
             return spikes
 
         spikes = sum(walk.work.each(count, held)) / (len(held) * positions)
@@ -171,13 +171,12 @@ def _begin(
 
 
 @kernel
-def count_spikes(currents, bias, threshold, v_init, start, spikes):
+def count_spikes(currents, bias, threshold, v_init, start, v, spikes):
     """spikes[c] += how often the neurons of channel c fire; reset by subtraction.
 
     currents (timesteps, positions, channels), bias (positions, channels), threshold and v_init
-    (channels,).
+    (channels,); v (channels,): room for the potentials of a position.
     """
-    v = np.empty_like(threshold)
     for p in range(currents.shape[1]):
         v[:] = v_init
         for t in range(currents.shape[0]):

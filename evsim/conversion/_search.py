@@ -98,12 +98,9 @@ class Found:
         """What was tried, what was chosen, and what to expect."""
         chosen, count = self.chosen, len(self.held_back)
         what = "accuracy" if self.labelled else "decisions as the artificial network's"
-        tried = [t for t in self.tried if t.timesteps == chosen.timesteps and t is not chosen]
-        errors = ", ".join(f"{t.alpha:g}: {100 * t.error:.2g} %" for t in tried)
         said = [
-            f"fitted to {len(self.fitted_to)} images and chosen by {count} others of them: the "
-            f"last layer begins {chosen.alpha:g} of the {chosen.timesteps} timesteps after the "
-            f"first (errors of outputs with a part of them, {errors})",
+            f"fitted to {len(self.fitted_to)} images, chosen by {count} others: the last layer "
+            f"begins {chosen.alpha:g} of {chosen.timesteps} timesteps after the first",
             f"at T = {chosen.timesteps} expect {self._share(self.right[chosen])} {what} on images "
             f"like these; artificial network {100 * self.artificial:.1f} %, with "
             f"{chosen.timesteps} levels {100 * self.bound:.1f} %",

@@ -73,7 +73,7 @@ def test_spikes_are_counted_as_a_plain_loop_does(seed):
     threshold = np.float32(random.integers(1, 9, channels) / 4)
     first, start = np.float32(random.integers(-4, 5, channels) / 8), int(random.integers(0, 4))
     spikes = np.zeros(channels, np.int64)
-    count_spikes(currents, bias, threshold, first, start, spikes)
+    count_spikes(currents, bias, threshold, first, start, np.empty_like(first), spikes)
     expected, v = np.zeros(channels, np.int64), np.tile(np.float64(first), (positions, 1))
     for t, current in enumerate(currents):
         v = v + current + bias

@@ -191,7 +191,8 @@ def _tell(found: dict, as_json: bool, wide: bool) -> None:
     if as_json:
         tell_json(found if diagnosis is None else found | diagnosis.as_dict())
         return
-    found.pop("search", None)  # told in the notes
+    if "search" in found:
+        found["tried"] = found.pop("search")["tried"]  # the notes tell the rest
     out = options.output(wide)
     show(out, found)
     if diagnosis is not None:
