@@ -13,7 +13,6 @@ from math import prod
 
 import numpy as np
 
-from evsim.artificial.maps import Matrix, Taps
 from evsim.artificial.model import INPUT, Model
 from evsim.base.kernel import kernel
 from evsim.conversion._build import Scales
@@ -40,8 +39,8 @@ class Fitted:
     starts: dict[str, int]
     v_init: dict[str, np.ndarray]
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """What was fitted, by names of letters, digits and -: what `restored` needs."""
+    def arrays(self, graph: Graph) -> dict[str, np.ndarray]:
+        """What was fitted to a graph, by names of letters, digits and -, as `restored` needs it."""
         found = {}
         for place, node in enumerate(self.graph.nodes.values()):
             for what, values in ("scale", self.scales), ("start", self.v_init):
@@ -50,7 +49,7 @@ class Fitted:
             if node.offset is not None:
                 found[f"{place:05d}-offset"] = np.asarray(node.offset)
             for k, (_, map) in enumerate(node.terms):
-                if isinstance(map, Taps | Matrix):
+                if map is not graph.nodes[node.name].terms[k][1]:
                     found[f"{place:05d}-weight-{k}"] = map.weight
         return found
 

@@ -16,6 +16,7 @@ from evsim.conversion._graph import Node
 
 ROWS = 8192  # places that the weights of a node are fitted to, at most
 ROOM = 128 << 20  # bytes of what they see, at most
+WEIGHTS = 16 << 20  # of a map; one with more stays as it is
 STRIDE = 2654435761  # a prime: some of many places in an order that no shape of a map repeats
 
 
@@ -27,7 +28,8 @@ def refitted(
     D has the least squared error |a W - x (W + D)|^2 + ridge m |D|^2 over rows x of what arrives
     and a of what would (both by source, (samples, *shape)); m is the mean of the diagonal of x'x,
     rows and errors less their means. Only maps that are convolutions of all channels, or matrices,
-    are fitted; a node in a block that runs several times keeps the weights it shares.
+    of at most `WEIGHTS` are fitted; a node in a block that runs several times keeps the weights
+    it shares.
     """
     fits = [k for k, (_, map) in enumerate(node.terms) if _fits(map)]
     if node.place or node.kind not in ("neurons", "readout") or not fits:
@@ -79,7 +81,8 @@ def ridge_regression(x: np.ndarray, y: np.ndarray, ridge: float) -> tuple[np.nda
 
 
 def _fits(map: Linear) -> bool:
-    return isinstance(map, Matrix) or (isinstance(map, Taps) and map.groups == 1)
+    whole = isinstance(map, Matrix) or (isinstance(map, Taps) and map.groups == 1)
+    return whole and map.weight.size <= WEIGHTS
 
 
 def _rows(map: Taps | Matrix, values: np.ndarray, chosen: np.ndarray) -> np.ndarray:

@@ -141,7 +141,7 @@ class Search:
         outputs = [result[output] for _, result in results]
         self.outputs = np.concatenate(outputs).reshape(len(self.others), -1)
         self.decided = self.outputs.argmax(axis=1)
-        self.tried: dict[tuple[int, float, int], tuple[Trial, Fitted]] = {}
+        self.tried: dict[tuple[int, float, int], Trial] = {}
 
     def best(self, timesteps: int) -> tuple[Trial, Fitted]:
         """The conversion of so many timesteps whose error is least on a part of the images.
@@ -149,32 +149,32 @@ class Search:
         1/2 is tried, and what is beside it as long as that is better.
         """
         every = COARSE if len(self.fitted_to) >= MANY else 1
-        best, at = self.trial(timesteps, ALPHAS[FIRST], every)[0], FIRST
+        best, at = self.trial(timesteps, ALPHAS[FIRST], every), FIRST
         for step in (1, -1):
             while 0 <= at + step < len(ALPHAS):
-                other = self.trial(timesteps, ALPHAS[at + step], every)[0]
+                other = self.trial(timesteps, ALPHAS[at + step], every)
                 if other.error >= best.error:
                     break
                 best, at = other, at + step
             if at != FIRST:
                 break
-        return self.trial(timesteps, best.alpha)
+        return self.trial(timesteps, best.alpha), self._fitted(timesteps, best.alpha, 1)
 
     def smallest(self, loss: float) -> int:
         """The fewest timesteps tried that lose at most so many points."""
         low, high = 0, None
         for k in range(2, len(STEPS), 2):  # doubled
-            if self.lost(self.trial(STEPS[k], ALPHAS[FIRST])[0]) <= loss:
+            if self.lost(self.trial(STEPS[k], ALPHAS[FIRST])) <= loss:
                 high = k
                 break
             low = k + 1
         if high is None:
-            worst = self.lost(self.trial(STEPS[-1], ALPHAS[FIRST])[0])
+            worst = self.lost(self.trial(STEPS[-1], ALPHAS[FIRST]))
             found = f"a loss of {worst:.1f} points with {STEPS[-1]} timesteps"
             raise mismatch(found, f"one of at most {loss:g}", "target_loss")
         while low < high:
             middle = (low + high) // 2
-            if self.lost(self.trial(STEPS[middle], ALPHAS[FIRST])[0]) <= loss:
+            if self.lost(self.trial(STEPS[middle], ALPHAS[FIRST])) <= loss:
                 high = middle
             else:
                 low = middle + 1
@@ -189,7 +189,7 @@ class Search:
             timesteps = min((t for t in STEPS if t >= factor * chosen.timesteps), default=None)
             if timesteps is None:
                 break
-            trial = self.trial(timesteps, chosen.alpha)[0]
+            trial = self.trial(timesteps, chosen.alpha)
             if self.lost(trial) <= max(ENOUGH, before / 2):
                 return trial
         return None
@@ -201,29 +201,30 @@ class Search:
         right = (self.decided == self.labels).mean() - (trial.decisions == self.labels).mean()
         return 100.0 * float(right)
 
-    def trial(self, timesteps: int, alpha: float, every: int = 1) -> tuple[Trial, Fitted]:
+    def trial(self, timesteps: int, alpha: float, every: int = 1) -> Trial:
         """Fit a conversion, unless that was done, and run it over the images held back.
 
         `every`: so many-th image is taken, of both.
         """
         key = timesteps, alpha, every
         if key not in self.tried:
-            starts = starts_of(self.graph, alpha, timesteps)
-            name = f"{timesteps}-{int(100 * alpha)}-{every}"
-            kept = self.work.kept
-            arrays = kept.get(f"fitted-{name}")
-            if arrays is None:
-                choices = replace(self.choices, timesteps=timesteps, starts=starts)
-                artificial = {node: values[::every] for node, values in self.artificial.items()}
-                given = self.model, self.images[::every], artificial, choices
-                work = replace(self.work, progress=self._told)
-                fitted = fit(f"fit-{name}", self.graph, *given, work)
-                kept.put(f"fitted-{name}", fitted.arrays())
-                kept.drop(f"fit-{name}-")
-            else:
-                fitted = restored(self.graph, starts, arrays)
-            self.tried[key] = self._run(fitted, timesteps, alpha, every), fitted
+            self.tried[key] = self._run(self._fitted(*key), *key)
         return self.tried[key]
+
+    def _fitted(self, timesteps: int, alpha: float, every: int) -> Fitted:
+        """What is fitted to every so many-th image; the work keeps it."""
+        starts = starts_of(self.graph, alpha, timesteps)
+        name, kept = f"{every}-{timesteps}-{int(100 * alpha)}", self.work.kept
+        arrays = kept.get(f"fitted-{name}")
+        if arrays is not None:
+            return restored(self.graph, starts, arrays)
+        choices = replace(self.choices, timesteps=timesteps, starts=starts)
+        artificial = {node: values[::every] for node, values in self.artificial.items()}
+        given = self.model, self.images[::every], artificial, choices
+        fitted = fit(f"fit-{name}", self.graph, *given, replace(self.work, progress=self._told))
+        kept.put(f"fitted-{name}", fitted.arrays(self.graph))
+        kept.drop(f"fit-{name}-")
+        return fitted
 
     def _told(self, done: int, total: int) -> None:
         """Say how far a trial is, of as many as there will be if the first two are the best."""
@@ -262,7 +263,7 @@ class Search:
     def found(self, chosen: Trial, fitted: Fitted) -> Found:
         """What was tried, and that this one was chosen."""
         enough = self.enough(chosen)
-        tried = tuple(trial for trial, _ in self.tried.values())
+        tried = tuple(self.tried.values())
         return Found(
             chosen,
             tried,

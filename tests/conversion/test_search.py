@@ -194,7 +194,7 @@ def test_a_trial_is_what_a_run_of_its_network_does():
     for fact in ("spikes", "synops", "macs"):
         total = sum(facts[fact].sum() for facts in run.work.values() if fact in facts)
         assert total / len(search.others) == getattr(trial, fact)
-    assert min(t.error for t, _ in search.tried.values()) == trial.error
+    assert min(t.error for t in search.tried.values()) == trial.error
     assert not set(search.fitted_to) & set(search.held_back)
 
 
@@ -232,7 +232,7 @@ def test_what_was_fitted_is_restored_from_its_arrays():
     choices = Choices("subtract", 0.5, "constant", 8, 0, 0, starts_of(search.graph, 0.5, 8))
     given = search.model, search.images, search.artificial, choices, search.work
     fitted = fit("f", search.graph, *given)
-    again = restored(search.graph, fitted.starts, fitted.arrays())
+    again = restored(search.graph, fitted.starts, fitted.arrays(search.graph))
     assert equal(search.network(fitted, 8), search.network(again, 8))
 
 
@@ -270,7 +270,7 @@ def test_the_fewest_timesteps_that_lose_so_little():
         asked.append(timesteps)
         known = Known()
         known.timesteps = timesteps
-        return known, None
+        return known
 
     search.trial, search.lost = trial, lambda known: 100 / known.timesteps
     for loss, timesteps in ((26, 4), (13, 8), (12, 12), (5, 24), (0.5, 256)):
