@@ -40,7 +40,7 @@ TargetLoss = options.option(
     panel=BALANCE,
     help="find the fewest timesteps that lose at most so many points of accuracy (search)",
     default="none: --timesteps says",
-    **model_options.number("--target-loss", True),
+    **model_options.points("--target-loss"),
 )
 Percentile = options.option(
     float | None,

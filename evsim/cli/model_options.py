@@ -32,6 +32,21 @@ def number(option: str, fraction: bool = False, closed: bool = False):
     return {"parser": read, "metavar": "X"}
 
 
+def points(option: str):
+    """What reads points of accuracy, 0 to 100."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= 100:
+            raise mismatch(repr(text), "points of accuracy, 0 to 100", option)
+        return value
+
+    return {"parser": read, "metavar": "X"}
+
+
 def _list(option: str, above: float = -float("inf")):
     def read(text: str) -> tuple[float, ...]:
         try:

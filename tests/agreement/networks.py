@@ -13,8 +13,9 @@ import numpy as np
 
 from agreement.chips import draw_chip, written
 
-SPIKING_KINDS = ("iaf", "lif", "stochastic", "signed", "cubalif", "cuba")
-GRADED_KINDS = ("analog", "burst", "phase")
+SPIKING_KINDS = ("iaf", "lif", "stochastic", "signed", "cubalif", "cuba", "latereset")
+GRADED_KINDS = ("analog", "burst", "phase", "multispike", "integrator")
+OF_TOOLS = ("latereset", "multispike", "integrator")  # floats only, as cubalif
 FAMILIES = {"mixed": 0.64, "window": 0.14, "online": 0.1, "later": 0.05, "first spikes": 0.07}
 VALUE_TYPES = (np.float16, np.float32, np.float32, np.float64)
 
@@ -184,7 +185,8 @@ class Mixed:
             self.connect(name, source, part)
             return
         source = self.source()
-        whole = (kind == "cuba" or self.chance(0.4)) and kind != "cubalif"
+        floats = kind in ("cubalif", *OF_TOOLS)
+        whole = (kind == "cuba" or self.chance(0.4)) and not floats
         if whole and self.graded(source):
             source = self.source(lambda n: not self.graded(n))
             if source is None:
@@ -500,6 +502,8 @@ class Mixed:
             found["v_init"] = self.varied(name, 0, 2 if whole else 0.5)
         if kind == "readout":
             return found | self.of_readout(name)
+        if kind in OF_TOOLS:
+            return found | self.of_tools(name, kind)
         period = self.number(1, 4)
         step = 2**period if kind == "phase" and whole else 1
         threshold = self.varied(name, 3, 14) if whole else self.varied(name, 0.4, 1.4)
@@ -514,6 +518,23 @@ class Mixed:
             lowest = self.varied(name, 2, 9) if whole else self.varied(name, 0.3, 1)
             return found | ({"negative_threshold": lowest} if self.chance(0.5) else {})
         return found | self.of_firing(name, kind)
+
+    def of_tools(self, name: str, kind: str) -> dict:
+        """Leaks, and how neurons of other tools fire."""
+        found = {"leak": self.one(0.9, 0.75, 0.5)} if self.chance(0.6) else {}
+        if self.chance(0.4):
+            found["current_leak"] = self.one(0.0, 0.5, 0.9)
+            found |= {"current_bias": self.varied(name, -0.1, 0.2)} if self.chance(0.5) else {}
+        if kind == "integrator":
+            return found
+        found["threshold"] = self.varied(name, 0.4, 1.4)
+        found |= {"start": self.number(1, 3)} if self.chance(0.2) else {}
+        found |= {"v_min": self.one(-1.0, 0.0)} if self.chance(0.3) else {}
+        if kind == "latereset":
+            return found | ({"compare": "ge"} if self.chance(0.3) else {})
+        if self.chance(0.3):
+            found |= {"reset": "zero"} | ({"v_reset": 0.1} if self.chance(0.4) else {})
+        return found | ({"most": self.number(1, 3)} if self.chance(0.4) else {})
 
     def of_firing(self, name: str, kind: str) -> dict:
         """What iaf, lif and cubalif share, and their leaks."""

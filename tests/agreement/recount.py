@@ -10,6 +10,8 @@ from math import prod
 
 import numpy as np
 
+from agreement.networks import GRADED_KINDS
+
 SET_FACTS = ("arrivals", "undelivered", "synops", "macs", "zero_synops", "rows", "touched")
 LOSSES = ("dropped", "dropped_synops", "stalled")
 
@@ -173,7 +175,7 @@ class Recount:
         if kind == "maxpool":
             into = next(s for s in self.synapses.values() if s["target"] == name)
             return self.graded(into["source"])
-        return self.graded_input if kind == "input" else kind in ("analog", "burst", "phase")
+        return self.graded_input if kind == "input" else kind in GRADED_KINDS
 
     def arriving(self, sent: dict[str, dict]) -> dict[str, dict]:
         """By set and timestep: the sources whose events are due, ascending."""

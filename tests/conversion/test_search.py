@@ -307,6 +307,7 @@ def test_without_labels_a_lost_point_is_another_decision():
     [
         ("-T 0", "--timesteps"),
         ("--target-loss -1", "--target-loss"),
+        ("--target-loss 101", "--target-loss"),
         ("--target-loss 1 -T 8", "--target-loss"),
         ("--target-loss 1 --method mmse", "--target-loss"),
         ("--method search --per-channel", "--per-channel"),
@@ -322,6 +323,16 @@ def test_what_does_not_fit_is_one_line(choices, said, command, tmp_path):
     assert error.count("\n") == 1
     assert said in error
     assert not list(tmp_path.iterdir())
+
+
+def test_a_loss_of_0_is_asked_for(command, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(Search, "smallest", lambda self, loss: asked.append(loss) or 4)
+    line = "convert networks/trained-digits.h5 --topology digits --calibrate data/digits_train.h5"
+    for loss in ("0", "2"):
+        words = f"{line} -o {tmp_path}/{loss}.h5 --samples :8 --target-loss {loss} --quiet"
+        assert command(words) == (0, "", "")
+    assert asked == [0, 2]
 
 
 @pytest.mark.slow

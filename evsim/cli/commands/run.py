@@ -74,7 +74,7 @@ def run(
     from evsim.studies import other_tools as conventions
     from evsim.studies.silence import silence
 
-    machine = chosen(accumulate, update, input_machine)
+    machine, room = chosen(accumulate, update, input_machine), byte_count(memory)
     tools = tuple(dict.fromkeys(convention or ()))
     for tool in tools:
         conventions.conventions(tool)
@@ -101,8 +101,8 @@ def run(
             raise mismatch("no --out", "the file whose part is resumed", "--resume")
         store = out and job.result_store(out, overwrite, resume, quiet or as_json)
         how = {"quiet": quiet or as_json, "cluster": workers}
-        job.simulate(jobs, byte_count(memory), store=store, **how)
-        how = {"jobs": jobs, "memory": byte_count(memory), "quiet": quiet or as_json}
+        job.simulate(jobs, room, store=store, **how)
+        how = {"jobs": jobs, "memory": room, "quiet": quiet or as_json}
         reported = conventions.reported(tools, job.run, job.inputs, **how)
         found = {"conventions": reported} if reported else {}
         if len(reported) == 1:
