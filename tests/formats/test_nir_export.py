@@ -37,9 +37,9 @@ def same_spikes(network, back, data, **how):
     """Whether both networks send the same spikes, and are read out alike."""
     (here, out), (there, read) = spikes(network, data, **how), spikes(back, data, **how)
     for name, events in here.items():
-        if name in there:  # an output has its own name
+        if name in there:
             assert events == there[name], name
-    assert set(there) - {"output"} <= set(here)
+    assert set(there) - {"input", "output"} <= set(here)  # which have names of their own
     return np.array_equal(out, read)
 
 
