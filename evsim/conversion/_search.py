@@ -13,6 +13,7 @@ from evsim.conversion._artificial import samples_that_fit, values_of_nodes
 from evsim.conversion._build import build
 from evsim.conversion._fit import Fitted, fit, restored, starts_of
 from evsim.conversion._graph import Graph
+from evsim.conversion._scales import Finish
 from evsim.conversion._walk import Choices
 from evsim.conversion._work import Work
 from evsim.engine.plan import Plan
@@ -136,6 +137,10 @@ class Search:
         self.others = np.stack([images[int(k)] for k in self.held_back])
         self.labels = None if labels is None else np.asarray(labels)[self.held_back]
         self.artificial = values_of_nodes(graph, model, self.images, work)
+        finish = Finish(graph)
+        for node in graph.measured:  # says which channels are 0 for all images
+            values = self.artificial[node.name].reshape(-1, node.channels)
+            finish(node, np.float64(values.max(axis=0)))
         output = _before_softmax(model)
         results = model.activations(self.others, (output,), jobs=work.jobs)
         outputs = [result[output] for _, result in results]

@@ -279,6 +279,17 @@ def test_the_fewest_timesteps_that_lose_so_little():
         search.smallest(0.1)
 
 
+def test_channels_that_are_always_0_are_named():
+    model, images = network_with_a_pool()
+    layers = dict(model.layers)
+    layers["c0"] = replace(layers["c0"], bias=layers["c0"].bias - 100 * np.eye(6)[2])
+    model = Model(layers, model.input)
+    made = convert_by_search(model, images, timesteps=4)
+    said = [note for note in made.notes if "are 0 for all images" in note]
+    assert any(note.startswith("'r0': 1 of 6 channels") for note in said), made.notes
+    assert len(said) == len(set(said))
+
+
 def test_too_few_timesteps_are_called_so(monkeypatch):
     monkeypatch.setattr(Search, "lost", lambda self, trial: 24 / trial.timesteps)
     model, images = network_with_a_pool()

@@ -47,7 +47,10 @@ class Node:
 
     def number(self, name: str, default=REQUIRED) -> float:
         """An attribute that is a finite number."""
-        fits = lambda v: type(v) in (int, float) and np.isfinite(v)  # noqa: E731
+
+        def fits(value) -> bool:
+            return type(value) in (int, float) and np.isfinite(value)
+
         return self._get(name, default, fits, "a finite number")
 
     def text(self, name: str, default: str) -> str:
