@@ -24,8 +24,8 @@ from evsim.engine.threads import simulate
 ALPHAS = (0.0, 0.25, 0.5, 0.75)  # see `starts_of`
 FIRST = 2  # of them, tried first; then those beside it, as long as they are better
 HELD_BACK = 4  # every so many-th image is for choosing only
-IMAGES = 256  # to fit to, at most, and to choose with half as many
-COARSE = 4  # every so many-th of them does to tell which of ALPHAS is best,
+IMAGES = 450  # to fit to, at most, and to choose with a third as many
+COARSE = 4  # fitting to every so many-th of them does to tell which of ALPHAS is best,
 MANY = 128  # where there are so many
 STEPS = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)  # timesteps that are tried
 EXPECTED = 4  # trials: the first, those beside it, and the best with all images
@@ -43,7 +43,7 @@ class Trial:
 
     timesteps: int
     alpha: float
-    every: int  # so many-th image was taken
+    every: int  # so many-th image was fitted to
     error: float
     decisions: np.ndarray = field(repr=False)
     spikes: float
@@ -132,7 +132,7 @@ class Search:
         back = every[HELD_BACK - 1 :: HELD_BACK] if len(every) >= HELD_BACK else every
         rest = np.setdiff1d(every, back) if len(every) >= HELD_BACK else every
         self.fitted_to = _spread(rest, samples_that_fit(model, graph, IMAGES))
-        self.held_back = _spread(back, IMAGES // 2)
+        self.held_back = _spread(back, IMAGES // (HELD_BACK - 1))
         self.images = np.stack([images[int(k)] for k in self.fitted_to])
         self.others = np.stack([images[int(k)] for k in self.held_back])
         self.labels = None if labels is None else np.asarray(labels)[self.held_back]
@@ -149,7 +149,7 @@ class Search:
         self.tried: dict[tuple[int, float, int], Trial] = {}
 
     def best(self, timesteps: int) -> tuple[Trial, Fitted]:
-        """The conversion of so many timesteps whose error is least on a part of the images.
+        """The conversion of so many timesteps whose error is least, fitted to a part of the images.
 
         1/2 is tried, and what is beside it as long as that is better.
         """
@@ -209,11 +209,11 @@ class Search:
     def trial(self, timesteps: int, alpha: float, every: int = 1) -> Trial:
         """Fit a conversion, unless that was done, and run it over the images held back.
 
-        `every`: so many-th image is taken, of both.
+        `every`: so many-th image is fitted to.
         """
         key = timesteps, alpha, every
         if key not in self.tried:
-            self.tried[key] = self._run(self._fitted(*key), *key)
+            self.tried[key] = Trial(*key, **self._run(self._fitted(*key), timesteps))
         return self.tried[key]
 
     def _fitted(self, timesteps: int, alpha: float, every: int) -> Fitted:
@@ -244,13 +244,13 @@ class Search:
         rules["seed"] = choices.seed or None
         return build(fitted.graph, fitted.scales, self.model.input, **rules)
 
-    def _run(self, fitted: Fitted, timesteps: int, alpha: float, every: int) -> Trial:
-        images, expected = self.others[::every], self.outputs[::every]
+    def _run(self, fitted: Fitted, timesteps: int) -> dict:
+        """What a conversion does on the images held back."""
         network = self.network(fitted, timesteps)
-        settings = settle(network, images, seed=self.choices.seed)
+        settings = settle(network, self.others, seed=self.choices.seed)
         plan, stop = Plan(network, settings), threading.Event()
         outputs, totals = [], dict.fromkeys(("spikes", "synops", "macs"), 0)
-        for sample in simulate(plan, images, settings, self.work.jobs, stop):
+        for sample in simulate(plan, self.others, settings, self.work.jobs, stop):
             if self.work.stop.is_set():
                 stop.set()
                 raise Stopped
@@ -258,12 +258,11 @@ class Search:
             for facts in sample.facts.values():
                 for fact in totals:
                     totals[fact] += facts.get(fact, 0)
-        outputs = np.stack(outputs).reshape(expected.shape)
-        due, there = (x - x.mean(axis=1, keepdims=True) for x in (expected, outputs))
+        outputs = np.stack(outputs).reshape(self.outputs.shape)
+        due, there = (x - x.mean(axis=1, keepdims=True) for x in (self.outputs, outputs))
         error = float(((due - there) ** 2).sum() / max((due**2).sum(), 1e-30))
-        means = {fact: total / len(images) for fact, total in totals.items()}
-        decisions = outputs.argmax(axis=1)
-        return Trial(timesteps, alpha, every, error, decisions, **means)
+        means = {fact: total / len(self.others) for fact, total in totals.items()}
+        return {"error": error, "decisions": outputs.argmax(axis=1), **means}
 
     def found(self, chosen: Trial, fitted: Fitted) -> Found:
         """What was tried, and that this one was chosen."""
@@ -275,16 +274,16 @@ class Search:
             self.labels is not None,
             self._right(self.decided),
             self._right(self._bound(fitted, chosen.timesteps)),
-            {trial: self._right(trial.decisions, trial.every) for trial in tried},
+            {trial: self._right(trial.decisions) for trial in tried},
             self.fitted_to,
             self.held_back,
             enough,
         )
 
-    def _right(self, decisions: np.ndarray, every: int = 1) -> float:
-        """The share of decisions that are right, of every so many-th image held back."""
+    def _right(self, decisions: np.ndarray) -> float:
+        """The share of decisions that are right."""
         expected = self.decided if self.labels is None else self.labels
-        return float((decisions == expected[::every]).mean())
+        return float((decisions == expected).mean())
 
     def _bound(self, fitted: Fitted, timesteps: int) -> np.ndarray:
         """What the artificial network decides whose activations have as many levels."""

@@ -20,7 +20,7 @@ from evsim.conversion.units import notes
 from evsim.engine.simulation import Stopped
 from evsim.studies.chance import FEWEST
 from evsim.studies.diagnosis import Diagnosis
-from evsim.studies.doubts import about_range
+from evsim.studies.doubts import about_classes, about_range
 from evsim.studies.job import (
     Interrupted,
     Job,
@@ -227,8 +227,8 @@ def described(model, made: Conversion, data, some: slice, choices: dict) -> dict
         for unit in made.units
     ]
     calibrated_with = f"{some.start}:{some.stop} of {data.path}"
-    doubt = about_range(model.input, data.images.part(some))
-    notes = [*notes_on(model, made, choices), *([doubt] if doubt else ())]
+    doubts = about_range(model.input, data.images.part(some)), about_classes(data.labels, some)
+    notes = [*notes_on(model, made, choices), *filter(None, doubts)]
     said = {"calibrated with": calibrated_with, "notes": notes, "units": rows}
     return said if made.found is None else said | {"search": made.found.as_dict()}
 

@@ -1,4 +1,4 @@
-"""Whether images look as the network takes them: no proof, but the first mistake of many."""
+"""Whether images look as a network needs them: no proof, but the first mistakes of many."""
 
 from __future__ import annotations
 
@@ -35,3 +35,16 @@ def about_range(input: Input, images) -> str | None:
         taken = "which are taken as they are"
     wanted = f"the network takes about 0 to {expected:g}"
     return f"{found}, {taken}; {wanted}: were they scaled in training as here? (`scale`, `mean`)"
+
+
+def about_classes(labels, some: slice) -> str | None:
+    """Whether some images are of few of a file's classes, as the first ones of a sorted file are.
+
+    `labels`: of all images of the file, or None.
+    """
+    if labels is None:
+        return None
+    found, classes = (len(np.unique(np.asarray(part))) for part in (labels[some], labels[:]))
+    if found == classes:
+        return None
+    return f"images are of {found} of {classes} classes: `samples` should take some of each"

@@ -10,7 +10,7 @@ from support import keras_files as k
 import evsim
 from evsim import EvsimError
 from evsim.neurons.input import Input
-from evsim.studies.doubts import about_range
+from evsim.studies.doubts import about_classes, about_range
 
 
 def image_input(**fields):
@@ -104,3 +104,10 @@ def test_images_of_another_size(tmp_path, command, shape):
         assert f"d.h5: images: found samples of shape {shape}, expected shape (4, 4, 2)" in said
     with pytest.raises(EvsimError, match=r"expected shape \(4, 4, 2\)"):
         evsim.ann(str(model), str(data))
+
+
+def test_the_first_images_of_a_sorted_file_are_of_few_classes():
+    labels = np.repeat(np.arange(10), 20)
+    assert "2 of 10 classes" in about_classes(labels, slice(0, 30))
+    assert about_classes(labels[::20], slice(0, 10)) is None
+    assert about_classes(None, slice(0, 10)) is None
