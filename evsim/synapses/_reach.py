@@ -9,6 +9,8 @@ import numpy as np
 from evsim.base.kernel import SPARE, kernel
 from evsim.synapses import Added
 
+LANES = 32  # bytes that are taken at a time
+
 
 class Reach(NamedTuple):
     """What is known of the places that each source position reaches."""
@@ -16,24 +18,28 @@ class Reach(NamedTuple):
     geometry: np.ndarray
     places: np.ndarray  # (source positions,) int64: how many
     channels: int  # of each place
-    zeros: (
-        np.ndarray | None
-    )  # (sources,) of the weights that a source delivers; None: no weight is 0
+    zeros: np.ndarray | None  # (sources,) of the weights that a source delivers, if any is 0
 
     def counted(self, events, reached, workspace) -> Added:
         """Mark whom `events` reach; returns what they add."""
-        mark(
-            events.offsets,
-            self.geometry,
-            workspace.array("busy", self.geometry[1], np.uint8),
-            reached,
-        )
+        busy, lines = self._room()
+        room = workspace.array("busy", busy, np.uint8), workspace.array("lines", lines, np.uint8)
+        mark(events.offsets, self.geometry, *room, reached)
         rows, zeros = int(sum_over(events.offsets, self.places)), 0
         if self.zeros is not None:
             depth = self.zeros.size // self.places.size
             at = of_positions(events, np.arange(self.places.size) * depth, "neurons", workspace)
             zeros = int(sum_over_channels(*events[::2], at, self.zeros))
         return Added(rows, rows * self.channels, zeros)
+
+    def _room(self) -> tuple[int, tuple[int, int]]:
+        """How large `busy` and `lines` have to be for `mark`."""
+        height, width, _, _, out_width, _, kernel, _, stride, _, left, _, dilation = map(
+            int, self.geometry[:13]
+        )
+        length = -(-out_width // LANES) * LANES
+        longest = max(length, out_width * stride, left + width)
+        return longest + kernel * dilation, (height // int(self.geometry[13]), length)
 
 
 def of_positions(events, amounts: np.ndarray, name: str, workspace) -> np.ndarray:
@@ -62,35 +68,49 @@ def list_amounts(offsets, amounts, found):
 
 
 @kernel
-def mark(offsets, geometry, busy, reached):
-    """reached[t, p] = 1 where an event arrives at a target position; busy (width,): room."""
+def mark(offsets, geometry, busy, lines, reached):
+    """reached[t, p] = 1 where an event arrives at target position p.
+
+    busy (columns,): room for the columns of a line of cells, padding included; lines (cells, some):
+    room for what each line of cells reaches in a line of the target. Both are longer than what they
+    hold, so that LLVM takes 32 places at a time.
+    """
     height, width = geometry[0], geometry[1]
     out_height, out_width = geometry[3], geometry[4]
     kernel_height, kernel_width = geometry[5], geometry[6]
     stride_y, stride_x, top, left = geometry[7], geometry[8], geometry[9], geometry[10]
     dilation_y, dilation_x, cell_y, cell_x = geometry[11], geometry[12], geometry[13], geometry[14]
-    lines, columns = height // cell_y, width // cell_x
+    columns = width // cell_x
+    busy[:] = 0
     for t in range(reached.shape[0]):
+        for y in range(lines.shape[0]):
+            reach = lines[y]
+            reach[:] = 0
+            first = (t * height + y * cell_y) * width
+            if offsets[first] == offsets[first + cell_y * width]:
+                continue
+            seen = busy[left : left + columns]
+            seen[:] = 0
+            for row in range(cell_y):
+                starts = offsets[first + row * width :]
+                for x in range(columns):
+                    seen[x] |= starts[x * cell_x] != starts[(x + 1) * cell_x]
+            for b in range(kernel_width):
+                shifted = busy[b * dilation_x :]
+                if stride_x == 1:
+                    for x in range(reach.shape[0]):
+                        reach[x] |= shifted[x]
+                else:
+                    for x in range(out_width):
+                        reach[x] |= shifted[x * stride_x]
         for y in range(out_height):
-            busy[:] = 0
-            some = False
+            marks = reached[t, y * out_width : (y + 1) * out_width, 0]
             for a in range(kernel_height):
                 line = y * stride_y - top + a * dilation_y
-                if line < 0 or line >= lines:
-                    continue
-                for row in range(line * cell_y, (line + 1) * cell_y):
-                    starts = offsets[(t * height + row) * width :]
-                    if starts[0] != starts[columns * cell_x]:
-                        some = True
-                        for x in range(columns):
-                            busy[x] |= starts[x * cell_x] != starts[(x + 1) * cell_x]
-            marks = reached[t, y * out_width : (y + 1) * out_width, 0]
-            for b in range(kernel_width if some else 0):
-                column = b * dilation_x - left  # that the first target sees
-                first = max(-(column // stride_x), 0)
-                last = min((columns - 1 - column) // stride_x + 1, out_width)
-                for x in range(first, last):
-                    marks[x] |= busy[x * stride_x + column]
+                if 0 <= line < lines.shape[0]:
+                    reach = lines[line]
+                    for x in range(out_width):
+                        marks[x] |= reach[x]
 
 
 @kernel
