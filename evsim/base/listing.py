@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 
 from evsim.base.kernel import kernel
 
@@ -17,7 +16,7 @@ _PLACES = [[k for k in range(EIGHT) if byte >> k & 1] for byte in range(256)]
 _TABLE = bytearray(k for row in _PLACES for k in (*row, *[0] * (EIGHT - len(row))))
 
 
-def _append_eight(marks, k, mask, channels, events, first):
+def append_eight(marks, k, mask, channels, events, first):
     """Append first + i for every i of 0 .. 7 with marks[k + i] and its byte in `mask`; how many.
 
     Eight places of `channels` are written, whatever the marks.
@@ -50,7 +49,7 @@ def _vector_of_places(builder, marks, k, mask):
 
 @intrinsic
 def _append_eight_at_once(typing, marks, k, mask, channels, events, first):
-    """`_append_eight` with vectors, which Numba makes of no loop of eight."""
+    """`append_eight` with vectors, which Numba makes of no loop of eight."""
     given = marks, types.int64, types.uint64, channels, types.int64, types.int32
 
     def generate(context, builder, signature, args):
@@ -69,7 +68,14 @@ def _append_eight_at_once(typing, marks, k, mask, channels, events, first):
     return types.int64(*given), generate
 
 
-append_eight = _append_eight if numba.config.DISABLE_JIT else _append_eight_at_once
+@overload(append_eight)
+def _append_eight(marks, k, mask, channels, events, first):
+    """What kernels call for `append_eight`."""
+
+    def append(marks, k, mask, channels, events, first):
+        return _append_eight_at_once(marks, k, mask, channels, events, first)
+
+    return append
 
 
 @kernel

@@ -8,7 +8,7 @@ from evsim.base.kernel import kernel
 
 
 def unite(reached: np.ndarray, marks: np.ndarray) -> None:
-    """reached |= marks, of shapes (timesteps, positions, channels), or 1 for channels in `marks`."""
+    """reached |= marks, both (timesteps, positions, channels), or `marks` with 1 for channels."""
     if reached.shape == marks.shape:
         reached |= marks
     else:
@@ -20,4 +20,5 @@ def spread(marks, reached):
     """Mark all channels of every marked position; NumPy takes a loop of its own for each."""
     for i in range(marks.shape[0]):
         if marks[i] != 0:
-            reached[i] = np.uint8(1)
+            for c in range(reached.shape[1]):
+                reached[i, c] = 1

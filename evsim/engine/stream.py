@@ -203,7 +203,8 @@ def list_pairs(charges, channels, values, offsets):
     Afterwards those of timestep t and position p are from offsets[t * positions + p] on.
     """
     positions = charges.shape[0]
-    offsets[:] = 0
+    for cell in range(offsets.shape[0]):
+        offsets[cell] = 0
     for p in range(positions):
         for c in range(charges.shape[1]):
             if charges[p, c] != 0:

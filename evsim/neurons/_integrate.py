@@ -103,7 +103,7 @@ def tile(constants: np.ndarray, positions: int) -> np.ndarray:
 
     Loops over channels are short in narrow populations; over several positions they are not.
     """
-    fields, given, channels = constants.shape
+    given, channels = constants.shape[1:]
     several = positions if given > 1 else min(positions, max(1, TILE // channels))
     return np.tile(constants, (1, several // given, 1))
 
@@ -173,18 +173,14 @@ def fire(currents, reached, potential, constants, always_active, rules, fired, a
                 active[0] += _active(reached[t], always_active, v, least, p)
             current = currents[t, p : p + n].reshape(-1)
             spike = fired[t, p : p + n].reshape(-1)
-            if rules[FIRST] + t >= rules[START]:
-                for c in range(v.shape[0]):
-                    x = v.dtype.type(leak[c] * v[c] + current[c] + bias[c])
-                    x = x if x > floor[c] else floor[c]
-                    spike[c] = x >= least[c]
-                    after = x - drop[c] if subtract else drop[c]
-                    v[c] = after if x >= least[c] else x
-            else:
-                for c in range(v.shape[0]):
-                    x = v.dtype.type(leak[c] * v[c] + current[c] + bias[c])
-                    spike[c] = 0
-                    v[c] = x if x > floor[c] else floor[c]
+            may = rules[FIRST] + t >= rules[START]
+            for c in range(v.shape[0]):
+                x = v.dtype.type(leak[c] * v[c] + current[c] + bias[c])
+                x = x if x > floor[c] else floor[c]
+                spikes = (x >= least[c]) & may
+                spike[c] = spikes
+                after = x - drop[c] if subtract else drop[c]
+                v[c] = after if spikes else x
 
 
 @kernel
