@@ -182,6 +182,7 @@ def printing(module):
 
 PRINTS = {  # beside `screen`
     "base.interruption": {"os.write"},  # in a handler of signals, where nothing else may be called
+    "engine.compiling": {"os.write"},  # pipes to and from children
     "formats.guard": {"os.write", "sys.stdout", "sys.stderr"},  # a pipe; a child that says nothing
 }
 

@@ -94,30 +94,24 @@ def list_marked(marks, channels, offsets, sent):
             events += append_eight(marks, k + whole, rest, channels, events, whole)
         k += width
         offsets[cell] = offsets[0] + events
-    _count(marks, k, sent.reshape(-1))
+    _count(marks, (offsets.shape[0] - 1) * width, sent)
     return events
 
 
 @kernel
 def _count(marks, end, sent):
-    """Add to each neuron's count its marks, of which there are `end`: eight timesteps at once."""
-    neurons, t = sent.shape[0], 0
-    while t + 8 * neurons <= end:
+    """Add to each neuron's count its marks, of which there are `end`: four timesteps at once."""
+    neurons, t = sent.shape[0] * sent.shape[1], 0
+    count = sent.reshape(-1)
+    while t + 4 * neurons <= end:
         m0 = marks[t : t + neurons]
         m1 = marks[t + neurons : t + 2 * neurons]
         m2 = marks[t + 2 * neurons : t + 3 * neurons]
         m3 = marks[t + 3 * neurons : t + 4 * neurons]
-        m4 = marks[t + 4 * neurons : t + 5 * neurons]
-        m5 = marks[t + 5 * neurons : t + 6 * neurons]
-        m6 = marks[t + 6 * neurons : t + 7 * neurons]
-        m7 = marks[t + 7 * neurons : t + 8 * neurons]
         for n in range(neurons):
-            sent[n] += np.uint8(
-                ((m0[n] + m1[n]) + (m2[n] + m3[n])) + ((m4[n] + m5[n]) + (m6[n] + m7[n]))
-            )
-        t += 8 * neurons
+            count[n] += np.uint8((m0[n] + m1[n]) + (m2[n] + m3[n]))
+        t += 4 * neurons
     while t < end:
-        m0 = marks[t : t + neurons]
         for n in range(neurons):
-            sent[n] += m0[n]
+            count[n] += marks[t + n]
         t += neurons

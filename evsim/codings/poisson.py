@@ -24,7 +24,7 @@ def encode(values, first, steps, key, stream):
     seed, block = (key.seed & 0xFFFFFFFF, key.seed >> 32), max(1, BLOCK // limits.size)
     for begin in range(first, first + steps, block):
         count = min(block, first + steps - begin)
-        fired = stream.room_for_marks(count).reshape(count, -1)
+        fired = stream.room_for_marks(count)
         draw(limits, np.array([*seed, begin, key.sample, key.population], np.uint32), fired)
         start = stream.count
         stream.commit_marks(count)

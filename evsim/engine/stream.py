@@ -63,17 +63,20 @@ class Stream:
         self.count += events
 
     def room_for_marks(self, steps: int) -> np.ndarray:
-        """An array (steps, positions, channels) to be set to 1 where a neuron fires, 0 elsewhere.
+        """An array (steps, neurons), uint8, to be set to 1 where a neuron fires, 0 elsewhere.
 
         That is for populations whose events are all +1, or get their values afterwards.
         """
         size = steps * self.positions * self.width
         if self._marks.size < size + SPARE:
             self._marks = np.zeros(size + SPARE, np.uint8)
-        return self._marks[:size].reshape(steps, self.positions, self.width)
+        return self._marks[:size].reshape(steps, -1)
 
     def commit_marks(self, steps: int) -> None:
-        """Append the events of `steps` timesteps that the room for marks holds."""
+        """Append the events of `steps` timesteps that the room for marks holds.
+
+        Only where no other events of the sample are appended in another way, as `sent` counts these.
+        """
         if self.sent is None:
             self.sent = np.zeros((self.positions, self.width), np.int64)
         channels, offsets, _ = self.reserve(steps)

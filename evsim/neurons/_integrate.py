@@ -89,23 +89,25 @@ class FiringRunner(PotentialRunner):
         """Advance a span that leaves no dtype; adds the active updates (1,) to `active`."""
         neurons, steps = self.neurons, len(currents)
         rules = np.array([first, start, neurons.reset == "subtract", neurons.refractory], np.int64)
-        fired = out.room_for_marks(steps)
-        given = currents, reached, state["potential"], self.tile, self.active
+        fired, potential = out.room_for_marks(steps), state["potential"].reshape(-1)
+        given = currents.reshape(steps, -1), reached, potential, self.tile, self.active
         if neurons.refractory:
-            fire_and_rest(*given, state["refractory_until"], rules, fired, active)
+            until = state["refractory_until"].reshape(-1)
+            fire_and_rest(*given, until, rules, fired, active)
         else:
             fire(*given, rules, fired, active)
         out.commit_marks(steps)
 
 
 def tile(constants: np.ndarray, positions: int) -> np.ndarray:
-    """Constants (fields, 1 or positions, channels) for as many positions as a kernel takes at once.
+    """Constants (fields, 1 or positions, channels) of the neurons of as many positions as a kernel
+    takes at once, (fields, neurons).
 
     Loops over channels are short in narrow populations; over several positions they are not.
     """
-    given, channels = constants.shape[1:]
+    fields, given, channels = constants.shape
     several = positions if given > 1 else min(positions, max(1, TILE // channels))
-    return np.tile(constants, (1, several // given, 1))
+    return np.tile(constants, (1, several // given, 1)).reshape(fields, -1)
 
 
 def until_stop(neurons: Neurons, first: int, span: slice) -> list[tuple[slice, int]]:
@@ -150,29 +152,27 @@ def integrate(currents, potential, constants, history):
 
 @kernel
 def fire(currents, reached, potential, constants, always_active, rules, fired, active):
-    """Integrate, fire, reset, for a block of timesteps, some positions after the others.
+    """Integrate, fire, reset, for a block of timesteps, some neurons after the others.
 
-    `constants` are those of some positions, or of all; `reached` is (timesteps, positions, 1 or
-    channels), or without positions where all neurons are always active. `fired`, like currents,
-    becomes 1 or 0. To `active` (1,) the neurons are added that a lazy machine cannot skip.
+    `currents` and `fired`, which becomes 1 or 0, are (timesteps, neurons), `potential` (neurons,),
+    `constants` (5, neurons of some positions or of all); `reached` is (timesteps, positions, 1 or
+    channels), or without positions where all neurons are always active. To `active` (1,) the
+    neurons are added that a lazy machine cannot skip.
     """
-    positions, width = potential.shape
-    some = constants.shape[1] if constants.shape[1] < positions else max(1, TILE // width)
+    neurons, width, given = potential.shape[0], always_active.shape[1], constants.shape[1]
+    some = given if given < neurons else width * max(1, TILE // width)
     subtract = rules[SUBTRACT] == 1
-    for p in range(0, positions, some):
-        q = p if constants.shape[1] == positions else 0
-        n = min(some, positions - p)
-        v = potential[p : p + n].reshape(-1)
-        leak = constants[LEAK, q : q + n].reshape(-1)
-        bias = constants[BIAS, q : q + n].reshape(-1)
-        floor = constants[V_MIN, q : q + n].reshape(-1)
-        least = constants[LEAST, q : q + n].reshape(-1)
-        drop = constants[DROP, q : q + n].reshape(-1)
+    for first in range(0, neurons, some):
+        last = min(first + some, neurons)
+        v = potential[first:last]
+        k = first if given == neurons else 0
+        leak, bias = constants[LEAK, k : k + some], constants[BIAS, k : k + some]
+        floor, least = constants[V_MIN, k : k + some], constants[LEAST, k : k + some]
+        drop = constants[DROP, k : k + some]
         for t in range(currents.shape[0]):
             if reached.shape[1] > 0:
-                active[0] += _active(reached[t], always_active, v, least, p)
-            current = currents[t, p : p + n].reshape(-1)
-            spike = fired[t, p : p + n].reshape(-1)
+                active[0] += _active(reached[t], always_active, v, least, first // width)
+            current, spike = currents[t, first:last], fired[t, first:last]
             may = rules[FIRST] + t >= rules[START]
             for c in range(v.shape[0]):
                 x = v.dtype.type(leak[c] * v[c] + current[c] + bias[c])
@@ -188,25 +188,22 @@ def fire_and_rest(
     currents, reached, potential, constants, always_active, refractory_until, rules, fired, active
 ):
     """As `fire`, with a refractory time; no neuron is visited before `refractory_until`."""
-    positions, width = potential.shape
-    some = constants.shape[1] if constants.shape[1] < positions else max(1, TILE // width)
+    neurons, width, given = potential.shape[0], always_active.shape[1], constants.shape[1]
+    some = given if given < neurons else width * max(1, TILE // width)
     subtract = rules[SUBTRACT] == 1
-    for p in range(0, positions, some):
-        q = p if constants.shape[1] == positions else 0
-        n = min(some, positions - p)
-        v, until = potential[p : p + n].reshape(-1), refractory_until[p : p + n].reshape(-1)
-        leak = constants[LEAK, q : q + n].reshape(-1)
-        bias = constants[BIAS, q : q + n].reshape(-1)
-        floor = constants[V_MIN, q : q + n].reshape(-1)
-        least = constants[LEAST, q : q + n].reshape(-1)
-        drop = constants[DROP, q : q + n].reshape(-1)
+    for first in range(0, neurons, some):
+        last = min(first + some, neurons)
+        v, until = potential[first:last], refractory_until[first:last]
+        k = first if given == neurons else 0
+        leak, bias = constants[LEAK, k : k + some], constants[BIAS, k : k + some]
+        floor, least = constants[V_MIN, k : k + some], constants[LEAST, k : k + some]
+        drop = constants[DROP, k : k + some]
         for t in range(currents.shape[0]):
             if reached.shape[1] > 0:
-                active[0] += _active(reached[t], always_active, v, least, p)
+                active[0] += _active(reached[t], always_active, v, least, first // width)
+            current, spike = currents[t, first:last], fired[t, first:last]
             now = rules[FIRST] + t
             may, rested = now >= rules[START], now + rules[REFRACTORY] + 1
-            current = currents[t, p : p + n].reshape(-1)
-            spike = fired[t, p : p + n].reshape(-1)
             for c in range(v.shape[0]):
                 x = v.dtype.type(leak[c] * v[c] + current[c] + bias[c])
                 x = x if x > floor[c] else floor[c]
