@@ -75,7 +75,7 @@ class Stream:
     def commit_marks(self, steps: int) -> None:
         """Append the events of `steps` timesteps that the room for marks holds.
 
-        Only where no other events of the sample are appended in another way, as `sent` counts these.
+        Only where no events of the sample are appended in another way, as `sent` counts these.
         """
         if self.sent is None:
             self.sent = np.zeros((self.positions, self.width), np.int64)
