@@ -76,20 +76,22 @@ class FiringRunner(PotentialRunner):
         """Integrate, fire and reset; the events are appended to `out`."""
         if self.synaptic is not None:
             decay_current(currents, state["synaptic_current"], self.synaptic)
-        active = 0
+        active = np.zeros(self.samples, np.int64)
         for span in self.spans(state, currents, first):
             for part, start in until_stop(self.neurons, first, span):
                 arriving = currents[part].astype(self.dtype, copy=False), reached[part]
-                active += self._fire(state, *arriving, first + part.start, start, out)
+                self._fire(state, *arriving, first + part.start, start, out, active)
+        if not reached.shape[1]:
+            return {"active_updates": len(currents) * self.neurons.neurons // self.samples}
         return {"active_updates": active}
 
-    def _fire(self, state: dict, currents, reached, first: int, start: int, out) -> int:
-        """Advance a span that leaves no dtype; returns the active updates."""
+    def _fire(self, state: dict, currents, reached, first: int, start: int, out, active) -> None:
+        """Advance a span that leaves no dtype; adds the active updates (samples,) to `active`."""
         neurons, steps = self.neurons, len(currents)
         rules = [first, start, neurons.reset == "subtract", neurons.refractory]
         channels, offsets, _ = out.reserve(steps)
         advance = fire_and_rest if neurons.refractory else fire
-        events, active = advance(
+        events = advance(
             currents,
             reached,
             state["potential"],
@@ -99,9 +101,9 @@ class FiringRunner(PotentialRunner):
             np.array(rules, np.int64),
             channels,
             offsets,
+            active,
         )
         out.commit(steps, events)
-        return active if reached.shape[1] else steps * neurons.neurons
 
 
 def until_stop(neurons: Neurons, first: int, span: slice) -> list[tuple[slice, int]]:
@@ -145,17 +147,29 @@ def integrate(currents, potential, constants, history):
 
 
 @kernel
-def fire(currents, reached, potential, constants, always_active, fired, rules, channels, offsets):
-    """Integrate, fire, reset, for a block of timesteps; returns (events, active neurons).
+def fire(
+    currents,
+    reached,
+    potential,
+    constants,
+    always_active,
+    fired,
+    rules,
+    channels,
+    offsets,
+    active,
+):
+    """Integrate, fire, reset, for a block of timesteps; returns the events.
 
     `reached` is (timesteps, positions, 1 or channels), or without positions where all neurons are
-    always active. `fired`: room for a row of channels.
+    always active. `fired`: room for a row of channels. `active` (samples,): active neurons are
+    added, the positions are those of all samples.
     """
     subtract = rules[SUBTRACT] == 1
-    events, active, cell = np.int64(0), 0, 0  # not of the dtype of fired
+    events, cell = np.int64(0), 0  # not of the dtype of fired
     for t in range(currents.shape[0]):
         if reached.shape[1] > 0:
-            active += _active(reached[t], always_active, potential, constants)
+            _count_active(reached[t], always_active, potential, constants, active)
         for p in range(currents.shape[1]):
             q = p if constants.shape[1] > 1 else 0
             v, current = potential[p], currents[t, p]
@@ -177,7 +191,7 @@ def fire(currents, reached, potential, constants, always_active, fired, rules, c
                     v[c] = x if x > floor[c] else floor[c]
             cell += 1
             offsets[cell] = offsets[0] + events
-    return events, active
+    return events
 
 
 @kernel
@@ -191,13 +205,14 @@ def fire_and_rest(
     rules,
     channels,
     offsets,
+    active,
 ):
     """As `fire`, with a refractory time; no neuron is visited before `refractory_until`."""
-    events, active, cell = 0, 0, 0
+    events, cell = 0, 0
     for t in range(currents.shape[0]):
         now = rules[FIRST] + t
         if reached.shape[1] > 0:
-            active += _active(reached[t], always_active, potential, constants)
+            _count_active(reached[t], always_active, potential, constants, active)
         for p in range(currents.shape[1]):
             q = p if constants.shape[1] > 1 else 0
             v, current = potential[p], currents[t, p]
@@ -214,7 +229,7 @@ def fire_and_rest(
                         refractory_until[p, c] = now + rules[REFRACTORY] + 1
             cell += 1
             offsets[cell] = offsets[0] + events
-    return events, active
+    return events
 
 
 @kernel
@@ -234,7 +249,7 @@ def fire_bounded(
     channels,
     offsets,
 ):
-    """As `fire`, for integers of a declared width; returns (events, active neurons).
+    """As `fire`, for integers of a declared width and one sample; returns (events, active neurons).
 
     `currents` without positions: they are in the potential already, and so is the leak.
     `refractory_until` as for `fire_and_rest`, or empty; `row`, `awake` (all 1), `fired`: room for a
@@ -335,6 +350,15 @@ def _decay(row, rules):
             if rounding == 1 and y < 0:
                 part = -((-y) >> shift)
             row[c] = x - part if rules[FORM] == 1 else part
+
+
+@kernel
+def _count_active(reached, always_active, potential, constants, active):
+    """Add to `active` (samples,) how many neurons of each a lazy machine cannot skip."""
+    positions = potential.shape[0] // active.shape[0]
+    for s in range(active.shape[0]):  # what is given for every position is of each sample alike
+        own = slice(s * positions, (s + 1) * positions)
+        active[s] += _active(reached[own], always_active, potential[own], constants)
 
 
 @kernel
