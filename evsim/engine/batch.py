@@ -8,20 +8,16 @@ of a sample depends on which others are beside it, or on how many.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from evsim.engine.delivery import Delivery
-    from evsim.engine.plan import Plan
+from evsim.engine.delivery import Delivery
 
-CURRENTS = 512 << 10  # bytes of the currents of a population: of all samples, in a block
+CURRENTS = 4 << 20  # bytes of the currents of a population: of all samples, in a block
 MOST = 64  # samples
 RATES = {"rates"}  # what may be recorded: it follows from what is counted
 
 
-def samples_together(plan: Plan, memory: int) -> int:
+def samples_together(plan, memory: int) -> int:
     """How many samples of a plan are advanced together; 1 where only one can be.
 
     `memory`: bytes of the events of all of them. A queue, a window in which events are times, what
@@ -48,7 +44,7 @@ def shared_facts(delivery: Delivery) -> tuple[str, ...]:
     return "arrivals", "rows", "macs" if delivery.graded else "synops", "zero_synops"
 
 
-def per_event(plan: Plan, name: str) -> np.ndarray:
+def per_event(plan, name: str) -> np.ndarray:
     """What an event of each source neuron of a set adds to `shared_facts`, (sources, 4) int64.
 
     A weight is 0 where it is so in the arithmetic of the run.

@@ -10,7 +10,7 @@ from evsim.engine.stream import Slice, Stream
 
 
 class Loads:
-    """Events of each neuron: `sent` by population, and those that sets carried; (samples x neurons,).
+    """Events of each neuron, (samples x neurons,): `sent` by population, and those sets carried.
 
     Sets of one source and one delay carry the same events, unless all share one queue; without
     delay and queue they are what was sent.

@@ -24,7 +24,8 @@ class Population:
     """A population that any timestep may change, advanced block by block.
 
     `out` takes what it sends: its stream, or the potentials (timesteps, neurons) of one that sends
-    nothing; of a batch the positions are those of all samples. `largest`: of the values that graded populations sent until now, by name.
+    nothing; neurons are those of all samples. `largest`: of the values that graded populations sent
+    until now, by name.
     """
 
     def __init__(

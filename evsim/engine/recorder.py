@@ -77,7 +77,7 @@ class Recorder:
             let_go(self.trace[name])
 
     def event_sums(self, sample: int) -> np.ndarray:
-        """The sums of event values of the output population, (timesteps, samples x neurons), float64.
+        """The sums of event values of the output, (timesteps, samples x neurons), float64.
 
         Raises EvsimError where one is not finite.
         """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -181,10 +182,11 @@ class Simulation:
         histograms = self.inbox.loads.histograms()
         rates = self.rates() if "rates" in plan.record else {}
         spikes = {name: events.whole() for name, events in recorder.spikes.items()}
+        facts = self.facts_by_sample()
         return [
             Sample(
                 index,
-                self.facts_of(s),
+                facts[s],
                 {name: histogram[s] for name, histogram in histograms.items()},
                 by_timestep[-1, s].copy(),
                 decisions[s],
@@ -211,15 +213,19 @@ class Simulation:
                 assert facts[fact] == share.sum(), f"{fact} of {name}: {facts[fact]}, {share}"
                 facts[fact] = share
 
-    def facts_of(self, s: int) -> dict[str, dict[str, int]]:
-        """The facts of the sample in place `s`, by part, as Python integers."""
-        return {
-            name: {
-                fact: int(count[s]) if isinstance(count, np.ndarray) else int(count)
-                for fact, count in facts.items()
+    def facts_by_sample(self) -> list[dict[str, dict[str, int]]]:
+        """The facts of each sample, by part, as Python integers."""
+        rows = [count for facts in self.facts.values() for count in facts.values()]
+        table = np.empty((len(rows), self.plan.samples), np.int64)
+        for row, count in zip(table, rows, strict=True):
+            row[:] = count
+        return [
+            {
+                name: dict(zip(facts, islice(counts, len(facts)), strict=True))
+                for name, facts in self.facts.items()
             }
-            for name, facts in self.facts.items()
-        }
+            for counts in map(iter, table.T.tolist())
+        ]
 
     def widths(self) -> tuple[dict, dict]:
         """What the integer populations that report it reached; their overflows are counted."""

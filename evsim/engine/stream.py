@@ -200,7 +200,9 @@ class Pairs(Stream):
 
 
 @kernel
-def take_turns(channels, values, offsets, positions, samples, out_channels, out_values, out_offsets):
+def take_turns(
+    channels, values, offsets, positions, samples, out_channels, out_values, out_offsets
+):
     """Order events by (timestep, sample, position) that come by (sample, timestep, position)."""
     steps = (out_offsets.shape[0] - 1) // (samples * positions)
     n, cell = 0, 0

@@ -131,7 +131,9 @@ def simulate(
                 while len(pending) < 2 * jobs and (places := list(islice(todo, batch))):
                     values = [input_of(plan, inputs, settings, index) for index in places]
                     indices = [settings.first_sample + index for index in places]
-                    pending.append(pool.submit(some, plan.for_samples(len(places)), indices, values))
+                    pending.append(
+                        pool.submit(some, plan.for_samples(len(places)), indices, values)
+                    )
                 if not pending:
                     return
                 try:

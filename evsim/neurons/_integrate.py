@@ -357,8 +357,8 @@ def _count_active(reached, always_active, potential, constants, active):
     """Add to `active` (samples,) how many neurons of each a lazy machine cannot skip."""
     positions = potential.shape[0] // active.shape[0]
     for s in range(active.shape[0]):  # what is given for every position is of each sample alike
-        own = slice(s * positions, (s + 1) * positions)
-        active[s] += _active(reached[own], always_active, potential[own], constants)
+        first, last = s * positions, (s + 1) * positions
+        active[s] += _active(reached[first:last], always_active, potential[first:last], constants)
 
 
 @kernel

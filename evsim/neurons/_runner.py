@@ -51,7 +51,8 @@ class Runner:
         `first`: the timestep of `currents[0]`. `out`: the population's `Stream`, to which every
         timestep is appended, or, where the kind sends nothing, the potentials (timesteps of the
         run, neurons), of which the rows of the block are written. Facts are exact integers by
-        name, at least `active_updates`; of several samples (samples,) or what each has. Raises EvsimError where a number leaves its dtype.
+        name, at least `active_updates`: what each sample has, or (samples,). Raises EvsimError
+        where a number leaves its dtype.
         """
         raise NotImplementedError
 
