@@ -19,6 +19,7 @@ from evsim.base.errors import EvsimError
 from evsim.engine.plan import Plan
 from evsim.engine.queue import Queue
 from evsim.engine.settings import settle
+from evsim.engine.simulation import Stopped
 from evsim.engine.threads import simulate
 
 SAMPLES = 8
@@ -141,6 +142,14 @@ def test_what_is_recorded_or_queued_or_large_is_run_alone():
     assert Plan(network, long).batch == 1
 
 
+def taken(samples, finished, stop=None):
+    """Take in the indices of samples; after three say `stop`, where there is what stops them."""
+    for sample in samples:
+        finished.append(sample.index)
+        if stop is not None and len(finished) == 3:
+            stop.set()
+
+
 @pytest.mark.parametrize("wrong", [0, 2, 5])
 def test_a_mistake_in_a_batch_is_of_its_sample_and_comes_after_those_before_it(wrong):
     network, images = little(), np.ones((6, 1))
@@ -151,8 +160,7 @@ def test_a_mistake_in_a_batch_is_of_its_sample_and_comes_after_those_before_it(w
         plan, finished = Plan(network, settings), []
         plan.batch = batch
         with pytest.raises(EvsimError) as error:
-            for sample in simulate(plan, images, settings, 1, threading.Event()):
-                finished.append(sample.index)
+            taken(simulate(plan, images, settings, 1, threading.Event()), finished)
         assert finished == list(range(10, 10 + wrong))
         said.append(str(error.value))
     assert f"sample {10 + wrong}" in said[0]
@@ -163,10 +171,7 @@ def test_a_run_that_is_stopped_yields_what_is_finished():
     network, images = little(), np.ones((200, 1))
     settings = settle(network, images, timesteps=4)
     plan, stop, finished = Plan(network, settings), threading.Event(), []
-    with pytest.raises(Exception, match="^$"):
-        for sample in simulate(plan, images, settings, 1, stop):
-            finished.append(sample.index)
-            if len(finished) == 3:
-                stop.set()
+    with pytest.raises(Stopped):
+        taken(simulate(plan, images, settings, 1, stop), finished, stop)
     assert finished == list(range(len(finished)))
     assert 3 <= len(finished) <= 200
