@@ -22,7 +22,11 @@ from evsim.synapses import (
     require_shape,
     row_reads,
 )
+from evsim.synapses._reach import Reach
 from evsim.synapses._rows import Rows, values_of
+from evsim.synapses._runs import Runs
+
+SHORT = 48  # channels: fewer are added run by run
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -68,16 +72,21 @@ class Convolution(Weighted):
                 axes, (out_h, out_w), self.prepool, (height, width), strict=True
             )
         )
-        fan = np.repeat(np.outer(y, x).ravel() * (out // groups), depth)
+        places = np.outer(y, x).ravel()  # that an event of each position reaches
+        fan = np.repeat(places * (out // groups), depth)
         sizes = (height, width, depth, out_h, out_w, kernel_h, kernel_w)
         steps = (*self.stride, top, left, *self.dilation, *self.prepool, groups)
         geometry = np.array([*sizes, *steps], np.int64)
 
         def start(weights, width=None):
             weight = self.weight.reshape(kernel_h * kernel_w, per_group, out)
-            if groups == 1:
-                return _by_rows(weight, weights, geometry, width)
-            return _by_groups(weights(weight), geometry, width)
+            if groups > 1:
+                return _by_groups(weights(weight), geometry, width)
+            zeros = self._zeros_reached(weights(self.weight), axes, source, target)
+            reach = Reach(geometry, places, out, zeros)
+            if width is None and out < SHORT and kernel_w > 1 and self.dilation[1] == 1:
+                return _by_runs(Runs(weight, weights, geometry), reach)
+            return _by_rows(weight, weights, geometry, reach, width)
 
         def start_signs():
             weight = self.weight.reshape(kernel_h * kernel_w, per_group, out)
@@ -86,6 +95,18 @@ class Convolution(Weighted):
         fan_in = kernel_h * kernel_w * per_group * self.prepool[0] * self.prepool[1]
         signs = start_signs if groups == 1 and self.prepool == (1, 1) else None
         return Connections(start, fan, fan_in, groups == 1, out // groups, signs)
+
+    def _zeros_reached(self, weight, axes, source, target) -> np.ndarray | None:
+        """Of each source, how many of the weights it delivers are 0; None where none is."""
+        zeros = weight.shape[3] - np.count_nonzero(weight, axis=3)  # (kernel_h, kernel_w, in)
+        if not zeros.any():
+            return None
+        total = zeros.astype(np.int32)
+        for axis in (1, 0):
+            (n, k, s, lead, _, d), o = axes[axis], target.shape[axis]
+            taps = over_cells(reaches(n, k, s, lead, d, o), self.prepool[axis], source.shape[axis])
+            total = np.tensordot(taps.astype(np.int32), total, (1, 1))  # (axis, the other, in)
+        return total.ravel()
 
     def rows(self, source, target):
         height, width, depth = source.shape
@@ -120,15 +141,28 @@ class Convolution(Weighted):
         return per_arrival // self.groups, self.weight.size * target.positions
 
 
-def _by_rows(weight, weights, geometry, width):
+def _by_runs(runs: Runs, reach: Reach):
+    """Events add one run of weights after the other: for few channels."""
+
+    def deliver(events, currents, reached, workspace, report=None):
+        if currents is not None:
+            runs.add(events, currents, workspace)
+        return reach.counted(events, reached, workspace)
+
+    return deliver
+
+
+def _by_rows(weight, weights, geometry, reach: Reach, width):
     """Every target position lists the rows that arrive at it."""
     taps, depth, out = weight.shape
     rows = Rows(weight.reshape(taps * depth, out), weights, width)
     longest = taps * depth * int(geometry[13] * geometry[14])
 
     def deliver(events, currents, reached, workspace, report=None):
+        if currents is None:
+            return reach.counted(events, reached, workspace)
         targets, first, added = reached.shape[0] * reached.shape[1], 0, NOTHING_ADDED
-        flat = None if currents is None else currents.reshape(targets, out)
+        flat = currents.reshape(targets, out)
         sent = events.channels, values_of(events, currents), events.offsets, geometry
         lists = rows.lists(events, currents, targets, longest, workspace)
         while first < targets:
