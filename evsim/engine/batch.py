@@ -20,8 +20,9 @@ RATES = {"rates"}  # what may be recorded: it follows from what is counted
 def samples_together(plan, memory: int) -> int:
     """How many samples of a plan are advanced together; 1 where only one can be.
 
-    `memory`: bytes of the events of all of them. A queue, a window in which events are times, what
-    is recorded, and kinds that do not say that they can be batched, take their samples one by one.
+    `memory`: bytes of the events of all of them, which are ordered once more when they are encoded.
+    A queue, a window in which events are times, what is recorded, and kinds that do not say that
+    they can be batched take their samples one by one.
     """
     network = plan.network
     if plan.queue is not None or plan.starts or network.schedule or set(plan.record) - RATES:
@@ -35,7 +36,7 @@ def samples_together(plan, memory: int) -> int:
         for name, part in parts.items()
         for steps in [plan.timesteps]
     )
-    events = max(plan.event_bytes * plan.timesteps, 1)
+    events = max(2 * plan.event_bytes * plan.timesteps, 1)
     return max(1, min(MOST, CURRENTS // largest, memory // events))
 
 

@@ -92,9 +92,10 @@ class Stream:
         steps, count = one_by_one.steps // self.samples, one_by_one.count
         channels, offsets, values = self.reserve(steps)
         if values is None:
-            values, taken = self.channels[:0], self.channels[:0]
-        else:
-            taken = one_by_one.values
+            taken = values = channels[:0]
+        else:  # as integers: two signatures are enough for the kernel
+            integer = f"i{values.itemsize}"
+            taken, values = one_by_one.values.view(integer), values.view(integer)
         order = one_by_one.channels, taken, one_by_one.offsets, one_by_one.positions, self.samples
         take_turns(*order, channels, values, offsets[: steps * self.positions + 1])
         self.commit(steps, count)

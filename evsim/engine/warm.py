@@ -28,6 +28,8 @@ def warm_up() -> None:
                 _run(_network(np.float64), sign, timesteps=2, coding=coding, **rule)
             _run(_fan(_examples("float"), np.float64), sign, timesteps=2, **rule)
         _run_windows(np.float64, np.abs(image), True, rule)
+        batched = {"a": neuron_kinds()["iaf"](shape=(2, 2, 2), threshold=1)}
+        _run(_fan(batched, np.float64, pooled=False), np.tile(image, (2, 1, 1, 1)), **rule)
     for value in ([1.0, 1.0], [1.0, -1.0]):
         events = Events(
             *np.array([[0, 0], [0, 1], [0, 0]]),
