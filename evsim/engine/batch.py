@@ -60,6 +60,6 @@ def per_event(plan, name: str) -> np.ndarray:
         cast = plan.integers if delivery.whole else plan.floats
         zeros = np.cumsum(np.append(0, cast(delivery.part.weights()).ravel() == 0))
         in_row = zeros[rows.starts + rows.lengths] - zeros[rows.starts]
-        found[:, 1] = rows.reads.sum(axis=1)
-        found[:, 3] = rows.reads @ in_row
+        found[:, 1] = np.bincount(rows.sources, minlength=fan_out.size)
+        found[:, 3] = np.bincount(rows.sources, in_row[rows.rows], fan_out.size)
     return found

@@ -65,7 +65,7 @@ class Simulation:
             name: self._population(name, values, stop) for name in self.network.populations
         }
 
-    def _facts(self) -> dict[str, dict[str, int]]:
+    def _facts(self) -> dict[str, dict]:
         plan, network = self.plan, self.network
         facts = {n: dict.fromkeys(part.facts, 0) for n, part in network.populations.items()}
         facts |= {name: dict.fromkeys(SET_FACTS, 0) for name in network.synapses}
@@ -82,12 +82,11 @@ class Simulation:
         shared = plan.queue is not None and plan.queue.shared
         repeats = name == self.network.input and plan.coding.REPEATS and not shared
         kind = Pairs if name in plan.starts else Stream
-        held = f"{kind.__name__} of {name} of {plan.samples}"
+        held = f"{kind.__name__} of {name}"
         if held not in workspace.held:
-            positions = plan.samples * part.positions
-            workspace.held[held] = kind(positions, part.channels, samples=plan.samples)
+            workspace.held[held] = kind(part.positions, part.channels)
         stream = workspace.held[held]
-        stream.clear(self._valued(name), repeats)
+        stream.clear(self._valued(name), repeats, plan.samples)
         return stream
 
     def _valued(self, name: str):

@@ -30,11 +30,8 @@ class Stream:
     `samples` side by side the positions are those of all, one sample after the other.
     """
 
-    def __init__(
-        self, positions: int, channels: int, valued=None, repeats: bool = False, samples: int = 1
-    ):
-        self.positions, self.width, self.repeats = positions, channels, repeats
-        self.samples = samples
+    def __init__(self, positions: int, channels: int, valued=None, repeats: bool = False):
+        self.positions, self.width, self.repeats, self.samples = positions, channels, repeats, 1
         self.first = self.steps = self.count = 0
         self.channels = np.zeros(SPARE, np.int32)
         self.values = None if valued is None else np.zeros(SPARE, valued)
@@ -100,9 +97,10 @@ class Stream:
         take_turns(*order, channels, values, offsets[: steps * self.positions + 1])
         self.commit(steps, count)
 
-    def clear(self, valued=None, repeats: bool = False) -> None:
-        """Empty the stream for another sample; its memory is kept."""
+    def clear(self, valued=None, repeats: bool = False, samples: int = 1) -> None:
+        """Empty the stream for other samples, so many; its memory is kept."""
         self.first = self.steps = self.count = 0
+        self.positions, self.samples = self.positions // self.samples * samples, samples
         self.repeats = repeats
         if valued is None or self.values is None:
             self.values = None if valued is None else np.zeros(self.channels.size, valued)
@@ -166,8 +164,8 @@ class Pairs(Stream):
 
     charges: np.ndarray | None = None
 
-    def clear(self, valued=None, repeats: bool = False) -> None:
-        super().clear(valued, repeats)
+    def clear(self, valued=None, repeats: bool = False, samples: int = 1) -> None:
+        super().clear(valued, repeats, samples)
         self.charges = None
 
     def fill(self, start: int, duration: int, charges: np.ndarray) -> None:
