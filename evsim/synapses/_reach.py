@@ -17,14 +17,18 @@ class Reach(NamedTuple):
 
     geometry: np.ndarray
     places: np.ndarray  # (source positions,) int64: how many
-    channels: int  # of each place
+    channels: int  # of each place that an event reaches
     zeros: np.ndarray | None  # (sources,) of the weights that a source delivers, if any is 0
 
     def counted(self, events, reached, workspace) -> Added:
-        """Mark whom `events` reach; returns what they add."""
+        """Mark the places that `events` reach; returns what they add."""
         busy, lines = self._room()
         room = workspace.array("busy", busy, np.uint8), workspace.array("lines", lines, np.uint8)
         mark(events.offsets, self.geometry, *room, reached)
+        return self.added(events, workspace)
+
+    def added(self, events, workspace) -> Added:
+        """What `events` add."""
         rows, zeros = int(sum_over(events.offsets, self.places)), 0
         if self.zeros is not None:
             depth = self.zeros.size // self.places.size

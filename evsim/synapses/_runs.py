@@ -42,7 +42,8 @@ class Runs:
         target = np.where(beyond, max(columns.max() // stride, out_width) + most, columns // stride)
         self.columns = np.tile(target * out, height)
         self.phases = np.tile(columns % stride * depth, height)
-        self.line = int(target.max()) * out + self.length, (most - 1) * out
+        first = (most - 1) * out
+        self.line = max(int(target.max()) * out + self.length, first + out_width * out), first
 
     def add(self, events, currents, workspace) -> None:
         """Add what `events` bring to `currents` (timesteps, positions, channels)."""
