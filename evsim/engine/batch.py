@@ -51,15 +51,17 @@ def per_event(plan, name: str) -> np.ndarray:
     A weight is 0 where it is so in the arithmetic of the run.
     """
     delivery = plan.deliveries[name]
-    source, target = plan.network.ends(delivery.part)
-    fan_out = delivery.connections.fan_out
+    part, fan_out = delivery.part, delivery.connections.fan_out
     found = np.zeros((fan_out.size, 4), np.int64)
     found[:, 0], found[:, 2] = 1, fan_out
-    rows = delivery.part.rows(source, target)
-    if rows is not None:
-        cast = plan.integers if delivery.whole else plan.floats
-        zeros = np.cumsum(np.append(0, cast(delivery.part.weights()).ravel() == 0))
-        in_row = zeros[rows.starts + rows.lengths] - zeros[rows.starts]
-        found[:, 1] = np.bincount(rows.sources, minlength=fan_out.size)
-        found[:, 3] = np.bincount(rows.sources, in_row[rows.rows], fan_out.size)
+    if part.weights() is None:
+        return found
+    zero = (plan.integers if delivery.whole else plan.floats)(part.weights()).ravel() == 0
+    if delivery.connections.row_length and not zero.any():
+        found[:, 1] = fan_out // delivery.connections.row_length
+        return found
+    rows, before = part.rows(*plan.network.ends(part)), np.cumsum(np.append(0, zero))
+    in_row = before[rows.starts + rows.lengths] - before[rows.starts]
+    found[:, 1] = np.bincount(rows.sources, minlength=fan_out.size)
+    found[:, 3] = np.bincount(rows.sources, in_row[rows.rows], fan_out.size)
     return found

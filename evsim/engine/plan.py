@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 
@@ -78,6 +79,11 @@ class Plan:
         self.samples, self.batch = 1, samples_together(self, memory)
         self._batched = {1: self}
 
+    @cached_property
+    def per_event(self) -> dict[str, np.ndarray]:
+        """By set: what an event of each source adds to the facts that batches share."""
+        return {name: per_event(self, name) for name in self.network.synapses}
+
     def for_samples(self, samples: int) -> Plan:
         """This plan for so many samples at a time, at most `batch`; it is kept."""
         if samples not in self._batched:
@@ -86,7 +92,7 @@ class Plan:
             for name in self.neurons:
                 plan._prepare(name, self.network.populations[name].batched(samples))
                 plan.neurons[name].samples = samples
-            plan.per_event = {name: per_event(self, name) for name in self.network.synapses}
+            plan.per_event = self._batched[1].per_event
             self._batched[samples] = plan
         return self._batched[samples]
 

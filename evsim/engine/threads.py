@@ -122,7 +122,8 @@ def simulate(
 
     samples = range(settings.samples) if samples is None else samples
     jobs = max(1, min(thread_count(jobs), len(samples)))
-    batch = min(plan.batch, -(-len(samples) // jobs))
+    rounds = -(-len(samples) // (jobs * plan.batch))  # in which all threads have as much to do
+    batch = -(-len(samples) // max(jobs * rounds, 1))
     pending: deque[Future] = deque()
     todo = iter(samples)
     with ThreadPoolExecutor(jobs) as pool:
