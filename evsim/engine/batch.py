@@ -12,7 +12,7 @@ import numpy as np
 
 from evsim.engine.delivery import Delivery
 
-CURRENTS = 4 << 20  # bytes of the currents of a population: of all samples, in a block
+CURRENTS = 8 << 20  # bytes of the currents of a population, of all samples and timesteps
 MOST = 64  # samples
 RATES = {"rates"}  # what may be recorded: it follows from what is counted
 
