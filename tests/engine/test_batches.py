@@ -81,7 +81,7 @@ def test_no_batch_changes_a_bit_or_a_fact(case, batches, jobs):
 
 
 @pytest.mark.slow
-@examples(150)
+@examples(400)
 @given(cases(), st.integers(2, 8), st.integers(1, 8))
 def test_no_batch_with_a_window_changes_a_bit_or_a_fact(case, batch, window):
     assert_batches_change_nothing(case, (batch,), span=window)
