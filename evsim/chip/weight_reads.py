@@ -100,6 +100,7 @@ class Traffic:
             if rows is not None:
                 self.bits[name], self.rows[name] = bits or part.weight_bits, rows
                 arrays.setdefault(address(part.weights()), []).append(name)
+        self.reads = {name: rows.reads for name, rows in self.rows.items()}
         self.moved = {name: Moved() for name in self.rows}
         self.arrays = [Shared(self.rows, names) for names in arrays.values()]
         self.total = Moved()
@@ -110,8 +111,8 @@ class Traffic:
         for array in self.arrays:
             read = {}
             for name in array.names:
-                reads, _, lengths = self.rows[name]
-                read[name] = delivered(self.network, sample, name) @ reads
+                lengths = self.rows[name].lengths
+                read[name] = delivered(self.network, sample, name) @ self.reads[name]
                 per_row = read[name].sum(axis=0)
                 by_set[name] = moved = Moved(
                     int(per_row @ lengths),

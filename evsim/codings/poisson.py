@@ -29,7 +29,8 @@ def encode(values, first, steps, key, stream):
         start = stream.count
         stream.commit_marks(count)
         if stream.values is not None:
-            _, neurons, _ = stream.events(begin, begin + count)
+            end = stream.first + stream.steps  # of what holds several samples not `begin + count`
+            _, neurons, _ = stream.events(end - count, end)
             stream.values[start : stream.count] = np.sign(values)[neurons]
 
 

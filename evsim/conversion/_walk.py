@@ -196,7 +196,7 @@ class Walk:
                 with self.reading:  # files are read by one thread at a time
                     values = values_of(self.input, images, index - first, np.float32)
             number = self.settings.first_sample + index
-            simulation = Simulation(plan, number, values, workspace, self.work.stop)
+            simulation = Simulation(plan, [number], [values], workspace, self.work.stop)
             if INPUT in named:
                 simulation.advance(INPUT, 0, plan.timesteps)
             streams = {

@@ -20,7 +20,7 @@ class Delivery:
         _, target = network.ends(self.part)
         self.graded = network.graded(self.part.source, plan.graded_input)
         whole = self.part.target in plan.integer or (self.part.scaled and not self.graded)
-        self.dtype = plan.dtype  # of the currents it adds to
+        self.whole, self.dtype = whole, plan.dtype  # whole weights; the currents it adds to
         if whole:
             largest = self.connections.fan_in * plan.largest_weight(self.part)
             largest *= plan.largest_value(self.part.target)

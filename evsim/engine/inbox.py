@@ -1,4 +1,4 @@
-"""How the events of a sample arrive: from streams through sets into currents."""
+"""How the events of samples arrive: from streams through sets into currents."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from evsim.synapses import Added
 
 
 class Inbox:
-    """What arrives at the populations of one sample.
+    """What arrives at the populations of a simulation.
 
     `take` gives the events of a block, counted once; `deliver` adds them to currents, `count`
     only counts them. `streams` by population, `facts` by part and `states` by population are the
@@ -80,9 +80,12 @@ class Inbox:
             facts["after_first"] = self.plan.timesteps - 1 - begin - int(arriving[0])
 
     def currents(self, name: str, steps: int, what: str = "currents", dtype=None) -> np.ndarray:
-        """Zeros (timesteps, positions, channels) for the currents of a population."""
+        """Zeros (timesteps, positions, channels) for the currents of a population.
+
+        Here and below positions are those of all samples.
+        """
         part = self.plan.network.populations[name].listening
-        shape = (steps, part.positions, part.channels)
+        shape = (steps, self.plan.samples * part.positions, part.channels)
         zeros = self.workspace.array(what, shape, dtype or self.plan.currents_dtype[name])
         zeros.fill(0)
         return zeros
@@ -97,7 +100,7 @@ class Inbox:
         """
         part = self.plan.network.populations[name].listening
         whole = all(arrival.delivery.connections.whole_positions for arrival in arrivals)
-        shape, channels = (last - first, part.positions), part.channels
+        shape, channels = (last - first, self.plan.samples * part.positions), part.channels
         reached = self._marks("reached", (*shape, 1 if whole else channels))
         for arrival in arrivals:
             marks = reached
@@ -109,12 +112,12 @@ class Inbox:
                 if currents is None and not arrival.delivery.connections.whole_positions:
                     currents = self.currents(name, last - first)
                 self._add_all(arrival, None if currents is None else currents[block], marks[block])
-            touched = marked(marks, channels)
+            touched = self.marked(marks, channels)
             self.facts[arrival.delivery.name]["touched"] += touched
             if len(arrivals) > 1:
                 unite(reached, marks)
         if len(arrivals) != 1:
-            touched = marked(reached, channels)
+            touched = self.marked(reached, channels)
         self.facts[name]["touched"] += touched
         return reached
 
@@ -131,7 +134,7 @@ class Inbox:
             added = self._repeat(arrival, currents, marks)
         elif currents is None:
             unvalued = events._replace(values=None)
-            added = delivery.deliver(unvalued, None, marks, self.workspace)
+            added = delivery.deliver(unvalued, None, self._one_by_one(marks), self.workspace)
         else:
             added = self.add(delivery, events, currents, marks, begin)
         facts["rows"] += added.rows
@@ -151,11 +154,26 @@ class Inbox:
         marks |= mark
         return Added(*(arrival.steps * count for count in added))
 
+    def _one_by_one(self, array: np.ndarray) -> np.ndarray:
+        """A view in which a timestep of a sample is a timestep, as sets see it."""
+        steps, positions, channels = array.shape
+        samples = self.plan.samples
+        return array.reshape(steps * samples, positions // samples, channels)
+
+    def marked(self, reached: np.ndarray, channels: int) -> np.ndarray:
+        """How many neurons of each sample are marked; a mark is of one or of a whole position."""
+        each = channels // reached.shape[2]
+        if self.plan.samples == 1:
+            return np.array([np.count_nonzero(reached.view(bool)) * each])
+        by_sample = reached.view(bool).reshape(len(reached), self.plan.samples, -1)
+        return np.count_nonzero(by_sample, axis=(0, 2)) * each
+
     def add(self, delivery: Delivery, events: Slice, currents, marks, first: int = 0) -> Added:
         """Add events that arrive from timestep `first` on, through the set's scale if it has one.
 
         Raises EvsimError where a current of whole weights leaves int32 before it is scaled.
         """
+        currents, marks = self._one_by_one(currents), self._one_by_one(marks)
         if events.values is not None and events.values.dtype != delivery.dtype:
             events = events._replace(values=events.values.astype(delivery.dtype))
         if delivery.width is not None:
@@ -206,8 +224,3 @@ class Inbox:
             charged = self.streams[delivery.part.source].charged()
             self.add(delivery, charged, total, marks[:, :, :width].copy())
         return total[0]
-
-
-def marked(reached: np.ndarray, channels: int) -> int:
-    """How many neurons are marked; a mark is one neuron's or a whole position's."""
-    return int(np.count_nonzero(reached.view(bool))) * (channels // reached.shape[2])

@@ -10,7 +10,7 @@ from evsim.engine.stream import Slice, Stream
 
 
 class Loads:
-    """Events of each neuron: `sent` by population, and those that sets carried.
+    """Events of each neuron, (samples x neurons,): `sent` by population, and those sets carried.
 
     Sets of one source and one delay carry the same events, unless all share one queue; without
     delay and queue they are what was sent.
@@ -18,7 +18,7 @@ class Loads:
 
     def __init__(self, plan: Plan, streams: dict[str, Stream]):
         self.plan, self.streams = plan, streams
-        neurons = {name: plan.network.populations[name].neurons for name in streams}
+        neurons = {name: stream.positions * stream.width for name, stream in streams.items()}
         self.sent = {name: np.zeros(count, np.int64) for name, count in neurons.items()}
         for name, stream in streams.items():  # which counts itself what comes as marks
             stream.sent = self.sent[name].reshape(stream.positions, stream.width)
@@ -52,20 +52,27 @@ class Loads:
         tally(events.channels, events.offsets, steps if stream.repeats else 1, grid)
 
     def histograms(self) -> dict[str, np.ndarray]:
-        """By set: how many synapses carried k events; by population: how many neurons sent k."""
-        network = self.plan.network
-        carrying = {
-            name: np.bincount(
-                self.carried[name],
-                weights=network.connections[name].fan_out,
-                minlength=self.most(part.source) + 1,
-            ).astype(np.int64)
-            for name, part in network.synapses.items()
-        }
-        return carrying | {
-            name: np.bincount(sent, minlength=self.most(name) + 1)
-            for name, sent in self.sent.items()
-        }
+        """By set: how many synapses carried k events; by population: how many neurons sent k.
+
+        Each is (samples, most events + 1), int64.
+        """
+        network, samples = self.plan.network, self.plan.samples
+        histograms = {}
+        for name, part in network.synapses.items():
+            most, fan_out = self.most(part.source), network.connections[name].fan_out
+            weights = fan_out if samples == 1 else np.tile(fan_out, samples)
+            histograms[name] = self._histogram(self.carried[name], most, weights)
+        for name, sent in self.sent.items():
+            histograms[name] = self._histogram(sent, self.most(name))
+        return histograms
+
+    def _histogram(self, events: np.ndarray, most: int, weights=None) -> np.ndarray:
+        samples = self.plan.samples
+        if samples > 1:  # those of a sample after those of the sample before
+            by_sample = events.reshape(samples, -1) + (most + 1) * np.arange(samples)[:, None]
+            events = by_sample.ravel()
+        counts = np.bincount(events, weights, samples * (most + 1))
+        return counts.astype(np.int64, copy=False).reshape(samples, most + 1)
 
     def most(self, name: str) -> int:
         """The most events that a neuron of a population can send."""

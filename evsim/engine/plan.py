@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 
 from evsim.base.errors import EvsimError
 from evsim.codings import codings
+from evsim.engine.batch import per_event, samples_together
 from evsim.engine.delivery import INT32_MAX, Delivery, magnitude
 from evsim.engine.queue import Queue
 from evsim.engine.settings import Settings
@@ -22,7 +25,8 @@ class Plan:
     """A network made ready to run: arithmetic, order, prepared parts.
 
     `span`: timesteps that all populations are advanced by before any goes on, as `memory` (bytes of
-    events held per thread) allows; no result depends on it.
+    events held per thread) allows; `batch`: the most samples that are advanced together, `samples`:
+    as many as this plan is for (`for_samples`). No result depends on any of them.
     """
 
     def __init__(
@@ -66,12 +70,31 @@ class Plan:
             or (not any(d.graded for d in self.incoming[name]) and self.reach(name, {}) < self.most)
         }
         self.population_index = {name: i for i, name in enumerate(network.populations)}
-        per_timestep = sum(
+        self.event_bytes = sum(  # of a timestep in which all neurons send
             4 * part.neurons + 8 * part.positions
             for name, part in network.populations.items()
             if name not in self.starts
         )
-        self.span = span or max(1, memory // max(per_timestep, 1))
+        self.span = span or max(1, memory // max(self.event_bytes, 1))
+        self.samples, self.batch = 1, samples_together(self, memory)
+        self._batched = {1: self}
+
+    @cached_property
+    def per_event(self) -> dict[str, np.ndarray]:
+        """By set: what an event of each source adds to the facts that batches share."""
+        return {name: per_event(self, name) for name in self.network.synapses}
+
+    def for_samples(self, samples: int) -> Plan:
+        """This plan for so many samples at a time, at most `batch`; it is kept."""
+        if samples not in self._batched:
+            plan = copy.copy(self)
+            plan.samples, plan.neurons = samples, {}
+            for name in self.neurons:
+                plan._prepare(name, self.network.populations[name].batched(samples))
+                plan.neurons[name].samples = samples
+            plan.per_event = self._batched[1].per_event
+            self._batched[samples] = plan
+        return self._batched[samples]
 
     def _starts(self) -> dict[str, int]:
         """The first timestep of the one window in which a population sends pairs of events.
@@ -185,5 +208,5 @@ class Plan:
         part = self.network.populations[name]
         if "trace" in self.record or part.direct:
             return 1
-        places = part.listening.neurons
+        places = part.listening.neurons * self.samples
         return max(1, BLOCK // (places * self.currents_dtype[name].itemsize))

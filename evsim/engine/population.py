@@ -1,9 +1,9 @@
-"""The populations of one sample on its way: how the engine advances each of them."""
+"""The populations of samples on their way: how the engine advances each of them."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from evsim.base.errors import EvsimError
 from evsim.codings import Key
 from evsim.engine.inbox import Inbox
 from evsim.engine.plan import Plan
+from evsim.engine.stream import Stream
 from evsim.neurons._runner import check_range
 from evsim.neurons._slope import listening
 
@@ -23,7 +24,8 @@ class Population:
     """A population that any timestep may change, advanced block by block.
 
     `out` takes what it sends: its stream, or the potentials (timesteps, neurons) of one that sends
-    nothing. `largest`: of the values that graded populations sent until now, by name.
+    nothing; neurons are those of all samples. `largest`: of the values that graded populations sent
+    until now, by name.
     """
 
     def __init__(
@@ -91,11 +93,11 @@ class Population:
 
 
 class Encoded(Population):
-    """The input population: a coding makes its events of one sample's values."""
+    """The input population: a coding makes its events of the values of each sample."""
 
-    def __init__(self, *given, values, key: Key, sample: int):
+    def __init__(self, *given, values: Sequence, keys: Sequence[Key]):
         super().__init__(*given)
-        self.values, self.key, self.sample = values, key, sample
+        self.values, self.keys = values, keys
 
     def advance(self, first: int, last: int) -> None:
         """Append the events of timesteps first .. last - 1 to the stream."""
@@ -104,22 +106,34 @@ class Encoded(Population):
             if stream.charges is None:
                 stream.fill(0, self.plan.network.schedule.window, self.charges())
             return
-        self.facts["draws"] += coding.DRAWS * (last - first) * stream.positions * stream.width
+        self.facts["draws"] += coding.DRAWS * (last - first) * self.part.neurons
         if stream.repeats and stream.steps:
             return
         if coding.REPEATS and not stream.repeats:
             for t in range(first, last):
-                coding.encode(self.values, t, 1, self.key, stream)
+                self.encode(t, 1)
         else:
-            coding.encode(self.values, first, last - first, self.key, stream)
+            self.encode(first, last - first)
+
+    def encode(self, first: int, steps: int) -> None:
+        """Append `steps` timesteps from `first` on; of a batch one sample after the other."""
+        stream, part, samples = self.out, self.part, len(self.values)
+        if samples == 1:
+            self.plan.coding.encode(self.values[0], first, steps, self.keys[0], stream)
+            return
+        one_by_one = Stream(part.positions, part.channels, stream.dtype)
+        one_by_one.reserve(steps * samples)
+        for values, key in zip(self.values, self.keys, strict=True):
+            self.plan.coding.encode(values, first, steps, key, one_by_one)
+        stream.take_turns(one_by_one)
 
     def charges(self) -> np.ndarray:
         """The charges (neurons,) of the one window, from an image or from events."""
         window = self.plan.network.schedule.window
         try:
-            charges, facts = self.plan.coding.charges_of(self.values, self.part.neurons, window)
+            charges, facts = self.plan.coding.charges_of(self.values[0], self.part.neurons, window)
         except EvsimError as error:
-            raise error.within(f"/events, sample {self.sample}") from None
+            raise error.within(f"/events, sample {self.keys[0].sample}") from None
         for fact, count in facts.items():
             self.facts[fact] += count
         return charges

@@ -39,7 +39,9 @@ class Recorder:
         self.queues = {name: np.zeros(plan.timesteps, np.int64) for name in queued}
         noted = synapses if "arrivals" in plan.record else ()
         self.arrivals = {name: (np.zeros(plan.timesteps, np.int64), []) for name in noted}
-        self.sums = np.zeros((plan.timesteps, populations[network.output].neurons))
+        if network.output in streams:
+            neurons = plan.samples * populations[network.output].neurons
+            self.sums = np.zeros((plan.timesteps, neurons))
 
     def arrived(self, arrival: Arrival) -> None:
         """Take in the events of a set that arrive in a block."""
@@ -75,7 +77,7 @@ class Recorder:
             let_go(self.trace[name])
 
     def event_sums(self, sample: int) -> np.ndarray:
-        """The sums of event values of the output population, (timesteps, neurons), float64.
+        """The sums of event values of the output, (timesteps, samples x neurons), float64.
 
         Raises EvsimError where one is not finite.
         """

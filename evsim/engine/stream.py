@@ -27,18 +27,24 @@ class Stream:
     """Events that are appended at one end and read in slices, each set with its delay.
 
     `positions` x `channels` neurons; `valued`: the dtype of event values, None where all are +1.
-    With `repeats` the stream holds one timestep, which stands for every timestep. `sent`
+    With `repeats` the stream holds one timestep, which stands for every timestep. Of several
+    `samples` side by side the positions are those of all, one sample after the other. `sent`
     (positions, channels): how often each neuron was marked, where all that is sent is `marked`.
     """
 
     def __init__(self, positions: int, channels: int, valued=None, repeats: bool = False):
-        self.positions, self.width, self.repeats = positions, channels, repeats
+        self.positions, self.width, self.repeats, self.samples = positions, channels, repeats, 1
         self.first = self.steps = self.count = 0
         self.channels = np.zeros(SPARE, np.int32)
         self.values = None if valued is None else np.zeros(SPARE, valued)
         self.offsets = np.zeros(1, np.int64)
         self._marks = np.zeros(SPARE, np.uint8)
         self.sent, self.marked = None, False
+
+    @property
+    def dtype(self):
+        """That of event values, None where all are +1."""
+        return None if self.values is None else self.values.dtype
 
     def reserve(self, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Room for `steps` timesteps in which every neuron fires.
@@ -103,9 +109,23 @@ class Stream:
         offsets[1 : edges.size + 1] = self.count + np.searchsorted(position, edges)
         self.commit(duration, neurons.size)
 
-    def clear(self, valued=None, repeats: bool = False) -> None:
-        """Empty the stream for another sample; its memory is kept."""
+    def take_turns(self, one_by_one: Stream) -> None:
+        """Append the events of a stream that holds the timesteps of one sample after the other."""
+        steps, count = one_by_one.steps // self.samples, one_by_one.count
+        channels, offsets, values = self.reserve(steps)
+        if values is None:
+            taken = values = channels[:0]
+        else:  # as integers: two signatures are enough for the kernel
+            integer = f"i{values.itemsize}"
+            taken, values = one_by_one.values.view(integer), values.view(integer)
+        order = one_by_one.channels, taken, one_by_one.offsets, one_by_one.positions, self.samples
+        take_turns(*order, channels, values, offsets[: steps * self.positions + 1])
+        self.commit(steps, count)
+
+    def clear(self, valued=None, repeats: bool = False, samples: int = 1) -> None:
+        """Empty the stream for other samples, so many; its memory is kept."""
         self.first = self.steps = self.count = 0
+        self.positions, self.samples = self.positions // self.samples * samples, samples
         self.repeats, self.sent, self.marked = repeats, None, False
         if valued is None or self.values is None:
             self.values = None if valued is None else np.zeros(self.channels.size, valued)
@@ -137,11 +157,15 @@ class Stream:
         a, b = (start - self.first) * self.positions, (stop - self.first) * self.positions
         return Slice(self.channels, self.values, self.offsets[a : b + 1])
 
+    def counts(self, start: int, stop: int) -> np.ndarray:
+        """The number of events in timesteps start .. stop - 1, (timesteps, samples)."""
+        ends = self.slice(start, stop).offsets[:: self.positions // self.samples]
+        counts = (ends[1:] - ends[:-1]).reshape(-1, self.samples)
+        return counts.repeat(stop - start, axis=0) if self.repeats else counts
+
     def per_timestep(self, start: int, stop: int) -> np.ndarray:
         """The number of events in each of the timesteps start .. stop - 1."""
-        ends = self.slice(start, stop).offsets[:: self.positions]
-        counts = np.diff(ends)
-        return np.repeat(counts, stop - start) if self.repeats else counts
+        return self.counts(start, stop).sum(axis=1)
 
     def events(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(timesteps, neurons, values) of the events of timesteps start .. stop - 1."""
@@ -165,8 +189,8 @@ class Pairs(Stream):
 
     charges: np.ndarray | None = None
 
-    def clear(self, valued=None, repeats: bool = False) -> None:
-        super().clear(valued, repeats)
+    def clear(self, valued=None, repeats: bool = False, samples: int = 1) -> None:
+        super().clear(valued, repeats, samples)
         self.charges = None
 
     def fill(self, start: int, duration: int, charges: np.ndarray) -> None:
@@ -197,6 +221,27 @@ class Pairs(Stream):
         channels = np.zeros(neurons.size + SPARE, np.int32)
         channels[: neurons.size] = neurons % self.width
         return Slice(channels, self.charges[neurons], offsets)
+
+
+@kernel
+def take_turns(
+    channels, values, offsets, positions, samples, out_channels, out_values, out_offsets
+):
+    """Order events by (timestep, sample, position) that come by (sample, timestep, position)."""
+    steps = (out_offsets.shape[0] - 1) // (samples * positions)
+    n, cell = 0, 0
+    for t in range(steps):
+        for s in range(samples):
+            first = (s * steps + t) * positions
+            begin = offsets[first]
+            for p in range(positions):
+                cell += 1
+                out_offsets[cell] = out_offsets[0] + n + offsets[first + p + 1] - begin
+            for k in range(begin, offsets[first + positions]):
+                out_channels[n] = channels[k]
+                if values.shape[0] > 0:
+                    out_values[n] = values[k]
+                n += 1
 
 
 @kernel

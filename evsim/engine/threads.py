@@ -1,4 +1,4 @@
-"""Many samples, each on one of some threads."""
+"""Many samples, each on one of some threads; together where each is little."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
 from dataclasses import replace
+from itertools import islice
+from typing import NamedTuple
 
 from evsim.base.errors import EvsimError
 from evsim.base.processors import thread_count
@@ -20,12 +22,14 @@ from evsim.engine.workspace import Workspace
 
 
 def warm(plan: Plan, values) -> None:
-    """Advance one sample by a timestep: compiles, or loads, every kernel it calls.
+    """Advance a sample, or two together, by a timestep: compiles, or loads, every kernel it calls.
 
     Neurons that decide at the end of a window need all timesteps for that.
     """
     with contextlib.suppress(EvsimError):  # the run meets it too, where it is no other sample's
-        one = Simulation(plan, 0, values, Workspace(), threading.Event())
+        samples = min(plan.batch, 2)  # how many makes no difference to kernels
+        given = range(samples), samples * [values], Workspace(), threading.Event()
+        one = Simulation(plan.for_samples(samples), *given)
         schedule = plan.network.schedule
         whole = plan.starts or (schedule and schedule.timesteps)
         one.advance_all(plan.timesteps if whole else 1)
@@ -41,6 +45,55 @@ def input_of(plan: Plan, inputs, settings: Settings, index: int):
         if "sample" not in place:
             place = f"{place}, sample {sample}"
         raise EvsimError(error.problem, place, error.file) from None
+
+
+class Finished(NamedTuple):
+    """Samples that were run together, and the mistake of the one after them, if it has one."""
+
+    samples: list[Sample]
+    error: EvsimError | None = None
+
+
+def run_together(
+    plan: Plan,
+    indices: Sequence[int],
+    values: Sequence,
+    workspace: Workspace,
+    stop: threading.Event,
+) -> Finished:
+    """Run as many samples as a plan is for; one by one where they differ or one has a mistake."""
+    if plan.samples > 1 and len({plan.coding.signed(value) for value in values}) == 1:
+        with contextlib.suppress(EvsimError):  # alone, the sample that has it says so
+            return Finished(Simulation(plan, indices, values, workspace, stop).run())
+    finished = Finished([])
+    for index, value in zip(indices, values, strict=True):
+        try:
+            sample = run_alone(plan.for_samples(1), index, value, workspace, stop)
+        except EvsimError as error:
+            return finished._replace(error=error)
+        finished.samples.append(sample)
+    return finished
+
+
+def run_alone(
+    plan: Plan, index: int, values, workspace: Workspace, stop: threading.Event
+) -> Sample:
+    """Run one sample; of all its mistakes the first is raised, whatever is advanced in one go."""
+    given = [index], [values], workspace, stop
+    try:
+        [sample] = Simulation(plan, *given).run()
+    except EvsimError:
+        stepwise = copy.copy(plan)
+        stepwise.span = 1
+        Simulation(stepwise, *given).run()
+        raise
+    return sample
+
+
+def _measured(sample: Sample, measure: Callable) -> Sample:
+    """A sample with what `measure` keeps of it, in place of what was recorded."""
+    dropped: dict[str, dict] = {"spikes": {}, "trace": {}, "queues": {}, "arrivals": {}}
+    return replace(sample, **dropped, measured=measure(sample))
 
 
 def simulate(
@@ -60,44 +113,46 @@ def simulate(
     """
     workspaces: dict[int, Workspace] = {}
 
-    def one(index: int, values) -> Sample:
+    def some(plan: Plan, indices: Sequence[int], values: Sequence) -> Finished:
         workspace = workspaces.setdefault(threading.get_ident(), Workspace())
-        try:
-            sample = Simulation(plan, index, values, workspace, stop).run()
-        except EvsimError:  # of all mistakes the first, whatever was advanced in one go
-            stepwise = copy.copy(plan)
-            stepwise.span = 1
-            Simulation(stepwise, index, values, workspace, stop).run()
-            raise
+        finished = run_together(plan, indices, values, workspace, stop)
         if measure is not None:
-            measured = measure(sample)
-            kept = {"spikes": {}, "trace": {}, "queues": {}, "arrivals": {}, "measured": measured}
-            sample = replace(sample, **kept)
-        return sample
+            finished.samples[:] = [_measured(sample, measure) for sample in finished.samples]
+        return finished
 
     samples = range(settings.samples) if samples is None else samples
     jobs = max(1, min(thread_count(jobs), len(samples)))
+    rounds = -(-len(samples) // (jobs * plan.batch))  # in which all threads have as much to do
+    batch = -(-len(samples) // max(jobs * rounds, 1))
     pending: deque[Future] = deque()
     todo = iter(samples)
     with ThreadPoolExecutor(jobs) as pool:
         try:
             while not stop.is_set():
-                while len(pending) < 2 * jobs and (index := next(todo, None)) is not None:
-                    values = input_of(plan, inputs, settings, index)
-                    pending.append(pool.submit(one, settings.first_sample + index, values))
+                while len(pending) < 2 * jobs and (places := list(islice(todo, batch))):
+                    values = [input_of(plan, inputs, settings, index) for index in places]
+                    indices = [settings.first_sample + index for index in places]
+                    pending.append(
+                        pool.submit(some, plan.for_samples(len(places)), indices, values)
+                    )
                 if not pending:
                     return
                 try:
-                    sample = pending[0].result(timeout=0.1)
+                    finished = pending[0].result(timeout=0.1)
                 except TimeoutError:
                     continue
                 pending.popleft()
-                yield sample
+                yield from finished.samples
+                if finished.error is not None:
+                    raise finished.error
         finally:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
         for future in pending:
             if future.cancelled() or future.exception() is not None:
                 break
-            yield future.result()
+            finished = future.result()
+            yield from finished.samples
+            if finished.error is not None:
+                break
         raise Stopped

@@ -83,7 +83,9 @@ class Totals:
         self._predictions.append(int(sample.decisions[-1]))
         self.decisions.add(sample.decisions)
         for name, facts in sample.facts.items():
-            own = self._sums.setdefault(name, dict.fromkeys(facts, 0))
+            if name not in self._sums:
+                self._sums[name] = dict.fromkeys(facts, 0)
+            own = self._sums[name]
             peak = max(own.get("peak", 0), facts.get("peak", 0))
             for fact, n in facts.items():
                 own[fact] += n

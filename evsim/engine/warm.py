@@ -43,6 +43,8 @@ def run_all() -> None:
                 _run(_network(np.float64), sign, timesteps=2, coding=coding, **rule)
             _run(_fan(_examples("float"), np.float64), sign, timesteps=2, **rule)
         _run_windows(np.float64, np.abs(image), True, rule)
+        batched = {"a": neuron_kinds()["iaf"](shape=(2, 2, 2), threshold=1)}
+        _run(_fan(batched, np.float64, pooled=False), np.tile(image, (2, 1, 1, 1)), **rule)
     for value in ([1.0, 1.0], [1.0, -1.0]):
         events = Events(
             *np.array([[0, 0], [0, 1], [0, 0]]),
@@ -169,9 +171,11 @@ def _network(dtype) -> Network:
         "signs": fires["stochastic"](**shape, output="bipolar"),
         "output": fires["readout"](shape=(3,)),
     }
-    kernel = weights(1, 1, 2, 2)
+    wide = weights(1, 2, 2, 2)
+    wide[0, 0, 0, 0] = 0  # weights of 0 are counted
     ends = {
-        "input-a": ("conv", "input", "a", {"weight": kernel}),
+        "input-a": ("conv", "input", "a", {"weight": weights(1, 1, 2, 2)}),
+        "input-a, wide": ("conv", "input", "a", {"weight": wide, "padding": (0, 0, 0, 1)}),
         "input-b": ("conv", "input", "b", {"weight": weights(1, 1, 1, 2), "groups": 2}),
         "a-b": ("identity", "a", "b", {"weight": weights(2)}),
         "input-wide": ("dense", "input", "wide", {"weight": weights(8, 64)}),

@@ -73,7 +73,9 @@ class Run(Shown):
         self._decisions.append(sample.decisions)
         self._potential.append(sample.potential)
         for name, facts in sample.facts.items():
-            kept = self._facts.setdefault(name, {fact: array("q") for fact in facts})
+            if name not in self._facts:
+                self._facts[name] = {fact: array("q") for fact in facts}
+            kept = self._facts[name]
             for fact, count in facts.items():
                 kept[fact].append(count)
         for name, histogram in sample.histograms.items():

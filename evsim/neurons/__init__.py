@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property
 from typing import ClassVar
 
@@ -56,6 +56,7 @@ class Neurons(Part):
     direct: ClassVar[bool] = False  # every weight is added to the potential itself
     beyond_chips: ClassVar[str] = ""  # what of its law no chip of single spikes does
     draws: ClassVar[int] = 0  # random numbers per neuron and timestep
+    batches: ClassVar[bool] = False  # its runner advances several samples side by side
 
     # By array of the runner's state, where it is: POTENTIAL (or "current", "slope"), which a
     # machine counts by rules of its own; MEMORY, read and written at every update; CIRCUIT, a part
@@ -82,6 +83,17 @@ class Neurons(Part):
         if "float" not in self.numbers and dtype != np.int32:
             found = "sets with real weights or a graded source"
             raise mismatch(found, "integer weights and a spiking source")
+
+    def batched(self, samples: int) -> Neurons:
+        """So many of this population below each other, as one: of each sample there is one."""
+        rows, columns = self.shape[:2] if len(self.shape) == 3 else (1, 1)
+        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.metadata["array"]}
+        repeated = {}
+        for name, value in arrays.items():
+            if value is not None and value.size > 1:
+                grid = self.grid(value)
+                repeated[name] = np.tile(grid, (samples, 1)).ravel() if len(grid) > 1 else grid[0]
+        return replace(self, shape=(samples * rows, columns, self.channels), **repeated)
 
     @property
     def facts(self) -> dict[str, str]:

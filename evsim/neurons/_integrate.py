@@ -76,17 +76,17 @@ class FiringRunner(PotentialRunner):
         """Integrate, fire and reset; the events are appended to `out`."""
         if self.synaptic is not None:
             decay_current(currents, state["synaptic_current"], self.synaptic)
-        active = np.zeros(1, np.int64)
+        active = np.zeros(self.samples, np.int64)
         for span in self.spans(state, currents, first):
             for part, start in until_stop(self.neurons, first, span):
                 arriving = currents[part].astype(self.dtype, copy=False), reached[part]
                 self._fire(state, *arriving, first + part.start, start, out, active)
         if not reached.shape[1]:
-            active[0] = len(currents) * self.neurons.neurons
-        return {"active_updates": int(active[0])}
+            return {"active_updates": len(currents) * self.neurons.neurons // self.samples}
+        return {"active_updates": active}
 
     def _fire(self, state: dict, currents, reached, first: int, start: int, out, active) -> None:
-        """Advance a span that leaves no dtype; adds the active updates (1,) to `active`."""
+        """Advance a span that leaves no dtype; adds the active updates (samples,) to `active`."""
         neurons, steps = self.neurons, len(currents)
         rules = np.array([first, start, neurons.reset == "subtract", neurons.refractory], np.int64)
         fired, potential = out.room_for_marks(steps), state["potential"].reshape(-1)
@@ -156,8 +156,8 @@ def fire(currents, reached, potential, constants, always_active, rules, fired, a
 
     `currents` and `fired`, which becomes 1 or 0, are (timesteps, neurons), `potential` (neurons,),
     `constants` (5, neurons of some positions or of all); `reached` is (timesteps, positions, 1 or
-    channels), or without positions where all neurons are always active. To `active` (1,) the
-    neurons are added that a lazy machine cannot skip.
+    channels), or without positions where all neurons are always active. To `active` (samples,), of
+    which positions are those of all, the neurons are added that a lazy machine cannot skip.
     """
     neurons, width, given = potential.shape[0], always_active.shape[1], constants.shape[1]
     some = given if given < neurons else width * max(1, TILE // width)
@@ -171,7 +171,7 @@ def fire(currents, reached, potential, constants, always_active, rules, fired, a
         drop = constants[DROP, k : k + some]
         for t in range(currents.shape[0]):
             if reached.shape[1] > 0:
-                active[0] += _active(reached[t], always_active, v, least, first // width)
+                _count_active(reached[t], always_active, v, least, first // width, active)
             current, spike = currents[t, first:last], fired[t, first:last]
             may = rules[FIRST] + t >= rules[START]
             for c in range(v.shape[0]):
@@ -200,7 +200,7 @@ def fire_and_rest(
         drop = constants[DROP, k : k + some]
         for t in range(currents.shape[0]):
             if reached.shape[1] > 0:
-                active[0] += _active(reached[t], always_active, v, least, first // width)
+                _count_active(reached[t], always_active, v, least, first // width, active)
             current, spike = currents[t, first:last], fired[t, first:last]
             now = rules[FIRST] + t
             may, rested = now >= rules[START], now + rules[REFRACTORY] + 1
@@ -232,7 +232,7 @@ def fire_bounded(
     channels,
     offsets,
 ):
-    """As `fire`, for integers of a declared width; returns (events, active neurons).
+    """As `fire`, for integers of a declared width and one sample; returns (events, active neurons).
 
     `currents` without positions: they are in the potential already, and so is the leak.
     `refractory_until` as for `fire_and_rest`, or empty; `row`, `awake` (all 1), `fired`: room for a
@@ -245,7 +245,8 @@ def fire_bounded(
         if reached.shape[1] > 0:
             for p in range(potential.shape[0]):
                 q = p if constants.shape[1] > 1 else 0
-                active += _active(reached[t], always_active, potential[p], constants[LEAST, q], p)
+                least = constants[LEAST, q]
+                active += _active(reached[t, p], always_active[q], potential[p], least)
         for p in range(potential.shape[0]):
             q = p if constants.shape[1] > 1 else 0
             v, bias, floor = potential[p], constants[BIAS, q], constants[V_MIN, q]
@@ -338,22 +339,30 @@ def _decay(row, rules):
 
 
 @kernel
-def _active(reached, always_active, v, least, first):
-    """How many neurons a lazy machine cannot skip in a timestep, before their integration.
+def _count_active(reached, always_active, v, least, first, active):
+    """Add to `active` (samples,) how many neurons of each a lazy machine cannot skip.
 
     `v` and `least` are those of the positions from `first` on, `reached` and `always_active` of
     all positions, or the latter of one that stands for all.
     """
-    count, width = 0, always_active.shape[1]
-    for p in range(v.shape[0] // width):
-        hit, always = reached[first + p], always_active[first + p if len(always_active) > 1 else 0]
-        k = p * width
-        if hit.shape[0] > 1:
-            for c in range(width):
-                count += (hit[c] | always[c] | (v[k + c] >= least[k + c])) != 0
-        elif hit[0] != 0:
-            count += width
-        else:
-            for c in range(width):
-                count += (always[c] | (v[k + c] >= least[k + c])) != 0
+    width, positions = always_active.shape[1], reached.shape[0] // active.shape[0]
+    for p in range(first, first + v.shape[0] // width):
+        k = (p - first) * width
+        always = always_active[p if len(always_active) > 1 else 0]
+        count = _active(reached[p], always, v[k : k + width], least[k : k + width])
+        active[p // positions] += count
+
+
+@kernel
+def _active(hit, always, v, least):
+    """How many neurons of a position a lazy machine cannot skip, before their integration."""
+    count = 0
+    if hit.shape[0] > 1:
+        for c in range(v.shape[0]):
+            count += (hit[c] | always[c] | (v[c] >= least[c])) != 0
+    elif hit[0] != 0:
+        count += v.shape[0]
+    else:
+        for c in range(v.shape[0]):
+            count += (always[c] | (v[c] >= least[c])) != 0
     return count

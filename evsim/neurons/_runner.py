@@ -22,6 +22,7 @@ class Runner:
     """
 
     always_active = False  # every neuron is active at every timestep: nobody asks who was reached
+    samples = 1  # of a kind that `batches`: as many are side by side, P positions are those of all
 
     def begin(self) -> dict[str, np.ndarray]:
         """The arrays of one sample before timestep 0, by the names that `Neurons.STATE` declares.
@@ -50,7 +51,8 @@ class Runner:
         `first`: the timestep of `currents[0]`. `out`: the population's `Stream`, to which every
         timestep is appended, or, where the kind sends nothing, the potentials (timesteps of the
         run, neurons), of which the rows of the block are written. Facts are exact integers by
-        name, at least `active_updates`. Raises EvsimError where a number leaves its dtype.
+        name, at least `active_updates`: what each sample has, or (samples,). Raises EvsimError
+        where a number leaves its dtype.
         """
         raise NotImplementedError
 

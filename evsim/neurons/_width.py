@@ -82,6 +82,10 @@ class OfWidth(Neurons):
         return self.potential_bits is not None
 
     @property
+    def batches(self) -> bool:
+        return not (self.bounded or self.leak_rule[0] or self.sloped)
+
+    @property
     def width(self) -> Width:
         """That of the potential; 32 bits where none is declared."""
         return Width(self.potential_bits or 32, self.overflow == "wrap", self.potential_signed)

@@ -23,6 +23,7 @@ class CurrentBasedLeaky(Neurons):
     numbers: ClassVar[tuple[str, ...]] = ("float",)
     compares: ClassVar[bool] = True
     always_active: ClassVar[bool] = True
+    batches: ClassVar[bool] = True
     STATE: ClassVar[dict[str, str]] = {
         "potential": POTENTIAL,
         "synaptic_current": "current",

@@ -101,8 +101,9 @@ class ReadoutRunner(PotentialRunner):
             some = currents[span].astype(self.dtype, copy=False)
             integrate(some, potential, self.constants, kept[span])
         if not reached.shape[1]:
-            return {"active_updates": len(currents) * self.neurons.neurons}
-        return {"active_updates": int(np.count_nonzero((reached != 0) | (self.active != 0)))}
+            return {"active_updates": len(currents) * self.neurons.neurons // self.samples}
+        active = ((reached != 0) | (self.active != 0)).reshape(len(currents), self.samples, -1)
+        return {"active_updates": np.count_nonzero(active, axis=(0, 2))}
 
 
 class SlopeRunner(PotentialRunner):

@@ -35,9 +35,19 @@ NOTHING_ADDED = Added()
 class WeightRows(NamedTuple):
     """The rows of an array of weights: what lies together and is read together."""
 
-    reads: csr_array  # (sources, rows), int64: 1 where an event of a source reads a row
+    neurons: int  # of the source population
+    sources: np.ndarray  # (reads,): an event of this neuron
+    rows: np.ndarray  # (reads,): reads this row
     starts: np.ndarray  # (rows,) int64: where in the flat array a row begins
     lengths: np.ndarray  # (rows,) int64: its elements
+
+    @property
+    def reads(self) -> csr_array:
+        """(sources, rows), int64: 1 where an event of a source reads a row."""
+        from scipy.sparse import csr_array
+
+        ones = np.ones(self.rows.size, np.int64)
+        return csr_array((ones, (self.sources, self.rows)), (self.neurons, self.starts.size))
 
 
 class Deliverer(Protocol):
@@ -174,14 +184,6 @@ class Weighted(Synapses):
             expected = f"1 value or one per output channel ({target.channels})"
             raise mismatch(f"shape {self.scale.shape}", expected, "scale")
         return target.grid(self.scale)
-
-
-def row_reads(source, rows: int, sources: np.ndarray, read: np.ndarray) -> csr_array:
-    """(sources, rows) with a 1 where a source reads a row."""
-    from scipy.sparse import csr_array
-
-    ones = np.ones(read.size, np.int64)
-    return csr_array((ones, (sources.ravel(), read.ravel())), (source.neurons, rows))
 
 
 def require_rank3(source, target, kind: str) -> None:

@@ -19,7 +19,6 @@ from evsim.synapses import (
     _signs,
     require_rank3,
     require_shape,
-    row_reads,
 )
 from evsim.synapses._reach import Reach
 from evsim.synapses._rows import Rows, values_of
@@ -133,8 +132,8 @@ class Convolution(Weighted):
         group, channel = np.divmod(channels, shape[2])
         taps = np.arange(shape[0] * shape[1]) * shape[2]
         starts = (np.add.outer(taps, channel) * shape[3] + group * length).ravel()
-        reads = row_reads(source, starts.size, sources, rows)
-        return WeightRows(reads, starts, np.full(starts.size, length))
+        lengths = np.full(starts.size, length)
+        return WeightRows(source.neurons, sources.ravel(), rows.ravel(), starts, lengths)
 
     def nominal(self, source, target) -> tuple[int, int]:
         per_arrival = self.weight.shape[0] * self.weight.shape[1] * self.weight.shape[3]

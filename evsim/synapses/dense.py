@@ -10,7 +10,7 @@ from evsim.base.errors import mismatch
 from evsim.base.fields import array, wholes
 from evsim.base.geometry import over_cells
 from evsim.base.kernel import kernel
-from evsim.synapses import NOTHING_ADDED, Connections, Weighted, WeightRows, _signs, row_reads
+from evsim.synapses import NOTHING_ADDED, Connections, Weighted, WeightRows, _signs
 from evsim.synapses._rows import Rows, values_of
 
 
@@ -79,8 +79,8 @@ class Dense(Weighted):
         read = np.add.outer(base, np.arange(source.channels))[base >= 0]
         sources = np.arange(source.neurons).reshape(base.size, -1)[base >= 0]
         starts = np.arange(len(self.weight)) * target.neurons
-        reads = row_reads(source, starts.size, sources, read)
-        return WeightRows(reads, starts, np.full(starts.size, target.neurons))
+        lengths = np.full(starts.size, target.neurons)
+        return WeightRows(source.neurons, sources.ravel(), read.ravel(), starts, lengths)
 
     def nominal(self, source, target) -> tuple[int, int]:
         return target.neurons, self.weight.size

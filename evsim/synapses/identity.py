@@ -10,7 +10,7 @@ from evsim.base.errors import mismatch
 from evsim.base.fields import array, whole, wholes
 from evsim.base.kernel import kernel
 from evsim.base.width import BASE
-from evsim.synapses import Added, Connections, Weighted, WeightRows, _bounded, row_reads
+from evsim.synapses import Added, Connections, Weighted, WeightRows, _bounded
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -91,10 +91,10 @@ class Identity(Weighted):
         if self.weight is None:
             return None
         kept = self._kept(*(source.shape[:2] if len(source.shape) == 3 else (1, 1)))
-        sources = np.arange(source.neurons).reshape(kept.size, -1)[kept]
-        reads = row_reads(source, source.channels, sources, sources % source.channels)
+        sources = np.arange(source.neurons).reshape(kept.size, -1)[kept].ravel()
         starts = np.arange(source.channels)
-        return WeightRows(reads, starts, np.ones_like(starts))
+        read = sources % source.channels
+        return WeightRows(source.neurons, sources, read, starts, np.ones_like(starts))
 
     def nominal(self, source, target) -> tuple[int, int]:
         return -1, 0

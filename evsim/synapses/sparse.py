@@ -9,7 +9,7 @@ import numpy as np
 from evsim.base.errors import mismatch
 from evsim.base.fields import array
 from evsim.base.kernel import kernel
-from evsim.synapses import Added, Connections, Weighted, WeightRows, _bounded, row_reads
+from evsim.synapses import Added, Connections, Weighted, WeightRows, _bounded
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -65,7 +65,7 @@ class Sparse(Weighted):
         ends = self.indptr.astype(np.int64)
         lengths = np.diff(ends)
         some = np.flatnonzero(lengths)
-        return WeightRows(row_reads(source, lengths.size, some, some), ends[:-1], lengths)
+        return WeightRows(source.neurons, some, some, ends[:-1], lengths)
 
     def nominal(self, source, target) -> tuple[int, int]:
         return -1, self.data.size

@@ -41,7 +41,7 @@ def checked(case, queue=None, window=None):
     settings = settle(network, inputs, first_sample=case.sample, **choices)
     plan = Plan(network, settings, record=RECORD, queue=queue, span=window)
     values = values_of(network.populations[network.input], inputs, 0, plan.dtype)
-    sample = Simulation(plan, case.sample, values, Workspace(), threading.Event()).run()
+    [sample] = Simulation(plan, [case.sample], [values], Workspace(), threading.Event()).run()
     run = Run(network, settings, RECORD)
     run.add(sample)
     return run, sample

@@ -24,4 +24,5 @@ def sample_of(case, network):
     )
     plan = Plan(network, settings, record=("spikes", "arrivals"))
     values = values_of(network.populations[network.input], inputs, 0, plan.dtype)
-    return Simulation(plan, case.sample, values, Workspace(), threading.Event()).run()
+    [sample] = Simulation(plan, [case.sample], [values], Workspace(), threading.Event()).run()
+    return sample
