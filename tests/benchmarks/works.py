@@ -1,8 +1,8 @@
 """The networks of `everywhere.py` and their input events: all sums exact, whoever adds them."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import h5py
 import numpy as np
@@ -10,6 +10,7 @@ from support.topologies import Builder, vgg16
 
 import evsim
 from benchmarks.claims import COLOURS, ROOT, SHARED
+from benchmarks.switch import SAMPLES, WINDOW
 from benchmarks.workload import RATE, on_grid, poisson, rates, thresholds
 
 BITS = 10  # the weights of a population are multiples of 2^-10 of the largest, as a power of two
@@ -21,7 +22,8 @@ class Work:
     """A network, and the spikes (timesteps, neurons), -1, 0 or 1, of each of its samples.
 
     `bar`: how many times as fast as the fastest peer it should be; `alone`: one sample is a row of
-    its own; `small`: simulators that need a kilobyte a synapse take part.
+    its own; `small`: simulators that hold every synapse take part; `others`: networks of the same
+    spikes in another arithmetic, and their bars, by name.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Work:
     alone: bool = False
     small: bool = False
     about: str = "random weights"
+    others: dict[str, tuple[evsim.Network, float]] = field(default_factory=dict)
 
     @property
     def timesteps(self) -> int:
@@ -217,13 +220,12 @@ def random(name: str, network: evsim.Network, samples: int, timesteps: int, bar:
     return Work(name, calibrated(network, spikes), spikes, bar, **more)
 
 
-@cache
-def vgg16_work(dtype=np.float32) -> Work:
-    """VGG-16 at CIFAR size, float32 or int8 weights: the same spikes."""
+def vgg16_work() -> Work:
+    """VGG-16 at CIFAR size with float32 and with int8 weights: the same spikes."""
     spikes = [s.astype(np.int8) for s in poisson(8, 100, (32, 32, 3))]
-    network = vgg16(thresholds=thresholds(), dtype=dtype)
-    name, bar = ("VGG-16, int8", 7) if dtype == np.int8 else ("VGG-16, float32", 4.5)
-    return Work(f"{name}, T = 100", network, spikes, bar)
+    others = {"VGG-16, int8, T = 100": (vgg16(thresholds=thresholds(), dtype=np.int8), 7)}
+    network = vgg16(thresholds=thresholds())
+    return Work("VGG-16, float32, T = 100", network, spikes, 4.5, others=others)
 
 
 def resnet(depth: int, timesteps: int, samples: int) -> Work:
@@ -253,7 +255,7 @@ def nmnist(samples: int) -> Work:
     spikes = []
     with h5py.File(SHARED / "data" / "nmnist_small.h5") as file:
         offsets = file["offsets"][1000 : 1001 + samples]
-        for a, b in zip(offsets[:-1], offsets[1:], strict=True):
+        for a, b in pairwise(offsets):
             t, x, y, p = (np.int64(file[name][a:b]) for name in "txyp")
             step, neuron = t // 1000, (y * 34 + x) * 2 + p
             spikes.append(np.zeros((300, 34 * 34 * 2), np.int8))
@@ -270,12 +272,30 @@ def digits(name: str, samples: int) -> Work:
     return Work(f"{name}, T = 64", network, spikes, 2, small=True, about="trained")
 
 
+def switch_work() -> tuple[evsim.Network, np.ndarray] | None:
+    """The trained VGG-16 in temporal switch coding and test images; None where it is not here."""
+    if not SHARED.is_dir():
+        return None
+    data = SHARED / "data"
+    network = evsim.convert(
+        str(SHARED / "networks" / "cifar10-vgg16.torch-state.h5"),
+        calibrate=str(data / "cifar10_train_exact.h5"),
+        samples=40,
+        topology="vgg16",
+        method="percentile",
+        per_channel=True,
+        scheme="switch",
+        window=WINDOW,
+    )
+    with evsim.open_data(str(data / "cifar10_test_exact.h5")) as opened:
+        return network, opened.images[:SAMPLES]
+
+
 def all_works(quick: bool) -> Iterator[tuple[str, Callable[[], Work] | None]]:
     """(name, what makes the work, or None where the trained network is not here) in order."""
     many = 100
     shared = SHARED.is_dir()
-    yield "VGG-16, float32", vgg16_work
-    yield "VGG-16, int8", lambda: vgg16_work(np.int8)
+    yield "VGG-16", vgg16_work
     yield "ResNet-20", shared and (lambda: resnet(20, 64, 8))
     yield "ResNet-56", shared and (lambda: resnet(56, 128, 2 if quick else 4))
     alone = {"alone": True}
@@ -290,5 +310,3 @@ def all_works(quick: bool) -> Iterator[tuple[str, Callable[[], Work] | None]]:
     yield "SqueezeNet", lambda: random(other, squeezenet(), 8, 64, 1.5)
     last = "recurrent 700-512-512-20, T = 100"
     yield "recurrent", lambda: random(last, recurrent(), 32, 100, 1.5)
-
-
