@@ -16,7 +16,7 @@ import evsim
 from benchmarks import layerwise, peers, processes, simulators
 from benchmarks.switch import WINDOW, dense
 from benchmarks.table import Row, at_least
-from benchmarks.workload import described, synops
+from benchmarks.workload import rates, synops
 from benchmarks.works import Work, all_works, events, switch_work
 
 BATCHES = (1, 8, 32, 100, 360)
@@ -60,7 +60,8 @@ def measured(work: Work, quick: bool, speeds: dict[str, float]) -> Iterator[Row]
     """The rows of a work: of one sample where that is asked for, of all; adds to `speeds`."""
     first = events(work.spikes[:1], work.shape)
     run = evsim.run(work.network, first, record=("spikes",), jobs=1)
-    names, about = agreed(work, run)
+    sent = run.spikes
+    names, about = agreed(work, run, sent)
     for other, _ in work.others.values():
         same(work, evsim.run(other, first, jobs=1), run)
     for count in (1, len(work.spikes)) if work.alone else (len(work.spikes),):
@@ -68,7 +69,7 @@ def measured(work: Work, quick: bool, speeds: dict[str, float]) -> Iterator[Row]
         title = f"{work.name}, {'1 sample' if count == 1 else f'{count} samples'}"
         trials = tried(work, names, count)
         if work.small:
-            trials += [Trial(*way) for way in simulators.ways(work, run)]
+            trials += [Trial(*way) for way in simulators.ways(work, sent)]
         mine = {title: (ours(work.network, inputs), work.bar)}
         for name, (other, bar) in work.others.items():
             mine[title.replace(work.name, name)] = ours(other, inputs), bar
@@ -78,18 +79,26 @@ def measured(work: Work, quick: bool, speeds: dict[str, float]) -> Iterator[Row]
             speeds[own] = synops(run) / found[own]
 
 
-def agreed(work: Work, run: evsim.Run) -> tuple[list[str], str]:
+def agreed(work: Work, run: evsim.Run, sent: dict) -> tuple[list[str], str]:
     """The peers that are here and send the same spikes, and what is to be told of the work."""
-    names, about = [], [described(run).replace("an image", "a sample"), work.about]
+    names, about = [], [activity(work, run), work.about]
     for peer, (package, _) in layerwise.PEERS.items():
         if peers.installed("torch") and peers.installed(package):
-            spikes = layerwise.agree(work, peer, run, 1)
+            spikes = layerwise.agree(work, peer, run, sent, 1)
             names.append(peer)
         else:
             about.append(f"{peer} is not installed")
     if names:
         about.append(f"{spikes:,} spikes of a sample, the same in all")
     return names, "; ".join(about)
+
+
+def activity(work: Work, run: evsim.Run) -> str:
+    """How busy the layers behind the input are."""
+    found = [rate for name, rate in rates(run).items() if name != work.network.input]
+    mean, total = sum(found) / len(found), synops(run)
+    text = f"{min(found):.1%} to {max(found):.1%}, on average {mean:.1%}, of a layer firing"
+    return f"{text}, {total:.3g} synops a sample"
 
 
 def same(work: Work, other: evsim.Run, run: evsim.Run) -> None:

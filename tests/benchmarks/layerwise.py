@@ -297,8 +297,11 @@ def contender(work: Work, peer: str, batch: int, last: bool) -> Callable:
     return seconds
 
 
-def agree(work: Work, peer: str, run, samples: int) -> int:
-    """Raise ValueError unless every spike and output equals the run's; returns the spikes."""
+def agree(work: Work, peer: str, run, sent: dict[str, np.ndarray], samples: int) -> int:
+    """Raise ValueError unless every spike and output equals the run's; returns the spikes.
+
+    `sent`: what `run.spikes` was, which takes long to ask for.
+    """
     import torch
 
     total, steps = 0, work.timesteps
@@ -309,7 +312,7 @@ def agree(work: Work, peer: str, run, samples: int) -> int:
         theirs = spikes.transpose(0, 1) if peer != "sinabs" else spikes
         theirs = theirs.movedim(2, -1).flatten(2).numpy()
         ours = np.zeros((samples, steps, part.neurons), np.float32)
-        found = run.spikes[name]
+        found = sent[name]
         found = found[found["sample"] < samples]
         ours[found["sample"], found["timestep"], found["neuron"]] = found["value"]
         if not np.array_equal(ours, theirs):

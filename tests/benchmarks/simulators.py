@@ -4,8 +4,10 @@ In both a spike arrives a timestep later, so that the n-th layer behind the inpu
 late; what it does is compared with these taken off.
 """
 
+import io
 import time
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from importlib.resources import files
 from itertools import islice
 
@@ -13,7 +15,6 @@ import numpy as np
 from oracles.geometry import connections
 from support.build import description
 
-import evsim
 from benchmarks import peers
 from benchmarks.works import Work, grid
 
@@ -22,22 +23,22 @@ CORE = 1024  # neurons of a core of the chip that SANA-FE ships
 HALF = 1 / 64  # half a step of the grid as SANA-FE is given it, of which it cuts the rest off
 
 
-def ways(work: Work, run: evsim.Run) -> Iterator[tuple[str, str, Callable[[], float], float]]:
+def ways(work: Work, sent: dict) -> Iterator[tuple[str, str, Callable[[], float], float]]:
     """(peer, how, what runs it and returns CPU seconds a sample, these) of the peers here.
 
-    Raises ValueError where one of them sends other spikes than the run did.
+    Raises ValueError where one of them sends other spikes than `sent`, those of a run.
     """
     for peer, package, make in (("Brian2", "brian2", brian), ("SANA-FE", "sanafe", sanafe)):
         if peers.installed(package):
             how, seconds, spikes = make(work)
-            compare(work, run, peer, spikes)
+            compare(work, sent, peer, spikes)
             yield peer, how, seconds, min(seconds(), seconds())
 
 
-def compare(work: Work, run: evsim.Run, peer: str, spikes: dict[str, np.ndarray]) -> None:
+def compare(work: Work, sent: dict, peer: str, spikes: dict[str, np.ndarray]) -> None:
     """Raise ValueError unless the spikes (timestep, neuron) of the first sample are the run's."""
     for name, theirs in spikes.items():
-        found = run.spikes[name]
+        found = sent[name]
         ours = np.stack([found["timestep"], found["neuron"]], axis=1)[found["sample"] == 0]
         theirs = theirs[(theirs[:, 0] >= 0) & (theirs[:, 0] < work.timesteps)]
         theirs = theirs[np.lexsort(theirs.T[::-1])]
@@ -80,7 +81,7 @@ def values(part, name: str) -> np.ndarray:
 def brian(work: Work) -> tuple[str, Callable[[], float], dict[str, np.ndarray]]:
     """Brian2, Cython at run time: copies of the network side by side, a sample each.
 
-    Generating code and preparing a run is not counted: what a run of 0 timesteps takes is taken off.
+    Generating code and preparing a run is not counted: what 0 timesteps take is taken off.
     """
     import brian2
 
@@ -110,7 +111,10 @@ def brian(work: Work) -> tuple[str, Callable[[], float], dict[str, np.ndarray]]:
             groups[name].run_regularly("v += bias * int(t >= (depth - 0.5) * step)", when="start")
     for source, target, pairs, weights in synapses(work):
         sizes = [work.network.populations[name].neurons for name in (source, target)]
-        i, j = (np.concatenate([p + k * n for k in range(copies)]) for p, n in zip(pairs.T, sizes))
+        i, j = (
+            np.concatenate([some + k * size for k in range(copies)])
+            for some, size in zip(pairs.T, sizes, strict=True)
+        )
         objects.append(brian2.Synapses(groups[source], groups[target], "w : 1", on_pre="v += w"))
         objects[-1].connect(i=i, j=j)
         objects[-1].w = np.tile(weights, copies)
@@ -154,7 +158,8 @@ def sanafe(work: Work) -> tuple[str, Callable[[], float], dict[str, np.ndarray]]
     unit = {name: HALF * 2 / grid(work.network, name) for name in list(behind)[1:]}
     first = network.create_neuron_group("begin", 1)
     groups = {"begin": first}
-    spike(first[0], 0, [True])
+    trains = {("begin", 0): [True]}
+    first[0].set_attributes("loihi_inputs[0]")
     first[0].map_to_core(next(cores))
     for name, depth in behind.items():
         part = work.network.populations[name]
@@ -163,7 +168,8 @@ def sanafe(work: Work) -> tuple[str, Callable[[], float], dict[str, np.ndarray]]
         bias = values(part, "bias") * unit.get(name, 1)
         for index, neuron in enumerate(group):
             if name == work.network.input:
-                spike(neuron, index % CORE, (work.spikes[0][:, index] != 0).tolist())
+                trains[name, index] = (work.spikes[0][:, index] != 0).tolist()
+                neuron.set_attributes(f"loihi_inputs[{index % CORE}]")
             else:
                 law = {"threshold": float(part.threshold) * unit[name], "bias": float(bias[index])}
                 law |= {"reset_mode": "soft", "leak_decay": 1.0, "force_update": True}
@@ -180,23 +186,28 @@ def sanafe(work: Work) -> tuple[str, Callable[[], float], dict[str, np.ndarray]]
     chip = tool.SpikingChip(arch)
     chip.load(network)
     steps = work.timesteps + max(behind.values())
-    how = {"timing_model": "simple", "processing_threads": 1}
-    spikes = {name: [] for name in unit}
-    for step, sent in enumerate(chip.sim(steps, spike_trace=True, **how)["spike_trace"]):
+
+    def simulated(**more) -> tuple[float, dict]:
+        chip.reset()  # it forgets what the inputs send
+        for (group, index), train in trains.items():
+            neuron = chip.mapped_neuron_groups[group][index]
+            neuron.set_attributes(model_attributes={"spikes": train})
+        begin = time.process_time()
+        with redirect_stdout(io.StringIO()):  # it says how many steps it took
+            found = chip.sim(steps, timing_model="simple", processing_threads=1, **more)
+        return time.process_time() - begin, found
+
+    spikes, (_, result) = {name: [] for name in unit}, simulated(spike_trace=True)
+    for step, sent in enumerate(result["spike_trace"]):
         for address in sent:
             name = address.group_name
             spikes[name].append((step - behind[name], address.neuron_offset))
 
     def seconds() -> float:
-        chip.reset()
-        begin = time.process_time()
-        chip.sim(steps, **how)
-        return time.process_time() - begin
+        taken, again = simulated()
+        if again["spikes"] != result["spikes"]:
+            raise ValueError(f"{work.name}: SANA-FE sends other spikes the second time")
+        return taken
 
     found = {name: np.array(some).reshape(-1, 2) for name, some in spikes.items()}
     return "batch 1, simple timing", seconds, found
-
-
-def spike(neuron, index: int, spikes: list[bool]) -> None:
-    """Make a neuron of SANA-FE one that sends given spikes."""
-    neuron.set_attributes(f"loihi_inputs[{index}]", model_attributes={"spikes": spikes})
