@@ -6,9 +6,10 @@ import numpy as np
 
 from evsim.base.arrays import address, narrowest
 from evsim.base.fields import frozen, rounded
+from evsim.base.processors import second_cache
 
 CHUNK = 32 << 20  # bytes that weights are packed into together
-TILE = 600_000  # bytes of a tile that stays in the second cache
+SHARE = 0.6  # of the second cache, which a tile may take
 
 
 class Weights:
@@ -47,7 +48,8 @@ class Weights:
     def _tile(self, weights: np.ndarray) -> list[tuple[int, np.ndarray]]:
         cast = self(weights)
         rows, columns = cast.shape
-        step = 64 if rows * 64 * cast.itemsize <= TILE else max(columns, 1)
+        stays = rows * 64 * cast.itemsize <= SHARE * second_cache()
+        step = 64 if stays else max(columns, 1)
         return [(c, self._pack(cast[:, c : c + step])) for c in range(0, columns, step)]
 
     def _pack(self, tile: np.ndarray) -> np.ndarray:

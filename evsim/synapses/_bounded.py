@@ -181,20 +181,18 @@ def scatter(channels, values, offsets, width, matrix, reached, bounds, report, o
 
 
 @kernel
-def spread(channels, values, offsets, geometry, weight, zeros, reached, bounds, report, out):
+def spread(channels, values, offsets, geometry, weight, out, reached, bounds, report):
     """Add the weights of every event of a grouped convolution, each sum bounded.
 
-    `weight` (taps, in / groups, out), `zeros` (taps, in / groups, groups) its zeros; returns
-    (rows, zeros).
+    `weight` (taps, in, out / groups).
     """
     height, width, depth = geometry[0], geometry[1], geometry[2]
     out_height, out_width = geometry[3], geometry[4]
     kernel_height, kernel_width = geometry[5], geometry[6]
     stride_y, stride_x, top, left = geometry[7], geometry[8], geometry[9], geometry[10]
     dilation_y, dilation_x, cell_y, cell_x = geometry[11], geometry[12], geometry[13], geometry[14]
-    inputs, outputs = depth // geometry[15], weight.shape[2] // geometry[15]
+    inputs, outputs = depth // geometry[15], weight.shape[2]
     neurons = out.shape[1] * out.shape[2]
-    rows, none = 0, 0
     for source in range(offsets.shape[0] - 1):
         t, p = divmod(source, height * width)
         row, column = p // width // cell_y, p % width // cell_x
@@ -209,13 +207,9 @@ def spread(channels, values, offsets, geometry, weight, zeros, reached, bounds, 
                 tap, position = a * kernel_width + b, y * out_width + x
                 place = report[BASE] + t * neurons + position * out.shape[2]
                 for k in range(offsets[source], offsets[source + 1]):
-                    group, c = divmod(channels[k], inputs)
-                    v = out[t, position]
-                    for o in range(group * outputs, (group + 1) * outputs):
-                        w = weight[tap, c, o]
+                    v, first = out[t, position], channels[k] // inputs * outputs
+                    for o in range(outputs):
+                        w = weight[tap, channels[k], o]
                         w = values[k] * w if values.shape[0] > 0 else w
-                        v[o] = _bounded(v[o] + w, bounds, report, place + o)
-                        reached[t, position, o] = 1
-                    rows += 1
-                    none += zeros[tap, c, group]
-    return rows, none
+                        v[first + o] = _bounded(v[first + o] + w, bounds, report, place + first + o)
+                        reached[t, position, first + o] = 1

@@ -12,7 +12,6 @@ from evsim.base.geometry import fan_out, output_size, over_cells, reaches
 from evsim.base.kernel import SPARE, kernel
 from evsim.synapses import (
     NOTHING_ADDED,
-    Added,
     Connections,
     Weighted,
     WeightRows,
@@ -22,7 +21,11 @@ from evsim.synapses import (
     require_shape,
     row_reads,
 )
+from evsim.synapses._reach import Reach
 from evsim.synapses._rows import Rows, values_of
+from evsim.synapses._runs import Runs
+
+SHORT = 48  # channels: fewer are added run by run
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -68,16 +71,21 @@ class Convolution(Weighted):
                 axes, (out_h, out_w), self.prepool, (height, width), strict=True
             )
         )
-        fan = np.repeat(np.outer(y, x).ravel() * (out // groups), depth)
+        places = np.outer(y, x).ravel()  # that an event of each position reaches
+        fan = np.repeat(places * (out // groups), depth)
         sizes = (height, width, depth, out_h, out_w, kernel_h, kernel_w)
         steps = (*self.stride, top, left, *self.dilation, *self.prepool, groups)
         geometry = np.array([*sizes, *steps], np.int64)
 
         def start(weights, width=None):
             weight = self.weight.reshape(kernel_h * kernel_w, per_group, out)
-            if groups == 1:
-                return _by_rows(weight, weights, geometry, width)
-            return _by_groups(weights(weight), geometry, width)
+            zeros = self._zeros_reached(weights(self.weight), axes, source, target)
+            reach = Reach(geometry, places, out // groups, zeros)
+            if groups > 1:
+                return _by_groups(weight, weights, geometry, reach, width)
+            if width is None and out < SHORT and kernel_w > 1 and self.dilation[1] == 1:
+                return _by_runs(Runs(weight, weights, geometry), reach)
+            return _by_rows(weight, weights, geometry, reach, width)
 
         def start_signs():
             weight = self.weight.reshape(kernel_h * kernel_w, per_group, out)
@@ -86,6 +94,19 @@ class Convolution(Weighted):
         fan_in = kernel_h * kernel_w * per_group * self.prepool[0] * self.prepool[1]
         signs = start_signs if groups == 1 and self.prepool == (1, 1) else None
         return Connections(start, fan, fan_in, groups == 1, out // groups, signs)
+
+    def _zeros_reached(self, weight, axes, source, target) -> np.ndarray | None:
+        """Of each source, how many of the weights it delivers are 0; None where none is."""
+        zero = weight.reshape(*weight.shape[:3], self.groups, -1) == 0
+        zeros = np.count_nonzero(zero, axis=4)  # (kernel_h, kernel_w, in / groups, groups)
+        if not zeros.any():
+            return None
+        total = zeros.swapaxes(2, 3).reshape(*weight.shape[:2], -1).astype(np.int32)
+        for axis in (1, 0):
+            (n, k, s, lead, _, d), o = axes[axis], target.shape[axis]
+            taps = over_cells(reaches(n, k, s, lead, d, o), self.prepool[axis], source.shape[axis])
+            total = np.tensordot(taps.astype(np.int32), total, (1, 1))  # (axis, the other, in)
+        return total.ravel()
 
     def rows(self, source, target):
         height, width, depth = source.shape
@@ -120,15 +141,28 @@ class Convolution(Weighted):
         return per_arrival // self.groups, self.weight.size * target.positions
 
 
-def _by_rows(weight, weights, geometry, width):
+def _by_runs(runs: Runs, reach: Reach):
+    """Events add one run of weights after the other: for few channels."""
+
+    def deliver(events, currents, reached, workspace, report=None):
+        if currents is not None:
+            runs.add(events, currents, workspace)
+        return reach.counted(events, reached, workspace)
+
+    return deliver
+
+
+def _by_rows(weight, weights, geometry, reach: Reach, width):
     """Every target position lists the rows that arrive at it."""
     taps, depth, out = weight.shape
     rows = Rows(weight.reshape(taps * depth, out), weights, width)
     longest = taps * depth * int(geometry[13] * geometry[14])
 
     def deliver(events, currents, reached, workspace, report=None):
+        if currents is None:
+            return reach.counted(events, reached, workspace)
         targets, first, added = reached.shape[0] * reached.shape[1], 0, NOTHING_ADDED
-        flat = None if currents is None else currents.reshape(targets, out)
+        flat = currents.reshape(targets, out)
         sent = events.channels, values_of(events, currents), events.offsets, geometry
         lists = rows.lists(events, currents, targets, longest, workspace)
         while first < targets:
@@ -140,20 +174,20 @@ def _by_rows(weight, weights, geometry, width):
     return deliver
 
 
-def _by_groups(weight, geometry, width):
+def _by_groups(weight, weights, geometry, reach: Reach, width):
     """Every event adds its group's weights to the positions it reaches."""
-    zeros = np.count_nonzero(
-        weight.reshape(*weight.shape[:2], geometry[15], -1) == 0, axis=3
-    ).astype(np.int64)
+    taps, per_group, _ = weight.shape
+    weight = weight.reshape(taps, per_group, int(geometry[15]), -1).swapaxes(1, 2)
+    weight = weights(weight.reshape(taps, int(geometry[2]), -1))  # of each source channel
 
     def deliver(events, currents, reached, workspace, report=None):
-        values = events.values if events.values is not None else currents[:0, 0, 0]
-        some = events.channels, values, events.offsets, geometry, weight, zeros
+        sent = events.channels, values_of(events, currents), events.offsets
+        given = *sent, geometry, weight, currents, reached
         if width is None:
-            rows, none = spread(*some, currents, reached)
+            spread(*given)
         else:
-            rows, none = _bounded.spread(*some, reached, width.bounds, report, currents)
-        return Added(rows, rows * (weight.shape[2] // int(geometry[15])), none)
+            _bounded.spread(*given, width.bounds, report)
+        return reach.added(events, workspace)
 
     return deliver
 
@@ -214,25 +248,23 @@ def list_rows(channels, values, offsets, geometry, first, rows, row_values, star
 
 
 @kernel
-def spread(channels, values, offsets, geometry, weight, zeros, currents, reached):
+def spread(channels, values, offsets, geometry, weight, currents, reached):
     """Add the weights of every event to the positions it reaches, event by event.
 
-    `weight` (taps, in / groups, out), `zeros` (taps, in / groups, groups) its zeros; returns
-    (rows, zeros).
+    `weight` (taps, in, out / groups).
     """
     height, width, depth = geometry[0], geometry[1], geometry[2]
     out_height, out_width = geometry[3], geometry[4]
     kernel_height, kernel_width = geometry[5], geometry[6]
     stride_y, stride_x, top, left = geometry[7], geometry[8], geometry[9], geometry[10]
     dilation_y, dilation_x, cell_y, cell_x = geometry[11], geometry[12], geometry[13], geometry[14]
-    inputs, outputs = depth // geometry[15], weight.shape[2] // geometry[15]
-    rows, none = 0, 0
+    inputs, outputs = depth // geometry[15], weight.shape[2]
+    valued = values.shape[0] > 0
     for source in range(offsets.shape[0] - 1):
+        first, last = offsets[source], offsets[source + 1]
         t, p = divmod(source, height * width)
         row, column = p // width // cell_y, p % width // cell_x
-        if row >= height // cell_y or column >= width // cell_x:
-            continue
-        if offsets[source] == offsets[source + 1]:
+        if first == last or row >= height // cell_y or column >= width // cell_x:
             continue
         for a in range(kernel_height):
             y, odd_y = divmod(row + top - a * dilation_y, stride_y)
@@ -240,14 +272,22 @@ def spread(channels, values, offsets, geometry, weight, zeros, currents, reached
                 x, odd_x = divmod(column + left - b * dilation_x, stride_x)
                 if odd_y or odd_x or y < 0 or y >= out_height or x < 0 or x >= out_width:
                     continue
-                tap = a * kernel_width + b
-                for k in range(offsets[source], offsets[source + 1]):
-                    group, c = divmod(channels[k], inputs)
-                    total = currents[t, y * out_width + x]
-                    for o in range(group * outputs, (group + 1) * outputs):
-                        w = weight[tap, c, o]
-                        total[o] += values[k] * w if values.shape[0] > 0 else w
-                        reached[t, y * out_width + x, o] = 1
-                    rows += 1
-                    none += zeros[tap, c, group]
-    return rows, none
+                taps = weight[a * kernel_width + b]
+                total, marks = currents[t, y * out_width + x], reached[t, y * out_width + x]
+                if outputs == inputs == 1:
+                    for k in range(first, last):
+                        c = channels[k]
+                        total[c] += values[k] * taps[c, 0] if valued else taps[c, 0]
+                        marks[c] = 1
+                    continue
+                for k in range(first, last):
+                    group, w = channels[k] // inputs * outputs, taps[channels[k]]
+                    sums = total[group : group + outputs]
+                    marks[group : group + outputs] = 1
+                    if valued:
+                        value = values[k]
+                        for o in range(outputs):
+                            sums[o] += value * w[o]
+                    else:
+                        for o in range(outputs):
+                            sums[o] += w[o]
