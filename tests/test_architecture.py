@@ -182,6 +182,7 @@ def printing(module):
 
 PRINTS = {  # beside `screen`
     "base.interruption": {"os.write"},  # in a handler of signals, where nothing else may be called
+    "engine.compiling": {"os.write"},  # pipes to and from children
     "formats.guard": {"os.write", "sys.stdout", "sys.stderr"},  # a pipe; a child that says nothing
 }
 
@@ -216,7 +217,7 @@ every_kernel = pytest.mark.parametrize(
 
 
 def own_names(module):
-    """What a file defines itself: constants and kernels."""
+    """What a file defines itself: constants, kernels, and what kernels call for a function."""
     names = set()
     for node in tree(module).body:
         if isinstance(node, ast.Assign):
@@ -224,6 +225,9 @@ def own_names(module):
             names |= {t.id for some in targets for t in some if isinstance(t, ast.Name)}
         if isinstance(node, ast.ImportFrom) and node.module == "evsim.base.kernel":
             names |= {alias.name for alias in node.names} - {"kernel"}  # stamped with each kernel
+        for by in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
+            if isinstance(by, ast.Call) and getattr(by.func, "id", "") == "overload":
+                names.add(by.args[0].id)
     return names | {kernel.name for m, kernel in EVERY_KERNEL if m == module}
 
 

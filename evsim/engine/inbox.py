@@ -10,6 +10,7 @@ from evsim.engine.arrival import Arrival
 from evsim.engine.backlog import Backlog
 from evsim.engine.delivery import INT32_MAX, Delivery
 from evsim.engine.loads import Loads
+from evsim.engine.marks import unite
 from evsim.engine.plan import Plan
 from evsim.engine.recorder import Recorder
 from evsim.engine.stream import Slice, Stream
@@ -111,7 +112,7 @@ class Inbox:
             touched = marked(marks, channels)
             self.facts[arrival.delivery.name]["touched"] += touched
             if len(arrivals) > 1:
-                reached |= marks
+                unite(reached, marks)
         if len(arrivals) != 1:
             touched = marked(reached, channels)
         self.facts[name]["touched"] += touched

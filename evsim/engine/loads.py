@@ -20,6 +20,8 @@ class Loads:
         self.plan, self.streams = plan, streams
         neurons = {name: plan.network.populations[name].neurons for name in streams}
         self.sent = {name: np.zeros(count, np.int64) for name, count in neurons.items()}
+        for name, stream in streams.items():  # which counts itself what comes as marks
+            stream.sent = self.sent[name].reshape(stream.positions, stream.width)
         self.carried: dict[str, np.ndarray] = {}  # by set; one array where they are equal
         self.tallied: set[str] = set()  # sets that fill an array of their own
         same: dict[tuple, np.ndarray] = {}
@@ -35,7 +37,8 @@ class Loads:
 
     def add_sent(self, name: str, events: Slice, steps: int) -> None:
         """Take in what a population sent in a slice of `steps` timesteps."""
-        self._add(name, events, steps, self.sent[name])
+        if not self.streams[name].marked:
+            self._add(name, events, steps, self.sent[name])
 
     def add_carried(self, name: str, events: Slice, steps: int) -> None:
         """Take in what a set delivers of a slice of `steps` timesteps."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from evsim.base.kernel import SPARE, kernel
+from evsim.base.listing import list_marked
 
 
 class Slice(NamedTuple):
@@ -26,7 +27,8 @@ class Stream:
     """Events that are appended at one end and read in slices, each set with its delay.
 
     `positions` x `channels` neurons; `valued`: the dtype of event values, None where all are +1.
-    With `repeats` the stream holds one timestep, which stands for every timestep.
+    With `repeats` the stream holds one timestep, which stands for every timestep. `sent`
+    (positions, channels): how often each neuron was marked, where all that is sent is `marked`.
     """
 
     def __init__(self, positions: int, channels: int, valued=None, repeats: bool = False):
@@ -35,6 +37,8 @@ class Stream:
         self.channels = np.zeros(SPARE, np.int32)
         self.values = None if valued is None else np.zeros(SPARE, valued)
         self.offsets = np.zeros(1, np.int64)
+        self._marks = np.zeros(SPARE, np.uint8)
+        self.sent, self.marked = None, False
 
     def reserve(self, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Room for `steps` timesteps in which every neuron fires.
@@ -57,6 +61,27 @@ class Stream:
         """Take over `steps` timesteps with `events` events written to the reserved room."""
         self.steps += steps
         self.count += events
+
+    def room_for_marks(self, steps: int) -> np.ndarray:
+        """An array (steps, neurons), uint8, to be set to 1 where a neuron fires, 0 elsewhere.
+
+        That is for populations whose events are all +1, or get their values afterwards.
+        """
+        size = steps * self.positions * self.width
+        if self._marks.size < size + SPARE:
+            self._marks = np.zeros(size + SPARE, np.uint8)
+        return self._marks[:size].reshape(steps, -1)
+
+    def commit_marks(self, steps: int) -> None:
+        """Append the events of `steps` timesteps that the room for marks holds.
+
+        Only where no events of the sample are appended in another way, as `sent` counts these.
+        """
+        if self.sent is None:
+            self.sent = np.zeros((self.positions, self.width), np.int64)
+        channels, offsets, _ = self.reserve(steps)
+        self.marked = True
+        self.commit(steps, list_marked(self._marks, channels, offsets, self.sent))
 
     def rest(self, steps: int) -> None:
         """Append `steps` timesteps without an event."""
@@ -81,7 +106,7 @@ class Stream:
     def clear(self, valued=None, repeats: bool = False) -> None:
         """Empty the stream for another sample; its memory is kept."""
         self.first = self.steps = self.count = 0
-        self.repeats = repeats
+        self.repeats, self.sent, self.marked = repeats, None, False
         if valued is None or self.values is None:
             self.values = None if valued is None else np.zeros(self.channels.size, valued)
 
@@ -181,7 +206,8 @@ def list_pairs(charges, channels, values, offsets):
     Afterwards those of timestep t and position p are from offsets[t * positions + p] on.
     """
     positions = charges.shape[0]
-    offsets[:] = 0
+    for cell in range(offsets.shape[0]):
+        offsets[cell] = 0
     for p in range(positions):
         for c in range(charges.shape[1]):
             if charges[p, c] != 0:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from itertools import product
 
 import numpy as np
 
+from evsim.base.processors import cores
 from evsim.codings import codings
 from evsim.counting.facts import NEURON
+from evsim.engine.compiling import called_by, compile_called
 from evsim.engine.events import Events
 from evsim.engine.plan import Plan
 from evsim.engine.settings import settle
@@ -18,7 +21,19 @@ from evsim.neurons import Neurons, neuron_kinds
 from evsim.synapses import synapse_kinds
 
 
-def warm_up() -> None:
+def warm_up(tell: Callable[[], None] = lambda: None) -> None:
+    """Compile and keep every kernel in every arithmetic, in a process for each core.
+
+    `tell` is called for each that another process compiles. Where there is but one, small networks
+    are run that call them all.
+    """
+    for kinds in (codings, neuron_kinds, synapse_kinds):
+        kinds()  # reads the files of the folder, whose kernels are to be noted
+    if cores() == 1 or not compile_called(called_by(run_all), cores(), tell):
+        run_all()
+
+
+def run_all() -> None:
     """Run small networks that call every kernel in every arithmetic."""
     image = np.linspace(-1, 1, 8, dtype=np.float32).reshape(1, 2, 2, 2)
     for dtype in ("float32", "float64"):

@@ -23,6 +23,7 @@ LEAK, BIAS, V_MIN, LEAST, DROP = range(5)
 FIRST, START, SUBTRACT, REFRACTORY, BIASED, FORM, AMOUNT, SHIFT, ROUNDING = range(9)
 LOW, HIGH, WRAPS, AT_REST = range(4)
 OVERFLOWS, FIRST_OVERFLOW, LOWEST, HIGHEST = range(4)
+TILE = 1024  # neurons whose potentials stay in the first cache for a block of timesteps
 
 
 def check_firing(neurons: Neurons) -> None:
@@ -62,46 +63,51 @@ class FiringRunner(PotentialRunner):
 
     def __init__(self, neurons: Neurons, dtype, current_bound: int = 0):
         super().__init__(neurons, dtype, firing_constants(neurons, dtype), current_bound)
+        self.tile = tile(self.constants, neurons.positions)
 
     def begin(self) -> dict[str, np.ndarray]:
-        """The potential at rest, and until when each neuron rests or room for who fired."""
+        """The potential at rest, and until when each neuron rests if it does."""
         state = super().begin()
         if self.neurons.refractory:
             state["refractory_until"] = np.zeros(state["potential"].shape, np.int64)
-        else:
-            state["fired"] = np.zeros(self.neurons.channels, np.uint8)
         return state
 
     def advance(self, state: dict, currents, reached, first: int, out) -> dict[str, int]:
         """Integrate, fire and reset; the events are appended to `out`."""
         if self.synaptic is not None:
             decay_current(currents, state["synaptic_current"], self.synaptic)
-        active = 0
+        active = np.zeros(1, np.int64)
         for span in self.spans(state, currents, first):
             for part, start in until_stop(self.neurons, first, span):
                 arriving = currents[part].astype(self.dtype, copy=False), reached[part]
-                active += self._fire(state, *arriving, first + part.start, start, out)
-        return {"active_updates": active}
+                self._fire(state, *arriving, first + part.start, start, out, active)
+        if not reached.shape[1]:
+            active[0] = len(currents) * self.neurons.neurons
+        return {"active_updates": int(active[0])}
 
-    def _fire(self, state: dict, currents, reached, first: int, start: int, out) -> int:
-        """Advance a span that leaves no dtype; returns the active updates."""
+    def _fire(self, state: dict, currents, reached, first: int, start: int, out, active) -> None:
+        """Advance a span that leaves no dtype; adds the active updates (1,) to `active`."""
         neurons, steps = self.neurons, len(currents)
-        rules = [first, start, neurons.reset == "subtract", neurons.refractory]
-        channels, offsets, _ = out.reserve(steps)
-        advance = fire_and_rest if neurons.refractory else fire
-        events, active = advance(
-            currents,
-            reached,
-            state["potential"],
-            self.constants,
-            self.active,
-            state["refractory_until" if neurons.refractory else "fired"],
-            np.array(rules, np.int64),
-            channels,
-            offsets,
-        )
-        out.commit(steps, events)
-        return active if reached.shape[1] else steps * neurons.neurons
+        rules = np.array([first, start, neurons.reset == "subtract", neurons.refractory], np.int64)
+        fired, potential = out.room_for_marks(steps), state["potential"].reshape(-1)
+        given = currents.reshape(steps, -1), reached, potential, self.tile, self.active
+        if neurons.refractory:
+            until = state["refractory_until"].reshape(-1)
+            fire_and_rest(*given, until, rules, fired, active)
+        else:
+            fire(*given, rules, fired, active)
+        out.commit_marks(steps)
+
+
+def tile(constants: np.ndarray, positions: int) -> np.ndarray:
+    """Constants (fields, 1 or positions, channels) of the neurons of as many positions as a kernel
+    takes at once, (fields, neurons).
+
+    Loops over channels are short in narrow populations; over several positions they are not.
+    """
+    fields, given, channels = constants.shape
+    several = positions if given > 1 else min(positions, max(1, TILE // channels))
+    return np.tile(constants, (1, several // given, 1)).reshape(fields, -1)
 
 
 def until_stop(neurons: Neurons, first: int, span: slice) -> list[tuple[slice, int]]:
@@ -145,76 +151,68 @@ def integrate(currents, potential, constants, history):
 
 
 @kernel
-def fire(currents, reached, potential, constants, always_active, fired, rules, channels, offsets):
-    """Integrate, fire, reset, for a block of timesteps; returns (events, active neurons).
+def fire(currents, reached, potential, constants, always_active, rules, fired, active):
+    """Integrate, fire, reset, for a block of timesteps, some neurons after the others.
 
-    `reached` is (timesteps, positions, 1 or channels), or without positions where all neurons are
-    always active. `fired`: room for a row of channels.
+    `currents` and `fired`, which becomes 1 or 0, are (timesteps, neurons), `potential` (neurons,),
+    `constants` (5, neurons of some positions or of all); `reached` is (timesteps, positions, 1 or
+    channels), or without positions where all neurons are always active. To `active` (1,) the
+    neurons are added that a lazy machine cannot skip.
     """
+    neurons, width, given = potential.shape[0], always_active.shape[1], constants.shape[1]
+    some = given if given < neurons else width * max(1, TILE // width)
     subtract = rules[SUBTRACT] == 1
-    events, active, cell = np.int64(0), 0, 0  # not of the dtype of fired
-    for t in range(currents.shape[0]):
-        if reached.shape[1] > 0:
-            active += _active(reached[t], always_active, potential, constants)
-        for p in range(currents.shape[1]):
-            q = p if constants.shape[1] > 1 else 0
-            v, current = potential[p], currents[t, p]
-            leak, bias, floor = constants[LEAK, q], constants[BIAS, q], constants[V_MIN, q]
-            least, drop = constants[LEAST, q], constants[DROP, q]
-            if rules[FIRST] + t >= rules[START]:
-                for c in range(v.shape[0]):
-                    x = leak[c] * v[c] + current[c] + bias[c]
-                    x = x if x > floor[c] else floor[c]
-                    fired[c] = x >= least[c]
-                    after = x - drop[c] if subtract else drop[c]
-                    v[c] = after if x >= least[c] else x
-                for c in range(v.shape[0]):
-                    channels[events] = c  # written again unless it counts
-                    events += fired[c]
-            else:
-                for c in range(v.shape[0]):
-                    x = leak[c] * v[c] + current[c] + bias[c]
-                    v[c] = x if x > floor[c] else floor[c]
-            cell += 1
-            offsets[cell] = offsets[0] + events
-    return events, active
+    for first in range(0, neurons, some):
+        last = min(first + some, neurons)
+        v = potential[first:last]
+        k = first if given == neurons else 0
+        leak, bias = constants[LEAK, k : k + some], constants[BIAS, k : k + some]
+        floor, least = constants[V_MIN, k : k + some], constants[LEAST, k : k + some]
+        drop = constants[DROP, k : k + some]
+        for t in range(currents.shape[0]):
+            if reached.shape[1] > 0:
+                active[0] += _active(reached[t], always_active, v, least, first // width)
+            current, spike = currents[t, first:last], fired[t, first:last]
+            may = rules[FIRST] + t >= rules[START]
+            for c in range(v.shape[0]):
+                x = v.dtype.type(leak[c] * v[c] + current[c] + bias[c])
+                x = x if x > floor[c] else floor[c]
+                spikes = (x >= least[c]) & may
+                spike[c] = spikes
+                after = x - drop[c] if subtract else drop[c]
+                v[c] = after if spikes else x
 
 
 @kernel
 def fire_and_rest(
-    currents,
-    reached,
-    potential,
-    constants,
-    always_active,
-    refractory_until,
-    rules,
-    channels,
-    offsets,
+    currents, reached, potential, constants, always_active, refractory_until, rules, fired, active
 ):
     """As `fire`, with a refractory time; no neuron is visited before `refractory_until`."""
-    events, active, cell = 0, 0, 0
-    for t in range(currents.shape[0]):
-        now = rules[FIRST] + t
-        if reached.shape[1] > 0:
-            active += _active(reached[t], always_active, potential, constants)
-        for p in range(currents.shape[1]):
-            q = p if constants.shape[1] > 1 else 0
-            v, current = potential[p], currents[t, p]
-            leak, bias, floor = constants[LEAK, q], constants[BIAS, q], constants[V_MIN, q]
-            least, drop = constants[LEAST, q], constants[DROP, q]
+    neurons, width, given = potential.shape[0], always_active.shape[1], constants.shape[1]
+    some = given if given < neurons else width * max(1, TILE // width)
+    subtract = rules[SUBTRACT] == 1
+    for first in range(0, neurons, some):
+        last = min(first + some, neurons)
+        v, until = potential[first:last], refractory_until[first:last]
+        k = first if given == neurons else 0
+        leak, bias = constants[LEAK, k : k + some], constants[BIAS, k : k + some]
+        floor, least = constants[V_MIN, k : k + some], constants[LEAST, k : k + some]
+        drop = constants[DROP, k : k + some]
+        for t in range(currents.shape[0]):
+            if reached.shape[1] > 0:
+                active[0] += _active(reached[t], always_active, v, least, first // width)
+            current, spike = currents[t, first:last], fired[t, first:last]
+            now = rules[FIRST] + t
+            may, rested = now >= rules[START], now + rules[REFRACTORY] + 1
             for c in range(v.shape[0]):
-                if now >= refractory_until[p, c]:
-                    x = leak[c] * v[c] + current[c] + bias[c]
-                    v[c] = x if x > floor[c] else floor[c]
-                    if now >= rules[START] and v[c] >= least[c]:
-                        channels[events] = c
-                        events += 1
-                        v[c] = v[c] - drop[c] if rules[SUBTRACT] == 1 else drop[c]
-                        refractory_until[p, c] = now + rules[REFRACTORY] + 1
-            cell += 1
-            offsets[cell] = offsets[0] + events
-    return events, active
+                x = v.dtype.type(leak[c] * v[c] + current[c] + bias[c])
+                x = x if x > floor[c] else floor[c]
+                awake = now >= until[c]
+                spikes = (x >= least[c]) & awake & may
+                after = x - drop[c] if subtract else drop[c]
+                spike[c] = spikes
+                v[c] = (after if spikes else x) if awake else v[c]
+                until[c] = rested if spikes else until[c]
 
 
 @kernel
@@ -245,7 +243,9 @@ def fire_bounded(
     for t in range(currents.shape[0]):
         now = rules[FIRST] + t
         if reached.shape[1] > 0:
-            active += _active(reached[t], always_active, potential, constants)
+            for p in range(potential.shape[0]):
+                q = p if constants.shape[1] > 1 else 0
+                active += _active(reached[t], always_active, potential[p], constants[LEAST, q], p)
         for p in range(potential.shape[0]):
             q = p if constants.shape[1] > 1 else 0
             v, bias, floor = potential[p], constants[BIAS, q], constants[V_MIN, q]
@@ -338,19 +338,22 @@ def _decay(row, rules):
 
 
 @kernel
-def _active(reached, always_active, potential, constants):
-    """How many neurons a lazy machine cannot skip in a timestep, before their integration."""
-    count = 0
-    for p in range(potential.shape[0]):
-        q = p if constants.shape[1] > 1 else 0
-        v, least, always = potential[p], constants[LEAST, q], always_active[q]
-        if reached.shape[1] > 1:
-            hit = reached[p]
-            for c in range(v.shape[0]):
-                count += (hit[c] | always[c] | (v[c] >= least[c])) != 0
-        elif reached[p, 0] != 0:
-            count += v.shape[0]
+def _active(reached, always_active, v, least, first):
+    """How many neurons a lazy machine cannot skip in a timestep, before their integration.
+
+    `v` and `least` are those of the positions from `first` on, `reached` and `always_active` of
+    all positions, or the latter of one that stands for all.
+    """
+    count, width = 0, always_active.shape[1]
+    for p in range(v.shape[0] // width):
+        hit, always = reached[first + p], always_active[first + p if len(always_active) > 1 else 0]
+        k = p * width
+        if hit.shape[0] > 1:
+            for c in range(width):
+                count += (hit[c] | always[c] | (v[k + c] >= least[k + c])) != 0
+        elif hit[0] != 0:
+            count += width
         else:
-            for c in range(v.shape[0]):
-                count += (always[c] | (v[c] >= least[c])) != 0
+            for c in range(width):
+                count += (always[c] | (v[k + c] >= least[k + c])) != 0
     return count

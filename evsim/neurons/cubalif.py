@@ -9,7 +9,7 @@ import numpy as np
 
 from evsim.base.errors import mismatch
 from evsim.base.fields import choice, per_neuron, whole
-from evsim.neurons import CIRCUIT, POTENTIAL, ROOM, Neurons, Runner
+from evsim.neurons import CIRCUIT, POTENTIAL, Neurons, Runner
 from evsim.neurons._integrate import FiringRunner, check_firing
 
 
@@ -27,7 +27,6 @@ class CurrentBasedLeaky(Neurons):
         "potential": POTENTIAL,
         "synaptic_current": "current",
         "refractory_until": CIRCUIT,
-        "fired": ROOM,
     }
     EXAMPLES: ClassVar[tuple[dict, ...]] = ({"threshold": 1, "leak": 0.5, "current_leak": 0.5},)
 

@@ -240,7 +240,8 @@ def largest_of(charges, members_down, members_across, across, pooled):
         top, below = members_down[p // wide]
         left, right = members_across[p % wide]
         if top < below and left < right:
-            pooled[p] = charges[top * across + left]
+            for c in range(pooled.shape[1]):
+                pooled[p, c] = charges[top * across + left, c]
         for row in range(top, below):
             for column in range(left, right):
                 for c in range(pooled.shape[1]):

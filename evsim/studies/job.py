@@ -261,16 +261,22 @@ def counted(what, total: int, quiet: bool, done: int = 0):
 
 @contextlib.contextmanager
 def announced_compilation(quiet: bool):
-    """Say on standard error that kernels are compiled, while they are; cached ones are not."""
+    """Say on standard error that kernels are compiled, while they are; cached ones are not.
+
+    As `announcer.said` are, and all of which `announcer.hear` is called.
+    """
     from numba.core import event
 
     class Announcer(event.Listener):
         said = 0
 
-        def on_start(self, happening):
+        def hear(self):
             self.said += 1
             if self.said == 1 and not quiet:
                 screen.say("compiling kernels, once for this machine ...", whole=False)
+
+        def on_start(self, happening):
+            self.hear()
 
         def on_end(self, happening):
             pass

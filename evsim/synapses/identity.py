@@ -103,15 +103,18 @@ class Identity(Weighted):
 @kernel
 def shift(channels, values, offsets, place, weight, zero, currents, reached, move):
     """Add value * weight of every event at its place (-1: none); returns (additions, zeros)."""
-    additions, zeros = 0, 0
-    for source in range(offsets.shape[0] - 1):
-        t, p = divmod(source, place.shape[0])
-        if place[p] >= 0:
-            total, marks = currents[t, place[p]], reached[t, place[p]]
-            for k in range(offsets[source], offsets[source + 1]):
+    additions, zeros, source, end = 0, 0, 0, offsets[0]
+    total, marks = currents.reshape(-1), reached.reshape(-1)
+    for t in range(currents.shape[0]):
+        for p in range(place.shape[0]):
+            source, start, end = source + 1, end, offsets[source + 1]
+            if start == end or place[p] < 0:
+                continue
+            first = (t * currents.shape[1] + place[p]) * currents.shape[2] + move
+            for k in range(start, end):
                 c = channels[k]
-                total[c + move] += values[k] * weight[c] if values.shape[0] > 0 else weight[c]
-                marks[c + move] = 1
+                total[first + c] += values[k] * weight[c] if values.shape[0] > 0 else weight[c]
+                marks[first + c] = 1
                 zeros += zero[c]
-            additions += offsets[source + 1] - offsets[source]
+            additions += end - start
     return additions, zeros

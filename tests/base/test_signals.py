@@ -289,7 +289,7 @@ def test_warnings_are_errors_in_tests():
 
 
 def test_quiet_warming(capsys, monkeypatch):
-    monkeypatch.setattr("evsim.engine.warm.warm_up", lambda: None)
+    monkeypatch.setattr("evsim.engine.warm.warm_up", lambda tell: None)
     assert run_command(["warm", "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
     assert run_command(["warm"]) == 0

@@ -11,7 +11,8 @@ from support.kinds import KINDS, cases
 from support.places import ROOT
 
 import evsim
-from evsim.engine.warm import warm_up
+from evsim.engine.compiling import called_by
+from evsim.engine.warm import run_all, warm_up
 
 
 class Called:
@@ -39,6 +40,20 @@ def called(monkeypatch):
                 if name not in inner:  # kernels do not see other functions than kernels
                     monkeypatch.setattr(module, name, Called(kernel, noted))
     return noted
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="without compiling nothing is noted")
+def test_what_is_noted_for_other_processes_is_what_is_called(request):
+    kernels = called_by(run_all)
+    noted = {
+        (kernel.__module__, kernel.__name__, tuple(map(str, types)))
+        for kernel, signatures in kernels.items()
+        for types in signatures
+    }
+    called = request.getfixturevalue("called")
+    run_all()
+    assert noted == called
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ def warm(quiet: options.Quiet = False) -> None:
 
     begin = time.perf_counter()
     with waiting("loading kernels"), announced_compilation(quiet) as announcer:
-        warm_up()
+        warm_up(announcer.hear)
     if not quiet:
         seconds = time.perf_counter() - begin
         kept = "" if UNKEPT else " and cached"
