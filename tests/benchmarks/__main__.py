@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 NAMES = ("kernel", "vgg", "cost", "threads", "memory", "imagenet", "digits", "switch")
-NAMES += ("repricing", "saturation", "large", "flat", "cluster")
+NAMES += ("repricing", "saturation", "large", "flat", "cluster", "everywhere")
 
 
 def main() -> int:

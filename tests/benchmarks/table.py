@@ -9,7 +9,7 @@ from pathlib import Path
 import evsim
 
 HEADER = ("work", "measured", "bar", "met")
-PACKAGES = ("numpy", "numba", "torch", "spikingjelly")
+PACKAGES = ("numpy", "numba", "torch", "spikingjelly", "sinabs", "snntorch", "sanafe", "brian2")
 
 
 @dataclass
