@@ -105,8 +105,9 @@ class Stream:
         channels[: neurons.size] = neurons % self.width
         if room is not None:
             room[: neurons.size] = values
-        edges = np.arange(1, duration * self.positions + 1)
-        offsets[1 : edges.size + 1] = self.count + np.searchsorted(position, edges)
+        cells = duration * self.positions
+        np.cumsum(np.bincount(position, minlength=cells), out=offsets[1 : cells + 1])
+        offsets[1 : cells + 1] += self.count
         self.commit(duration, neurons.size)
 
     def take_turns(self, one_by_one: Stream) -> None:

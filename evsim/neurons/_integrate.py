@@ -343,26 +343,33 @@ def _count_active(reached, always_active, v, least, first, active):
     """Add to `active` (samples,) how many neurons of each a lazy machine cannot skip.
 
     `v` and `least` are those of the positions from `first` on, `reached` and `always_active` of
-    all positions, or the latter of one that stands for all.
+    all positions, or the latter of one that stands for all. Where no potential is at its threshold
+    already, whole positions are counted.
     """
     width, positions = always_active.shape[1], reached.shape[0] // active.shape[0]
+    ready = np.int32(len(always_active) > 1 or reached.shape[1] > 1 or always_active[0].any())
+    for c in range(v.shape[0]):
+        ready += np.int32(v[c] >= least[c])
     for p in range(first, first + v.shape[0] // width):
-        k = (p - first) * width
-        always = always_active[p if len(always_active) > 1 else 0]
-        count = _active(reached[p], always, v[k : k + width], least[k : k + width])
-        active[p // positions] += count
+        if reached.shape[1] == 1 and reached[p, 0] != 0:
+            active[p // positions] += width
+        elif ready:
+            k = (p - first) * width
+            always = always_active[p if len(always_active) > 1 else 0]
+            count = _active(reached[p], always, v[k : k + width], least[k : k + width])
+            active[p // positions] += count
 
 
 @kernel
 def _active(hit, always, v, least):
     """How many neurons of a position a lazy machine cannot skip, before their integration."""
-    count = 0
+    count = np.int32(0)
     if hit.shape[0] > 1:
         for c in range(v.shape[0]):
-            count += (hit[c] | always[c] | (v[c] >= least[c])) != 0
+            count += np.int32((hit[c] != 0) | (always[c] != 0) | (v[c] >= least[c]))
     elif hit[0] != 0:
-        count += v.shape[0]
+        count += np.int32(v.shape[0])
     else:
         for c in range(v.shape[0]):
-            count += (always[c] | (v[c] >= least[c])) != 0
+            count += np.int32((always[c] != 0) | (v[c] >= least[c]))
     return count
