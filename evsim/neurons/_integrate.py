@@ -343,17 +343,29 @@ def _count_active(reached, always_active, v, least, first, active):
     """Add to `active` (samples,) how many neurons of each a lazy machine cannot skip.
 
     `v` and `least` are those of the positions from `first` on, `reached` and `always_active` of
-    all positions, or the latter of one that stands for all. Where no potential is at its threshold
-    already, whole positions are counted.
+    all positions, or the latter of one that stands for all. Position by position is slow, and only
+    done where it has to be.
     """
     width, positions = always_active.shape[1], reached.shape[0] // active.shape[0]
-    ready = np.int32(len(always_active) > 1 or reached.shape[1] > 1 or always_active[0].any())
+    last, quiet = first + v.shape[0] // width, 0
+    if reached.shape[1] == 1:
+        for p in range(first, last):
+            active[p // positions] += width * (reached[p, 0] != 0)
+            quiet += reached[p, 0] == 0
+        if quiet == 0:
+            return
+    ready = np.int32(len(always_active) > 1 or always_active[0].any())
+    alike = ready == 0 and first // positions == (last - 1) // positions
+    if reached.shape[1] > 1 and alike:
+        hit, count = reached[first:last].reshape(v.shape[0]), np.int32(0)
+        for c in range(v.shape[0]):
+            count += np.int32((hit[c] != 0) | (v[c] >= least[c]))
+        active[first // positions] += count
+        return
     for c in range(v.shape[0]):
         ready += np.int32(v[c] >= least[c])
-    for p in range(first, first + v.shape[0] // width):
-        if reached.shape[1] == 1 and reached[p, 0] != 0:
-            active[p // positions] += width
-        elif ready:
+    for p in range(first, last if ready or reached.shape[1] > 1 else first):
+        if reached.shape[1] > 1 or reached[p, 0] == 0:
             k = (p - first) * width
             always = always_active[p if len(always_active) > 1 else 0]
             count = _active(reached[p], always, v[k : k + width], least[k : k + width])
