@@ -84,6 +84,9 @@ class Convolution(Weighted):
                 return _by_groups(weight, weights, geometry, reach, width)
             if width is None and out < SHORT and kernel_w > 1 and self.dilation[1] == 1:
                 return _by_runs(Runs(weight, weights, geometry), reach)
+            still = self.stride == self.prepool == (1, 1) and not any(self.padding)
+            if width is None and kernel_h == kernel_w == 1 and still:
+                return _as_sent(Rows(weight[0], weights), reach)
             return _by_rows(weight, weights, geometry, reach, width)
 
         def start_signs():
@@ -146,6 +149,18 @@ def _by_runs(runs: Runs, reach: Reach):
     def deliver(events, currents, reached, workspace, report=None):
         if currents is not None:
             runs.add(events, currents, workspace)
+        return reach.counted(events, reached, workspace)
+
+    return deliver
+
+
+def _as_sent(rows: Rows, reach: Reach):
+    """The events of a position are the list of the rows that arrive there."""
+
+    def deliver(events, currents, reached, workspace, report=None):
+        if currents is not None:
+            sent = events.channels.view(np.uint32), values_of(events, currents), events.offsets
+            rows.add(*sent, currents.reshape(-1, rows.length), workspace)
         return reach.counted(events, reached, workspace)
 
     return deliver

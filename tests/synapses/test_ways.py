@@ -1,4 +1,4 @@
-"""Convolutions by runs of weights and by listed rows: the same sums, marks and counts."""
+"""Convolutions by runs of weights, by listed rows, and as events lie: sums, marks and counts."""
 
 import numpy as np
 from hypothesis import given
@@ -56,18 +56,24 @@ def delivered(part, source, target, events, steps):
     return currents, reached, added
 
 
-@examples(200)
-@given(cases())
-def test_runs_and_lists_agree(case):
-    part, source, target, fired, values = case
-    before = 5  # events of an earlier slice
+def sliced(fired, values):
+    """The events of a slice that is not the first of its stream, and what each neuron sends."""
+    before = 5
     step, place, channel = np.nonzero(fired)
     counts = np.bincount(step * fired.shape[1] + place, minlength=fired.shape[0] * fired.shape[1])
     offsets = before + np.concatenate([[0], counts.cumsum()])
     channels = np.concatenate([np.zeros(before), channel, np.zeros(16)]).astype(np.int32)
-    if values is not None:
-        values = np.concatenate([np.zeros(before), values[fired], np.zeros(16)]).astype("f")
-    events, kept = Slice(channels, values, offsets.astype(np.int64)), conv.SHORT
+    if values is None:
+        return Slice(channels, None, offsets.astype(np.int64)), fired
+    listed = np.concatenate([np.zeros(before), values[fired], np.zeros(16)]).astype("f")
+    return Slice(channels, listed, offsets.astype(np.int64)), fired * values
+
+
+@examples(200)
+@given(cases())
+def test_runs_and_lists_agree(case):
+    part, source, target, fired, values = case
+    events, kept = sliced(fired, values)[0], conv.SHORT
     ways = []
     for short in (0, kept):
         conv.SHORT = short
@@ -77,3 +83,18 @@ def test_runs_and_lists_agree(case):
             conv.SHORT = kept
     for one, other in zip(ways[0], ways[1], strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@examples(60)
+@given(cases(), st.sampled_from([5, 70]))
+def test_a_kernel_of_one_place_is_a_product(case, out):
+    part, source, _, fired, values = case
+    weight = np.resize(part.weight, (1, 1, source[2], out))
+    part = conv.Convolution(source="a", target="b", weight=weight)
+    events, sent = sliced(fired, values)
+    currents, reached, added = delivered(part, source, (*source[:2], out), events, len(fired))
+    np.testing.assert_array_equal(currents, sent @ weight[0, 0])
+    np.testing.assert_array_equal(reached[:, :, 0], fired.any(axis=2))
+    zeros = (weight[0, 0] == 0).sum(axis=1)
+    count = int(fired.sum())
+    assert added == (count, count * out, (fired * zeros).sum())
