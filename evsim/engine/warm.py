@@ -171,10 +171,11 @@ def _network(dtype) -> Network:
         "signs": fires["stochastic"](**shape, output="bipolar"),
         "output": fires["readout"](shape=(3,)),
     }
-    wide = weights(1, 2, 2, 2)
+    high, wide = weights(2, 1, 2, 2), weights(1, 2, 2, 2)
     wide[0, 0, 0, 0] = 0  # weights of 0 are counted
     ends = {
         "input-a": ("conv", "input", "a", {"weight": weights(1, 1, 2, 2)}),
+        "input-a, high": ("conv", "input", "a", {"weight": high, "padding": (0, 1, 0, 0)}),
         "input-a, wide": ("conv", "input", "a", {"weight": wide, "padding": (0, 0, 0, 1)}),
         "input-b": ("conv", "input", "b", {"weight": weights(1, 1, 1, 2), "groups": 2}),
         "a-b": ("identity", "a", "b", {"weight": weights(2)}),
