@@ -17,6 +17,7 @@ from oracles.naive import simulate
 from support import build
 from support.kinds import EVERY_STIMULUS, KINDS, T, case_of, cases, examples, networks
 from support.law import MACHINES, assert_equal, assert_tallied
+from support.places import ROOT
 
 import evsim
 
@@ -123,7 +124,7 @@ def fields_of(part):
 # weights; any other array, and any other number, has one dtype in all of evsim.
 VALUES = {"slope", "bias", "currents", "potential", "constants", "history", "weight", "data"}
 VALUES |= {"out", "values", "row_values", "signs", "matrix[0]", "sums", "kept", "out_values"}
-VALUES |= {"leak", "synaptic", "size", "row", "ahead"}
+VALUES |= {"leak", "synaptic", "size", "row", "ahead", "line"}
 VALUES |= {array for kind in KINDS["neurons"].values() for array in kind.STATE}
 
 
@@ -160,6 +161,8 @@ def test_kernels_are_compiled_once_per_dtype():
         for kind in kinds:
             for form, case in cases(folder, kind, every=True):
                 build.run(case, dtype=form.dtype, record=("spikes",), window=3, jobs=1)
+    network = evsim.load(ROOT / "networks" / "digits-dense.h5")
+    evsim.run(network, np.ones((2, *network.populations["input"].shape), np.float32), jobs=1)
     for name, dispatcher in kernels():
         if not name.rpartition(".")[2].startswith("_"):  # called by kernels only
             assert dispatcher.signatures, f"{name}: no example in tests/support/kinds.py calls it"

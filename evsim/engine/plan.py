@@ -77,7 +77,7 @@ class Plan:
         )
         self.span = span or max(1, memory // max(self.event_bytes, 1))
         self.samples, self.batch = 1, samples_together(self, memory)
-        self._batched = {1: self}
+        self._batched: dict[int, Plan] = {}
 
     @cached_property
     def per_event(self) -> dict[str, np.ndarray]:
@@ -85,14 +85,16 @@ class Plan:
         return {name: per_event(self, name) for name in self.network.synapses}
 
     def for_samples(self, samples: int) -> Plan:
-        """This plan for so many samples at a time, at most `batch`; it is kept."""
+        """This plan, which is for one sample, for so many, at most `batch`; it is kept."""
+        if samples == 1:
+            return self
         if samples not in self._batched:
             plan = copy.copy(self)
-            plan.samples, plan.neurons = samples, {}
+            plan.samples, plan.neurons, plan._batched = samples, {}, {}  # no circle: large arrays
             for name in self.neurons:
                 plan._prepare(name, self.network.populations[name].batched(samples))
                 plan.neurons[name].samples = samples
-            plan.per_event = self._batched[1].per_event
+            plan.per_event = self.per_event
             self._batched[samples] = plan
         return self._batched[samples]
 

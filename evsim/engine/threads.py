@@ -56,19 +56,21 @@ class Finished(NamedTuple):
 
 def run_together(
     plan: Plan,
+    together: Plan,
     indices: Sequence[int],
     values: Sequence,
     workspace: Workspace,
     stop: threading.Event,
 ) -> Finished:
-    """Run as many samples as a plan is for; one by one where they differ or one has a mistake."""
-    if plan.samples > 1 and len({plan.coding.signed(value) for value in values}) == 1:
+    """Run as many samples as the plan `together` is for; by the plan for one sample one by one
+    where they differ or one has a mistake."""
+    if together.samples > 1 and len({plan.coding.signed(value) for value in values}) == 1:
         with contextlib.suppress(EvsimError):  # alone, the sample that has it says so
-            return Finished(Simulation(plan, indices, values, workspace, stop).run())
+            return Finished(Simulation(together, indices, values, workspace, stop).run())
     finished = Finished([])
     for index, value in zip(indices, values, strict=True):
         try:
-            sample = run_alone(plan.for_samples(1), index, value, workspace, stop)
+            sample = run_alone(plan, index, value, workspace, stop)
         except EvsimError as error:
             return finished._replace(error=error)
         finished.samples.append(sample)
@@ -113,9 +115,9 @@ def simulate(
     """
     workspaces: dict[int, Workspace] = {}
 
-    def some(plan: Plan, indices: Sequence[int], values: Sequence) -> Finished:
+    def some(together: Plan, indices: Sequence[int], values: Sequence) -> Finished:
         workspace = workspaces.setdefault(threading.get_ident(), Workspace())
-        finished = run_together(plan, indices, values, workspace, stop)
+        finished = run_together(plan, together, indices, values, workspace, stop)
         if measure is not None:
             finished.samples[:] = [_measured(sample, measure) for sample in finished.samples]
         return finished

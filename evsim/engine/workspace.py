@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 
 LARGE = 4 << 20  # from so many bytes on NumPy asks the system for pages of 2 MB
+SMALL = 1 << 16  # bytes that do not need them
 
 
 class Workspace:
@@ -20,5 +21,5 @@ class Workspace:
         size = prod(shape) if isinstance(shape, tuple) else shape
         size *= np.dtype(dtype).itemsize
         if name not in self.held or self.held[name].size < size:
-            self.held[name] = np.empty(max(size, LARGE), np.uint8)
+            self.held[name] = np.empty(size if size <= SMALL else max(size, LARGE), np.uint8)
         return self.held[name][:size].view(dtype).reshape(shape)

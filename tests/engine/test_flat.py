@@ -10,7 +10,7 @@ from support.files import images
 
 from evsim.cli.main import run_command
 
-FEW, MANY = 50, 110
+FEW, MANY = 128, 320  # whole batches
 BYTES = 500  # that a sample may leave behind: its label, its decision; its facts alone are 1,000
 COMMANDS = (
     "run n.h5 {d} -T 12 --quiet --jobs 1",

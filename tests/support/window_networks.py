@@ -1,5 +1,7 @@
 """Hypothesis strategies for small legal networks of temporal switch coding."""
 
+from itertools import chain, count
+
 from hypothesis import strategies as st
 from support.strategies import (
     NAMES,
@@ -47,7 +49,7 @@ def window_cases(draw, online=False):
     """
     window = draw(st.integers(2, 7))
     delta = draw(st.integers(1, window)) if online else window
-    names = iter(NAMES)
+    names = chain(NAMES, map(str, count(100)))
     source = next(names)
     network = {"input": source, "populations": {}, "synapses": {}, "window": window}
     populations = network["populations"]
@@ -88,7 +90,7 @@ def window_cases(draw, online=False):
 def online_cases(draw):
     """A network whose populations switch on and off while they listen, with cycles, too."""
     window, timesteps = draw(st.integers(2, 6)), draw(st.integers(1, 9))
-    names = iter(NAMES)
+    names = chain(NAMES, map(str, count(100)))
     source = next(names)
     network = {"input": source, "populations": {}, "synapses": {}, "window": window}
     populations = network["populations"]
